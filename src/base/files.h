@@ -1,0 +1,44 @@
+// File descriptors and small files.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/secret.h"
+
+namespace qanat {
+
+// Owns a file descriptor.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~UniqueFd() { reset(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+  void reset();
+
+ private:
+  int fd_ = -1;
+};
+
+// The whole file, at most `limit` bytes (an Error beyond that, as for a file that cannot be read).
+Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
+// The same into secret memory; mode bits for group or others are an Error, as a key that others
+// can read is no secret.
+Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit = 1 << 16);
+
+// Replaces `path` in one step: a temporary file of `mode` beside it, fsync, rename, fsync of the
+// directory. After a crash the old or the new content is there, never a part.
+Result<void> replace_file(const std::string& path, Bytes content, unsigned mode);
+
+}  // namespace qanat

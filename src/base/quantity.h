@@ -1,0 +1,26 @@
+// Sizes, rates and durations as people write them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+
+namespace qanat {
+
+// "64", "64B", "100k" (1000), "100M", "2G", "1KiB" (1024), "4MiB", "1GiB". Bytes; nullopt on
+// anything else: signs, fractions, exponents, unknown units, more than 2^63.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+// A size followed by "/s" (bytes per second); the "/s" may be left out.
+std::optional<std::uint64_t> parse_rate(std::string_view text);
+// "250ms", "60s", "10m", "2h", "1d"; a bare number is seconds. At most 10 years.
+std::optional<Duration> parse_duration(std::string_view text);
+
+// "512 B", "9.7 KiB", "256 KiB", "1.2 GiB": at most four significant characters and a unit.
+std::string format_size(double bytes);
+// "45 ms", "3.2 s", "5 min 2 s", "3 h 12 min", "12 d 4 h".
+std::string format_duration(Duration duration);
+
+}  // namespace qanat

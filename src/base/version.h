@@ -1,0 +1,8 @@
+#pragma once
+
+namespace qanat {
+
+// "0.1.0", from CMakeLists.txt.
+const char* version();
+
+}  // namespace qanat

@@ -1,0 +1,58 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/quantity.h"
+#include "cli/command.h"
+#include "node/config.h"
+#include "outlets/registry.h"
+#include "sources/registry.h"
+
+namespace qanat::cli {
+namespace {
+
+int run(const std::string& option) {
+  const bool named = !option.empty();
+  const bool usual = !named && ::access(node::default_config_path, F_OK) == 0;
+  node::Config config;
+  if (named || usual) config = node::load_config(named ? option : node::default_config_path);
+  node::check_config(config);
+  fmt::print("{}: valid\n", named   ? option
+                            : usual ? node::default_config_path
+                                    : "no configuration file: the defaults");
+  if (config.sources.empty()) config.sources = sources::default_sources();
+  if (config.outlets.empty()) config.outlets = outlets::default_outlets();
+  fmt::print("\nThreads {}, reserve {}, DRBG reseeded every {} or {}\n\nSources\n", config.threads,
+             format_size(static_cast<double>(config.reserve_bytes)),
+             format_duration(config.reseed.interval),
+             format_size(static_cast<double>(config.reseed.bytes)));
+  for (const std::string& text : config.sources) {
+    const auto source = sources::describe_source(text);
+    fmt::print("  {:<30} {}\n", source.name,
+               source.credit ? fmt::format("credited {:g} bits a byte", source.h)
+                             : "mixed in, credited 0");
+    if (!source.note.empty()) fmt::print("    note: {}\n", source.note);
+  }
+  fmt::print("\nOutlets\n");
+  for (const std::string& text : config.outlets) {
+    const auto outlet = outlets::describe_outlet(text);
+    fmt::print("  {:<30} {}\n", outlet.name, outlet.note);
+  }
+  if (!config.clients.empty()) fmt::print("\nClients\n");
+  for (const auto& client : config.clients) {
+    fmt::print("  {:<30} rate {}/s, weight {:g}\n", client.name,
+               format_size(static_cast<double>(client.terms.rate)), client.terms.weight);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Run add_check(CLI::App& command) {
+  auto config = std::make_shared<std::string>();
+  command.add_option("--config", *config, "Configuration file (/etc/qanat/qanat.toml)");
+  return [config] { return run(*config); };
+}
+
+}  // namespace qanat::cli

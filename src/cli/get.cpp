@@ -1,0 +1,147 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+
+#include "base/quantity.h"
+#include "cli/command.h"
+#include "cli/control.h"
+#include "cli/upstream_argument.h"
+#include "net/http_client.h"
+#include "node/state_dir.h"
+#include "sources/registry.h"
+#include "wire/http_api.h"
+
+namespace qanat::cli {
+namespace {
+
+struct Options {
+  std::string bytes;
+  std::string from;
+  std::string grade = "drbg";
+  std::string format = "raw";
+  std::string wait = "10s";
+  std::string state;
+};
+
+// "[#####     ]  51%  51 MB/100 MB  480 MiB/s  0.1 s left", on a terminal only.
+class Progress {
+ public:
+  explicit Progress(std::uint64_t total)
+      : total_(total), shown_(::isatty(STDERR_FILENO) == 1 && total > 1000000) {}
+  ~Progress() {
+    if (shown_) fmt::print(stderr, "\r\x1b[K");
+  }
+
+  void add(std::size_t bytes) {
+    done_ += bytes;
+    const TimePoint now = Clock().now();
+    constexpr Duration interval = std::chrono::milliseconds(100);
+    if (!shown_ || now - drawn_ < interval) return;
+    drawn_ = now;
+    const double part = static_cast<double>(done_) / static_cast<double>(total_);
+    const double rate = static_cast<double>(done_) / std::max(seconds(now - begun_), 1e-3);
+    const auto filled = static_cast<std::size_t>(part * bar_width);
+    fmt::print(stderr, "\r[{}{}] {:3.0f}%  {} of {}  {}/s  {:.1f} s left\x1b[K",
+               std::string(filled, '#'), std::string(bar_width - filled, ' '), 100 * part,
+               format_size(static_cast<double>(done_)), format_size(static_cast<double>(total_)),
+               format_size(rate), static_cast<double>(total_ - done_) / rate);
+  }
+
+ private:
+  static constexpr std::size_t bar_width = 24;
+  std::uint64_t total_;
+  bool shown_;
+  std::uint64_t done_ = 0;
+  TimePoint begun_ = Clock().now();
+  TimePoint drawn_{};
+};
+
+bool write_out(Bytes bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+// The bytes that one request may ask for: the hub's limits (docs/http-api.md).
+std::uint64_t piece_of(wire::Grade grade) {
+  return grade == wire::Grade::full ? 4096 : std::uint64_t{1} << 30;
+}
+
+net::Endpoint endpoint_for(const Options& options) {
+  if (!options.from.empty()) return sources::parse_upstream(read_upstream_argument(options.from));
+  return net::unix_endpoint(node::StateDir(state_path(options.state)).control_socket());
+}
+
+int run(const Options& options) {
+  const auto bytes = parse_size(options.bytes);
+  if (!bytes || *bytes == 0) {
+    throw Failure(fmt::format("{} is no number of bytes; write it like 32, 4KiB or 100M",
+                              options.bytes));
+  }
+  const auto grade = wire::parse_grade(options.grade);
+  if (!grade) throw Failure(options.grade + " is no grade; full or drbg are");
+  const auto format = wire::parse_format(options.format);
+  if (!format || *format == wire::Format::json) {
+    throw Failure(options.format + " is no format; raw, hex or base64 are");
+  }
+  if (!parse_duration(options.wait)) throw Failure("--wait " + options.wait + " is no time");
+  const Waker waker;
+  net::HttpClient client(endpoint_for(options), waker);
+  Progress progress(*bytes);
+  // Text comes piece by piece, each whole: pieces of a multiple of 3 join as base64 does.
+  std::string carry;
+  std::uint64_t left = *bytes;
+  bool output_open = true;
+  const bool text = *format != wire::Format::raw;
+  while (left > 0) {
+    std::uint64_t piece = std::min(left, piece_of(*grade));
+    if (text && piece < left) piece -= piece % 3;
+    std::string line;
+    const auto response = client.get(
+        fmt::format("/v1/random?bytes={}&grade={}&format={}&wait={}", piece, to_string(*grade),
+                    to_string(*format), options.wait),
+        [&](Bytes part) {
+          progress.add(text ? part.size() / 2 : part.size());
+          // A text ends with one newline, which belongs to the last piece only.
+          if (text && part.back() == '\n') part = part.first(part.size() - 1);
+          output_open = part.empty() || write_out(part);
+          return output_open;
+        });
+    if (!output_open) throw Failure(with_errno("cannot write to standard output", errno));
+    if (!response) {
+      const bool nobody = options.from.empty() && response.error().trouble == net::Trouble::unreachable;
+      throw Failure(nobody ? fmt::format("no node runs here ({}); start one with 'qanat serve', or "
+                                         "name another with --from",
+                                         response.error().message)
+                           : response.error().message);
+    }
+    left -= piece;
+  }
+  if (text && !write_out(as_bytes("\n"))) return 1;
+  return 0;
+}
+
+}  // namespace
+
+Run add_get(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("bytes", options->bytes, "How many: 32, 4KiB, 100M")->required();
+  command.add_option("--from", options->from, "Join string, URL, @FILE or - (default: the local node)");
+  command.add_option("--grade", options->grade, "full or drbg (drbg)");
+  command.add_option("--format", options->format, "raw, hex or base64 (raw)");
+  command.add_option("--wait", options->wait, "At grade full: how long to stay in line (10s)");
+  command.add_option("--state", options->state, "The local node's state directory");
+  return [options] {
+    std::signal(SIGPIPE, SIG_IGN);
+    return run(*options);
+  };
+}
+
+}  // namespace qanat::cli

@@ -1,0 +1,54 @@
+#include "cli/run_node.h"
+
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "node/daemon.h"
+
+namespace qanat::cli {
+
+using namespace std::chrono_literals;
+
+void end_node(node::Node& node) {
+  constexpr Duration deliveries_in_flight = 5s;
+  node::tell_systemd("STOPPING=1");
+  if (node.stop(deliveries_in_flight)) return;
+  // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
+  std::_Exit(0);
+}
+
+int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
+  node::prepare_process();
+  node::Node node(std::move(settings));
+  node.start();
+  log_info("qanat {} is running, state in {}", version(), node.state().path());
+  for (const auto& outlet : node.snapshot().outlets) log_info("{}: {}", outlet.name, outlet.detail);
+  node::tell_systemd("READY=1");
+  for (;;) {
+    switch (node::wait_for_signal()) {
+      case node::Signal::stop:
+        log_info("stopping");
+        end_node(node);
+        return 0;
+      case node::Signal::now:
+        node.retest();
+        node.feed_now();
+        break;
+      case node::Signal::reload:
+        if (!reread) break;
+        node::tell_systemd("RELOADING=1");
+        try {
+          node.reload(reread());
+          log_info("configuration reloaded");
+        } catch (const std::exception& problem) {
+          log_error("the configuration stays as it was: {}", problem.what());
+        }
+        node::tell_systemd("READY=1");
+        break;
+      case node::Signal::none: break;
+    }
+  }
+}
+
+}  // namespace qanat::cli

@@ -1,0 +1,64 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/control.h"
+#include "cli/run_node.h"
+#include "node/node.h"
+
+namespace qanat::cli {
+namespace {
+
+struct Options {
+  std::string config;
+  std::vector<std::string> sources;
+  std::vector<std::string> outlets;
+  std::string state;
+  std::size_t threads = 0;
+};
+
+// The file, if one is named or the usual one is there; the command line goes before it.
+node::Config effective_config(const Options& options) {
+  node::Config config;
+  const bool named = !options.config.empty();
+  if (named || ::access(node::default_config_path, F_OK) == 0) {
+    config = node::load_config(named ? options.config : node::default_config_path);
+  }
+  if (!options.sources.empty()) config.sources = options.sources;
+  if (!options.outlets.empty()) config.outlets = options.outlets;
+  if (options.threads > 0) config.threads = options.threads;
+  if (config.sources.empty()) config.sources = sources::default_sources();
+  if (config.outlets.empty()) config.outlets = outlets::default_outlets();
+  node::check_config(config);
+  return config;
+}
+
+std::string with_lines(const char* title, const std::vector<std::string>& lines) {
+  std::string text = title;
+  for (const std::string& line : lines) text += "\n  " + line;
+  return text;
+}
+
+}  // namespace
+
+Run add_serve(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("--config", options->config, "Configuration file (/etc/qanat/qanat.toml)");
+  command.add_option("--source", options->sources, "TYPE[:TARGET][?option=value&...], repeatable")
+      ->allow_extra_args(false);
+  command.add_option("--outlet", options->outlets, "TYPE[:TARGET][?option=value&...], repeatable")
+      ->allow_extra_args(false);
+  command.add_option("--state", options->state, "State directory");
+  command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
+  command.footer(with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +
+                 with_lines("\nOutlets (with their options):", outlets::outlet_help()));
+  return [options] {
+    node::NodeSettings settings;
+    settings.state_path = state_path(options->state);
+    settings.config = effective_config(*options);
+    return run_node(std::move(settings), [options] { return effective_config(*options); });
+  };
+}
+
+}  // namespace qanat::cli

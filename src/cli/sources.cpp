@@ -1,0 +1,164 @@
+#include <fmt/core.h>
+#include <glob.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <thread>
+
+#include "assess/estimators.h"
+#include "base/quantity.h"
+#include "cli/command.h"
+#include "cli/control.h"
+#include "entropy/source_health.h"
+#include "sources/registry.h"
+#include "sources/source.h"
+
+namespace qanat::cli {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Probe {
+  std::string name;
+  std::string state = "start-up";
+  double rate = 0;
+  double claimed = 0;
+  double measured = 0;
+  std::size_t samples = 0;
+  bool credit = true;
+  std::string note;
+};
+
+std::vector<std::string> candidates() {
+  std::vector<std::string> names = sources::default_sources();
+  glob_t found{};
+  for (const char* const pattern : {"/dev/ttyUSB*", "/dev/ttyACM*"}) {
+    if (::glob(pattern, 0, nullptr, &found) == 0) {
+      for (std::size_t i = 0; i < found.gl_pathc; ++i) {
+        names.push_back(fmt::format("device:{}", found.gl_pathv[i]));
+      }
+    }
+    ::globfree(&found);
+  }
+  return names;
+}
+
+// Reads for `time` at most, or until there are enough samples for an estimate worth its name.
+Probe probe(const std::string& name, Duration time) {
+  constexpr std::size_t enough = 1 << 20;
+  const auto described = sources::describe_source(name);
+  Probe result{.name = described.name, .claimed = described.h, .credit = described.credit,
+               .note = described.note};
+  const auto source = sources::make_probe(name);
+  if (auto opened = source->open(); !opened) {
+    result.state = "gone";
+    result.note = opened.error().message;
+    return result;
+  }
+  // A source that gives nothing must not hold up the others.
+  Waker waker;
+  const TimePoint begin = Clock().now();
+  std::jthread alarm([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && Clock().now() - begin < time) std::this_thread::sleep_for(10ms);
+    waker.wake();
+  });
+  SecretBytes samples(enough);
+  std::size_t count = 0;
+  while (count < enough && Clock().now() - begin < time) {
+    const std::size_t room = std::min<std::size_t>(512, enough - count);
+    const auto got = source->read(samples.view().subspan(count, room), waker);
+    if (!got) {
+      result.note = got.error().message;
+      break;
+    }
+    if (*got == 0) break;
+    count += *got;
+  }
+  const double took = seconds(Clock().now() - begin);
+  alarm.request_stop();
+  source->close();
+  const Bytes all = Bytes(samples.view()).first(count);
+  entropy::SourceHealth health(result.claimed, 0);
+  for (std::size_t at = 0; at + entropy::window_samples <= count; at += entropy::window_samples) {
+    const auto verdict =
+        health.window(all.subspan(at).first<entropy::window_samples>(), Clock().now());
+    if (verdict.alarm != entropy::Alarm::none) {
+      result.note = fmt::format("{} test failed", to_string(verdict.alarm));
+    }
+    if (health.state() == entropy::SourceState::failed) break;
+  }
+  result.state = to_string(health.state());
+  result.samples = count;
+  result.rate = took > 0 ? static_cast<double>(count) / took : 0;
+  result.measured = assess::min_entropy(all);
+  if (count == 0 && result.note.empty()) result.note = "gave nothing";
+  return result;
+}
+
+void print_table(const std::vector<Probe>& probes) {
+  fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", "Source", "State", "Rate", "Claimed",
+             "Measured", "Samples");
+  for (const Probe& p : probes) {
+    fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", p.name, p.state,
+               format_size(p.rate) + "/s", p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
+               p.samples > 0 ? fmt::format("{:.2f}", p.measured) : "-", p.samples);
+    if (!p.note.empty()) fmt::print("  {}\n", p.note);
+  }
+  fmt::print(
+      "\nClaimed and Measured: min-entropy in bits per byte. Measured is the least of three\n"
+      "estimates after SP 800-90B 6.3 (most common value, lag, Markov); it can only refute a\n"
+      "claim, never prove it.\n");
+}
+
+void print_json(const std::vector<Probe>& probes) {
+  boost::json::array list;
+  for (const Probe& p : probes) {
+    list.push_back(boost::json::object{{"name", p.name},
+                                       {"state", p.state},
+                                       {"rate", p.rate},
+                                       {"h", p.claimed},
+                                       {"credit", p.credit},
+                                       {"measured", p.measured},
+                                       {"samples", p.samples},
+                                       {"note", p.note}});
+  }
+  fmt::print("{}\n", boost::json::serialize(list));
+}
+
+}  // namespace
+
+Run add_sources(CLI::App& command) {
+  struct Options {
+    std::vector<std::string> names;
+    std::string time = "1s";
+    std::string state;
+    bool as_json = false;
+    bool retest = false;
+  };
+  auto options = std::make_shared<Options>();
+  command.add_option("source", options->names, "Sources to try (default: what this machine has)");
+  command.add_option("--for", options->time, "How long to read each (1s)");
+  command.add_flag("--json", options->as_json, "For scripts");
+  command.add_flag("--retest", options->retest,
+                   "Make a running node repeat the start-up tests of its sources");
+  command.add_option("--state", options->state, "With --retest: the node's state directory");
+  return [options] {
+    if (options->retest) {
+      ask_running_node(state_path(options->state), "POST", "/control/retest");
+      return 0;
+    }
+    const auto time = parse_duration(options->time);
+    if (!time || *time == 0s) throw Failure("--for " + options->time + " is no time");
+    std::vector<Probe> probes;
+    for (const std::string& name : options->names.empty() ? candidates() : options->names) {
+      if (sources::make_probe(name) == nullptr) throw Failure(name + ": an upstream cannot be probed");
+      probes.push_back(probe(name, *time));
+    }
+    options->as_json ? print_json(probes) : print_table(probes);
+    return 0;
+  };
+}
+
+}  // namespace qanat::cli

@@ -1,0 +1,154 @@
+#include "observe/status.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <ctime>
+
+#include "base/quantity.h"
+#include "cli/command.h"
+#include "cli/control.h"
+#include "node/client_store.h"
+#include "node/daemon.h"
+
+namespace qanat::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr const char* status_path = "/v1/status";
+
+// The documents of the nodes that run: those named, or the machine's hub and feed.
+std::vector<json::value> documents(const std::vector<std::string>& states) {
+  std::vector<json::value> found;
+  if (!states.empty()) {
+    for (const std::string& state : states) {
+      found.push_back(ask_running_node(state, "GET", status_path));
+    }
+    return found;
+  }
+  for (const std::string& state : {state_path(""), default_feed_state()}) {
+    if (auto document = ask_node(state, "GET", status_path)) found.push_back(std::move(*document));
+  }
+  if (found.empty()) (void)ask_running_node(state_path(""), "GET", status_path);
+  return found;
+}
+
+std::string all_text(const std::vector<json::value>& found) {
+  std::string out;
+  for (const json::value& document : found) {
+    if (!out.empty()) out += std::string(80, '-') + "\n";
+    out += observe::status_text(document);
+  }
+  return out;
+}
+
+// Draws until a signal comes; on what is no terminal, one block after another.
+int run_top(const std::vector<std::string>& states, Duration every, Duration for_time) {
+  node::prepare_process();
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  const TimePoint begin = Clock().now();
+  for (;;) {
+    std::string text;
+    try {
+      text = all_text(documents(states));
+    } catch (const Failure& problem) {
+      text = fmt::format("{}\n", problem.what());
+    }
+    if (terminal) {
+      // Home, each line cleared to its end, and what is left of the screen below.
+      std::string screen = "\x1b[H";
+      for (const char c : text) screen += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
+      fmt::print("{}\x1b[J", screen);
+    } else {
+      fmt::print("{}\n", text);
+    }
+    std::fflush(stdout);
+    if (node::wait_for_signal(every) == node::Signal::stop) return 0;
+    if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return 0;
+  }
+}
+
+Duration duration_option(const std::string& text, const char* name) {
+  if (text.empty()) return Duration::zero();
+  const auto value = parse_duration(text);
+  if (!value || *value == Duration::zero()) {
+    throw Failure(fmt::format("{} {} is no time; write it like 2s", name, text));
+  }
+  return *value;
+}
+
+}  // namespace
+
+Run add_status(CLI::App& command) {
+  auto states = std::make_shared<std::vector<std::string>>();
+  auto as_json = std::make_shared<bool>(false);
+  command.add_option("--state", *states, "The node's state directory, repeatable")
+      ->allow_extra_args(false);
+  command.add_flag("--json", *as_json, "The status document, for scripts");
+  return [states, as_json] {
+    const auto found = documents(*states);
+    if (!*as_json) {
+      fmt::print("{}", all_text(found));
+    } else if (found.size() == 1) {
+      fmt::print("{}\n", json::serialize(found.front()));
+    } else {
+      // The hub's document; its feed, on the same machine, in it.
+      json::object both = found.front().as_object();
+      both["feed"] = found.back();
+      fmt::print("{}\n", json::serialize(both));
+    }
+    return 0;
+  };
+}
+
+Run add_top(CLI::App& command) {
+  auto states = std::make_shared<std::vector<std::string>>();
+  auto every = std::make_shared<std::string>("1s");
+  auto for_time = std::make_shared<std::string>();
+  command.add_option("--state", *states, "The node's state directory, repeatable")
+      ->allow_extra_args(false);
+  command.add_option("--every", *every, "Time between two pictures (1s)");
+  command.add_option("--for", *for_time, "End after this time");
+  return [states, every, for_time] {
+    return run_top(*states, duration_option(*every, "--every"), duration_option(*for_time, "--for"));
+  };
+}
+
+Run add_clients(CLI::App& command) {
+  auto state_option = std::make_shared<std::string>();
+  auto as_json = std::make_shared<bool>(false);
+  command.add_option("--state", *state_option, "The node's state directory");
+  command.add_flag("--json", *as_json, "For scripts");
+  return [state_option, as_json] {
+    const std::string path = state_path(*state_option);
+    json::value document;
+    if (auto running = ask_node(path, "GET", status_path)) {
+      document = std::move(*running);
+    } else {
+      // Nobody runs: the names and terms that are stored.
+      const auto stored = node::StateDir(path).load_clients();
+      if (!stored) throw Failure(stored.error().message);
+      json::array clients;
+      for (const auto& client : stored->clients) {
+        clients.push_back(json::object{{"name", client.name},
+                                       {"rate", client.terms.rate},
+                                       {"burst", client.terms.burst},
+                                       {"weight", client.terms.weight}});
+      }
+      document = json::object{{"clients", std::move(clients)}};
+    }
+    if (*as_json) {
+      fmt::print("{}\n", json::serialize(document.at("clients")));
+    } else {
+      fmt::print("{}", observe::clients_text(document));
+    }
+    return 0;
+  };
+}
+
+}  // namespace qanat::cli

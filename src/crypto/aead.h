@@ -1,0 +1,24 @@
+// XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), from libsodium. Random nonces: 192 bits are enough
+// that no count of messages in sight repeats one.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+
+namespace qanat::crypto {
+
+constexpr std::size_t aead_key_bytes = 32;
+
+// nonce (24 bytes) | ciphertext | tag (16 bytes). `key` holds aead_key_bytes.
+std::vector<std::uint8_t> seal(Bytes key, Bytes plaintext, Bytes associated);
+// nullopt when it was not sealed under this key and associated data, or is too short.
+std::optional<SecretBytes> open(Bytes key, Bytes sealed, Bytes associated);
+
+// From the operating system (libsodium's randombytes, getrandom): keys, nonces, ids.
+void random_bytes(MutableBytes out);
+
+}  // namespace qanat::crypto

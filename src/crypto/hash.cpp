@@ -1,0 +1,75 @@
+#include "crypto/hash.h"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include "crypto/openssl.h"
+
+namespace qanat::crypto {
+namespace {
+
+using MdContext = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
+
+template <typename Digest>
+Digest digest(const EVP_MD* algorithm, std::initializer_list<Bytes> parts) {
+  Digest out;
+  const MdContext context(EVP_MD_CTX_new());
+  bool ok = context && EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1;
+  for (Bytes part : parts) {
+    ok = ok && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
+  }
+  require(ok && EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1, "SHA-2");
+  return out;
+}
+
+// A fetch walks the providers under a lock: once for the program.
+EVP_MAC* hmac_algorithm() {
+  static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  require(algorithm != nullptr, "HMAC");
+  return algorithm;
+}
+
+}  // namespace
+
+Sha256Digest sha256(std::initializer_list<Bytes> parts) {
+  return digest<Sha256Digest>(EVP_sha256(), parts);
+}
+Sha512Digest sha512(std::initializer_list<Bytes> parts) {
+  return digest<Sha512Digest>(EVP_sha512(), parts);
+}
+
+void HmacSha512::Free::operator()(EVP_MAC_CTX* context) const noexcept {
+  EVP_MAC_CTX_free(context);
+}
+
+HmacSha512::HmacSha512(Bytes key) : context_(EVP_MAC_CTX_new(hmac_algorithm())) {
+  char name[] = "SHA512";
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+  require(context_ && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1,
+          "HMAC-SHA-512");
+}
+
+HmacSha512::HmacSha512(HmacSha512&&) noexcept = default;
+HmacSha512& HmacSha512::operator=(HmacSha512&&) noexcept = default;
+HmacSha512::~HmacSha512() = default;
+
+void HmacSha512::update(Bytes part) {
+  require(EVP_MAC_update(context_.get(), part.data(), part.size()) == 1, "HMAC-SHA-512");
+}
+
+void HmacSha512::finish(std::span<std::uint8_t, output_bytes> out) {
+  std::size_t size = 0;
+  require(EVP_MAC_final(context_.get(), out.data(), &size, out.size()) == 1 &&
+              EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1,
+          "HMAC-SHA-512");
+}
+
+void hmac_sha512(Bytes key, std::initializer_list<Bytes> parts,
+                 std::span<std::uint8_t, HmacSha512::output_bytes> out) {
+  HmacSha512 mac(key);
+  for (Bytes part : parts) mac.update(part);
+  mac.finish(out);
+}
+
+}  // namespace qanat::crypto

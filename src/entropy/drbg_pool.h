@@ -1,0 +1,76 @@
+// One CTR_DRBG a thread, all seeded from the reserve.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "crypto/drbg.h"
+
+namespace qanat::entropy {
+
+struct ReseedPolicy {
+  // Counted from use: an idle DRBG spends nothing.
+  Duration interval = std::chrono::seconds(60);
+  std::uint64_t bytes = 64ULL << 20;
+};
+
+// Slot i belongs to thread i: `generate(i, ...)` is called by that thread alone. Everything else is
+// thread-safe.
+class DrbgPool {
+ public:
+  static constexpr std::size_t seed_bytes = crypto::CtrDrbg::seed_bytes;
+
+  // `order_seed(slot)` asks for seed_bytes of full entropy, to be given to `seed` when there are
+  // such, on whatever thread. A reseed that the reserve cannot afford is late, and output goes on:
+  // SP 800-90A allows 2^48 requests between reseeds.
+  DrbgPool(std::size_t slots, ReseedPolicy policy, std::function<void(std::size_t)> order_seed);
+
+  // Orders the first seed of every slot.
+  void start();
+  void seed(std::size_t slot, Bytes full_entropy);
+  // Every slot reseeds before its next output, or as soon as the reserve affords it (SP 800-90A
+  // 9.2, on demand).
+  void reseed_all();
+
+  // Whether every slot has its first seed.
+  bool ready() const { return unseeded_.load(std::memory_order_acquire) == 0; }
+  // False, and nothing written, before the slot's first seed.
+  bool generate(std::size_t slot, MutableBytes out, TimePoint now);
+
+  struct Counts {
+    std::uint64_t reseeds = 0;
+    std::uint64_t bytes = 0;  // generated
+  };
+  Counts counts() const;
+
+ private:
+  struct Slot {
+    crypto::CtrDrbg drbg;
+    TimePoint last_reseed{};
+    std::uint64_t bytes_since_reseed = 0;
+    std::atomic<bool> ordered{false};
+    std::atomic<bool> reseed_wanted{false};
+    std::atomic<bool> seed_waiting{false};
+    std::atomic<std::uint64_t> bytes{0};
+    std::mutex seed_mutex;  // of the next two
+    bool ever_seeded = false;
+    SecretBytes seed{seed_bytes};
+  };
+
+  void take_seed(Slot& slot, TimePoint now);
+  void order(std::size_t index);
+
+  const ReseedPolicy policy_;
+  const std::function<void(std::size_t)> order_seed_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::atomic<std::size_t> unseeded_;
+  std::atomic<std::uint64_t> reseeds_{0};
+};
+
+}  // namespace qanat::entropy

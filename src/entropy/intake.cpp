@@ -1,0 +1,157 @@
+#include "entropy/intake.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace qanat::entropy {
+
+Intake::Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::uint64_t seed,
+               HealthEvent on_event)
+    : id_(id),
+      claim_(claim),
+      key_(key),
+      sink_(sink),
+      on_event_(std::move(on_event)),
+      health_(claim.h, seed),
+      conditioner_(key, claim.h, id),
+      window_(window_samples),
+      passed_(window_samples) {}
+
+void Intake::samples(Bytes raw, TimePoint began, TimePoint now) {
+  const std::scoped_lock lock(mutex_);
+  measure_rate(raw.size(), now - began);
+  samples_ += raw.size();
+  block_tests_.add(raw);
+  while (!raw.empty()) {
+    const std::size_t n = std::min(raw.size(), window_samples - filled_);
+    std::copy_n(raw.begin(), n, window_.view().begin() + static_cast<std::ptrdiff_t>(filled_));
+    filled_ += n;
+    raw = raw.subspan(n);
+    if (filled_ < window_samples) break;
+    filled_ = 0;
+    judge(now);
+    // What a failed source gave after the failing window is worth nothing either.
+    if (health_.state() == SourceState::failed) break;
+  }
+}
+
+void Intake::judge(TimePoint now) {
+  drain_locked();
+  const Bytes window = window_.view();
+  const Verdict verdict = health_.window(window.first<window_samples>(), now);
+  if (verdict.alarm != Alarm::none) {
+    conditioner_.forfeit();
+    left_ = 0;
+  }
+  const bool for_key = ++windows_ % key_window_interval == 0;
+  if (verdict.credit && claim_.credit && !for_key && left_ == 0) {
+    std::copy(window.begin(), window.end(), passed_.view().begin());
+    left_ = window_samples;
+    drain_locked();
+  } else {
+    key_.mix("window", window);
+  }
+  wipe(window_.view());
+  announce(verdict, now);
+}
+
+bool Intake::drain() {
+  const std::scoped_lock lock(mutex_);
+  return drain_locked();
+}
+
+bool Intake::drain_locked() {
+  WipedArray<block_bytes> block;
+  while (left_ > 0 && sink_.wanted() > 0) {
+    const MutableBytes rest = passed_.view().last(left_);
+    const std::size_t n = conditioner_.absorb(rest);
+    wipe(rest.first(n));
+    left_ -= n;
+    credited_samples_ += n;
+    if (conditioner_.complete()) {
+      conditioner_.finish(std::span<std::uint8_t, block_bytes>(block.data(), block_bytes));
+      sink_.credit(id_, block.view());
+    }
+  }
+  return left_ == 0;
+}
+
+void Intake::measure_rate(std::size_t count, Duration took) {
+  constexpr double memory_seconds = 8;
+  recent_samples_ += static_cast<double>(count);
+  recent_seconds_ += seconds(took);
+  if (recent_seconds_ > memory_seconds) {
+    recent_samples_ /= 2;
+    recent_seconds_ /= 2;
+  }
+}
+
+void Intake::announce(const Verdict& verdict, TimePoint now) {
+  if (!verdict.changed) return;
+  switch (health_.state()) {
+    case SourceState::healthy: on_event_("healthy: passed 1,024 samples", false); return;
+    case SourceState::suspect:
+      on_event_(fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)),
+                true);
+      return;
+    case SourceState::failed:
+      on_event_(fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
+                            to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
+                true);
+      return;
+    case SourceState::start_up:
+    case SourceState::gone: return;
+  }
+}
+
+void Intake::retest() {
+  const std::scoped_lock lock(mutex_);
+  health_.retest();
+}
+
+void Intake::gone(const std::string& why) {
+  const std::scoped_lock lock(mutex_);
+  if (health_.state() == SourceState::gone) return;
+  health_.gone();
+  // A window that was cut off never passed.
+  wipe(window_.view());
+  filled_ = 0;
+  on_event_("gone: " + why, true);
+}
+
+void Intake::back() {
+  const std::scoped_lock lock(mutex_);
+  if (health_.state() != SourceState::gone) return;
+  health_.back();
+  on_event_("back: start-up tests", false);
+}
+
+void Intake::try_again() {
+  const std::scoped_lock lock(mutex_);
+  health_.try_again();
+}
+
+SourceState Intake::state() const {
+  const std::scoped_lock lock(mutex_);
+  return health_.state();
+}
+
+TimePoint Intake::retry_at() const {
+  const std::scoped_lock lock(mutex_);
+  return health_.retry_at();
+}
+
+IntakeReport Intake::report() const {
+  const std::scoped_lock lock(mutex_);
+  return {.state = health_.state(),
+          .samples = samples_,
+          .credited_samples = credited_samples_,
+          .alarms = health_.alarms(),
+          .failures = health_.failures(),
+          .last_alarm = health_.last_alarm(),
+          .blocks = block_tests_.counts(),
+          .rate = recent_seconds_ > 0 ? recent_samples_ / recent_seconds_ : 0};
+}
+
+}  // namespace qanat::entropy

@@ -1,0 +1,89 @@
+// The way of one source's samples: health tests, conditioning, credit.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "entropy/block_tests.h"
+#include "entropy/conditioner.h"
+#include "entropy/sink.h"
+#include "entropy/source_health.h"
+
+namespace qanat::entropy {
+
+struct Claim {
+  double h = 0;        // min-entropy, bits per sample of one byte, in (0, 8]
+  bool credit = true;  // false: mixed in, credited 0
+};
+
+struct IntakeReport {
+  SourceState state = SourceState::start_up;
+  std::uint64_t samples = 0;           // read since start
+  std::uint64_t credited_samples = 0;  // of those, assessed and given to the conditioner
+  std::uint64_t alarms = 0;
+  std::uint64_t failures = 0;
+  Alarm last_alarm = Alarm::none;
+  BlockTests::Counts blocks;
+  double rate = 0;  // samples per second of reading, over the last few seconds of it
+};
+
+// `text` says what happened, without the source's name.
+using HealthEvent = std::function<void(const std::string& text, bool alarm)>;
+
+// Thread-safe: one thread feeds it, others ask for reports and retests. `sink` and `on_event` are
+// called with no lock held but this object's own.
+class Intake {
+ public:
+  Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::uint64_t seed,
+         HealthEvent on_event);
+
+  // Samples as they were read, any number, which took from `began` to `now` to read.
+  void samples(Bytes raw, TimePoint began, TimePoint now);
+  // Conditions what earlier windows left over, as far as the sink wants it. True when nothing is
+  // left, so that new samples are worth reading.
+  bool drain();
+
+  void retest();
+  void gone(const std::string& why);
+  void back();
+  // Waiting in state failed is over: begin start-up.
+  void try_again();
+
+  SourceState state() const;
+  TimePoint retry_at() const;
+  const Claim& claim() const { return claim_; }
+  SourceId id() const { return id_; }
+  IntakeReport report() const;
+
+ private:
+  // One window in so many goes into the conditioning key, uncredited.
+  static constexpr std::uint64_t key_window_interval = 16;
+
+  void judge(TimePoint now);
+  bool drain_locked();
+  void measure_rate(std::size_t count, Duration took);
+  void announce(const Verdict& verdict, TimePoint now);
+
+  const SourceId id_;
+  const Claim claim_;
+  ConditioningKey& key_;
+  Sink& sink_;
+  const HealthEvent on_event_;
+
+  mutable std::mutex mutex_;
+  SourceHealth health_;
+  Conditioner conditioner_;
+  BlockTests block_tests_;
+  SecretBytes window_;
+  std::size_t filled_ = 0;  // of window_, while it is gathered
+  SecretBytes passed_;      // a window that may be credited
+  std::size_t left_ = 0;    // of passed_, its last bytes: not conditioned yet
+  std::uint64_t windows_ = 0;
+  std::uint64_t samples_ = 0;
+  std::uint64_t credited_samples_ = 0;
+  double recent_samples_ = 0;
+  double recent_seconds_ = 0;
+};
+
+}  // namespace qanat::entropy

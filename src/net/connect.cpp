@@ -1,0 +1,74 @@
+#include "net/connect.h"
+
+#include <fmt/core.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <memory>
+
+namespace qanat::net {
+namespace {
+
+// 0, an errno value, or -1 when woken.
+int finish_connect(int fd, const Waker& waker, Duration timeout) {
+  switch (wait_for(fd, POLLOUT, waker, timeout)) {
+    case Wake::woken: return -1;
+    case Wake::timeout: return ETIMEDOUT;
+    case Wake::ready: break;
+  }
+  int problem = 0;
+  socklen_t size = sizeof problem;
+  ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
+  return problem;
+}
+
+}  // namespace
+
+Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* raw = nullptr;
+  const int resolved =
+      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &raw);
+  if (resolved != 0) {
+    return error(fmt::format("cannot find {}: {}", address.host, ::gai_strerror(resolved)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(raw, ::freeaddrinfo);
+  int problem = EADDRNOTAVAIL;
+  for (const addrinfo* at = raw; at != nullptr; at = at->ai_next) {
+    UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) {
+      problem = errno;
+      continue;
+    }
+    const int one = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    problem = ::connect(fd.get(), at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
+    if (problem == EINPROGRESS) problem = finish_connect(fd.get(), waker, timeout);
+    if (problem == 0) return fd;
+    if (problem < 0) return error("");
+  }
+  return error(with_errno("cannot reach " + address.text(), problem));
+}
+
+Result<UniqueFd> connect_unix(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path) {
+    return error(fmt::format("the socket path {} is longer than {} characters", path,
+                             sizeof name.sun_path - 1));
+  }
+  path.copy(name.sun_path, path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return error(with_errno("socket", errno));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
+    return error(with_errno("cannot reach " + path, errno));
+  }
+  return fd;
+}
+
+}  // namespace qanat::net

@@ -1,0 +1,346 @@
+#include "net/http_client.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "net/connect.h"
+#include "net/transport.h"
+#include "wire/proof.h"
+
+namespace qanat::net {
+
+namespace http = boost::beast::http;
+using wire::Prover;
+
+namespace {
+
+constexpr std::size_t inbox_bytes = 64 << 10;
+constexpr std::size_t error_body_bytes = 4096;
+
+tl::unexpected<ClientError> trouble(Trouble kind, std::string message, unsigned retry_after = 0) {
+  return tl::unexpected(ClientError{kind, std::move(message), retry_after});
+}
+
+// "reserve empty; ask again later", from {"error": ..., "hint": ...}; else the text itself.
+std::string words_of(const std::string& body) {
+  boost::system::error_code problem;
+  const auto value = boost::json::parse(body, problem);
+  const auto* const object = problem ? nullptr : value.if_object();
+  const auto* const said = object != nullptr ? object->if_contains("error") : nullptr;
+  const auto* const hint = object != nullptr ? object->if_contains("hint") : nullptr;
+  if (said == nullptr || !said->is_string()) return body.substr(0, body.find('\n')).substr(0, 200);
+  std::string words(said->get_string());
+  if (hint != nullptr && hint->is_string() && !hint->get_string().empty()) {
+    words += "; " + std::string(hint->get_string());
+  }
+  return words;
+}
+
+Trouble kind_of(unsigned status) {
+  if (status == 429 || status == 503) return Trouble::busy;
+  return status >= 500 ? Trouble::unreachable : Trouble::refused;
+}
+
+}  // namespace
+
+struct HttpClient::Connection {
+  UniqueFd fd;
+  Transport transport;
+  wire::Proof hub_proof{};     // what the hub must answer with
+  std::string authorization;   // sent until the hub has proved itself
+  bool proven = false;
+  bool used = false;
+};
+
+std::string Endpoint::text() const {
+  if (!unix_path.empty()) return unix_path;
+  return (tls ? "https://" : "http://") + address.text();
+}
+
+Endpoint endpoint_of(wire::JoinString join) {
+  Endpoint endpoint;
+  endpoint.address = std::move(join.address);
+  endpoint.trust.pin = join.pin;
+  endpoint.client_name = std::move(join.name);
+  endpoint.shared_key = std::move(join.key);
+  return endpoint;
+}
+
+Endpoint unix_endpoint(std::string path) {
+  Endpoint endpoint;
+  endpoint.unix_path = std::move(path);
+  endpoint.tls = false;
+  return endpoint;
+}
+
+HttpClient::HttpClient(Endpoint endpoint, const Waker& waker, Timeouts timeouts)
+    : endpoint_(std::move(endpoint)), waker_(waker), timeouts_(timeouts), inbox_(inbox_bytes) {
+  if (endpoint_.tls) context_ = make_client_context(endpoint_.trust);
+}
+
+HttpClient::~HttpClient() { disconnect(); }
+
+void HttpClient::disconnect() {
+  if (connection_) connection_->transport.shutdown();
+  connection_.reset();
+}
+
+tl::expected<void, ClientError> HttpClient::connect() {
+  auto fd = endpoint_.unix_path.empty()
+                ? connect_tcp(endpoint_.address, waker_, timeouts_.connect)
+                : connect_unix(endpoint_.unix_path);
+  if (!fd) {
+    if (fd.error().message.empty()) return trouble(Trouble::stopped, "stopped");
+    return trouble(Trouble::unreachable, fd.error().message);
+  }
+  crypto::SslPtr ssl;
+  if (context_) {
+    ssl.reset(SSL_new(context_.get()));
+    crypto::require(ssl != nullptr, "TLS");
+    SSL_set_connect_state(ssl.get());
+    if (!endpoint_.trust.pin) {
+      SSL_set1_host(ssl.get(), endpoint_.address.host.c_str());
+    }
+    SSL_set_tlsext_host_name(ssl.get(), endpoint_.address.host.c_str());
+  }
+  const int descriptor = fd->get();
+  connection_ = std::make_unique<Connection>(
+      Connection{std::move(*fd), Transport(descriptor, std::move(ssl)), {}, {}, false, false});
+  Transport& transport = connection_->transport;
+  const auto end = std::chrono::steady_clock::now() + timeouts_.connect;
+  for (;;) {
+    const IoStatus status = transport.handshake();
+    if (status == IoStatus::ok) break;
+    const bool waiting = status == IoStatus::want_read || status == IoStatus::want_write;
+    const auto left = end - std::chrono::steady_clock::now();
+    const Wake wake = waiting ? wait_for(descriptor, status == IoStatus::want_read ? POLLIN : POLLOUT,
+                                         waker_, std::max(left, Duration::zero()))
+                              : Wake::ready;
+    if (waiting && wake == Wake::ready) continue;
+    const bool distrusted = SSL_get_verify_result(transport.ssl()) != X509_V_OK;
+    std::string why = wake == Wake::timeout ? "no TLS answer in time"
+                      : wake == Wake::woken ? "stopped"
+                                            : handshake_error(transport.ssl());
+    connection_.reset();
+    if (wake == Wake::woken) return trouble(Trouble::stopped, "stopped");
+    return trouble(distrusted ? Trouble::distrusted : Trouble::unreachable,
+                   endpoint_.text() + ": " + why);
+  }
+  if (!endpoint_.shared_key.empty()) {
+    WipedArray<wire::exporter_bytes> exporter;
+    export_keying_material(transport.ssl(), wire::exporter_label, exporter.view());
+    const Bytes key = endpoint_.shared_key.view();
+    connection_->authorization = encode(wire::Authorization{
+        endpoint_.client_name, make_proof(Prover::client, key, exporter.view())});
+    connection_->hub_proof = make_proof(Prover::hub, key, exporter.view());
+  }
+  return {};
+}
+
+// One request and its response on an open connection.
+class HttpClient::Exchange {
+ public:
+  Exchange(HttpClient& client, const OnBody& on_body) : client_(client), on_body_(on_body) {
+    parser_.header_limit(16 << 10);
+    parser_.body_limit(boost::none);
+  }
+
+  tl::expected<Response, ClientError> run(const std::string& method, const std::string& target,
+                                          const std::string& body);
+  // Whether the server closed before it answered a byte: it may have closed while idle.
+  bool silent_close() const { return closed_ && !answered_; }
+
+ private:
+  Connection& connection() { return *client_.connection_; }
+  std::string where() const { return client_.endpoint_.text(); }
+  tl::expected<void, ClientError> await(IoStatus status);
+  tl::expected<void, ClientError> send(const std::string& request);
+  tl::expected<std::size_t, ClientError> receive(std::size_t kept);
+  tl::expected<std::size_t, ClientError> parse(std::size_t filled);
+  tl::expected<void, ClientError> check_header();
+  tl::expected<Response, ClientError> conclude();
+
+  HttpClient& client_;
+  const OnBody& on_body_;
+  http::response_parser<http::buffer_body> parser_;
+  Response response_;
+  std::string error_body_;
+  bool header_checked_ = false;
+  bool closed_ = false;
+  bool answered_ = false;
+};
+
+tl::expected<void, ClientError> HttpClient::Exchange::await(IoStatus status) {
+  if (status == IoStatus::closed || status == IoStatus::failed) {
+    closed_ = true;
+    return trouble(Trouble::unreachable, where() + " closed the connection");
+  }
+  const short events = status == IoStatus::want_write ? POLLOUT : POLLIN;
+  switch (wait_for(connection().fd.get(), events, client_.waker_, client_.timeouts_.silence)) {
+    case Wake::ready: return {};
+    case Wake::woken: return trouble(Trouble::stopped, "stopped");
+    case Wake::timeout: break;
+  }
+  return trouble(Trouble::unreachable,
+                 fmt::format("{} was silent for {:.0f} s", where(), seconds(client_.timeouts_.silence)));
+}
+
+tl::expected<void, ClientError> HttpClient::Exchange::send(const std::string& request) {
+  Bytes rest = as_bytes(request);
+  while (!rest.empty()) {
+    const IoResult written = connection().transport.write(rest);
+    if (written.status == IoStatus::ok) {
+      rest = rest.subspan(written.bytes);
+    } else if (auto ready = await(written.status); !ready) {
+      return ready;
+    }
+  }
+  return {};
+}
+
+tl::expected<std::size_t, ClientError> HttpClient::Exchange::receive(std::size_t kept) {
+  for (;;) {
+    const IoResult got = connection().transport.read(client_.inbox_.view().subspan(kept));
+    if (got.status == IoStatus::ok) {
+      answered_ = true;
+      return kept + got.bytes;
+    }
+    if (auto ready = await(got.status); !ready) return tl::unexpected(ready.error());
+  }
+}
+
+tl::expected<void, ClientError> HttpClient::Exchange::check_header() {
+  header_checked_ = true;
+  response_.status = parser_.get().result_int();
+  for (const auto& field : parser_.get()) {
+    std::string name(field.name_string());
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    response_.headers[name] = std::string(field.value());
+  }
+  if (response_.status == 401 || response_.status == 403 || client_.endpoint_.shared_key.empty() ||
+      connection().proven) {
+    return {};
+  }
+  const auto found = response_.headers.find("qanat-proof");
+  const auto proof =
+      found == response_.headers.end() ? std::nullopt : wire::decode_proof(found->second);
+  if (!proof || !equal_constant_time(*proof, connection().hub_proof)) {
+    return trouble(Trouble::distrusted,
+                   where() + " has the pinned key but did not prove the pre-shared key");
+  }
+  connection().proven = true;
+  return {};
+}
+
+// Feeds the first `filled` bytes of the inbox to the parser; how many are left over.
+tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t filled) {
+  WipedArray<16384> piece;
+  MutableBytes input = client_.inbox_.view().first(filled);
+  while (!parser_.is_done()) {
+    parser_.get().body().data = piece.data();
+    parser_.get().body().size = piece.size();
+    boost::system::error_code problem;
+    const std::size_t used =
+        parser_.put(boost::asio::const_buffer(input.data(), input.size()), problem);
+    wipe(input.first(used));
+    input = input.subspan(used);
+    if (problem == http::error::need_buffer || problem == http::error::need_more) problem = {};
+    if (problem) return trouble(Trouble::protocol, where() + ": no HTTP: " + problem.message());
+    if (parser_.is_header_done() && !header_checked_) {
+      if (auto ok = check_header(); !ok) return tl::unexpected(ok.error());
+    }
+    const Bytes body = piece.view().first(piece.size() - parser_.get().body().size);
+    if (parser_.is_header_done() && !body.empty()) {
+      response_.body_bytes += body.size();
+      if (response_.status != 200) {
+        error_body_.append(as_text(body).substr(0, error_body_bytes - error_body_.size()));
+      } else if (!on_body_(body)) {
+        return trouble(Trouble::stopped, "stopped");
+      }
+    } else if (used == 0) {
+      break;
+    }
+  }
+  std::copy(input.begin(), input.end(), client_.inbox_.view().begin());
+  return input.size();
+}
+
+tl::expected<Response, ClientError> HttpClient::Exchange::conclude() {
+  if (response_.status == 200) return response_;
+  unsigned retry_after = 0;
+  if (const auto found = response_.headers.find("retry-after"); found != response_.headers.end()) {
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), retry_after);
+  }
+  return trouble(kind_of(response_.status),
+                 fmt::format("{} answered {}: {}", where(), response_.status, words_of(error_body_)),
+                 retry_after);
+}
+
+tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string& method,
+                                                              const std::string& target,
+                                                              const std::string& body) {
+  std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
+                                    client_.endpoint_.unix_path.empty()
+                                        ? client_.endpoint_.address.text()
+                                        : "localhost");
+  if (!connection().authorization.empty() && !connection().proven) {
+    request += "Authorization: " + connection().authorization + "\r\n";
+  }
+  if (method == "POST") request += fmt::format("Content-Length: {}\r\n", body.size());
+  request += "\r\n" + body;
+  if (auto sent = send(request); !sent) return tl::unexpected(sent.error());
+  std::size_t filled = 0;
+  while (!parser_.is_done()) {
+    if (filled == client_.inbox_.size()) {
+      return trouble(Trouble::protocol, where() + " sent a header without end");
+    }
+    const auto received = receive(filled);
+    if (!received) return tl::unexpected(received.error());
+    const auto left = parse(*received);
+    if (!left) return tl::unexpected(left.error());
+    filled = *left;
+  }
+  if (!parser_.get().keep_alive()) closed_ = true;
+  return conclude();
+}
+
+tl::expected<Response, ClientError> HttpClient::request(const std::string& method,
+                                                        const std::string& target,
+                                                        const std::string& body,
+                                                        const OnBody& on_body) {
+  for (;;) {
+    const bool reused = connection_ && connection_->used;
+    if (!connection_) {
+      if (auto connected = connect(); !connected) return tl::unexpected(connected.error());
+    }
+    connection_->used = true;
+    Exchange exchange(*this, on_body);
+    auto response = exchange.run(method, target, body);
+    const bool answered = response || response.error().trouble == Trouble::refused ||
+                          response.error().trouble == Trouble::busy;
+    if (!answered) disconnect();
+    if (!response && reused && exchange.silent_close()) continue;
+    return response;
+  }
+}
+
+tl::expected<std::string, ClientError> HttpClient::text(const std::string& method,
+                                                        const std::string& target,
+                                                        const std::string& body,
+                                                        std::size_t limit) {
+  std::string text;
+  const auto response = request(method, target, body, [&](Bytes piece) {
+    text.append(as_text(piece));
+    return text.size() <= limit;
+  });
+  if (!response) return tl::unexpected(response.error());
+  return text;
+}
+
+}  // namespace qanat::net

@@ -1,0 +1,99 @@
+// A blocking HTTP/1.1 client over TLS, plain TCP or a UNIX socket, that keeps its connection.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/waker.h"
+#include "crypto/certificate.h"
+#include "net/tls.h"
+#include "wire/join_string.h"
+
+namespace qanat::net {
+
+// Where to and how to be sure of it.
+struct Endpoint {
+  std::string unix_path;  // when not empty: this socket, plain, and nothing below matters
+  wire::Address address;
+  bool tls = true;
+  ClientTls trust;
+  std::string client_name;  // with a pre-shared key: both sides prove it
+  SecretBytes shared_key;
+
+  // For people; holds no secret.
+  std::string text() const;
+};
+
+Endpoint endpoint_of(wire::JoinString join);
+Endpoint unix_endpoint(std::string path);
+
+enum class Trouble {
+  unreachable,  // no connection, or it broke, or nothing came in time: try again later
+  distrusted,   // wrong pin or certificate, or no proof of the shared key: stop and tell a person
+  refused,      // 4xx but 429: asking again is of no use
+  busy,         // 429 or 503: later
+  protocol,     // no sense in what came
+  stopped,      // the waker was woken
+};
+
+struct ClientError {
+  Trouble trouble;
+  std::string message;
+  unsigned retry_after = 0;  // seconds, when the server said so
+};
+
+struct Response {
+  unsigned status = 0;
+  std::map<std::string, std::string, std::less<>> headers;  // names in lower case
+  std::uint64_t body_bytes = 0;
+};
+
+// One thread at a time; `waker` stops it from another.
+class HttpClient {
+ public:
+  struct Timeouts {
+    Duration connect = std::chrono::seconds(10);  // with the TLS handshake
+    Duration silence = std::chrono::seconds(30);  // between two pieces of a response
+  };
+
+  HttpClient(Endpoint endpoint, const Waker& waker, Timeouts timeouts);
+  HttpClient(Endpoint endpoint, const Waker& waker) : HttpClient(std::move(endpoint), waker, {}) {}
+  ~HttpClient();
+
+  // Called with each piece of a 200's body as it comes, in memory that is wiped after; false ends
+  // the transfer.
+  using OnBody = std::function<bool(Bytes)>;
+  // A connection that the server closed while idle is opened again, once. A status other than 200
+  // is an error with the server's words in it.
+  tl::expected<Response, ClientError> request(const std::string& method, const std::string& target,
+                                              const std::string& body, const OnBody& on_body);
+  tl::expected<Response, ClientError> get(const std::string& target, const OnBody& on_body) {
+    return request("GET", target, "", on_body);
+  }
+  // The body as text, at most `limit` bytes: for what is not secret.
+  tl::expected<std::string, ClientError> text(const std::string& method, const std::string& target,
+                                              const std::string& body = "",
+                                              std::size_t limit = 16 << 20);
+
+  const Endpoint& endpoint() const { return endpoint_; }
+  void disconnect();
+
+ private:
+  struct Connection;
+  class Exchange;
+
+  tl::expected<void, ClientError> connect();
+
+  Endpoint endpoint_;
+  const Waker& waker_;
+  Timeouts timeouts_;
+  crypto::SslCtxPtr context_;
+  std::unique_ptr<Connection> connection_;
+  SecretBytes inbox_;
+};
+
+}  // namespace qanat::net

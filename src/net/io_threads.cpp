@@ -1,0 +1,37 @@
+#include "net/io_threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <boost/asio/post.hpp>
+#include <future>
+
+namespace qanat::net {
+
+IoThreads::IoThreads(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Thread& made = *threads_.emplace_back(std::make_unique<Thread>());
+    made.thread = std::thread([&made] { made.context.run(); });
+  }
+}
+
+IoThreads::~IoThreads() { stop(); }
+
+void IoThreads::stop() {
+  for (const auto& thread : threads_) {
+    thread->guard.reset();
+    thread->context.stop();
+  }
+  for (const auto& thread : threads_) {
+    if (thread->thread.joinable()) thread->thread.join();
+  }
+}
+
+void IoThreads::run_on(std::size_t index, const std::function<void()>& work) {
+  std::packaged_task<void()> task(work);
+  auto done = task.get_future();
+  boost::asio::post(context(index), [&task] { task(); });
+  done.get();
+}
+
+}  // namespace qanat::net

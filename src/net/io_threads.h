@@ -1,0 +1,35 @@
+// One io_context a thread: what begins on a thread stays there.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace qanat::net {
+
+class IoThreads {
+ public:
+  explicit IoThreads(std::size_t count);
+  // Stops and joins.
+  ~IoThreads();
+
+  std::size_t size() const { return threads_.size(); }
+  boost::asio::io_context& context(std::size_t index) { return threads_[index]->context; }
+  // Runs `work` on that thread and waits for it; it may throw. Not to be called from an I/O thread.
+  void run_on(std::size_t index, const std::function<void()>& work);
+  void stop();
+
+ private:
+  struct Thread {
+    // One thread runs it: no locks inside.
+    boost::asio::io_context context{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{
+        context.get_executor()};
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<Thread>> threads_;
+};
+
+}  // namespace qanat::net

@@ -1,0 +1,39 @@
+// Listening sockets.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "wire/spec.h"
+
+namespace qanat::net {
+
+// Non-blocking, listening, with SO_REUSEPORT so that each thread has one of its own. Host "" or "*"
+// is every address. Throws Failure: the address is not ours, the port is taken.
+UniqueFd listen_tcp(const wire::Address& address);
+// A UNIX socket of this mode; a stale file is replaced, a live one is a Failure.
+UniqueFd listen_unix(const std::string& path, unsigned mode);
+
+// The port that a socket was given when it asked for port 0.
+std::uint16_t local_port(int fd);
+
+// What to tell others to reach a socket that listens on every address: the address that this
+// machine's default route uses, else its host name.
+std::string reachable_host();
+
+// Sockets that systemd passed us (sd_listen_fds(3)): taken once, by the outlet whose address a
+// socket is bound to.
+class PassedSockets {
+ public:
+  // Reads LISTEN_FDS once for the program.
+  static PassedSockets& of_process();
+  UniqueFd take_tcp(const wire::Address& address);
+  UniqueFd take_unix(const std::string& path);
+
+ private:
+  PassedSockets();
+  std::vector<UniqueFd> sockets_;
+};
+
+}  // namespace qanat::net

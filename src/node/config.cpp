@@ -1,0 +1,250 @@
+#include "node/config.h"
+
+#include <fmt/core.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/files.h"
+#include "base/quantity.h"
+#include "outlets/registry.h"
+#include "sources/registry.h"
+
+namespace qanat::node {
+namespace {
+
+// Reads one TOML document and says where things are wrong in it.
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : path_(path) {}
+
+  [[noreturn]] void fail(const toml::source_region& at, const std::string& what) const {
+    throw Failure(fmt::format("{}:{}:{}: {}", path_, at.begin.line, at.begin.column, what));
+  }
+  [[noreturn]] void fail(const toml::node& node, const std::string& what) const {
+    fail(node.source(), what);
+  }
+
+  void only(const toml::table& table, const std::string& where,
+            std::initializer_list<std::string_view> known) const {
+    for (const auto& [key, node] : table) {
+      if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+      std::string list;
+      for (const std::string_view name : known) list += fmt::format(" {}", name);
+      fail(key.source(), fmt::format("{}.{}: unknown key; known:{}", where, key.str(), list));
+    }
+  }
+
+  // A text that `parse` understands.
+  template <typename T, typename Parse>
+  void read(const toml::table& table, const std::string& where, std::string_view key, T& out,
+            const Parse& parse, std::string_view example) const {
+    const toml::node* const node = table.get(key);
+    if (node == nullptr) return;
+    std::string text;
+    if (const auto* s = node->as_string()) {
+      text = s->get();
+    } else if (const auto* i = node->as_integer()) {
+      text = std::to_string(i->get());
+    }
+    const auto value = parse(text);
+    if (!value) fail(*node, fmt::format("{}.{}: write it like {}", where, key, example));
+    out = static_cast<T>(*value);
+  }
+
+  void size(const toml::table& t, const std::string& where, std::string_view key,
+            auto& out) const {
+    read(t, where, key, out, parse_size, "\"256KiB\"");
+  }
+  void rate(const toml::table& t, const std::string& where, std::string_view key,
+            auto& out) const {
+    read(t, where, key, out, parse_rate, "\"1KiB/s\"");
+  }
+  void duration(const toml::table& t, const std::string& where, std::string_view key,
+                Duration& out) const {
+    read(t, where, key, out, parse_duration, "\"60s\"");
+  }
+
+  // A name with its options: `name = "device:/dev/ttyUSB0"` and any other key as an option.
+  std::string spec(const toml::table& table, const std::string& where) const {
+    const toml::node* const name = table.get("name");
+    if (name == nullptr) fail(table, where + ": has no name, such as name = \"hwrng\"");
+    if (!name->is_string()) fail(*name, where + ".name: must be a text, such as \"hwrng\"");
+    std::string text = name->as_string()->get();
+    char mark = text.find('?') == std::string::npos ? '?' : '&';
+    for (const auto& [key, node] : table) {
+      if (key.str() == "name") continue;
+      text += fmt::format("{}{}={}", mark, key.str(), option(node, where, key.str()));
+      mark = '&';
+    }
+    return text;
+  }
+
+  const toml::table* section(const toml::table& root, std::string_view key) const {
+    const toml::node* const node = root.get(key);
+    if (node != nullptr && !node->is_table()) {
+      fail(*node, fmt::format("{}: must be a section, [{}]", key, key));
+    }
+    return node == nullptr ? nullptr : node->as_table();
+  }
+
+  template <typename Each>
+  void list(const toml::table& root, std::string_view key, const Each& each) const {
+    const toml::node* const node = root.get(key);
+    if (node == nullptr) return;
+    const toml::array* const array = node->as_array();
+    if (array == nullptr) fail(*node, fmt::format("{}: must be a list, [[{}]]", key, key));
+    for (const toml::node& item : *array) {
+      const toml::table* const table = item.as_table();
+      if (table == nullptr) fail(item, fmt::format("{}: must be a list, [[{}]]", key, key));
+      each(*table);
+    }
+  }
+
+ private:
+  std::string option(const toml::node& node, const std::string& where, std::string_view key) const {
+    std::string text;
+    if (const auto* s = node.as_string()) {
+      text = s->get();
+    } else if (const auto* i = node.as_integer()) {
+      text = std::to_string(i->get());
+    } else if (const auto* f = node.as_floating_point()) {
+      text = fmt::format("{}", f->get());
+    } else if (const auto* b = node.as_boolean()) {
+      text = b->get() ? "yes" : "no";
+    } else {
+      fail(node, fmt::format("{}.{}: must be a text, a number, true or false", where, key));
+    }
+    std::string escaped;
+    for (const char c : text) escaped += c == '%' ? "%25" : c == '&' ? "%26" : std::string(1, c);
+    return escaped;
+  }
+
+  const std::string& path_;
+};
+
+void read_core(const Reader& reader, const toml::table& root, Config& config) {
+  constexpr std::size_t most_threads = 256;
+  if (const auto* t = reader.section(root, "node")) {
+    reader.only(*t, "node", {"threads"});
+    reader.size(*t, "node", "threads", config.threads);
+    if (config.threads == 0 || config.threads > most_threads) {
+      reader.fail(*t->get("threads"), "node.threads: from 1 to 256");
+    }
+  }
+  if (const auto* t = reader.section(root, "reserve")) {
+    reader.only(*t, "reserve", {"size"});
+    reader.size(*t, "reserve", "size", config.reserve_bytes);
+    if (config.reserve_bytes < 4096 || config.reserve_bytes > (1U << 30)) {
+      reader.fail(*t->get("size"), "reserve.size: from 4KiB to 1GiB");
+    }
+  }
+  if (const auto* t = reader.section(root, "drbg")) {
+    reader.only(*t, "drbg", {"reseed_interval", "reseed_bytes"});
+    reader.duration(*t, "drbg", "reseed_interval", config.reseed.interval);
+    reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes);
+  }
+  if (const auto* t = reader.section(root, "limits")) {
+    reader.only(*t, "limits",
+                {"connections", "full_bytes", "drbg_bytes", "handshake", "header", "idle", "write"});
+    reader.size(*t, "limits", "connections", config.http.connections);
+    reader.size(*t, "limits", "full_bytes", config.api.full_bytes);
+    reader.size(*t, "limits", "drbg_bytes", config.api.drbg_bytes);
+    reader.duration(*t, "limits", "handshake", config.http.handshake);
+    reader.duration(*t, "limits", "header", config.http.header);
+    reader.duration(*t, "limits", "idle", config.http.idle);
+    reader.duration(*t, "limits", "write", config.http.write);
+  }
+}
+
+ClientConfig read_client(const Reader& reader, const toml::table& table) {
+  ClientConfig client;
+  reader.only(table, "client", {"name", "rate", "burst", "weight"});
+  const toml::node* const name = table.get("name");
+  if (name == nullptr || !name->is_string() ||
+      !share::valid_client_name(name->as_string()->get())) {
+    reader.fail(name != nullptr ? *name : table,
+                "client.name: 1 to 64 letters, digits, '.', '_' and '-'");
+  }
+  client.name = name->as_string()->get();
+  reader.rate(table, "client", "rate", client.terms.rate);
+  reader.size(table, "client", "burst", client.terms.burst);
+  if (const toml::node* const weight = table.get("weight")) {
+    const auto value = weight->value<double>();
+    if (!value || !(*value >= 0.001) || !(*value <= 1000)) {
+      reader.fail(*weight, "client.weight: a number from 0.001 to 1000");
+    }
+    client.terms.weight = *value;
+  }
+  return client;
+}
+
+}  // namespace
+
+bool Config::same_core(const Config& other) const {
+  return threads == other.threads && reserve_bytes == other.reserve_bytes &&
+         reseed.interval == other.reseed.interval && reseed.bytes == other.reseed.bytes;
+}
+
+Config parse_config(std::string_view text, const std::string& path) {
+  const Reader reader(path);
+  toml::table root;
+  try {
+    root = toml::parse(text, path);
+  } catch (const toml::parse_error& e) {
+    reader.fail(e.source(), std::string(e.description()));
+  }
+  Config config;
+  reader.only(root, "top level",
+              {"node", "reserve", "drbg", "limits", "source", "outlet", "client"});
+  read_core(reader, root, config);
+  // Each is checked where its line is known.
+  const auto checked = [&](const toml::table& at, const std::string& key, auto&& check) {
+    try {
+      return check();
+    } catch (const Failure& problem) {
+      reader.fail(at, key + ": " + problem.what());
+    }
+  };
+  reader.list(root, "source", [&](const toml::table& table) {
+    config.sources.push_back(reader.spec(table, "source"));
+    checked(table, "source", [&] { return sources::describe_source(config.sources.back()).name; });
+  });
+  std::map<std::string, std::string> places;
+  reader.list(root, "outlet", [&](const toml::table& table) {
+    config.outlets.push_back(reader.spec(table, "outlet"));
+    const std::string place =
+        checked(table, "outlet", [&] { return outlets::describe_outlet(config.outlets.back()).place; });
+    const auto [other, fresh] = places.emplace(place, config.outlets.back());
+    if (!fresh) {
+      reader.fail(table, fmt::format("outlet: {} and {} are at the same place; leave one out",
+                                     other->second, config.outlets.back()));
+    }
+  });
+  reader.list(root, "client", [&](const toml::table& table) {
+    config.clients.push_back(read_client(reader, table));
+  });
+  return config;
+}
+
+Config load_config(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) throw Failure(text.error().message);
+  return parse_config(*text, path);
+}
+
+void check_config(const Config& config) {
+  std::map<std::string, std::string> places;
+  for (const std::string& source : config.sources) sources::describe_source(source);
+  for (const std::string& outlet : config.outlets) {
+    const auto description = outlets::describe_outlet(outlet);
+    const auto [other, fresh] = places.emplace(description.place, outlet);
+    if (!fresh) {
+      throw Failure(fmt::format("outlets {} and {} are at the same place; leave one out",
+                                other->second, outlet));
+    }
+  }
+}
+
+}  // namespace qanat::node

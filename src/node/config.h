@@ -1,0 +1,43 @@
+// The configuration of a node: /etc/qanat/qanat.toml and the command line (docs/configuration.md).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "entropy/drbg_pool.h"
+#include "outlets/http_settings.h"
+#include "share/client_book.h"
+
+namespace qanat::node {
+
+struct ClientConfig {
+  std::string name;
+  share::Terms terms;
+};
+
+struct Config {
+  std::size_t threads = 1;
+  std::size_t reserve_bytes = 256 << 10;
+  entropy::ReseedPolicy reseed;
+  wire::ApiLimits api;
+  outlets::HttpLimits http;
+  std::vector<std::string> sources;  // names with their options, checked
+  std::vector<std::string> outlets;
+  std::vector<ClientConfig> clients;
+
+  // What a reload cannot change.
+  bool same_core(const Config& other) const;
+};
+
+inline constexpr const char* default_config_path = "/etc/qanat/qanat.toml";
+
+// Throws Failure, "file:line:column: key: what is wrong; what would be right": unknown key, wrong
+// type, bad name, two outlets at one place, unreadable file.
+Config load_config(const std::string& path);
+// The same from text; `path` is for messages.
+Config parse_config(std::string_view text, const std::string& path);
+// Sources and outlets each valid and no two outlets at one place; throws Failure.
+void check_config(const Config& config);
+
+}  // namespace qanat::node

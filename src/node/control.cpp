@@ -1,0 +1,78 @@
+// The control socket's side of the node: what `qanat invite`, `revoke` and the like ask for.
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+
+#include "node/node.h"
+
+namespace qanat::node {
+
+namespace json = boost::json;
+using outlets::ControlAnswer;
+
+namespace {
+
+ControlAnswer refused(unsigned status, const std::string& what) {
+  return {status, wire::refusal_json(what, "")};
+}
+
+ControlAnswer done(json::object answer = {}) { return {200, json::serialize(answer) + "\n"}; }
+
+std::string text_of(const json::object& request, std::string_view key) {
+  const auto* const found = request.if_contains(key);
+  return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
+}
+
+template <typename Number>
+Number number_of(const json::object& request, std::string_view key, Number usual) {
+  const auto* const found = request.if_contains(key);
+  return found != nullptr && found->is_number() ? found->to_number<Number>() : usual;
+}
+
+}  // namespace
+
+ControlAnswer Node::control(std::string_view method, std::string_view path, std::string_view body) {
+  if (method != "POST") return refused(405, "control paths take POST");
+  boost::system::error_code problem;
+  json::value parsed = json::object();
+  if (!body.empty()) parsed = json::parse(json::string_view(body.data(), body.size()), problem);
+  if (problem || !parsed.is_object()) return refused(400, "the body is no JSON object");
+  const json::object& request = parsed.get_object();
+
+  if (path == "/control/invite") {
+    if (!identity_) return refused(400, "a feed has no clients");
+    std::string at = text_of(request, "address");
+    if (at.empty()) {
+      const std::scoped_lock guard(lists_mutex_);
+      at = address();
+    }
+    if (at.empty()) {
+      return refused(400, "this node has no https outlet to invite to; start it with --outlet "
+                          "https://0.0.0.0:7749, or give --address HOST:PORT");
+    }
+    const share::Terms terms{number_of<std::uint64_t>(request, "rate", 0),
+                             number_of<std::uint64_t>(request, "burst", 0),
+                             number_of<double>(request, "weight", 1)};
+    const auto join = clients_.invite(text_of(request, "name"), terms, at, identity_->pin);
+    if (!join) return refused(400, join.error().message);
+    events_.add("clients", fmt::format("invited '{}'", text_of(request, "name")), false);
+    return done({{"join", *join}, {"address", at}});
+  }
+  if (path == "/control/revoke") {
+    const auto outcome = clients_.revoke(text_of(request, "name"));
+    if (!outcome) return refused(400, outcome.error().message);
+    events_.add("clients", fmt::format("revoked '{}'", text_of(request, "name")), false);
+    return done();
+  }
+  if (path == "/control/retest") {
+    retest();
+    return done();
+  }
+  if (path == "/control/feed") {
+    feed_now();
+    return done();
+  }
+  return refused(404, "no such control path");
+}
+
+}  // namespace qanat::node

@@ -1,0 +1,343 @@
+#include "node/node.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <thread>
+
+#include "base/log.h"
+#include "base/quantity.h"
+#include "base/timing_noise.h"
+#include "base/version.h"
+#include "crypto/aead.h"
+#include "net/listen.h"
+#include "observe/metrics.h"
+#include "observe/status.h"
+
+namespace qanat::node {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A feed keeps nothing in store: what it feeds was fetched for it, just now.
+constexpr std::size_t feed_request_bytes = 4096;
+// The longest that a stuck source may hold up the end.
+constexpr Duration source_patience = 2s;
+
+std::size_t target_of(const NodeSettings& settings) {
+  return settings.feed ? 0 : settings.config.reserve_bytes;
+}
+std::size_t max_request_of(const NodeSettings& settings) {
+  return settings.feed ? feed_request_bytes
+                       : static_cast<std::size_t>(settings.config.api.full_bytes);
+}
+
+}  // namespace
+
+SecretBytes gather_start_material() {
+  SecretBytes material(64 + 32 + 64);
+  crypto::random_bytes(material.view().first(64));
+  write_timestamps(std::span<std::uint8_t, 32>(material.view().data() + 64, 32));
+  TimingNoise().fill(material.view().last(64));
+  return material;
+}
+
+Node::Node(NodeSettings settings)
+    : settings_(std::move(settings)),
+      state_(settings_.state_path),
+      started_(clock_.now()),
+      dispenser_(target_of(settings_), max_request_of(settings_)),
+      key_(gather_start_material().view()),
+      book_([this] { return dispenser_.open_flow(); }),
+      clients_(state_, book_),
+      drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
+      threads_(settings_.config.threads),
+      services_(make_services()) {
+  defaults_ = {.api = settings_.config.api, .http = settings_.config.http, .schedule = {}};
+  if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
+}
+
+Node::~Node() { stop(0s); }
+
+outlets::OutletServices Node::make_services() {
+  return {.dispenser = dispenser_,
+          .drbg = drbg_->pool(),
+          .clients = book_,
+          .threads = threads_,
+          .clock = clock_,
+          .node_id = node_id_,
+          .identity =
+              [this] {
+                return net::ServerTls{.key_pem = identity_->key_pem.view(),
+                                      .certificate_pem = identity_->certificate_pem,
+                                      .client_ca = {}};
+              },
+          .status = [this](const share::Client* viewer) { return status_for(viewer); },
+          .metrics = [this] { return observe::metrics_text(snapshot()); },
+          .ready = [this] { return drbg_->pool().ready(); },
+          .on_event =
+              [this](const std::string& subject, const std::string& text, bool alarm) {
+                events_.add(subject, text, alarm);
+              },
+          .on_fed = [this] { if (settings_.on_fed) settings_.on_fed(); }};
+}
+
+void Node::start() {
+  auto prepared = state_.prepare();
+  Result<UniqueFd> lock = error(prepared ? "" : prepared.error().message);
+  if (prepared) lock = state_.lock();
+  if (lock) {
+    lock_ = std::move(*lock);
+    state_writable_ = true;
+  } else {
+    events_.add("state", lock.error().message + "; going on without it: no new clients, and a new " +
+                             "server key at the next start", true);
+  }
+  node_id_ = state_.node_id();
+  services_.node_id = node_id_;
+  if (!settings_.feed) identity_ = state_.identity();
+
+  dispenser_.on_demand([this] { wake_sources(); });
+  std::vector<NamedSource> sources;
+  if (settings_.feed) {
+    const sources::SourceServices services{dispenser_, key_, clock_, services_.on_event};
+    sources.push_back({"", sources::make_upstream(settings_.feed->upstreams, {.accept_drbg = true},
+                                                  services)});
+  }
+  for (const std::string& text : settings_.config.sources) sources.push_back(make_source(text));
+  std::vector<NamedOutlet> outlets;
+  for (const std::string& text : settings_.config.outlets) outlets.push_back(make_outlet(text));
+  book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
+    const std::scoped_lock guard(lists_mutex_);
+    for (const NamedOutlet& named : outlets_) {
+      if (auto* http = dynamic_cast<outlets::HttpOutlet*>(named.outlet.get())) http->close_of(client);
+    }
+  });
+  // All of them listen, or the node does not start.
+  for (const NamedOutlet& named : outlets) named.outlet->start();
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    sources_ = std::move(sources);
+    outlets_ = std::move(outlets);
+  }
+  if (const std::string at = address(); !at.empty() && state_writable_) state_.remember_address(at);
+  open_control_socket();
+  if (!settings_.feed) drbg_->pool().start();
+  for (const NamedSource& named : sources_) named.source->start();
+}
+
+void Node::open_control_socket() {
+  if (!state_writable_) return;
+  outlets::HttpSettings settings;
+  settings.name = "control";
+  settings.unix_path = state_.control_socket();
+  settings.api = settings_.config.api;
+  settings.limits = settings_.config.http;
+  settings.control = [this](std::string_view method, std::string_view path, std::string_view body) {
+    return control(method, path, body);
+  };
+  auto socket = std::make_unique<outlets::HttpOutlet>(std::move(settings), services_);
+  try {
+    socket->start();
+  } catch (const Failure& problem) {
+    events_.add("control", fmt::format("{}; 'qanat status' will not find this node", problem.what()),
+                true);
+    return;
+  }
+  control_ = std::move(socket);
+}
+
+Node::NamedSource Node::make_source(const std::string& text) {
+  return {text, sources::make_source(text, {dispenser_, key_, clock_, services_.on_event})};
+}
+
+Node::NamedOutlet Node::make_outlet(const std::string& text) {
+  return {text, outlets::make_outlet(text, defaults_, services_)};
+}
+
+void Node::wake_sources() {
+  const std::scoped_lock guard(lists_mutex_);
+  for (const NamedSource& named : sources_) named.source->wake();
+}
+
+bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
+  const TimePoint end = clock_.now() + limit;
+  for (const NamedSource& named : sources) named.source->request_stop();
+  bool all = true;
+  for (const NamedSource& named : sources) {
+    const bool joined = named.source->join(std::max(end - clock_.now(), Duration(10ms)));
+    if (!joined) log_warning("{}: stuck in its device; leaving it behind", named.text);
+    all = all && joined;
+  }
+  return all;
+}
+
+bool Node::stop(Duration limit) {
+  std::vector<NamedOutlet> outlets;
+  std::vector<NamedSource> sources;
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    for (const NamedOutlet& named : outlets_) named.outlet->drain();
+  }
+  const TimePoint end = clock_.now() + limit;
+  const auto idle = [this] {
+    return std::all_of(outlets_.begin(), outlets_.end(),
+                       [](const NamedOutlet& named) { return named.outlet->idle(); });
+  };
+  while (!idle() && clock_.now() < end) std::this_thread::sleep_for(5ms);
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    outlets.swap(outlets_);
+    sources.swap(sources_);
+  }
+  for (const NamedOutlet& named : outlets) named.outlet->stop();
+  outlets.clear();
+  if (control_) control_->stop();
+  control_.reset();
+  const bool joined = stop_sources(sources, source_patience);
+  drbg_->stop();
+  dispenser_.drain();
+  if (!joined) {
+    // Their threads still hold what they were given: it must stay.
+    for (NamedSource& named : sources) (void)named.source.release();
+  }
+  return joined;
+}
+
+void Node::reload(const Config& config) {
+  if (!config.same_core(settings_.config)) {
+    log_warning("reload: threads, reserve and drbg change at the next start only");
+  }
+  const auto contains = [](const auto& list, const std::string& text) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& item) { return item.text == text; });
+  };
+  const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
+    return std::find(names.begin(), names.end(), text) != names.end();
+  };
+  const outlets::OutletDefaults old_defaults = defaults_;
+  defaults_.api = config.api;
+  defaults_.http = config.http;
+  std::vector<NamedOutlet> new_outlets;
+  std::vector<NamedSource> new_sources;
+  try {
+    for (const std::string& text : config.sources) {
+      if (!contains(sources_, text)) new_sources.push_back(make_source(text));
+    }
+    for (const std::string& text : config.outlets) {
+      if (contains(outlets_, text)) continue;
+      new_outlets.push_back(make_outlet(text));
+      new_outlets.back().outlet->start();
+    }
+  } catch (...) {
+    defaults_ = old_defaults;
+    throw;
+  }
+  // From here on nothing fails.
+  std::vector<NamedOutlet> old_outlets;
+  std::vector<NamedSource> old_sources;
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    const auto move_unnamed = [&](auto& from, auto& to, const std::vector<std::string>& names) {
+      for (auto it = from.begin(); it != from.end();) {
+        if (named_in(names, it->text)) {
+          ++it;
+        } else {
+          to.push_back(std::move(*it));
+          it = from.erase(it);
+        }
+      }
+    };
+    move_unnamed(outlets_, old_outlets, config.outlets);
+    move_unnamed(sources_, old_sources, config.sources);
+    for (NamedOutlet& named : new_outlets) outlets_.push_back(std::move(named));
+    for (NamedSource& named : new_sources) {
+      named.source->start();
+      sources_.push_back(std::move(named));
+    }
+  }
+  for (const NamedOutlet& named : old_outlets) named.outlet->stop();
+  if (!stop_sources(old_sources, source_patience)) {
+    for (NamedSource& named : old_sources) (void)named.source.release();
+  }
+  settings_.config = config;
+}
+
+void Node::feed_now() {
+  const std::scoped_lock guard(lists_mutex_);
+  for (const NamedOutlet& named : outlets_) named.outlet->feed_now();
+}
+
+void Node::retest() {
+  const std::scoped_lock guard(lists_mutex_);
+  for (const NamedSource& named : sources_) named.source->retest();
+}
+
+std::string Node::address() const {
+  for (const NamedOutlet& named : outlets_) {
+    const auto* http = dynamic_cast<const outlets::HttpOutlet*>(named.outlet.get());
+    if (http == nullptr || !named.text.starts_with("https:")) continue;
+    auto at = wire::parse_address(http->address_text());
+    if (!at) continue;
+    if (at->host == "0.0.0.0" || at->host == "::" || at->host == "*") at->host = net::reachable_host();
+    return at->text();
+  }
+  return "";
+}
+
+std::string Node::hopeless() const {
+  const std::scoped_lock guard(lists_mutex_);
+  std::string why;
+  for (const NamedSource& named : sources_) {
+    const sources::SourceReport report = named.source->report();
+    if (!report.hopeless) return "";
+    why = report.detail;
+  }
+  return why;
+}
+
+observe::Snapshot Node::snapshot() const {
+  observe::Snapshot s;
+  s.node_id = node_id_;
+  s.version = version();
+  s.role = settings_.feed ? "feed" : "hub";
+  if (identity_) s.pin = to_hex(identity_->pin);
+  s.uptime = seconds(clock_.now() - started_);
+  s.drbg = drbg_->pool().counts();
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    for (const NamedSource& named : sources_) s.sources.push_back(named.source->report());
+    for (const NamedOutlet& named : outlets_) s.outlets.push_back(named.outlet->report());
+  }
+  // After the sources: none of them has an account that the ledger does not know.
+  s.dispenser = dispenser_.report();
+  for (const auto& client : book_.list()) {
+    s.clients.push_back({.name = client->name,
+                         .rate = client->terms.rate,
+                         .burst = client->terms.burst,
+                         .weight = client->terms.weight,
+                         .full_bytes = client->full_bytes,
+                         .drbg_bytes = client->drbg_bytes,
+                         .requests = client->requests,
+                         .refused = client->refused,
+                         .last_seen = client->last_seen});
+  }
+  const bool fed = std::any_of(s.outlets.begin(), s.outlets.end(),
+                               [](const auto& outlet) { return outlet.deliveries > 0; });
+  s.ready = settings_.feed ? fed : drbg_->pool().ready();
+  s.events = events_.recent();
+  s.events_total = events_.total();
+  return s;
+}
+
+std::string Node::status_for(const share::Client* viewer) const {
+  observe::Snapshot s = snapshot();
+  // A client sees what it draws from, and nothing of the others.
+  if (viewer != nullptr) {
+    std::erase_if(s.clients, [&](const auto& client) { return client.name != viewer->name; });
+  }
+  return boost::json::serialize(observe::status_document(s)) + "\n";
+}
+
+}  // namespace qanat::node

@@ -1,0 +1,112 @@
+// A node: sources, reserve and outlets, made from a configuration.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "net/io_threads.h"
+#include "node/client_store.h"
+#include "node/config.h"
+#include "node/state_dir.h"
+#include "observe/events.h"
+#include "outlets/http_outlet.h"
+#include "outlets/registry.h"
+#include "share/seeded_drbg.h"
+#include "sources/registry.h"
+
+namespace qanat::node {
+
+// What makes a node a `feed`.
+struct FeedSettings {
+  std::vector<std::string> upstreams;
+  outlets::Schedule schedule;
+};
+
+struct NodeSettings {
+  std::string state_path;
+  Config config;
+  std::optional<FeedSettings> feed;  // instead of sources
+  // Called on an I/O thread after each delivery of a scheduled outlet.
+  std::function<void()> on_fed;
+};
+
+// Functions are called by one thread, but for snapshot and what is marked. Throws Failure from the
+// constructor and `start` when it cannot work; then nothing is left running.
+class Node {
+ public:
+  explicit Node(NodeSettings settings);
+  ~Node();
+
+  void start();
+  // Ends deliveries in flight within `limit`, then everything. False when a source is stuck in its
+  // device and its thread cannot be joined: the process should exit at once.
+  bool stop(Duration limit);
+
+  // Puts another configuration's sources and outlets in place of the present ones; those that are in
+  // both go on undisturbed. Throws Failure, and changes nothing, when one cannot start.
+  void reload(const Config& config);
+
+  // Any thread.
+  void feed_now();
+  void retest();
+  observe::Snapshot snapshot() const;
+  // Why no source can give anything, now or later; empty while there is hope. For `feed --once`.
+  std::string hopeless() const;
+
+  const StateDir& state() const { return state_; }
+  std::string address() const;  // of the first https outlet; empty when there is none
+
+ private:
+  using SourcePtr = std::unique_ptr<sources::RunningSource>;
+  struct NamedOutlet {
+    std::string text;
+    std::unique_ptr<outlets::Outlet> outlet;
+  };
+  struct NamedSource {
+    std::string text;
+    SourcePtr source;
+  };
+
+  outlets::OutletServices make_services();
+  void open_control_socket();
+  outlets::ControlAnswer control(std::string_view method, std::string_view path,
+                                 std::string_view body);
+  NamedSource make_source(const std::string& text);
+  NamedOutlet make_outlet(const std::string& text);
+  void wake_sources();
+  bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
+  std::string status_for(const share::Client* viewer) const;
+
+  NodeSettings settings_;
+  StateDir state_;
+  UniqueFd lock_;
+  bool state_writable_ = false;
+  std::string node_id_;
+  std::optional<Identity> identity_;
+  Clock clock_;
+  TimePoint started_;
+  observe::Events events_;
+  share::Dispenser dispenser_;
+  entropy::ConditioningKey key_;
+  share::ClientBook book_;
+  ClientStore clients_;
+  std::shared_ptr<share::SeededDrbg> drbg_;
+  net::IoThreads threads_;
+  outlets::OutletServices services_;
+  outlets::OutletDefaults defaults_;
+  std::atomic<bool> ready_for_demand_{false};
+
+  // Guards the two lists; held for moments only, never while something starts or ends.
+  mutable std::mutex lists_mutex_;
+  std::vector<NamedSource> sources_;
+  std::vector<NamedOutlet> outlets_;
+  std::unique_ptr<outlets::HttpOutlet> control_;
+};
+
+// Start material of a conditioning key: whatever is at hand, credited nothing.
+SecretBytes gather_start_material();
+
+}  // namespace qanat::node

@@ -1,0 +1,31 @@
+#include "observe/events.h"
+
+#include <ctime>
+
+#include "base/log.h"
+
+namespace qanat::observe {
+
+void Events::add(const std::string& subject, const std::string& text, bool alarm) {
+  if (alarm) {
+    log_warning("{}: {}", subject, text);
+  } else {
+    log_info("{}: {}", subject, text);
+  }
+  const std::scoped_lock lock(mutex_);
+  events_.push_back({std::time(nullptr), subject, text, alarm});
+  if (events_.size() > kept) events_.pop_front();
+  ++total_;
+}
+
+std::vector<Event> Events::recent() const {
+  const std::scoped_lock lock(mutex_);
+  return {events_.begin(), events_.end()};
+}
+
+std::uint64_t Events::total() const {
+  const std::scoped_lock lock(mutex_);
+  return total_;
+}
+
+}  // namespace qanat::observe

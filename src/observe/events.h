@@ -1,0 +1,26 @@
+// The last events, for the log and the status. Thread-safe.
+#pragma once
+
+#include <deque>
+#include <mutex>
+
+#include "observe/snapshot.h"
+
+namespace qanat::observe {
+
+class Events {
+ public:
+  static constexpr std::size_t kept = 100;
+
+  // Also writes a log line: a warning for an alarm.
+  void add(const std::string& subject, const std::string& text, bool alarm);
+  std::vector<Event> recent() const;
+  std::uint64_t total() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::deque<Event> events_;
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace qanat::observe

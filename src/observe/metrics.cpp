@@ -1,0 +1,143 @@
+#include "observe/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+namespace qanat::observe {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+class Families {
+ public:
+  // Begins a family; `add` puts samples into the last one begun.
+  void begin(const char* name, const char* help, MetricType type) {
+    families_.push_back({name, help, type, {}});
+  }
+  void counter(const char* name, const char* help) { begin(name, help, MetricType::Counter); }
+  void gauge(const char* name, const char* help) { begin(name, help, MetricType::Gauge); }
+  void add(double value, Labels labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    (families_.back().type == MetricType::Counter ? metric.counter.value : metric.gauge.value) =
+        value;
+    families_.back().metric.push_back(std::move(metric));
+  }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+void add_ledger(Families& out, const Snapshot& s) {
+  out.counter("qanat_ledger_bits_total", "Full-entropy bits, by source and what became of them");
+  for (const auto& [name, account] : s.dispenser.sources) {
+    for (const auto& [kind, bits] : {std::pair{"credited", account.credited},
+                                     std::pair{"delivered", account.delivered},
+                                     std::pair{"discarded", account.discarded},
+                                     std::pair{"reseed", account.reseed}}) {
+      out.add(static_cast<double>(bits), {{"source", name}, {"kind", kind}});
+    }
+  }
+  out.gauge("qanat_ledger_reserve_bits", "Full-entropy bits here, by source");
+  for (const auto& [name, account] : s.dispenser.sources) {
+    out.add(static_cast<double>(account.reserve), {{"source", name}});
+  }
+}
+
+void add_sources(Families& out, const Snapshot& s) {
+  static constexpr std::array states{"start-up", "healthy", "suspect", "failed", "gone"};
+  out.gauge("qanat_source_state", "1 for the state that the source is in");
+  for (const auto& source : s.sources) {
+    for (const char* state : states) {
+      out.add(source.state == state ? 1 : 0, {{"source", source.name}, {"state", state}});
+    }
+  }
+  const auto each = [&](double (*value)(const sources::SourceReport&)) {
+    for (const auto& source : s.sources) out.add(value(source), {{"source", source.name}});
+  };
+  out.counter("qanat_source_bytes_total", "Raw bytes read");
+  each([](const auto& r) { return static_cast<double>(r.bytes); });
+  out.gauge("qanat_source_rate_bytes", "Raw bytes per second while it is read");
+  each([](const auto& r) { return r.rate; });
+  out.gauge("qanat_source_claimed_h_bits", "Claimed min-entropy, bits per byte; 0 when not credited");
+  each([](const auto& r) { return r.credit ? r.h : 0; });
+  out.counter("qanat_source_alarms_total", "Health tests failed");
+  each([](const auto& r) { return static_cast<double>(r.alarms); });
+  out.counter("qanat_source_failures_total", "Times that the source was failed");
+  each([](const auto& r) { return static_cast<double>(r.failures); });
+  out.counter("qanat_source_blocks_total", "Blocks of 20,000 bits examined");
+  each([](const auto& r) { return static_cast<double>(r.blocks.blocks); });
+  out.counter("qanat_source_fips_failed_total", "Blocks that failed FIPS 140-2");
+  each([](const auto& r) { return static_cast<double>(r.blocks.fips_failed); });
+  out.counter("qanat_source_weak_total", "Blocks with odd 4-bit frequencies");
+  each([](const auto& r) { return static_cast<double>(r.blocks.weak); });
+}
+
+void add_outlets(Families& out, const Snapshot& s) {
+  out.gauge("qanat_outlet_connections", "Connections open");
+  for (const auto& o : s.outlets) {
+    out.add(static_cast<double>(o.connections), {{"outlet", o.name}});
+  }
+  out.counter("qanat_outlet_deliveries_total", "Requests answered with bytes, or times fed");
+  for (const auto& o : s.outlets) {
+    out.add(static_cast<double>(o.deliveries), {{"outlet", o.name}});
+  }
+  out.counter("qanat_outlet_bytes_total", "Random bytes delivered, by grade");
+  for (const auto& o : s.outlets) {
+    out.add(static_cast<double>(o.full_bytes), {{"outlet", o.name}, {"grade", "full"}});
+    out.add(static_cast<double>(o.drbg_bytes), {{"outlet", o.name}, {"grade", "drbg"}});
+  }
+  out.counter("qanat_outlet_refused_total", "Refused or dropped, by reason");
+  for (const auto& o : s.outlets) {
+    for (const auto& [reason, count] : o.refused) {
+      out.add(static_cast<double>(count), {{"outlet", o.name}, {"reason", reason}});
+    }
+  }
+}
+
+void add_clients(Families& out, const Snapshot& s) {
+  out.counter("qanat_client_bytes_total", "Random bytes delivered to a client, by grade");
+  for (const auto& c : s.clients) {
+    out.add(static_cast<double>(c.full_bytes), {{"client", c.name}, {"grade", "full"}});
+    out.add(static_cast<double>(c.drbg_bytes), {{"client", c.name}, {"grade", "drbg"}});
+  }
+  out.counter("qanat_client_refused_total", "Requests of a client that were refused");
+  for (const auto& c : s.clients) out.add(static_cast<double>(c.refused), {{"client", c.name}});
+}
+
+}  // namespace
+
+std::string metrics_text(const Snapshot& s) {
+  Families out;
+  out.gauge("qanat_info", "Always 1");
+  out.add(1, {{"id", s.node_id}, {"version", s.version}, {"role", s.role}});
+  out.gauge("qanat_uptime_seconds", "Since start");
+  out.add(s.uptime);
+  out.gauge("qanat_ready", "1 when both grades can be served");
+  out.add(s.ready ? 1 : 0);
+  out.gauge("qanat_reserve_bytes", "Full-entropy bytes in the reserve");
+  out.add(static_cast<double>(s.dispenser.fill));
+  out.gauge("qanat_reserve_target_bytes", "Bytes it is filled up to");
+  out.add(static_cast<double>(s.dispenser.target));
+  out.gauge("qanat_waiting_requests", "Requests in line for full entropy");
+  out.add(static_cast<double>(s.dispenser.waiting_requests));
+  out.gauge("qanat_waiting_bytes", "Bytes that they wait for");
+  out.add(static_cast<double>(s.dispenser.waiting_bytes));
+  out.counter("qanat_drbg_reseeds_total", "DRBG reseeds from the reserve");
+  out.add(static_cast<double>(s.drbg.reseeds));
+  out.counter("qanat_drbg_bytes_total", "DRBG output, bytes");
+  out.add(static_cast<double>(s.drbg.bytes));
+  out.counter("qanat_events_total", "Events logged");
+  out.add(static_cast<double>(s.events_total));
+  add_ledger(out, s);
+  add_sources(out, s);
+  add_outlets(out, s);
+  add_clients(out, s);
+  return out.text();
+}
+
+}  // namespace qanat::observe

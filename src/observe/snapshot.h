@@ -1,0 +1,51 @@
+// What a node is doing at one moment: everything that status, metrics and `top` show.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "entropy/drbg_pool.h"
+#include "outlets/outlet.h"
+#include "share/dispenser.h"
+#include "sources/running_source.h"
+
+namespace qanat::observe {
+
+// Something that an operator should know of: an alarm, a recovery.
+struct Event {
+  std::int64_t time = 0;  // seconds since 1970
+  std::string subject;
+  std::string text;
+  bool alarm = false;
+};
+
+struct ClientReport {
+  std::string name;
+  std::uint64_t rate = 0;
+  std::uint64_t burst = 0;
+  double weight = 1;
+  std::uint64_t full_bytes = 0;
+  std::uint64_t drbg_bytes = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t refused = 0;
+  std::int64_t last_seen = 0;
+};
+
+struct Snapshot {
+  std::string node_id;
+  std::string version;
+  std::string role;  // "hub" or "feed"
+  std::string pin;   // of the server key, hex; empty for a feed
+  double uptime = 0;  // seconds
+  bool ready = false;
+  share::DispenserReport dispenser;
+  std::vector<sources::SourceReport> sources;
+  std::vector<outlets::OutletReport> outlets;
+  std::vector<ClientReport> clients;
+  entropy::DrbgPool::Counts drbg;
+  std::vector<Event> events;  // the last hundred, oldest first
+  std::uint64_t events_total = 0;
+};
+
+}  // namespace qanat::observe

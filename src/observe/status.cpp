@@ -1,0 +1,99 @@
+#include "observe/status.h"
+
+#include <boost/json.hpp>
+
+namespace qanat::observe {
+
+namespace json = boost::json;
+
+namespace {
+
+json::object account(const entropy::Account& a) {
+  return {{"credited", a.credited},
+          {"delivered", a.delivered},
+          {"discarded", a.discarded},
+          {"reseed", a.reseed},
+          {"reserve", a.reserve}};
+}
+
+json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
+  return {{"name", s.name},
+          {"state", s.state},
+          {"detail", s.detail},
+          {"rate", s.rate},
+          {"h", s.h},
+          {"credit", s.credit},
+          {"bytes", s.bytes},
+          {"alarms", s.alarms},
+          {"failures", s.failures},
+          {"blocks", s.blocks.blocks},
+          {"fips_failed", s.blocks.fips_failed},
+          {"weak", s.blocks.weak},
+          {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
+}
+
+json::object outlet(const outlets::OutletReport& o) {
+  json::object refused;
+  for (const auto& [reason, count] : o.refused) refused[reason] = count;
+  return {{"name", o.name},
+          {"detail", o.detail},
+          {"problem", o.problem},
+          {"connections", o.connections},
+          {"deliveries", o.deliveries},
+          {"full_bytes", o.full_bytes},
+          {"drbg_bytes", o.drbg_bytes},
+          {"refused", std::move(refused)}};
+}
+
+json::object client(const ClientReport& c) {
+  return {{"name", c.name},
+          {"rate", c.rate},
+          {"burst", c.burst},
+          {"weight", c.weight},
+          {"full_bytes", c.full_bytes},
+          {"drbg_bytes", c.drbg_bytes},
+          {"requests", c.requests},
+          {"refused", c.refused},
+          {"last_seen", c.last_seen}};
+}
+
+template <typename List, typename Convert>
+json::array list(const List& items, const Convert& convert) {
+  json::array out;
+  for (const auto& item : items) out.push_back(convert(item));
+  return out;
+}
+
+}  // namespace
+
+json::value status_document(const Snapshot& s) {
+  return json::object{
+      {"node",
+       {{"id", s.node_id},
+        {"version", s.version},
+        {"role", s.role},
+        {"uptime", s.uptime},
+        {"ready", s.ready},
+        {"pin", s.pin}}},
+      {"ledger", account(s.dispenser.total)},
+      {"reserve",
+       {{"bytes", s.dispenser.fill},
+        {"target", s.dispenser.target},
+        {"in_flight", s.dispenser.in_flight},
+        {"waiting_requests", s.dispenser.waiting_requests},
+        {"waiting_bytes", s.dispenser.waiting_bytes}}},
+      {"drbg", {{"reseeds", s.drbg.reseeds}, {"bytes", s.drbg.bytes}}},
+      {"sources", list(s.sources, [&](const auto& item) { return source(item, s); })},
+      {"outlets", list(s.outlets, outlet)},
+      {"clients", list(s.clients, client)},
+      {"events", list(s.events,
+                      [](const Event& e) {
+                        return json::object{{"time", e.time},
+                                            {"subject", e.subject},
+                                            {"text", e.text},
+                                            {"alarm", e.alarm}};
+                      })},
+      {"events_total", s.events_total}};
+}
+
+}  // namespace qanat::observe

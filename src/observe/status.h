@@ -1,0 +1,16 @@
+// The status document (docs/http-api.md), and what people see of it.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+
+#include "observe/snapshot.h"
+
+namespace qanat::observe {
+
+boost::json::value status_document(const Snapshot& snapshot);
+// Aligned columns, 80 wide, units named.
+std::string status_text(const boost::json::value& document);
+std::string clients_text(const boost::json::value& document);
+
+}  // namespace qanat::observe

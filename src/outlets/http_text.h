@@ -1,0 +1,22 @@
+// The page at GET /.
+#pragma once
+
+#include <string_view>
+
+namespace qanat::outlets {
+
+inline constexpr std::string_view index_text =
+    R"(qanat: entropy from where it is real to where it is needed
+
+GET  /v1/random?bytes=N&grade=full|drbg&format=raw|hex|base64|json&wait=10s
+GET  /v1/stream?grade=full|drbg&rate=1KiB/s
+GET  /v1/status
+GET  /metrics
+GET  /healthz
+GET  /readyz
+POST /             challenge=TEXT, as pollinate sends it
+
+full: full-entropy bytes, each used once. drbg: from a DRBG seeded with such, unlimited.
+)";
+
+}  // namespace qanat::outlets

@@ -1,0 +1,25 @@
+// The local kernel's input pool.
+#pragma once
+
+#include "base/files.h"
+#include "base/timing_noise.h"
+#include "outlets/scheduled.h"
+
+namespace qanat::outlets {
+
+// Credits with RNDADDENTROPY and makes the kernel use it at once with RNDRESEEDCRNG (random(4)), which
+// need CAP_SYS_ADMIN. Without it the bytes are mixed in uncredited, and that is said once.
+class KernelPool final : public ScheduledOutlet {
+ public:
+  KernelPool(std::string name, Schedule schedule, const OutletServices& services);
+
+ private:
+  void prepare() override;
+  Result<void> deliver(Bytes full_entropy) override;
+
+  UniqueFd device_;
+  bool may_credit_ = true;
+  TimingNoise noise_;
+};
+
+}  // namespace qanat::outlets

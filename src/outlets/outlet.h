@@ -1,0 +1,73 @@
+// What an outlet is to the rest of the program.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "entropy/drbg_pool.h"
+#include "net/tls.h"
+#include "share/client_book.h"
+#include "share/dispenser.h"
+
+namespace qanat::net {
+class IoThreads;
+}
+
+namespace qanat::outlets {
+
+// For the status document and the metrics.
+struct OutletReport {
+  std::string name;    // as configured
+  std::string detail;  // "listening on 127.0.0.1:7748", "fed 4 times, last 12 s ago", ...
+  std::string problem;  // empty while all is well
+  std::uint64_t connections = 0;  // open now
+  std::uint64_t deliveries = 0;   // requests answered with bytes, or times fed
+  std::uint64_t full_bytes = 0;
+  std::uint64_t drbg_bytes = 0;
+  std::map<std::string, std::uint64_t> refused;  // by reason
+};
+
+using OnEvent = std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+
+// What outlets are given to work with. All outlive them.
+struct OutletServices {
+  share::Dispenser& dispenser;
+  entropy::DrbgPool& drbg;
+  share::ClientBook& clients;
+  net::IoThreads& threads;
+  const Clock& clock;
+  std::string node_id;
+  std::function<net::ServerTls()> identity;  // the node's own key and certificate
+  // The documents; `viewer` is the client that asks, or null for the operator.
+  std::function<std::string(const share::Client* viewer)> status;
+  std::function<std::string()> metrics;
+  // Whether everything that drbg and full need is there, for /readyz.
+  std::function<bool()> ready;
+  OnEvent on_event;
+  // A scheduled outlet (kernel, file, stdout) has delivered.
+  std::function<void()> on_fed;
+};
+
+// Its functions are called by one thread, which is no I/O thread; `report` by any.
+class Outlet {
+ public:
+  virtual ~Outlet() = default;
+
+  // Throws Failure when it cannot: address taken, no permission.
+  virtual void start() = 0;
+  // Takes no new work; finishes what is under way. Does not wait.
+  virtual void drain() = 0;
+  // Whether nothing is under way.
+  virtual bool idle() const = 0;
+  // Ends everything at once, and waits until it has ended.
+  virtual void stop() = 0;
+  // Deliver now, whatever the schedule (SIGUSR1). From any thread; does not wait.
+  virtual void feed_now() {}
+  virtual OutletReport report() const = 0;
+};
+
+}  // namespace qanat::outlets

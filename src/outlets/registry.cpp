@@ -1,0 +1,210 @@
+#include "outlets/registry.h"
+
+#include <fmt/core.h>
+
+#include <array>
+
+#include "base/quantity.h"
+#include "outlets/fifo.h"
+#include "outlets/http_outlet.h"
+#include "outlets/kernel_pool.h"
+#include "outlets/seed_file.h"
+#include "outlets/standard_output.h"
+
+namespace qanat::outlets {
+namespace {
+
+using wire::Grade;
+using wire::Spec;
+
+// A hardware RNG's driver holds 32 bytes of pool for 256 bits: never fewer at once.
+constexpr std::size_t min_feed_bytes = 32;
+constexpr std::size_t max_feed_bytes = 512;
+
+Grade grade_of(const Spec& spec, Grade usual) {
+  const auto text = spec.option("grade");
+  if (!text) return usual;
+  const auto grade = wire::parse_grade(*text);
+  if (!grade) throw Failure(fmt::format("{}: grade={} is neither full nor drbg", spec.text, *text));
+  return *grade;
+}
+
+Schedule schedule_of(const Spec& spec, Schedule schedule) {
+  if (const auto text = spec.option("every")) {
+    const auto every = parse_duration(*text);
+    if (!every || *every < std::chrono::seconds(1)) {
+      throw Failure(fmt::format("{}: every={} is no interval of 1s or more", spec.text, *text));
+    }
+    schedule.every = *every;
+  }
+  if (const auto text = spec.option("bytes")) {
+    const auto bytes = parse_size(*text);
+    if (!bytes || *bytes < min_feed_bytes || *bytes > max_feed_bytes) {
+      throw Failure(fmt::format("{}: bytes={} is not between {} (256 bits) and {}", spec.text, *text,
+                                min_feed_bytes, max_feed_bytes));
+    }
+    schedule.bytes = static_cast<std::size_t>(*bytes);
+  }
+  return schedule;
+}
+
+std::string require_target(const Spec& spec) {
+  if (spec.target.empty()) {
+    throw Failure(fmt::format("{}: says no path; write {}:PATH", spec.text, spec.type));
+  }
+  return spec.target;
+}
+
+HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
+  HttpSettings settings;
+  settings.name = spec.text;
+  settings.tls = spec.type == "https";
+  settings.api = defaults.api;
+  settings.limits = defaults.http;
+  settings.pollen_grade = grade_of(spec, Grade::full);
+  settings.certificate_file = spec.option("cert");
+  settings.key_file = spec.option("key");
+  settings.ca_file = spec.option("ca");
+  auto address = wire::parse_address(spec.target, settings.tls ? 7749 : 7748);
+  if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+  settings.address = *address;
+  if (!settings.tls && (settings.certificate_file || settings.key_file || settings.ca_file)) {
+    throw Failure(fmt::format("{}: cert=, key= and ca= belong to https", spec.text));
+  }
+  const bool loopback = wire::is_loopback(settings.address.host);
+  const std::string access =
+      spec.option("access").value_or(settings.ca_file ? "ca" : loopback ? "open" : "join");
+  if (access == "open") {
+    settings.access = Access::open;
+  } else if (access == "join") {
+    settings.access = Access::join;
+  } else if (access == "ca") {
+    settings.access = Access::ca;
+  } else {
+    throw Failure(fmt::format("{}: access={} is none of open, join, ca", spec.text, access));
+  }
+  if (!settings.tls && settings.access != Access::open) {
+    throw Failure(fmt::format(
+        "{}: plain http cannot tell who draws, and {} is beyond loopback; use https://, or write "
+        "access=open if everybody who reaches it may draw",
+        spec.text, settings.address.text()));
+  }
+  if (settings.access == Access::ca && !settings.ca_file) {
+    throw Failure(fmt::format("{}: access=ca needs ca=FILE", spec.text));
+  }
+  return settings;
+}
+
+std::unique_ptr<Outlet> make_http(const Spec& spec, const OutletDefaults& defaults,
+                                  const OutletServices& services) {
+  return std::make_unique<HttpOutlet>(http_settings(spec, defaults), services);
+}
+
+OutletDescription describe_http(const Spec& spec) {
+  const HttpSettings settings = http_settings(spec, {});
+  const std::string who = settings.access == Access::open ? "whoever reaches it may draw"
+                          : settings.access == Access::join
+                              ? "who has a join string may draw"
+                              : "who has a certificate of " + *settings.ca_file + " may draw";
+  return {spec.text, "tcp " + settings.address.text(), who};
+}
+
+OutletDescription describe_scheduled(const Spec& spec) {
+  const Schedule schedule = schedule_of(spec, {});
+  return {spec.text, spec.target.empty() ? spec.type : spec.target,
+          fmt::format("{} bytes every {}", schedule.bytes, format_duration(schedule.every))};
+}
+
+struct Type {
+  std::string_view name;
+  std::string_view options;
+  std::string_view summary;
+  std::unique_ptr<Outlet> (*make)(const Spec&, const OutletDefaults&, const OutletServices&);
+  OutletDescription (*describe)(const Spec&);
+};
+
+constexpr std::array types{
+    Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http, describe_http},
+    Type{"http", "access grade", "the HTTP API", make_http, describe_http},
+    Type{"kernel", "every bytes", "the local kernel's pool",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<KernelPool>(s.text, schedule_of(s, d.schedule), services);
+         },
+         describe_scheduled},
+    Type{"file", "every bytes", "a boot seed",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<SeedFile>(s.text, require_target(s), schedule_of(s, d.schedule),
+                                             services);
+         },
+         [](const Spec& s) {
+           require_target(s);
+           return describe_scheduled(s);
+         }},
+    Type{"stdout", "every bytes", "raw bytes on standard output",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<StandardOutput>(s.text, schedule_of(s, d.schedule), services);
+         },
+         describe_scheduled},
+    Type{"fifo", "grade", "whoever reads a FIFO",
+         [](const Spec& s, const OutletDefaults&,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<Fifo>(s.text, require_target(s), grade_of(s, Grade::full),
+                                         services);
+         },
+         [](const Spec& s) -> OutletDescription {
+           return {s.text, require_target(s),
+                   fmt::format("grade {}, to whoever may open it",
+                               to_string(grade_of(s, Grade::full)))};
+         }},
+};
+
+Spec parse(const std::string& text) {
+  auto spec = wire::parse_spec(text);
+  if (!spec) throw Failure(spec.error().message);
+  return *spec;
+}
+
+const Type& type_of(const Spec& spec) {
+  for (const Type& type : types) {
+    if (type.name != spec.type) continue;
+    const std::string known = fmt::format(" {} ", type.options);
+    for (const auto& [key, value] : spec.options) {
+      if (known.find(fmt::format(" {} ", key)) == std::string::npos) {
+        throw Failure(fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key,
+                                  type.options));
+      }
+    }
+    return type;
+  }
+  std::string known;
+  for (const Type& type : types) known += fmt::format("{}{}", known.empty() ? "" : ", ", type.name);
+  throw Failure(fmt::format("unknown outlet '{}': known are {}", spec.type, known));
+}
+
+}  // namespace
+
+OutletDescription describe_outlet(const std::string& text) {
+  const Spec spec = parse(text);
+  return type_of(spec).describe(spec);
+}
+
+std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
+                                    const OutletServices& services) {
+  const Spec spec = parse(text);
+  return type_of(spec).make(spec, defaults, services);
+}
+
+std::vector<std::string> default_outlets() { return {"http://127.0.0.1:7748"}; }
+
+std::vector<std::string> outlet_help() {
+  std::vector<std::string> lines;
+  for (const Type& type : types) {
+    lines.push_back(fmt::format("{:<8}{} ({})", type.name, type.summary, type.options));
+  }
+  return lines;
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,38 @@
+// All kinds of outlets, by name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "outlets/http_settings.h"
+#include "outlets/outlet.h"
+#include "outlets/schedule.h"
+
+namespace qanat::outlets {
+
+struct OutletDefaults {
+  wire::ApiLimits api;
+  HttpLimits http;
+  Schedule schedule;
+};
+
+// For `qanat check`, and to find two outlets that would meet at one place.
+struct OutletDescription {
+  std::string name;
+  std::string place;  // "tcp 127.0.0.1:7748", "kernel", "/run/x": no two outlets have the same
+  std::string note;   // who may draw, what an operator should know
+};
+
+// Each throws Failure for an unknown type, option or value, and for an address beyond loopback that
+// nothing guards.
+OutletDescription describe_outlet(const std::string& text);
+std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
+                                    const OutletServices& services);
+
+// As `qanat serve` uses without arguments.
+std::vector<std::string> default_outlets();
+// A line for each type.
+std::vector<std::string> outlet_help();
+
+}  // namespace qanat::outlets

@@ -1,0 +1,15 @@
+// When an outlet delivers by itself, and how much.
+#pragma once
+
+#include "base/clock.h"
+
+namespace qanat::outlets {
+
+struct Schedule {
+  // Between two deliveries; each gap is drawn from 90 % to 110 % of it, so that machines that booted
+  // together drift apart.
+  Duration every = std::chrono::seconds(60);
+  std::size_t bytes = 64;
+};
+
+}  // namespace qanat::outlets

@@ -1,0 +1,135 @@
+#include "outlets/scheduled.h"
+
+#include <fmt/core.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/quantity.h"
+#include "crypto/aead.h"
+#include "net/io_threads.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return seed;
+}
+
+}  // namespace
+
+ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
+                                 const OutletServices& services)
+    : name_(std::move(name)),
+      schedule_(schedule),
+      services_(services),
+      flow_(services.dispenser.open_flow()),
+      timer_(std::make_shared<asio::steady_timer>(services.threads.context(0))),
+      random_(random_seed()) {}
+
+ScheduledOutlet::~ScheduledOutlet() { stop(); }
+
+void ScheduledOutlet::start() {
+  prepare();
+  running_ = true;
+  asio::co_spawn(services_.threads.context(0), run(),
+                 [this](const std::exception_ptr&) { running_ = false; });
+}
+
+void ScheduledOutlet::stop() {
+  // At least once: what feed_now posted before is then done with.
+  do {
+    services_.threads.run_on(0, [this] {
+      stopping_ = true;
+      timer_->cancel();
+    });
+  } while (running_.load());
+}
+
+void ScheduledOutlet::feed_now() {
+  asio::post(services_.threads.context(0), [this] {
+    now_ = true;
+    timer_->cancel();
+  });
+}
+
+Duration ScheduledOutlet::next_gap() {
+  const auto whole = schedule_.every.count();
+  return Duration(
+      std::uniform_int_distribution<Duration::rep>(whole / 10 * 9, whole / 10 * 11)(random_));
+}
+
+asio::awaitable<void> ScheduledOutlet::run() {
+  boost::system::error_code ignored;
+  while (!stopping_) {
+    now_ = false;
+    co_await deliver_once();
+    if (stopping_) break;
+    if (now_) continue;
+    timer_->expires_after(next_gap());
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+}
+
+asio::awaitable<bool> ScheduledOutlet::deliver_once() {
+  // All or nothing: bytes are collected only once all of them are there.
+  share::Ticket place = services_.dispenser.request(flow_, 1, schedule_.bytes, [timer = timer_] {
+    asio::post(timer->get_executor(), [timer] { timer->cancel(); });
+  });
+  boost::system::error_code ignored;
+  while (!place.ready() && !stopping_) {
+    timer_->expires_at(TimePoint::max());
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (stopping_) co_return false;
+  SecretBytes bytes(schedule_.bytes);
+  share::Withdrawal withdrawal = place.collect(bytes.view());
+  const auto delivered = deliver(bytes.view());
+  {
+    const std::scoped_lock lock(report_mutex_);
+    if (delivered) {
+      ++deliveries_;
+      bytes_ += bytes.size();
+      last_ = services_.clock.now();
+      problem_.clear();
+    } else {
+      ++failed_;
+      problem_ = delivered.error().message;
+    }
+  }
+  if (!delivered) {
+    services_.on_event(name_, delivered.error().message, true);
+    co_return false;
+  }
+  withdrawal.delivered(bytes.size());
+  services_.on_fed();
+  co_return true;
+}
+
+void ScheduledOutlet::set_note(std::string note) {
+  const std::scoped_lock lock(report_mutex_);
+  note_ = std::move(note);
+}
+
+OutletReport ScheduledOutlet::report() const {
+  const std::scoped_lock lock(report_mutex_);
+  OutletReport report{.name = name_, .detail = note_, .problem = problem_, .refused = {}};
+  report.deliveries = deliveries_;
+  report.full_bytes = bytes_;
+  report.refused["failed"] = failed_;
+  const std::string when =
+      deliveries_ == 0 ? "not fed yet"
+                       : fmt::format("last {} ago", format_duration(services_.clock.now() - last_));
+  report.detail = note_.empty() ? when : note_ + "; " + when;
+  return report;
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,64 @@
+// Outlets that deliver by time and by event: the kernel's pool, a boot seed, standard output.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <mutex>
+#include <random>
+
+#include "outlets/outlet.h"
+#include "outlets/schedule.h"
+
+namespace qanat::outlets {
+
+// Delivers at the start, after each interval, and on feed_now: `bytes` of grade full, all at once.
+// Lives on the first I/O thread.
+class ScheduledOutlet : public Outlet {
+ public:
+  ScheduledOutlet(std::string name, Schedule schedule, const OutletServices& services);
+  ~ScheduledOutlet() override;
+
+  void start() override;
+  void drain() override { stop(); }
+  bool idle() const override { return !running_.load(); }
+  void stop() override;
+  void feed_now() override;
+  OutletReport report() const override;
+
+ protected:
+  // Before the first delivery, on the thread that starts the outlet.
+  virtual void prepare() {}
+  // The number of bytes that arrived where they should; an Error is tried again at the next time.
+  // On an I/O thread: it must not block for long.
+  virtual Result<void> deliver(Bytes full_entropy) = 0;
+  const std::string& name() const { return name_; }
+  const OutletServices& services() const { return services_; }
+  // What the status says beside the times.
+  void set_note(std::string note);
+
+ private:
+  boost::asio::awaitable<void> run();
+  boost::asio::awaitable<bool> deliver_once();
+  Duration next_gap();
+
+  const std::string name_;
+  const Schedule schedule_;
+  const OutletServices& services_;
+  const share::FlowId flow_;
+  std::shared_ptr<boost::asio::steady_timer> timer_;
+  std::mt19937_64 random_;
+  std::atomic<bool> running_{false};
+  bool stopping_ = false;
+  bool now_ = false;
+
+  mutable std::mutex report_mutex_;
+  std::uint64_t deliveries_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t failed_ = 0;
+  TimePoint last_{};
+  std::string problem_;
+  std::string note_;
+};
+
+}  // namespace qanat::outlets

@@ -1,0 +1,55 @@
+#include "outlets/seed_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+
+namespace qanat::outlets {
+namespace {
+
+constexpr unsigned seed_mode = 0600;
+constexpr std::size_t seed_limit = 4096;
+
+}  // namespace
+
+SeedFile::SeedFile(std::string name, std::string path, Schedule schedule,
+                   const OutletServices& services)
+    : ScheduledOutlet(std::move(name), schedule, services), path_(std::move(path)) {}
+
+void SeedFile::prepare() {
+  struct stat info {};
+  if (::stat(path_.c_str(), &info) != 0) return;
+  if (!S_ISREG(info.st_mode)) throw Failure(name() + ": " + path_ + " is not a regular file");
+  const auto old = read_secret_file(path_, seed_limit);
+  if (!old) {
+    log_warning("{}: the seed is not used: {}", name(), old.error().message);
+    return;
+  }
+  // The next one depends on this one and on what the kernel knows by now.
+  WipedArray<64> fresh;
+  crypto::random_bytes(fresh.view());
+  WipedArray<64> next;
+  crypto::hmac_sha512(old->view(), {as_bytes("next seed"), fresh.view()},
+                      std::span<std::uint8_t, 64>(next.data(), 64));
+  if (auto replaced = replace_file(path_, next.view(), seed_mode); !replaced) {
+    log_warning("{}: the seed is not used, as it cannot be replaced: {}", name(),
+                replaced.error().message);
+    return;
+  }
+  const UniqueFd random(::open("/dev/urandom", O_WRONLY | O_CLOEXEC));
+  const auto size = static_cast<ssize_t>(old->size());
+  if (!random || ::write(random.get(), old->view().data(), old->size()) != size) {
+    log_warning("{}: the seed was replaced, but /dev/urandom did not take it", name());
+  }
+}
+
+Result<void> SeedFile::deliver(Bytes full_entropy) {
+  return replace_file(path_, full_entropy, seed_mode);
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,22 @@
+// A boot seed: a file that carries entropy over a restart.
+#pragma once
+
+#include "outlets/scheduled.h"
+
+namespace qanat::outlets {
+
+// Written in one step, mode 0600. A seed that is there at the start is used once, mixed into the kernel
+// without credit (a copied disk has the same one), and replaced *before* it is used: a machine that
+// crashes in between never uses it again.
+class SeedFile final : public ScheduledOutlet {
+ public:
+  SeedFile(std::string name, std::string path, Schedule schedule, const OutletServices& services);
+
+ private:
+  void prepare() override;
+  Result<void> deliver(Bytes full_entropy) override;
+
+  const std::string path_;
+};
+
+}  // namespace qanat::outlets

@@ -1,0 +1,16 @@
+// Raw bytes on standard output.
+#pragma once
+
+#include "outlets/scheduled.h"
+
+namespace qanat::outlets {
+
+class StandardOutput final : public ScheduledOutlet {
+ public:
+  using ScheduledOutlet::ScheduledOutlet;
+
+ private:
+  Result<void> deliver(Bytes full_entropy) override;
+};
+
+}  // namespace qanat::outlets

@@ -1,0 +1,87 @@
+#include "share/client_book.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace qanat::share {
+
+bool valid_client_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
+}
+
+Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretBytes shared_key,
+                                                Terms terms) {
+  if (!valid_client_name(name)) {
+    return error(fmt::format(
+        "'{}' is no client name: 1 to 64 letters, digits, '.', '_' and '-' are", name));
+  }
+  auto client = std::make_shared<Client>(name, std::move(shared_key), terms, open_flow_());
+  const std::scoped_lock lock(mutex_);
+  if (!clients_.emplace(name, client).second) {
+    return error(fmt::format("there is a client '{}' already; revoke it first, or take another name",
+                             name));
+  }
+  barred_.erase(name);
+  return client;
+}
+
+std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& name) {
+  if (!valid_client_name(name)) return nullptr;
+  const FlowId flow = open_flow_();
+  const std::scoped_lock lock(mutex_);
+  if (barred_.contains(name)) return nullptr;
+  auto& client = clients_[name];
+  if (!client) client = std::make_shared<Client>(name, SecretBytes(), Terms(), flow);
+  return client->shared_key.empty() ? client : nullptr;
+}
+
+void ClientBook::bar(const std::string& name) {
+  const std::scoped_lock lock(mutex_);
+  barred_.insert(name);
+}
+
+std::vector<std::string> ClientBook::barred() const {
+  const std::scoped_lock lock(mutex_);
+  return {barred_.begin(), barred_.end()};
+}
+
+bool ClientBook::revoke(const std::string& name) {
+  std::shared_ptr<Client> client;
+  std::vector<std::function<void(const std::shared_ptr<Client>&)>> callbacks;
+  {
+    const std::scoped_lock lock(mutex_);
+    auto node = clients_.extract(name);
+    if (node.empty()) return false;
+    client = std::move(node.mapped());
+    client->revoked.store(true);
+    if (client->shared_key.empty()) barred_.insert(name);
+    callbacks = revoke_callbacks_;
+  }
+  for (const auto& callback : callbacks) callback(client);
+  return true;
+}
+
+std::shared_ptr<Client> ClientBook::find(const std::string& name) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = clients_.find(name);
+  return found == clients_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<Client>> ClientBook::list() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::shared_ptr<Client>> all;
+  for (const auto& [name, client] : clients_) all.push_back(client);
+  return all;
+}
+
+void ClientBook::on_revoke(std::function<void(const std::shared_ptr<Client>&)> callback) {
+  const std::scoped_lock lock(mutex_);
+  revoke_callbacks_.push_back(std::move(callback));
+}
+
+}  // namespace qanat::share

@@ -1,0 +1,55 @@
+#include "share/seeded_drbg.h"
+
+#include <utility>
+
+namespace qanat::share {
+
+using entropy::DrbgPool;
+
+std::shared_ptr<SeededDrbg> SeededDrbg::make(Dispenser& dispenser, std::size_t slots,
+                                             entropy::ReseedPolicy policy) {
+  return std::shared_ptr<SeededDrbg>(new SeededDrbg(dispenser, slots, policy));
+}
+
+SeededDrbg::SeededDrbg(Dispenser& dispenser, std::size_t slots, entropy::ReseedPolicy policy)
+    : dispenser_(dispenser),
+      flow_(dispenser.open_flow()),
+      tickets_(slots),
+      pool_(slots, policy, [this](std::size_t slot) { order(slot); }) {}
+
+void SeededDrbg::order(std::size_t slot) {
+  // Requested with no lock held: another's callback may run inside.
+  Ticket place = dispenser_.request(
+      flow_, 1, DrbgPool::seed_bytes,
+      [weak = weak_from_this(), slot] {
+        if (const auto self = weak.lock()) self->fulfil(slot);
+      },
+      true);
+  {
+    const std::scoped_lock lock(mutex_);
+    tickets_[slot] = std::move(place);
+  }
+  fulfil(slot);
+}
+
+void SeededDrbg::fulfil(std::size_t slot) {
+  Ticket place;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!tickets_[slot].ready()) return;
+    place = std::move(tickets_[slot]);
+  }
+  WipedArray<DrbgPool::seed_bytes> seed;
+  Withdrawal withdrawal = place.collect(seed.view());
+  pool_.seed(slot, seed.view());
+  withdrawal.spent_on_reseed();
+}
+
+void SeededDrbg::stop() {
+  std::vector<Ticket> given_up;
+  const std::scoped_lock lock(mutex_);
+  given_up.swap(tickets_);
+  tickets_.resize(given_up.size());
+}
+
+}  // namespace qanat::share

@@ -1,0 +1,38 @@
+// DRBGs that are seeded from a dispenser, before everybody else.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "entropy/drbg_pool.h"
+#include "share/dispenser.h"
+
+namespace qanat::share {
+
+// A seed is 48 bytes and serves millions of requests: its place is at the head of the line. Thread-safe
+// as DrbgPool is. Held by a shared_ptr: a seed may arrive while the owner lets go.
+class SeededDrbg : public std::enable_shared_from_this<SeededDrbg> {
+ public:
+  // Asks for no seed before pool().start().
+  static std::shared_ptr<SeededDrbg> make(Dispenser& dispenser, std::size_t slots,
+                                          entropy::ReseedPolicy policy);
+
+  entropy::DrbgPool& pool() { return pool_; }
+  const entropy::DrbgPool& pool() const { return pool_; }
+  // Gives up places in line; must come before the dispenser ends.
+  void stop();
+
+ private:
+  SeededDrbg(Dispenser& dispenser, std::size_t slots, entropy::ReseedPolicy policy);
+  void order(std::size_t slot);
+  void fulfil(std::size_t slot);
+
+  Dispenser& dispenser_;
+  const FlowId flow_;
+  std::mutex mutex_;
+  std::vector<Ticket> tickets_;
+  entropy::DrbgPool pool_;
+};
+
+}  // namespace qanat::share

@@ -1,0 +1,32 @@
+// What a command writes to its standard output, as a noise source.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "sources/source.h"
+
+namespace qanat::sources {
+
+// Run by /bin/sh in a process group of its own, with an empty standard input; its standard error is
+// ours. Ended with SIGTERM, and SIGKILL half a second later. A command that ends is started again.
+class Exec final : public Source {
+ public:
+  explicit Exec(std::string command) : command_(std::move(command)) {}
+  ~Exec() override { close(); }
+
+  Result<void> open() override;
+  Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  void close() override;
+  int descriptor() const override { return output_.get(); }
+
+ private:
+  std::string how_it_ended();
+
+  std::string command_;
+  UniqueFd output_;
+  pid_t child_ = -1;
+};
+
+}  // namespace qanat::sources

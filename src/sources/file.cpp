@@ -1,0 +1,52 @@
+#include "sources/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace qanat::sources {
+
+Result<void> File::open() {
+  fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!fd_) return error(with_errno("cannot open " + path_, errno));
+  struct stat info {};
+  if (::fstat(fd_.get(), &info) != 0) return error(with_errno("cannot examine " + path_, errno));
+  if (S_ISDIR(info.st_mode)) return error(path_ + " is a directory");
+  is_fifo_ = !S_ISREG(info.st_mode);
+  if (is_fifo_) return {};
+  if (info.st_dev != device_ || info.st_ino != inode_) {
+    device_ = info.st_dev;
+    inode_ = info.st_ino;
+    position_ = 0;
+  }
+  if (info.st_size <= position_) {
+    fd_.reset();
+    return error(path_ + " has been read to its end");
+  }
+  ::lseek(fd_.get(), position_, SEEK_SET);
+  return {};
+}
+
+Result<std::size_t> File::read(MutableBytes out, const Waker& waker) {
+  for (;;) {
+    if (is_fifo_ && wait_for(fd_.get(), POLLIN, waker, std::nullopt) == Wake::woken) {
+      return std::size_t{0};
+    }
+    const ssize_t n = ::read(fd_.get(), out.data(), out.size());
+    if (n > 0) {
+      position_ += n;
+      return static_cast<std::size_t>(n);
+    }
+    if (n == 0) {
+      return error(is_fifo_ ? path_ + ": its writer has closed it"
+                            : path_ + " has been read to its end");
+    }
+    if (errno != EINTR && errno != EAGAIN) {
+      return error(with_errno("cannot read " + path_, errno));
+    }
+  }
+}
+
+}  // namespace qanat::sources

@@ -1,0 +1,275 @@
+#include "sources/registry.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "sources/cpu.h"
+#include "sources/device.h"
+#include "sources/exec.h"
+#include "sources/file.h"
+#include "sources/jitter.h"
+#include "sources/kernel.h"
+#include "sources/sample_runner.h"
+
+namespace qanat::sources {
+namespace {
+
+using wire::Spec;
+
+std::string hwrng_path(const Spec& spec) {
+  return spec.target.empty() ? "/dev/hwrng" : spec.target;
+}
+
+std::optional<unsigned> baud_of(const Spec& spec) {
+  const auto text = spec.option("baud");
+  if (!text) return std::nullopt;
+  unsigned baud = 0;
+  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), baud);
+  if (problem != std::errc() || end != text->data() + text->size() || !known_baud(baud)) {
+    throw Failure(fmt::format("{}: baud={} is no line speed; 115200 is usual", spec.text, *text));
+  }
+  return baud;
+}
+
+// One line a type. `h` is the claim when the operator makes none: conservative, as a claim that is
+// too high is a lie to every client, and one that is too low only costs time.
+struct Type {
+  std::string_view name;
+  bool needs_target;
+  double h;
+  bool credit;
+  std::string_view options;  // beside h and credit
+  std::string_view summary;
+  std::unique_ptr<Source> (*make)(const Spec&);
+};
+
+constexpr std::array types{
+    // Of the kernel's hwrng interface: quality is the driver's word (1024 of 1024 for virtio-rng).
+    Type{"hwrng", false, 7, true, "", "the kernel's hardware RNG, /dev/hwrng",
+         [](const Spec& s) -> std::unique_ptr<Source> {
+           return std::make_unique<Device>(hwrng_path(s), std::nullopt);
+         }},
+    // Intel and AMD claim full entropy (8); half of it, as nobody can look inside.
+    Type{"rdseed", false, 4, true, "", "the processor's entropy source",
+         [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Rdseed>(); }},
+    Type{"rdrand", false, 4, false, "", "the processor's DRBG; mixed in, credited 0",
+         [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Rdrand>(); }},
+    // The best predictor tried found 4.4 bits a sample (docs/sources.md); a quarter of that, less.
+    Type{"jitter", false, 1, true, "", "CPU timing noise",
+         [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Jitter>(); }},
+    Type{"kernel", false, 4, false, "", "the local kernel's getrandom; mixed in, credited 0",
+         [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Kernel>(); }},
+    // Unknown hardware: half.
+    Type{"device", true, 4, true, "baud", "a character device or serial line",
+         [](const Spec& s) -> std::unique_ptr<Source> {
+           return std::make_unique<Device>(s.target, baud_of(s));
+         }},
+    Type{"file", true, 4, true, "", "a FIFO, or a file that is read once",
+         [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<File>(s.target); }},
+    Type{"exec", true, 4, true, "", "what a command prints",
+         [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<Exec>(s.target); }},
+};
+
+bool is_upstream(const std::string& text) {
+  return wire::looks_like_join_string(text) || text.starts_with("https:") ||
+         text.starts_with("http:");
+}
+
+Spec parse(const std::string& text) {
+  auto spec = wire::parse_spec(text);
+  if (!spec) throw Failure(spec.error().message);
+  return *spec;
+}
+
+const Type& type_of(const Spec& spec) {
+  for (const Type& type : types) {
+    if (type.name != spec.type) continue;
+    if (type.needs_target && spec.target.empty()) {
+      throw Failure(fmt::format("{}: says nothing after '{}:'; write {}:PATH or the like", spec.text,
+                                type.name, type.name));
+    }
+    if (!type.needs_target && !spec.target.empty() && type.name != "hwrng") {
+      throw Failure(fmt::format("{}: '{}' takes nothing after a ':'", spec.text, type.name));
+    }
+    return type;
+  }
+  std::string known;
+  for (const Type& type : types) known += fmt::format("{}, ", type.name);
+  throw Failure(fmt::format("unknown source '{}': known are {}https, http and join strings",
+                            spec.type, known));
+}
+
+bool parse_credit(const Spec& spec, bool usual) {
+  const auto text = spec.option("credit");
+  if (!text) return usual;
+  if (*text == "yes" || *text == "no") return *text == "yes";
+  throw Failure(fmt::format("{}: credit={} is neither yes nor no", spec.text, *text));
+}
+
+entropy::Claim claim_of(const Spec& spec, const Type& type) {
+  entropy::Claim claim{type.h, parse_credit(spec, type.credit)};
+  if (const auto text = spec.option("h")) {
+    const auto [end, problem] =
+        std::from_chars(text->data(), text->data() + text->size(), claim.h);
+    // Below 1/32 a window of 512 samples has cut-offs that nothing can exceed.
+    if (problem != std::errc() || end != text->data() + text->size() || !(claim.h >= 1.0 / 32) ||
+        !(claim.h <= 8)) {
+      throw Failure(fmt::format(
+          "{}: h={} is no min-entropy; write bits per byte, from 0.03125 to 8", spec.text, *text));
+    }
+  }
+  return claim;
+}
+
+void check_options(const Spec& spec, std::string_view known) {
+  for (const auto& [key, value] : spec.options) {
+    const std::string list = fmt::format(" {} ", known);
+    if (list.find(fmt::format(" {} ", key)) == std::string::npos) {
+      throw Failure(fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key, known));
+    }
+  }
+}
+
+std::string known_options(const Type& type) {
+  return type.options.empty() ? "h credit" : fmt::format("h credit {}", type.options);
+}
+
+std::string note_of(const Type& type, const Spec& spec) {
+  if (type.name == "file") {
+    return "a regular file is read once a start: put new bytes in it, or add credit=no, lest a "
+           "restart counts the same bytes again";
+  }
+  if (type.name == "rdrand" && spec.option("credit") == "yes") {
+    return "RDRAND is a DRBG: at most what RDSEED gives is in it";
+  }
+  if (type.name == "kernel" && spec.option("credit") == "yes") {
+    return "the kernel's bytes are credited: what this node feeds to it comes back as new";
+  }
+  return "";
+}
+
+std::string text_without_query(const std::string& text) { return text.substr(0, text.find('?')); }
+
+std::optional<crypto::Pin> parse_pin(const Spec& spec) {
+  const auto text = spec.option("pin");
+  if (!text) return std::nullopt;
+  const auto bytes = from_hex(*text);
+  crypto::Pin pin{};
+  if (!bytes || bytes->size() != pin.size()) {
+    throw Failure(fmt::format("{}: pin= is not 64 hex digits; the hub's status shows its pin",
+                              text_without_query(spec.text)));
+  }
+  std::copy(bytes->begin(), bytes->end(), pin.begin());
+  return pin;
+}
+
+UpstreamSettings upstream_settings(const std::string& text) {
+  UpstreamSettings settings;
+  if (wire::looks_like_join_string(text)) return settings;
+  const Spec spec = parse(text);
+  // Nobody vouches for what comes over plain http, but a local socket's neighbour.
+  const auto address = wire::parse_address(spec.target, 7748);
+  const bool safe = spec.type == "https" || (address && wire::is_loopback(address->host));
+  settings.credit = parse_credit(spec, safe);
+  return settings;
+}
+
+}  // namespace
+
+net::Endpoint parse_upstream(const std::string& text) {
+  if (wire::looks_like_join_string(text)) {
+    auto join = wire::decode_join_string(text);
+    if (!join) throw Failure(join.error().message);
+    return net::endpoint_of(std::move(*join));
+  }
+  if (!is_upstream(text)) {
+    throw Failure(fmt::format(
+        "'{}' is no upstream: write a join string (from 'qanat invite' at the hub) or "
+        "https://HOST:PORT",
+        text.substr(0, 40)));
+  }
+  const Spec spec = parse(text);
+  check_options(spec, "credit pin ca cert key");
+  auto address = wire::parse_address(spec.target, spec.type == "https" ? 7749 : 7748);
+  if (!address) throw Failure(address.error().message);
+  net::Endpoint endpoint;
+  endpoint.address = *address;
+  endpoint.tls = spec.type == "https";
+  endpoint.trust = {.pin = parse_pin(spec),
+                    .ca = spec.option("ca"),
+                    .certificate = spec.option("cert"),
+                    .key = spec.option("key")};
+  return endpoint;
+}
+
+std::string upstream_name(const std::string& text) {
+  const net::Endpoint endpoint = parse_upstream(text);
+  return endpoint.client_name.empty() ? endpoint.text()
+                                      : fmt::format("{} as {}", endpoint.text(), endpoint.client_name);
+}
+
+std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& texts,
+                                             UpstreamSettings settings,
+                                             const SourceServices& services) {
+  std::vector<net::Endpoint> endpoints;
+  std::string name;
+  for (const std::string& text : texts) {
+    endpoints.push_back(parse_upstream(text));
+    name += (name.empty() ? "" : ", ") + upstream_name(text);
+    settings.credit = settings.credit && upstream_settings(text).credit;
+  }
+  return std::make_unique<Upstream>(name, std::move(endpoints), settings, services);
+}
+
+SourceDescription describe_source(const std::string& text) {
+  if (is_upstream(text)) {
+    const bool credit = upstream_settings(text).credit;
+    return {upstream_name(text), 8, credit, credit ? "" : "unauthenticated: mixed in, credited 0"};
+  }
+  const Spec spec = parse(text);
+  const Type& type = type_of(spec);
+  check_options(spec, known_options(type));
+  baud_of(spec);
+  const entropy::Claim claim = claim_of(spec, type);
+  return {text, claim.h, claim.credit, note_of(type, spec)};
+}
+
+std::unique_ptr<RunningSource> make_source(const std::string& text, const SourceServices& services) {
+  if (is_upstream(text)) return make_upstream({text}, upstream_settings(text), services);
+  const Spec spec = parse(text);
+  const Type& type = type_of(spec);
+  check_options(spec, known_options(type));
+  return std::make_unique<SampleRunner>(text, type.make(spec), claim_of(spec, type), services);
+}
+
+std::unique_ptr<Source> make_probe(const std::string& text) {
+  if (is_upstream(text)) return nullptr;
+  const Spec spec = parse(text);
+  return type_of(spec).make(spec);
+}
+
+std::vector<std::string> default_sources() {
+  std::vector<std::string> found;
+  if (::access("/dev/hwrng", F_OK) == 0) found.emplace_back("hwrng");
+  if (has_rdseed()) found.emplace_back("rdseed");
+  if (has_rdrand()) found.emplace_back("rdrand");
+  found.emplace_back("jitter");
+  found.emplace_back("kernel");
+  return found;
+}
+
+std::vector<std::string> source_help() {
+  std::vector<std::string> lines;
+  for (const Type& type : types) {
+    lines.push_back(fmt::format("{:<8}{}{}", type.name, type.summary,
+                                type.credit ? fmt::format(" (h={})", type.h) : ""));
+  }
+  lines.emplace_back("https   another node, by URL; or a join string");
+  return lines;
+}
+
+}  // namespace qanat::sources

@@ -1,0 +1,58 @@
+// A source at work: its thread, its tests, its account.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "entropy/intake.h"
+#include "share/dispenser.h"
+
+namespace qanat::sources {
+
+// For the status document and the metrics.
+struct SourceReport {
+  std::string name;
+  std::string state;   // of the design, section 9
+  std::string detail;  // why it is gone or failed; may be empty
+  bool hopeless = false;  // no later try will do better: a wrong key, a revoked client
+  double rate = 0;     // bytes per second while it is read
+  double h = 0;        // claimed min-entropy, bits per byte
+  bool credit = true;
+  std::uint64_t bytes = 0;  // raw, read since start
+  std::uint64_t alarms = 0;
+  std::uint64_t failures = 0;
+  entropy::BlockTests::Counts blocks;
+  entropy::SourceId account = 0;
+};
+
+// An alarm or a change, for the log, the status and the metrics.
+using OnEvent = std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+
+// What sources are given to work with. All outlive them.
+struct SourceServices {
+  share::Dispenser& dispenser;
+  entropy::ConditioningKey& key;
+  const Clock& clock;
+  OnEvent on_event;
+};
+
+// Its functions may be called from any thread.
+class RunningSource {
+ public:
+  virtual ~RunningSource() = default;
+
+  virtual void start() = 0;
+  // Somebody wants bytes: wakes the source if it sleeps.
+  virtual void wake() = 0;
+  // Asks the thread to end; `join` waits for it. False when it is stuck in a device's read and
+  // `limit` has passed: the process can then only exit.
+  virtual void request_stop() = 0;
+  virtual bool join(Duration limit) = 0;
+  // SP 800-90B 4.3 item 5, on-demand test.
+  virtual void retest() = 0;
+  virtual SourceReport report() const = 0;
+};
+
+}  // namespace qanat::sources

@@ -1,0 +1,188 @@
+#include "sources/sample_runner.h"
+
+#include "crypto/aead.h"
+
+namespace qanat::sources {
+
+using entropy::SourceState;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A lost device is looked for this often: soon enough for a person who plugs it in again.
+constexpr Duration reopen_interval = 2s;
+// An idle source still gives a window this often: so a device that was pulled out or went stuck is
+// known before its bytes are needed.
+constexpr Duration idle_interval = 10s;
+// One of credit 0 gives a window this often while others work: it is mixed in, and counts nothing.
+constexpr Duration uncredited_interval = 1s;
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return seed;
+}
+
+}  // namespace
+
+SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, entropy::Claim claim,
+                           const SourceServices& services)
+    : name_(std::move(name)),
+      source_(std::move(source)),
+      services_(services),
+      intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
+              random_seed(),
+              [this](const std::string& text, bool alarm) {
+                {
+                  const std::scoped_lock lock(detail_mutex_);
+                  detail_ = alarm ? text : "";
+                }
+                services_.on_event(name_, text, alarm);
+              }),
+      buffer_(entropy::window_samples),
+      ended_(ended_promise_.get_future()) {}
+
+SampleRunner::~SampleRunner() {
+  request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SampleRunner::start() {
+  thread_ = std::thread([this] {
+    run();
+    source_->close();
+    ended_promise_.set_value();
+  });
+}
+
+void SampleRunner::request_stop() {
+  stopping_.store(true);
+  waker_.wake();
+}
+
+bool SampleRunner::join(Duration limit) {
+  if (!thread_.joinable()) return true;
+  if (ended_.wait_for(limit) != std::future_status::ready) return false;
+  thread_.join();
+  return true;
+}
+
+void SampleRunner::retest() {
+  intake_.retest();
+  waker_.wake();
+}
+
+void SampleRunner::run() {
+  while (!stopping_.load()) {
+    waker_.clear();
+    if (stopping_.load()) return;
+    if (intake_.state() == SourceState::failed) {
+      pause(intake_.retry_at() - services_.clock.now());
+      if (stopping_.load()) return;
+      // A new start for the device too.
+      source_->close();
+      open_ = false;
+      intake_.try_again();
+    }
+    if (!ensure_open()) {
+      pause(reopen_interval);
+      continue;
+    }
+    if (must_read()) {
+      read_some();
+    } else {
+      sleep_until_needed();
+    }
+  }
+}
+
+void SampleRunner::pause(Duration duration) {
+  const TimePoint end = services_.clock.now() + duration;
+  while (!stopping_.load()) {
+    const Duration left = end - services_.clock.now();
+    if (left <= Duration::zero()) return;
+    // Whoever wants bytes wakes this too: that makes an absent device no more present.
+    if (wait_for(-1, 0, waker_, left) == Wake::woken && !stopping_.load()) waker_.clear();
+  }
+}
+
+bool SampleRunner::ensure_open() {
+  if (open_) return true;
+  if (auto opened = source_->open(); !opened) {
+    intake_.gone(opened.error().message);
+    return false;
+  }
+  open_ = true;
+  intake_.back();
+  return true;
+}
+
+bool SampleRunner::must_read() const {
+  const SourceState state = intake_.state();
+  if (state == SourceState::start_up || state == SourceState::suspect) return true;
+  const Duration since = services_.clock.now() - last_read_;
+  if (since >= idle_interval) return true;
+  if (services_.dispenser.demand()) {
+    return intake_.claim().credit || since >= uncredited_interval;
+  }
+  return false;
+}
+
+void SampleRunner::sleep_until_needed() {
+  const bool pacing = services_.dispenser.demand();
+  const Wake wake = wait_for(source_->descriptor(), 0, waker_,
+                             pacing ? uncredited_interval : idle_interval);
+  // No events were asked for: ready means an error or a hang-up.
+  if (wake == Wake::ready) lose("the device hung up");
+}
+
+void SampleRunner::read_some() {
+  if (!intake_.drain() && intake_.state() == SourceState::healthy &&
+      services_.clock.now() - last_read_ < idle_interval) {
+    return;  // what was read before was enough
+  }
+  // A whole window, however little a read gives.
+  std::size_t wanted = entropy::window_samples;
+  while (wanted > 0 && !stopping_.load()) {
+    const TimePoint began = services_.clock.now();
+    const auto got = source_->read(buffer_.view().first(wanted), waker_);
+    if (!got) return lose(got.error().message);
+    if (*got == 0) {
+      // Woken: by a stop, or by somebody who wants what is being read anyway.
+      waker_.clear();
+      continue;
+    }
+    const TimePoint now = services_.clock.now();
+    intake_.samples(Bytes(buffer_.view()).first(*got), began, now);
+    wipe(buffer_.view().first(*got));
+    last_read_ = now;
+    wanted -= *got;
+    if (intake_.state() == SourceState::failed) return;
+  }
+}
+
+void SampleRunner::lose(const std::string& why) {
+  source_->close();
+  open_ = false;
+  intake_.gone(why);
+}
+
+SourceReport SampleRunner::report() const {
+  const entropy::IntakeReport intake = intake_.report();
+  SourceReport report{.name = name_,
+                      .state = to_string(intake.state),
+                      .detail = {},
+                      .rate = intake.rate,
+                      .h = intake_.claim().h,
+                      .credit = intake_.claim().credit,
+                      .bytes = intake.samples,
+                      .alarms = intake.alarms,
+                      .failures = intake.failures,
+                      .blocks = intake.blocks,
+                      .account = intake_.id()};
+  const std::scoped_lock lock(detail_mutex_);
+  report.detail = detail_;
+  return report;
+}
+
+}  // namespace qanat::sources

@@ -1,0 +1,29 @@
+// What a noise source is to the rest of the program.
+#pragma once
+
+#include <memory>
+
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/waker.h"
+
+namespace qanat::sources {
+
+// A device, a command, an instruction: something that can be opened and gives samples of one byte.
+// Used by one thread, its runner's. To add one: a file pair like jitter.h, and a line in
+// registry.cpp (CONTRIBUTING.md).
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // An Error when it is absent: the runner tries again later.
+  virtual Result<void> open() = 0;
+  // Blocks until there are samples and writes 1 to out.size() of them; their number. An Error when
+  // the source is lost (end of file, unplugged). Returns 0 as soon as `waker` is woken.
+  virtual Result<std::size_t> read(MutableBytes out, const Waker& waker) = 0;
+  virtual void close() {}
+  // A descriptor whose hang-up tells that an idle source is lost; -1 when there is none.
+  virtual int descriptor() const { return -1; }
+};
+
+}  // namespace qanat::sources

@@ -1,0 +1,190 @@
+#include "wire/http_api.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <vector>
+
+#include "base/quantity.h"
+#include "wire/spec.h"
+
+namespace qanat::wire {
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+template <typename T>
+using Parsed = tl::expected<T, Refusal>;
+
+tl::unexpected<Refusal> refuse(unsigned status, std::string error, std::string hint) {
+  return tl::unexpected(Refusal{status, std::move(error), std::move(hint)});
+}
+
+Parsed<Fields> parse_form(std::string_view text) {
+  Fields fields;
+  while (!text.empty()) {
+    const std::string_view pair = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), pair.size() + 1));
+    if (pair.empty()) continue;
+    const auto equals = pair.find('=');
+    auto key = percent_decode(pair.substr(0, equals), true);
+    auto value = percent_decode(
+        equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    if (!key || !value) return refuse(400, "malformed query", "a % must be followed by two hex digits");
+    fields.emplace_back(std::move(*key), std::move(*value));
+  }
+  return fields;
+}
+
+tl::unexpected<Refusal> unknown_field(std::string_view key, std::string_view known) {
+  return refuse(400, fmt::format("unknown parameter '{}'", key), fmt::format("known: {}", known));
+}
+
+tl::unexpected<Refusal> bad_grade(std::string_view value) {
+  return refuse(400, fmt::format("unknown grade '{}'", value), "grade is full or drbg");
+}
+
+Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
+  constexpr auto max_wait = std::chrono::minutes(10);
+  RandomRequest request;
+  for (const auto& [key, value] : fields) {
+    if (key == "bytes") {
+      const auto bytes = parse_size(value);
+      if (!bytes || *bytes == 0) {
+        return refuse(400, fmt::format("bytes={} is no size", value),
+                      "a whole number above 0, such as bytes=64 or bytes=4KiB");
+      }
+      request.bytes = *bytes;
+    } else if (key == "grade") {
+      const auto grade = parse_grade(value);
+      if (!grade) return bad_grade(value);
+      request.grade = *grade;
+    } else if (key == "format") {
+      const auto format = parse_format(value);
+      if (!format) {
+        return refuse(400, fmt::format("unknown format '{}'", value),
+                      "format is raw, hex, base64 or json");
+      }
+      request.format = *format;
+    } else if (key == "wait") {
+      const auto wait = parse_duration(value);
+      if (!wait || *wait > max_wait) {
+        return refuse(400, fmt::format("wait={} is no waiting time", value),
+                      "0 to 10m, such as wait=500ms");
+      }
+      request.wait = *wait;
+    } else {
+      return unknown_field(key, "bytes, grade, format, wait");
+    }
+  }
+  const std::uint64_t limit = request.grade == Grade::full ? limits.full_bytes : limits.drbg_bytes;
+  if (request.bytes > limit) {
+    return refuse(413, fmt::format("{} bytes at once are too many at grade {}", request.bytes,
+                                   to_string(request.grade)),
+                  fmt::format("at most {} a request; ask again, or use /v1/stream", limit));
+  }
+  return request;
+}
+
+Parsed<ApiRequest> parse_stream(const Fields& fields) {
+  StreamRequest request;
+  for (const auto& [key, value] : fields) {
+    if (key == "rate") {
+      const auto rate = parse_rate(value);
+      if (!rate || *rate == 0) {
+        return refuse(400, fmt::format("rate={} is no rate", value),
+                      "bytes per second above 0, such as rate=1KiB/s");
+      }
+      request.rate = *rate;
+    } else if (key == "grade") {
+      const auto grade = parse_grade(value);
+      if (!grade) return bad_grade(value);
+      request.grade = *grade;
+    } else {
+      return unknown_field(key, "grade, rate");
+    }
+  }
+  return request;
+}
+
+Parsed<ApiRequest> parse_pollen(std::string_view body) {
+  const auto fields = parse_form(body);
+  if (!fields) return tl::unexpected(fields.error());
+  for (const auto& [key, value] : *fields) {
+    if (key == "challenge" && !value.empty()) return PollenRequest{value};
+  }
+  return refuse(400, "no challenge", "POST / answers pollinate: send the form field challenge=TEXT");
+}
+
+struct Route {
+  std::string_view path;
+  Page page;
+};
+constexpr std::array pages{Route{"/", Page::index}, Route{"/v1/status", Page::status},
+                           Route{"/metrics", Page::metrics}, Route{"/healthz", Page::health},
+                           Route{"/readyz", Page::ready}};
+
+}  // namespace
+
+std::string_view to_string(Grade grade) { return grade == Grade::full ? "full" : "drbg"; }
+
+std::string_view to_string(Format format) {
+  switch (format) {
+    case Format::raw: return "raw";
+    case Format::hex: return "hex";
+    case Format::base64: return "base64";
+    case Format::json: return "json";
+  }
+  return "raw";
+}
+
+std::optional<Grade> parse_grade(std::string_view text) {
+  if (text == "full") return Grade::full;
+  if (text == "drbg") return Grade::drbg;
+  return std::nullopt;
+}
+
+std::optional<Format> parse_format(std::string_view text) {
+  for (const Format format : {Format::raw, Format::hex, Format::base64, Format::json}) {
+    if (text == to_string(format)) return format;
+  }
+  return std::nullopt;
+}
+
+std::string refusal_json(std::string_view error, std::string_view hint) {
+  const auto quoted = [](std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      // What the peer sent may be in it: nothing but printable ASCII goes back.
+      out += c >= 0x20 && c < 0x7f ? c : '?';
+    }
+    return out + "\"";
+  };
+  return fmt::format("{{\"error\": {}, \"hint\": {}}}\n", quoted(error),
+                     quoted(hint));
+}
+
+tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
+                                                    std::string_view target, std::string_view body,
+                                                    const ApiLimits& limits) {
+  const auto mark = target.find('?');
+  const std::string_view path = target.substr(0, mark);
+  const bool get = method == "GET";
+  if (path == "/" && method == "POST") return parse_pollen(body);
+  const auto only_get = [] { return refuse(405, "method not allowed", "use GET"); };
+  for (const Route& route : pages) {
+    if (path != route.path) continue;
+    if (!get) return only_get();
+    return route.page;
+  }
+  if (path != "/v1/random" && path != "/v1/stream") {
+    return refuse(404, "no such page", "see GET / for what there is");
+  }
+  if (!get) return only_get();
+  const auto fields =
+      parse_form(mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1));
+  if (!fields) return tl::unexpected(fields.error());
+  return path == "/v1/random" ? parse_random(*fields, limits) : parse_stream(*fields);
+}
+
+}  // namespace qanat::wire

@@ -1,0 +1,60 @@
+// The HTTP API: a request line and a form in, what is asked for or a refusal out. No sockets, no
+// HTTP syntax. docs/http-api.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace qanat::wire {
+
+enum class Grade { full, drbg };
+enum class Format { raw, hex, base64, json };
+std::string_view to_string(Grade grade);
+std::string_view to_string(Format format);
+std::optional<Grade> parse_grade(std::string_view text);
+std::optional<Format> parse_format(std::string_view text);
+
+// A status code and what to say with it.
+struct Refusal {
+  unsigned status = 400;
+  std::string error;
+  std::string hint;
+  unsigned retry_after = 0;  // seconds; 0: no such header
+};
+// {"error": "...", "hint": "..."}
+std::string refusal_json(std::string_view error, std::string_view hint);
+
+struct RandomRequest {
+  std::uint64_t bytes = 32;
+  Grade grade = Grade::drbg;
+  Format format = Format::raw;
+  Duration wait = std::chrono::seconds(10);
+};
+struct StreamRequest {
+  Grade grade = Grade::drbg;
+  std::uint64_t rate = 0;  // bytes per second; 0: as fast as it goes
+};
+struct PollenRequest {
+  std::string challenge;
+};
+enum class Page { index, status, metrics, health, ready };
+
+using ApiRequest = std::variant<Page, RandomRequest, StreamRequest, PollenRequest>;
+
+struct ApiLimits {
+  std::uint64_t drbg_bytes = 1ULL << 30;
+  std::uint64_t full_bytes = 64 << 10;
+};
+
+// `target` as in the request line; `body` is a form for POST. Total.
+tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
+                                                    std::string_view target, std::string_view body,
+                                                    const ApiLimits& limits);
+
+}  // namespace qanat::wire

@@ -1,0 +1,95 @@
+#include "wire/join_string.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "crypto/hash.h"
+
+namespace qanat::wire {
+namespace {
+
+constexpr std::string_view family = "qanat";
+constexpr std::string_view prefix = "qanat1.";
+constexpr std::size_t key_bytes = 32;
+constexpr std::size_t checksum_bytes = 8;
+
+std::array<std::uint8_t, checksum_bytes> checksum(Bytes payload) {
+  const auto digest = crypto::sha256({as_bytes("qanat join string 1"), payload});
+  std::array<std::uint8_t, checksum_bytes> out;
+  std::copy_n(digest.begin(), checksum_bytes, out.begin());
+  return out;
+}
+
+void append_text(std::vector<std::uint8_t>& out, std::string_view text) {
+  out.push_back(static_cast<std::uint8_t>(text.size()));
+  out.insert(out.end(), text.begin(), text.end());
+}
+
+// Takes a length byte and that many bytes off the front of `rest`.
+std::optional<std::string_view> take_text(Bytes& rest) {
+  if (rest.empty() || rest.size() < 1U + rest[0]) return std::nullopt;
+  const std::string_view text = as_text(rest.subspan(1, rest[0]));
+  rest = rest.subspan(1 + text.size());
+  return text;
+}
+
+}  // namespace
+
+bool looks_like_join_string(std::string_view text) {
+  return text.starts_with(family) && text.size() > family.size() &&
+         text[family.size()] >= '0' && text[family.size()] <= '9';
+}
+
+std::string encode(const JoinString& join) {
+  std::vector<std::uint8_t> payload;
+  payload.reserve(512);  // no reallocation may leave a copy of the key behind
+  append_text(payload, join.name);
+  append_text(payload, join.address.text());
+  payload.insert(payload.end(), join.pin.begin(), join.pin.end());
+  payload.insert(payload.end(), join.key.view().begin(), join.key.view().end());
+  const auto sum = checksum(payload);
+  payload.insert(payload.end(), sum.begin(), sum.end());
+  std::string text = std::string(prefix) + to_base64url(payload);
+  wipe(payload);
+  return text;
+}
+
+Result<JoinString> decode_join_string(std::string_view text) {
+  if (!looks_like_join_string(text)) {
+    return error("not a join string: those begin with 'qanat1.' and come from 'qanat invite'");
+  }
+  if (!text.starts_with(prefix)) {
+    return error(fmt::format("a join string of another version ('{}'): this program knows '{}'",
+                             text.substr(0, text.find('.')).substr(0, 16), prefix));
+  }
+  auto payload = from_base64url(text.substr(prefix.size()));
+  if (!payload || payload->size() < checksum_bytes) {
+    return error("a damaged join string: characters are missing or altered; copy all of it again");
+  }
+  const Bytes body = Bytes(*payload).first(payload->size() - checksum_bytes);
+  const Bytes sum = Bytes(*payload).last(checksum_bytes);
+  const bool intact = equal_constant_time(sum, checksum(body));
+  JoinString join;
+  Bytes rest = body;
+  const auto name = take_text(rest);
+  const auto address_text = name ? take_text(rest) : std::nullopt;
+  const bool whole = intact && address_text && rest.size() == join.pin.size() + key_bytes;
+  Result<Address> address = error("");
+  if (whole) {
+    join.name = *name;
+    address = parse_address(*address_text);
+    std::copy_n(rest.begin(), join.pin.size(), join.pin.begin());
+    join.key = SecretBytes(rest.last(key_bytes));
+  }
+  wipe(*payload);
+  if (!whole || !address) {
+    return error(
+        "a damaged join string: its checksum does not match, so it was cut or altered; copy all "
+        "of it again");
+  }
+  join.address = *address;
+  return join;
+}
+
+}  // namespace qanat::wire

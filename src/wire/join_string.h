@@ -1,0 +1,28 @@
+// The join string: all that a client needs to draw from a hub, in one line. docs/join-strings.md
+// has its bytes.
+#pragma once
+
+#include <string>
+
+#include "base/secret.h"
+#include "crypto/certificate.h"
+#include "wire/spec.h"
+
+namespace qanat::wire {
+
+struct JoinString {
+  std::string name;      // the client's name at the hub
+  Address address;       // where the hub listens
+  crypto::Pin pin{};     // of the hub's public key
+  SecretBytes key;       // pre-shared, 32 bytes
+};
+
+// Whether a text was meant as a join string.
+bool looks_like_join_string(std::string_view text);
+
+// A secret: print it to its owner and nowhere else.
+std::string encode(const JoinString& join);
+// Total. Errors say whether it was cut, altered, or of a version not known here.
+Result<JoinString> decode_join_string(std::string_view text);
+
+}  // namespace qanat::wire

@@ -1,0 +1,141 @@
+#include "wire/spec.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/bytes.h"
+
+namespace qanat::wire {
+namespace {
+
+using Options = std::map<std::string, std::string, std::less<>>;
+
+bool is_key(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+// nullopt when `text` is not a list of key=value pairs.
+std::optional<Options> parse_options(std::string_view text) {
+  Options options;
+  while (!text.empty()) {
+    const std::string_view pair = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), pair.size() + 1));
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos || !is_key(pair.substr(0, equals))) return std::nullopt;
+    const auto value = percent_decode(pair.substr(equals + 1), false);
+    if (!value) return std::nullopt;
+    if (!options.emplace(pair.substr(0, equals), *value).second) return std::nullopt;
+  }
+  return options;
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+}  // namespace
+
+std::optional<std::string> Spec::option(std::string_view key) const {
+  const auto found = options.find(key);
+  if (found == options.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<Spec> parse_spec(std::string_view text) {
+  Spec spec;
+  spec.text = text;
+  std::string_view head = text;
+  if (const auto mark = text.rfind('?'); mark != std::string_view::npos) {
+    if (auto options = parse_options(text.substr(mark + 1)); options && !options->empty()) {
+      spec.options = std::move(*options);
+      head = text.substr(0, mark);
+    }
+  }
+  const auto colon = head.find(':');
+  spec.type = head.substr(0, colon);
+  if (colon != std::string_view::npos) spec.target = head.substr(colon + 1);
+  if (!is_key(spec.type)) {
+    return error(fmt::format(
+        "'{}' is no source or outlet: write TYPE[:TARGET][?option=value&...], such as "
+        "device:/dev/ttyUSB0?baud=115200",
+        text));
+  }
+  return spec;
+}
+
+std::string Address::text() const {
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
+}
+
+Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t> default_port) {
+  const std::string_view whole = text;
+  const auto bad = [whole] {
+    return error(fmt::format("'{}' is no address: write HOST:PORT or [IPV6]:PORT", whole));
+  };
+  if (text.starts_with("//")) text.remove_prefix(2);
+  if (text.ends_with('/')) text.remove_suffix(1);
+  Address address;
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const auto close = text.find(']');
+    if (close == std::string_view::npos) return bad();
+    address.host = text.substr(1, close - 1);
+    port = text.substr(close + 1);
+    if (!port.empty() && !port.starts_with(':')) return bad();
+  } else {
+    const auto colon = text.find(':');
+    if (colon != std::string_view::npos && text.find(':', colon + 1) != std::string_view::npos) {
+      return bad();  // an IPv6 address without brackets
+    }
+    address.host = text.substr(0, colon);
+    port = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
+  }
+  const bool host_ok = !address.host.empty() && address.host.size() <= 253 &&
+                       std::all_of(address.host.begin(), address.host.end(), [](char c) {
+                         return c > 0x20 && c < 0x7f && c != '/' && c != '@' && c != '?' && c != '#';
+                       });
+  if (!host_ok) return bad();
+  if (port.empty()) {
+    if (!default_port) return bad();
+    address.port = *default_port;
+    return address;
+  }
+  const auto number = parse_port(port.substr(1));
+  if (!number) return bad();
+  address.port = *number;
+  return address;
+}
+
+bool is_loopback(std::string_view host) {
+  if (host == "localhost" || host == "::1") return true;
+  // Of the form 127.a.b.c: a name such as 127.example.org must not pass.
+  return host.starts_with("127.") && std::count(host.begin(), host.end(), '.') == 3 &&
+         std::all_of(host.begin(), host.end(),
+                     [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
+}
+
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%') {
+      const auto byte = from_hex(text.substr(i + 1, 2));
+      if (!byte || byte->size() != 1) return std::nullopt;
+      out.push_back(static_cast<char>(byte->front()));
+      i += 2;
+    } else {
+      out.push_back(plus_is_space && text[i] == '+' ? ' ' : text[i]);
+    }
+  }
+  return out;
+}
+
+}  // namespace qanat::wire

@@ -1,0 +1,47 @@
+// Names of sources and outlets, as written on the command line and in the configuration:
+// TYPE[:TARGET][?option=value&...]. See docs/configuration.md.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace qanat::wire {
+
+struct Spec {
+  std::string text;    // as written
+  std::string type;    // "hwrng", "device", "https", ...
+  std::string target;  // what follows the first ':', without options; may be empty
+  std::map<std::string, std::string, std::less<>> options;  // values percent-decoded
+
+  std::optional<std::string> option(std::string_view key) const;
+};
+
+// Options begin at the last '?' that is followed by nothing but key=value pairs joined by '&', so
+// that a command or a path may hold a '?'.
+Result<Spec> parse_spec(std::string_view text);
+
+struct Address {
+  std::string host;  // a name, an IPv4 or an IPv6 address (without brackets)
+  std::uint16_t port = 0;
+
+  // "host:port", "[2001:db8::1]:port".
+  std::string text() const;
+  bool operator==(const Address&) const = default;
+};
+
+// Accepts "host:port", "[v6]:port" and, when a default port is given, either without its port.
+// A leading "//" and a trailing "/" (of a URL) are allowed.
+Result<Address> parse_address(std::string_view text,
+                              std::optional<std::uint16_t> default_port = std::nullopt);
+
+// 127.0.0.0/8, ::1 and "localhost".
+bool is_loopback(std::string_view host);
+
+// "%41+b" -> "A b"; '+' is a space only in forms. nullopt on a bad escape.
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
+
+}  // namespace qanat::wire
