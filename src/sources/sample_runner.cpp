@@ -84,10 +84,9 @@ void SampleRunner::run() {
       open_ = false;
       intake_.try_again();
     }
-    if (!ensure_open()) {
-      pause(reopen_interval);
-      continue;
-    }
+    if (intake_.state() == SourceState::gone) pause(reopen_interval);
+    if (stopping_.load()) return;
+    if (!ensure_open()) continue;
     if (must_read()) {
       read_some();
     } else {

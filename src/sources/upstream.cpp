@@ -23,6 +23,10 @@ constexpr std::string_view wait = "10s";
 constexpr std::size_t drbg_seed_bytes = 64;
 constexpr std::size_t drbg_credit_bytes = 32;
 constexpr std::size_t local_noise_bytes = 64;
+// A hub that returns meets at most a tenth of its clients in its first second: simulated with 10,000
+// in tests/scenario.
+constexpr Duration backoff_base = 5s;
+constexpr Duration backoff_cap = 5min;
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -38,7 +42,7 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       settings_(settings),
       services_(services),
       account_(services.dispenser.open_source(name_)),
-      backoff_(2s, 5min, random_seed()),
+      backoff_(backoff_base, backoff_cap, random_seed()),
       blinder_(services.key, account_),
       buffer_(max_transfer),
       ended_(ended_promise_.get_future()) {

@@ -1,0 +1,151 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+
+#include "base/backoff.h"
+#include "base/bytes.h"
+#include "base/files.h"
+#include "base/quantity.h"
+#include "base/secret.h"
+#include "base/timing_noise.h"
+#include "base/waker.h"
+
+namespace qanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Bytes, TextForms) {
+  // RFC 4648, section 10.
+  for (const auto& [plain, coded] : {std::pair{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
+                                     {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}}) {
+    EXPECT_EQ(to_base64(as_bytes(plain)), coded);
+    const auto url = to_base64url(as_bytes(plain));
+    const auto back = from_base64url(url);
+    ASSERT_TRUE(back);
+    EXPECT_EQ(as_text(*back), plain);
+  }
+  EXPECT_EQ(to_hex(as_bytes("\x01\xaf")), "01af");
+  EXPECT_EQ(*from_hex("01AF"), (std::vector<std::uint8_t>{1, 0xaf}));
+  EXPECT_FALSE(from_hex("0"));
+  EXPECT_FALSE(from_hex("0g"));
+  EXPECT_FALSE(from_base64url("a+b"));
+}
+
+TEST(Quantity, SizesThatPeopleWrite) {
+  EXPECT_EQ(parse_size("64"), 64U);
+  EXPECT_EQ(parse_size("100M"), 100000000U);
+  EXPECT_EQ(parse_size("1k"), 1000U);
+  EXPECT_EQ(parse_size("1KiB"), 1024U);
+  EXPECT_EQ(parse_size("4 KiB"), 4096U);
+  EXPECT_EQ(parse_rate("1KiB/s"), 1024U);
+  for (const char* bad : {"", "-1", "1e9", "1.5k", "k", "1X", "99999999999999999999", "+1", " 1",
+                          "9223372036854775807G"}) {
+    EXPECT_FALSE(parse_size(bad)) << bad;
+  }
+}
+
+TEST(Quantity, Durations) {
+  EXPECT_EQ(parse_duration("60s"), Duration(60s));
+  EXPECT_EQ(parse_duration("250ms"), Duration(250ms));
+  EXPECT_EQ(parse_duration("2h"), Duration(2h));
+  EXPECT_EQ(parse_duration("5"), Duration(5s));
+  EXPECT_FALSE(parse_duration("soon"));
+  EXPECT_FALSE(parse_duration("99999999d"));
+  EXPECT_EQ(format_duration(302s), "5 min 2 s");
+  EXPECT_EQ(format_size(262144), "256 KiB");
+  EXPECT_EQ(format_size(9933), "9.7 KiB");
+  EXPECT_EQ(format_size(0), "0 B");
+  EXPECT_EQ(format_size(1048575), "1.0 MiB");
+}
+
+TEST(Backoff, GrowsToItsCapAndStartsOver) {
+  Backoff backoff(1s, 60s, 1);
+  Duration longest{};
+  for (int i = 0; i < 100; ++i) {
+    const Duration delay = backoff.next();
+    EXPECT_GE(delay, 0s);
+    EXPECT_LE(delay, std::min<Duration>(60s, 1s * (1LL << std::min(i, 20))));
+    longest = std::max(longest, delay);
+  }
+  EXPECT_GT(longest, 30s);
+  backoff.reset();
+  EXPECT_LE(backoff.next(), 1s);
+}
+
+TEST(Secret, PoolLeasesAreDistinctAndReturn) {
+  SecretPool pool(4096);
+  std::vector<SecretPool::Lease> leases;
+  std::vector<std::uint8_t*> blocks;
+  for (int i = 0; i < 40; ++i) {
+    leases.push_back(pool.lease());
+    blocks.push_back(leases.back().view().data());
+    EXPECT_EQ(leases.back().view().size(), 4096U);
+  }
+  std::sort(blocks.begin(), blocks.end());
+  EXPECT_EQ(std::unique(blocks.begin(), blocks.end()), blocks.end());
+  leases.clear();
+  const auto again = pool.lease();
+  EXPECT_TRUE(std::binary_search(blocks.begin(), blocks.end(), again.view().data()));
+}
+
+class FilesTest : public testing::Test {
+ protected:
+  FilesTest() {
+    std::string pattern = testing::TempDir() + "/qanat-files-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  std::string directory_;
+};
+
+TEST_F(FilesTest, ReplaceIsWholeAndPrivate) {
+  const std::string path = directory_ + "/seed";
+  ASSERT_TRUE(replace_file(path, as_bytes("one"), 0600));
+  ASSERT_TRUE(replace_file(path, as_bytes("two"), 0600));
+  EXPECT_EQ(*read_file(path), "two");
+  struct stat info {};
+  ::stat(path.c_str(), &info);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+}
+
+TEST_F(FilesTest, SecretsThatOthersCanReadAreRefused) {
+  const std::string path = directory_ + "/key";
+  ASSERT_TRUE(replace_file(path, as_bytes("k"), 0644));
+  const auto read = read_secret_file(path);
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("chmod 600"), std::string::npos);
+  ::chmod(path.c_str(), 0600);
+  EXPECT_TRUE(read_secret_file(path));
+}
+
+TEST_F(FilesTest, LimitsAndAbsenceAreErrors) {
+  ASSERT_TRUE(replace_file(directory_ + "/f", as_bytes("12345"), 0600));
+  EXPECT_TRUE(read_file(directory_ + "/f", 5));
+  EXPECT_FALSE(read_file(directory_ + "/f", 4));
+  EXPECT_FALSE(read_file(directory_ + "/none"));
+  const auto full = replace_file("/dev/full/x", as_bytes("1"), 0600);
+  EXPECT_FALSE(full);
+}
+
+TEST(Waker, EndsAWaitFromAnotherThread) {
+  Waker waker;
+  std::thread other([&] { waker.wake(); });
+  EXPECT_EQ(wait_for(-1, 0, waker, std::nullopt), Wake::woken);
+  other.join();
+  waker.clear();
+  EXPECT_EQ(wait_for(-1, 0, waker, Duration(1ms)), Wake::timeout);
+}
+
+TEST(TimingNoise, IsNotConstant) {
+  TimingNoise noise;
+  std::array<std::uint8_t, 4096> samples;
+  noise.fill(samples);
+  std::sort(samples.begin(), samples.end());
+  EXPECT_GT(std::unique(samples.begin(), samples.end()) - samples.begin(), 3);
+}
+
+}  // namespace
+}  // namespace qanat

@@ -1,0 +1,103 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "crypto/aead.h"
+#include "crypto/certificate.h"
+#include "crypto/drbg.h"
+#include "crypto/hash.h"
+
+namespace qanat::crypto {
+namespace {
+
+TEST(Hash, KnownAnswers) {
+  // FIPS 180-4 examples and RFC 4231: "algorithm key-hex message-hex result-hex".
+  std::ifstream file(TEST_DATA "/hash_vectors.txt");
+  std::string line;
+  int cases = 0;
+  while (std::getline(file, line)) {
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream fields(line);
+    std::string algorithm;
+    std::string key;
+    std::string message;
+    std::string expected;
+    fields >> algorithm >> key >> message >> expected;
+    const auto bytes = message == "-" ? std::vector<std::uint8_t>() : *from_hex(message);
+    std::string got;
+    if (algorithm == "sha256") {
+      got = to_hex(sha256({bytes}));
+    } else if (algorithm == "sha512") {
+      got = to_hex(sha512({bytes}));
+    } else {
+      std::array<std::uint8_t, 64> mac;
+      hmac_sha512(*from_hex(key), {bytes}, mac);
+      got = to_hex(mac);
+    }
+    EXPECT_EQ(got, expected) << line;
+    ++cases;
+  }
+  EXPECT_EQ(cases, 6);
+}
+
+TEST(HmacSha512, IsReadyForTheNextMessageUnderTheSameKey) {
+  HmacSha512 mac(as_bytes("key"));
+  std::array<std::uint8_t, 64> first;
+  std::array<std::uint8_t, 64> second;
+  std::array<std::uint8_t, 64> whole;
+  mac.update(as_bytes("mess"));
+  mac.update(as_bytes("age"));
+  mac.finish(first);
+  mac.update(as_bytes("message"));
+  mac.finish(second);
+  hmac_sha512(as_bytes("key"), {as_bytes("message")}, whole);
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(first, whole);
+}
+
+TEST(CtrDrbg, RefusesBeforeItsFirstSeedAndDiffersAfterEach) {
+  CtrDrbg drbg;
+  std::array<std::uint8_t, 32> out;
+  EXPECT_THROW(drbg.generate(out), Failure);
+  const std::array<std::uint8_t, 48> seed{1};
+  drbg.reseed(seed);
+  drbg.generate(out);
+  auto next = out;
+  drbg.generate(next);
+  EXPECT_NE(out, next);
+  // The instantiation is each DRBG's own: the same seed does not make the same output.
+  CtrDrbg other;
+  other.reseed(seed);
+  other.generate(next);
+  EXPECT_NE(out, next);
+}
+
+TEST(Aead, OpensOnlyWhatWasSealedWithTheSameKeyAndName) {
+  const SecretBytes key(32);
+  const auto sealed = seal(key.view(), as_bytes("secret"), as_bytes("router"));
+  EXPECT_EQ(as_text(open(key.view(), sealed, as_bytes("router"))->view()), "secret");
+  EXPECT_FALSE(open(key.view(), sealed, as_bytes("other")));
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    auto altered = sealed;
+    altered[i] ^= 1;
+    EXPECT_FALSE(open(key.view(), altered, as_bytes("router"))) << i;
+  }
+  EXPECT_FALSE(open(key.view(), Bytes(sealed).first(39), as_bytes("router")));
+  EXPECT_NE(sealed, seal(key.view(), as_bytes("secret"), as_bytes("router"))) << "fresh nonces";
+}
+
+TEST(Certificate, PinIsOfTheKeyAndEachIsAnother) {
+  const auto one = make_self_signed("qanat-test");
+  const auto two = make_self_signed("qanat-test");
+  const auto pin = pin_of_certificate(one.certificate_pem);
+  ASSERT_TRUE(pin);
+  EXPECT_EQ(*pin, *pin_of_certificate(one.certificate_pem));
+  EXPECT_NE(*pin, *pin_of_certificate(two.certificate_pem));
+  EXPECT_TRUE(as_text(one.key_pem.view()).starts_with("-----BEGIN PRIVATE KEY-----"));
+  EXPECT_FALSE(pin_of_certificate("nonsense"));
+}
+
+}  // namespace
+}  // namespace qanat::crypto

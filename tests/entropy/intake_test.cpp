@@ -1,0 +1,123 @@
+#include "entropy/intake.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/noise.h"
+
+namespace qanat::entropy {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CollectingSink final : public Sink {
+ public:
+  std::size_t wanted() const override { return room; }
+  void credit(SourceId, Bytes bytes) override {
+    credited += bytes.size();
+    room -= std::min(room, bytes.size());
+  }
+  std::size_t room = 1 << 30;
+  std::size_t credited = 0;
+};
+
+class IntakeTest : public testing::Test {
+ protected:
+  Intake make(double h, bool credit = true) {
+    return {0, {h, credit}, key_, sink_, 1, [this](const std::string& text, bool alarm) {
+              (alarm ? alarms_ : notes_).push_back(text);
+            }};
+  }
+  void give(Intake& intake, const test::Samples& samples) {
+    intake.samples(samples, now_, now_ + 1ms);
+    now_ += 1ms;
+  }
+  test::Samples good(std::size_t windows) { return test::uniform(windows * window_samples, ++seed_); }
+
+  ConditioningKey key_{as_bytes("test")};
+  CollectingSink sink_;
+  TimePoint now_ = TimePoint() + 1h;
+  std::uint64_t seed_ = 0;
+  std::vector<std::string> alarms_;
+  std::vector<std::string> notes_;
+};
+
+TEST_F(IntakeTest, CreditsNoMoreThanTheAssessedInputAllows) {
+  Intake intake = make(4);
+  give(intake, good(2));
+  EXPECT_EQ(sink_.credited, 0U) << "start-up";
+  give(intake, good(160));
+  const double assessed = static_cast<double>(intake.report().credited_samples) * 4;
+  EXPECT_LE(static_cast<double>(sink_.credited) * 8 / 512 * 576, assessed);
+  EXPECT_GT(static_cast<double>(sink_.credited) * 8 / 512 * 576, assessed - 576);
+  // One window in sixteen went into the key.
+  EXPECT_EQ(intake.report().credited_samples / window_samples, 160U - 10U);
+}
+
+TEST_F(IntakeTest, BytesSinceTheLastPassedWindowAreNotCredited) {
+  Intake intake = make(8);
+  give(intake, good(2));
+  give(intake, good(3));
+  const std::size_t before = sink_.credited;
+  // A window that is good for 500 samples and stuck for the last 12.
+  auto dying = good(1);
+  std::fill(dying.end() - 12, dying.end(), std::uint8_t{7});
+  give(intake, dying);
+  EXPECT_EQ(sink_.credited, before);
+  EXPECT_EQ(intake.state(), SourceState::suspect);
+  ASSERT_EQ(alarms_.size(), 1U);
+  EXPECT_NE(alarms_[0].find("repetition count"), std::string::npos);
+}
+
+TEST_F(IntakeTest, AnUncreditedSourceIsMixedInAndCreditsNothing) {
+  Intake intake = make(8, false);
+  const auto before = key_.generation();
+  give(intake, good(20));
+  EXPECT_EQ(sink_.credited, 0U);
+  EXPECT_GE(key_.generation(), before + 20);
+}
+
+TEST_F(IntakeTest, KeepsWhatTheSinkDoesNotWantYet) {
+  Intake intake = make(8);
+  give(intake, good(2));
+  sink_.room = 64;
+  give(intake, good(1));
+  EXPECT_EQ(sink_.credited, 64U);
+  EXPECT_FALSE(intake.drain());
+  sink_.room = 1000;
+  EXPECT_TRUE(intake.drain());
+  EXPECT_EQ(sink_.credited, 64U * 7);
+}
+
+TEST_F(IntakeTest, AFailedSourceIsNotReadOn) {
+  Intake intake = make(8);
+  give(intake, test::constant(4 * window_samples, 0));
+  EXPECT_EQ(intake.state(), SourceState::failed);
+  EXPECT_EQ(intake.report().failures, 1U);
+  EXPECT_GT(intake.retry_at(), now_ - 1s);
+}
+
+TEST_F(IntakeTest, ALostDeviceLosesItsHalfWindow) {
+  Intake intake = make(8);
+  give(intake, good(2));
+  give(intake, test::uniform(300, 5));
+  intake.gone("unplugged");
+  EXPECT_EQ(alarms_.back(), "gone: unplugged");
+  intake.back();
+  give(intake, test::uniform(212, 6));
+  EXPECT_EQ(intake.state(), SourceState::start_up);
+  EXPECT_EQ(sink_.credited, 0U);
+}
+
+TEST_F(IntakeTest, RateIsThatOfReading) {
+  Intake intake = make(8);
+  for (int i = 0; i < 100; ++i) {
+    intake.samples(good(1), now_, now_ + 50ms);
+    now_ += 10s;  // asleep
+  }
+  EXPECT_NEAR(intake.report().rate, 512 / 0.05, 1);
+}
+
+}  // namespace
+}  // namespace qanat::entropy

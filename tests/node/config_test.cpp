@@ -1,0 +1,84 @@
+#include "node/config.h"
+
+#include <gtest/gtest.h>
+
+namespace qanat::node {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string complaint(std::string_view text) {
+  try {
+    (void)parse_config(text, "q.toml");
+  } catch (const Failure& problem) {
+    return problem.what();
+  }
+  return "";
+}
+
+TEST(Config, ReadsEverything) {
+  const Config config = parse_config(R"(
+[node]
+threads = 4
+[reserve]
+size = "1MiB"
+[drbg]
+reseed_interval = "30s"
+reseed_bytes = "16MiB"
+[limits]
+connections = 500
+full_bytes = "32KiB"
+idle = "75s"
+[[source]]
+name = "device:/dev/ttyUSB0?h=6"
+baud = 115200
+[[source]]
+name = "hwrng"
+credit = false
+h = 7.5
+[[outlet]]
+name = "https://0.0.0.0:7749"
+[[client]]
+name = "router"
+rate = "1KiB/s"
+weight = 2
+)", "q.toml");
+  EXPECT_EQ(config.threads, 4U);
+  EXPECT_EQ(config.reserve_bytes, 1U << 20);
+  EXPECT_EQ(config.reseed.interval, Duration(30s));
+  EXPECT_EQ(config.http.connections, 500U);
+  EXPECT_EQ(config.http.idle, Duration(75s));
+  EXPECT_EQ(config.sources, (std::vector<std::string>{"device:/dev/ttyUSB0?h=6&baud=115200",
+                                                      "hwrng?credit=no&h=7.5"}));
+  EXPECT_EQ(config.clients.at(0).terms.rate, 1024U);
+  EXPECT_EQ(config.clients.at(0).terms.weight, 2);
+}
+
+TEST(Config, SaysFileLineAndKey) {
+  EXPECT_TRUE(complaint("[reserve]\nsze = 5\n").starts_with("q.toml:2:1: reserve.sze: unknown key"));
+  EXPECT_TRUE(complaint("[reserve]\nsize = true\n").starts_with("q.toml:2:8: reserve.size: write it like"));
+  EXPECT_TRUE(complaint("x = [\n").starts_with("q.toml:"));
+  EXPECT_TRUE(complaint("\n\n[[source]]\nname = \"hwrng?h=11\"\n").starts_with("q.toml:3:"));
+  EXPECT_NE(complaint("[[source]]\nh = 3\n").find("has no name"), std::string::npos);
+  EXPECT_NE(complaint("[[source]]\nname = 3\n").find("source.name"), std::string::npos);
+  EXPECT_NE(complaint("[source]\nname = \"hwrng\"\n").find("[[source]]"), std::string::npos);
+  EXPECT_NE(complaint("reserve = 3\n").find("[reserve]"), std::string::npos);
+  EXPECT_NE(complaint("[[outlet]]\nname = \"http://0.0.0.0:1\"\n").find("access=open"), std::string::npos);
+  EXPECT_NE(complaint("[[client]]\nname = \"a b\"\n").find("client.name"), std::string::npos);
+  EXPECT_NE(complaint("[[client]]\nname = \"a\"\nweight = -1\n").find("client.weight"), std::string::npos);
+  EXPECT_NE(complaint("[node]\nthreads = 0\n").find("from 1 to 256"), std::string::npos);
+}
+
+TEST(Config, TwoOutletsAtOnePlaceAreOneTooMany) {
+  const std::string two = "[[outlet]]\nname = \"http://127.0.0.1:7748\"\n[[outlet]]\nname = \"https://127.0.0.1:7748\"\n";
+  EXPECT_TRUE(complaint(two).starts_with("q.toml:3:1:"));
+  EXPECT_NE(complaint(two).find("same place"), std::string::npos);
+}
+
+TEST(Config, UnreadableFilesAreFailures) {
+  EXPECT_THROW((void)load_config("/nonexistent/qanat.toml"), Failure);
+  EXPECT_THROW((void)load_config("/"), Failure);
+}
+
+}  // namespace
+}  // namespace qanat::node

@@ -1,0 +1,401 @@
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "net/connect.h"
+#include "outlets/registry.h"
+#include "support/eventually.h"
+#include "support/test_hub.h"
+
+namespace qanat::outlets {
+namespace {
+
+using test::eventually;
+using test::TestHub;
+using namespace std::chrono_literals;
+
+class HttpOutletTest : public testing::Test {
+ protected:
+  HttpSettings settings(bool tls = false, Access access = Access::open) {
+    HttpSettings settings;
+    settings.name = "http";
+    settings.address = {"127.0.0.1", 0};
+    settings.tls = tls;
+    settings.access = access;
+    settings.limits = limits_;
+    return settings;
+  }
+  std::unique_ptr<HttpOutlet> start(HttpSettings settings) {
+    auto outlet = std::make_unique<HttpOutlet>(std::move(settings), hub_.services());
+    outlet->start();
+    return outlet;
+  }
+  wire::Address address(const HttpOutlet& outlet) { return *wire::parse_address(outlet.address_text()); }
+
+  net::Endpoint endpoint(const HttpOutlet& outlet, bool tls) {
+    net::Endpoint endpoint;
+    endpoint.address = address(outlet);
+    endpoint.tls = tls;
+    if (tls) endpoint.trust.pin = hub_.pin();
+    return endpoint;
+  }
+  // The body of a 200 or the error.
+  tl::expected<std::string, net::ClientError> get(net::HttpClient& client, const std::string& target) {
+    return client.text("GET", target);
+  }
+
+  // A plain connection that says `text` and nothing more.
+  UniqueFd raw(const HttpOutlet& outlet, const std::string& text) {
+    auto fd = net::connect_tcp(address(outlet), waker_, 5s);
+    EXPECT_TRUE(fd);
+    EXPECT_EQ(::send(fd->get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    return std::move(*fd);
+  }
+  // Everything until the peer closes.
+  std::string read_all(const UniqueFd& fd) {
+    std::string all;
+    std::array<char, 65536> piece;
+    for (;;) {
+      if (wait_for(fd.get(), POLLIN, waker_, Duration(30s)) != Wake::ready) return all + "<timeout>";
+      const ssize_t n = ::recv(fd.get(), piece.data(), piece.size(), 0);
+      if (n <= 0) return all;
+      all.append(piece.data(), static_cast<std::size_t>(n));
+    }
+  }
+
+  HttpLimits limits_;
+  TestHub hub_;
+  Waker waker_;
+};
+
+TEST_F(HttpOutletTest, ServesBothGradesInEveryFormat) {
+  hub_.seed_drbg();
+  hub_.credit(4096);
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  for (const char* grade : {"drbg", "full"}) {
+    const std::string query = std::string("/v1/random?grade=") + grade + "&bytes=20&format=";
+    EXPECT_EQ(get(client, query + "raw")->size(), 20U);
+    EXPECT_EQ(get(client, query + "hex")->size(), 41U);
+    EXPECT_EQ(get(client, query + "base64")->size(), 29U);
+    const auto json = *get(client, query + "json");
+    EXPECT_TRUE(json.starts_with("{\"bytes\": 20, \"grade\": \"" + std::string(grade) + "\", \"data\": \"")) << json;
+    EXPECT_TRUE(json.ends_with("\"}\n"));
+  }
+  EXPECT_EQ(*get(client, "/healthz"), "ok\n");
+  EXPECT_EQ(*get(client, "/readyz"), "ready\n");
+  EXPECT_TRUE(get(client, "/metrics")->starts_with("qanat_info"));
+  EXPECT_EQ(hub_.dispenser.report().total.delivered, 8U * 20 * 4);
+  EXPECT_TRUE(hub_.dispenser.report().total.balanced());
+}
+
+TEST_F(HttpOutletTest, LargeAnswersAreWholeAndEveryByteFresh) {
+  hub_.seed_drbg();
+  for (const bool tls : {false, true}) {
+    const auto outlet = start(settings(tls));
+    net::HttpClient client(endpoint(*outlet, tls), waker_);
+    for (const std::size_t bytes : {16383UL, 16384UL, 16385UL, 100000UL, 3000000UL}) {
+      std::string body;
+      const auto response = client.get("/v1/random?bytes=" + std::to_string(bytes), [&](Bytes piece) {
+        body.append(as_text(piece));
+        return true;
+      });
+      ASSERT_TRUE(response);
+      ASSERT_EQ(body.size(), bytes);
+      std::set<std::string> blocks;
+      for (std::size_t at = 0; at + 16 <= bytes; at += 16) blocks.insert(body.substr(at, 16));
+      EXPECT_EQ(blocks.size(), bytes / 16) << "repeated bytes";
+    }
+    for (const std::size_t bytes : {7679UL, 7680UL, 7681UL, 50001UL}) {
+      EXPECT_EQ(get(client, "/v1/random?format=hex&bytes=" + std::to_string(bytes))->size(), 2 * bytes + 1);
+      EXPECT_EQ(get(client, "/v1/random?format=base64&bytes=" + std::to_string(bytes))->size(),
+                (bytes + 2) / 3 * 4 + 1);
+      const auto json = *get(client, "/v1/random?format=json&bytes=" + std::to_string(bytes));
+      EXPECT_TRUE(json.ends_with("\"}\n"));
+      EXPECT_EQ(json.find('\n'), json.size() - 1);
+    }
+  }
+}
+
+TEST_F(HttpOutletTest, WithoutASeedItSays503AndComesToReady) {
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  hub_.services().drbg.ready();
+  for (const char* target : {"/v1/random", "/v1/stream", "/readyz"}) {
+    const auto refused = get(client, target);
+    ASSERT_FALSE(refused) << target;
+    EXPECT_EQ(refused.error().trouble, net::Trouble::busy);
+    EXPECT_GT(refused.error().retry_after, 0U);
+  }
+  EXPECT_EQ(*get(client, "/healthz"), "ok\n");
+  hub_.seed_drbg();
+  EXPECT_EQ(*get(client, "/readyz"), "ready\n");
+}
+
+TEST_F(HttpOutletTest, FullWaitsInLineForBytesToArrive) {
+  const auto outlet = start(settings());
+  std::thread arrival([&] {
+    EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 1; }));
+    hub_.credit(64);
+  });
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=64&wait=60s")->size(), 64U);
+  arrival.join();
+}
+
+TEST_F(HttpOutletTest, FullThatCannotBeIsRefusedInTimeAndNothingIsLost) {
+  hub_.credit(63);
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  const auto refused = get(client, "/v1/random?grade=full&bytes=64&wait=50ms");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().trouble, net::Trouble::busy);
+  EXPECT_EQ(refused.error().retry_after, 5U);
+  EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=63&wait=0")->size(), 63U) << "the bytes are still there";
+}
+
+TEST_F(HttpOutletTest, AClientThatHangsUpInLineTakesNothing) {
+  const auto outlet = start(settings());
+  {
+    const auto fd = raw(*outlet, "GET /v1/random?grade=full&bytes=64&wait=60s HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 1; }));
+  }
+  EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 0; }));
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+  hub_.credit(64);
+  EXPECT_EQ(hub_.dispenser.report().fill, 64U);
+}
+
+TEST_F(HttpOutletTest, PollenAnswersAsPollinateExpects) {
+  hub_.credit(64);
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  const auto answer = client.text("POST", "/", "challenge=abc");
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->starts_with("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+                                  "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\n"));
+  EXPECT_EQ(answer->size(), 2U * 129);
+  EXPECT_EQ(client.text("POST", "/", "").error().trouble, net::Trouble::refused);
+}
+
+TEST_F(HttpOutletTest, StreamsUntilTheClientHasEnough) {
+  hub_.seed_drbg();
+  hub_.credit(2048);
+  const auto outlet = start(settings(true));
+  net::HttpClient client(endpoint(*outlet, true), waker_);
+  for (const char* target : {"/v1/stream", "/v1/stream?rate=1M", "/v1/stream?grade=full"}) {
+    std::size_t got = 0;
+    (void)client.get(target, [&](Bytes piece) { return (got += piece.size()) < 1000; });
+    EXPECT_GE(got, 1000U) << target;
+  }
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+  EXPECT_TRUE(hub_.dispenser.report().total.balanced());
+}
+
+TEST_F(HttpOutletTest, MalformedRequestsGetA400AndNobodyElseNotices) {
+  hub_.seed_drbg();
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  for (const auto& [text, status] : std::initializer_list<std::pair<std::string, const char*>>{
+           {"nonsense\r\n\r\n", "400"},
+           {"GET / HTTP/9.9\r\n\r\n", "400"},
+           {std::string("\x16\x03\x01\x02\x00", 5) + "\r\n\r\n", "400"},
+           {"GET / HTTP/1.1\r\nX: " + std::string(9000, 'a') + "\r\n\r\n", "431"},
+           {"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", "413"},
+           {"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "400"}}) {
+    const auto fd = raw(*outlet, text);
+    ::shutdown(fd.get(), SHUT_WR);
+    const std::string answer = read_all(fd);
+    EXPECT_TRUE(answer.starts_with(std::string("HTTP/1.1 ") + status)) << text.substr(0, 40) << " -> " << answer;
+    EXPECT_EQ(get(client, "/v1/random?bytes=8")->size(), 8U);
+  }
+  EXPECT_EQ(outlet->report().refused.at("malformed"), 6U);
+}
+
+TEST_F(HttpOutletTest, PipelinedRequestsAreAnsweredInOrder) {
+  hub_.seed_drbg();
+  const auto outlet = start(settings());
+  std::string requests;
+  for (int i = 1; i <= 20; ++i) {
+    requests += "GET /v1/random?format=hex&bytes=" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n" +
+                (i == 20 ? "Connection: close\r\n" : "") + "\r\n";
+  }
+  const std::string answers = read_all(raw(*outlet, requests));
+  std::size_t at = 0;
+  for (int i = 1; i <= 20; ++i) {
+    at = answers.find("Content-Length: " + std::to_string(2 * i + 1) + "\r\n", at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
+}
+
+TEST_F(HttpOutletTest, SlowAndSilentPeersAreSentAway) {
+  limits_.header = 1s;
+  limits_.idle = 1s;
+  const auto outlet = start(settings());
+  const auto slow = raw(*outlet, "GET / HTT");
+  const auto silent = raw(*outlet, "");
+  EXPECT_TRUE(read_all(slow).starts_with("HTTP/1.1 408"));
+  EXPECT_EQ(read_all(silent), "") << "nobody has asked anything";
+  EXPECT_GE(outlet->report().refused.at("timeout"), 2U);
+}
+
+TEST_F(HttpOutletTest, APeerThatReadsNothingHoldsNothingBack) {
+  limits_.write = 1s;
+  hub_.seed_drbg();
+  const auto outlet = start(settings());
+  const auto stuck = raw(*outlet, "GET /v1/random?bytes=500M HTTP/1.1\r\nHost: x\r\n\r\n");
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  EXPECT_EQ(get(client, "/v1/random?bytes=100000")->size(), 100000U);
+  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("timeout") == 1; }));
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections <= 1; }));
+}
+
+TEST_F(HttpOutletTest, TooManyConnectionsAreDroppedAndCounted) {
+  limits_.connections = 3;
+  const auto outlet = start(settings());
+  std::vector<UniqueFd> kept;
+  for (int i = 0; i < 3; ++i) kept.push_back(raw(*outlet, ""));
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 3; }));
+  EXPECT_EQ(read_all(raw(*outlet, "GET /healthz HTTP/1.1\r\n\r\n")), "");
+  EXPECT_EQ(outlet->report().refused.at("connections"), 1U);
+  kept.clear();
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+}
+
+class JoinTest : public HttpOutletTest {
+ protected:
+  net::Endpoint joined(const HttpOutlet& outlet, const std::string& name, std::uint8_t first = 1) {
+    net::Endpoint made = endpoint(outlet, true);
+    made.client_name = name;
+    made.shared_key = SecretBytes(32);
+    made.shared_key.view()[0] = first;
+    return made;
+  }
+  std::shared_ptr<share::Client> invite(const std::string& name) {
+    SecretBytes key(32);
+    key.view()[0] = 1;
+    return *hub_.clients.add(name, std::move(key), {});
+  }
+};
+
+TEST_F(JoinTest, OnlyThoseWhoProveTheirKeyDraw) {
+  hub_.seed_drbg();
+  const auto client = invite("router");
+  const auto outlet = start(settings(true, Access::join));
+  net::HttpClient good(joined(*outlet, "router"), waker_);
+  EXPECT_EQ(get(good, "/v1/random?bytes=40")->size(), 40U);
+  EXPECT_EQ(get(good, "/v1/random?bytes=40")->size(), 40U);
+  EXPECT_EQ(client->drbg_bytes, 80U);
+  net::HttpClient wrong_key(joined(*outlet, "router", 2), waker_);
+  net::HttpClient unknown(joined(*outlet, "nobody"), waker_);
+  net::HttpClient anonymous(endpoint(*outlet, true), waker_);
+  std::set<std::string> answers;
+  for (auto* who : {&wrong_key, &unknown, &anonymous}) {
+    const auto refused = get(*who, "/v1/random");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().trouble, net::Trouble::refused);
+    answers.insert(refused.error().message);
+  }
+  EXPECT_EQ(answers.size(), 1U) << "a wrong key and an unknown name look alike";
+  for (const char* guarded : {"/metrics", "/v1/status", "/v1/stream", "/"}) {
+    EXPECT_FALSE(get(anonymous, guarded)) << guarded;
+  }
+  EXPECT_EQ(*get(anonymous, "/healthz"), "ok\n");
+}
+
+TEST_F(JoinTest, AWrongPinIsNoticedBeforeAnythingIsSent) {
+  hub_.seed_drbg();
+  invite("router");
+  const auto outlet = start(settings(true, Access::join));
+  net::Endpoint wrong = joined(*outlet, "router");
+  (*wrong.trust.pin)[0] ^= 1;
+  net::HttpClient client(std::move(wrong), waker_);
+  const auto refused = get(client, "/v1/random");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().trouble, net::Trouble::distrusted);
+  EXPECT_NE(refused.error().message.find("not the pinned one"), std::string::npos);
+  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("handshake") == 1; }));
+  EXPECT_EQ(outlet->report().refused.at("unauthorised"), 0U) << "no request ever came";
+}
+
+TEST_F(JoinTest, AHubThatCannotProveTheKeyIsDistrusted) {
+  // The pinned key, but whoever answers does not ask for, nor know, the shared key.
+  hub_.seed_drbg();
+  const auto outlet = start(settings(true, Access::open));
+  net::HttpClient client(joined(*outlet, "router"), waker_);
+  const auto refused = get(client, "/v1/random");
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().trouble == net::Trouble::distrusted || refused.error().trouble == net::Trouble::refused);
+}
+
+TEST_F(JoinTest, RevokingEndsOpenConnectionsAtOnce) {
+  hub_.seed_drbg();
+  const auto client = invite("router");
+  const auto outlet = start(settings(true, Access::join));
+  hub_.clients.on_revoke([&](const std::shared_ptr<share::Client>& who) { outlet->close_of(who); });
+  net::HttpClient idle(joined(*outlet, "router"), waker_);
+  EXPECT_TRUE(get(idle, "/v1/random"));
+  std::size_t streamed = 0;
+  std::atomic<bool> streaming{false};
+  std::thread reader([&] {
+    net::HttpClient stream(joined(*outlet, "router"), waker_);
+    (void)stream.get("/v1/stream?rate=1M", [&](Bytes piece) {
+      streamed += piece.size();
+      streaming = true;
+      return true;
+    });
+  });
+  EXPECT_TRUE(eventually([&] { return streaming.load(); }));
+  hub_.clients.revoke("router");
+  reader.join();
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+  EXPECT_FALSE(get(idle, "/v1/random"));
+}
+
+TEST_F(HttpOutletTest, DrainingFinishesWhatIsUnderWay) {
+  hub_.seed_drbg();
+  auto outlet = start(settings());
+  std::atomic<std::size_t> got{0};
+  std::thread reader([&] {
+    Waker waker;
+    net::HttpClient client(endpoint(*outlet, false), waker);
+    (void)client.get("/v1/random?bytes=50M", [&](Bytes piece) {
+      got += piece.size();
+      return true;
+    });
+  });
+  const auto idle = raw(*outlet, "");
+  EXPECT_TRUE(eventually([&] { return got > 0; }));
+  outlet->drain();
+  reader.join();
+  EXPECT_EQ(got, 50000000U);
+  EXPECT_EQ(read_all(idle), "");
+  EXPECT_TRUE(eventually([&] { return outlet->idle(); }));
+}
+
+TEST(OutletRegistry, GuardsWhatIsBeyondLoopback) {
+  const auto complaint = [](const std::string& text) -> std::string {
+    try {
+      (void)describe_outlet(text);
+    } catch (const Failure& problem) {
+      return problem.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(complaint("http://127.0.0.1:7748"), "");
+  EXPECT_NE(complaint("http://0.0.0.0:7748").find("access=open"), std::string::npos);
+  EXPECT_EQ(complaint("http://0.0.0.0:7748?access=open"), "");
+  EXPECT_EQ(complaint("https://0.0.0.0:7749"), "");
+  EXPECT_NE(describe_outlet("https://0.0.0.0:7749").note.find("join string"), std::string::npos);
+  EXPECT_NE(complaint("https://0.0.0.0:7749?access=ca").find("ca=FILE"), std::string::npos);
+  EXPECT_NE(complaint("kernel?bytes=16").find("256 bits"), std::string::npos);
+  EXPECT_NE(complaint("kernel?every=0s").find("1s"), std::string::npos);
+  EXPECT_NE(complaint("fifo").find("fifo:PATH"), std::string::npos);
+  EXPECT_NE(complaint("smoke:/x").find("known are"), std::string::npos);
+  EXPECT_NE(complaint("http://127.0.0.1:7748?colour=red").find("unknown option"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qanat::outlets

@@ -1,0 +1,59 @@
+// A node's outlets and what they need, in this process, with bytes from a test.
+#pragma once
+
+#include "crypto/certificate.h"
+#include "net/http_client.h"
+#include "net/io_threads.h"
+#include "outlets/http_outlet.h"
+#include "share/seeded_drbg.h"
+#include "support/noise.h"
+
+namespace qanat::test {
+
+class TestHub {
+ public:
+  explicit TestHub(std::size_t threads = 1) : threads_(threads) {
+    drbg_ = share::SeededDrbg::make(dispenser, threads, {});
+    services_ = std::make_unique<outlets::OutletServices>(outlets::OutletServices{
+        .dispenser = dispenser,
+        .drbg = drbg_->pool(),
+        .clients = clients,
+        .threads = threads_,
+        .clock = clock_,
+        .node_id = "test",
+        .identity = [this] {
+          return net::ServerTls{.key_pem = identity_.key_pem.view(),
+                                .certificate_pem = identity_.certificate_pem,
+                                .client_ca = {}};
+        },
+        .status = [](const share::Client*) { return std::string("{}\n"); },
+        .metrics = [] { return std::string("qanat_info 1\n"); },
+        .ready = [this] { return drbg_->pool().ready(); },
+        .on_event = [](const std::string&, const std::string&, bool) {},
+        .on_fed = [] {}});
+  }
+  ~TestHub() { drbg_->stop(); }
+
+  // Full-entropy bytes arrive.
+  void credit(std::size_t bytes) { dispenser.credit(source_, uniform(bytes, ++seed_)); }
+  void seed_drbg() {
+    drbg_->pool().start();
+    credit(48 * threads_.size());
+  }
+  const outlets::OutletServices& services() const { return *services_; }
+  crypto::Pin pin() const { return *crypto::pin_of_certificate(identity_.certificate_pem); }
+
+  share::Dispenser dispenser{1 << 20, 64 << 10};
+  share::ClientBook clients{[this] { return dispenser.open_flow(); }};
+
+ private:
+  Clock clock_;
+  crypto::KeyAndCertificate identity_ = crypto::make_self_signed("test");
+  entropy::SourceId source_ = dispenser.open_source("test");
+  std::uint64_t seed_ = 0;
+  net::IoThreads threads_;
+  std::shared_ptr<share::SeededDrbg> drbg_;
+  std::unique_ptr<outlets::OutletServices> services_;
+};
+
+}  // namespace qanat::test

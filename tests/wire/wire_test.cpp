@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "wire/http_api.h"
+#include "wire/join_string.h"
+#include "wire/proof.h"
+#include "wire/spec.h"
+
+namespace qanat::wire {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Spec, NamesOfTheDesign) {
+  const auto device = parse_spec("device:/dev/ttyUSB0?baud=115200&h=6.5");
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->type, "device");
+  EXPECT_EQ(device->target, "/dev/ttyUSB0");
+  EXPECT_EQ(device->option("baud"), "115200");
+  EXPECT_EQ(parse_spec("hwrng")->target, "");
+  EXPECT_EQ(parse_spec("https://0.0.0.0:7749?access=open")->target, "//0.0.0.0:7749");
+  EXPECT_EQ(parse_spec("exec:cat /dev/urandom | grep -v '?'?h=2")->target,
+            "cat /dev/urandom | grep -v '?'");
+  EXPECT_EQ(parse_spec("exec:ls ?.txt")->target, "ls ?.txt");
+  EXPECT_EQ(parse_spec("file:/a?x=%2fb%20c")->option("x"), "/b c");
+  for (const char* bad : {"", ":", "?a=b", "HWRNG", "a b:c", "://x"}) EXPECT_FALSE(parse_spec(bad)) << bad;
+}
+
+TEST(Address, FormsAndFaults) {
+  EXPECT_EQ(parse_address("//127.0.0.1:7748")->port, 7748);
+  EXPECT_EQ(parse_address("[::1]:80")->host, "::1");
+  EXPECT_EQ(parse_address("[::1]:80")->text(), "[::1]:80");
+  EXPECT_EQ(parse_address("hub.example", 7749)->port, 7749);
+  EXPECT_EQ(parse_address("127.0.0.1:0")->port, 0);
+  for (const char* bad : {"", "x", ":80", "x:", "x:65536", "x:-1", "x:80x", "::1:80", "[::1", "a b:1",
+                          "u@h:1", "[::1]x80"}) {
+    EXPECT_FALSE(parse_address(bad)) << bad;
+  }
+  EXPECT_TRUE(is_loopback("127.1.2.3"));
+  EXPECT_FALSE(is_loopback("127.0.0.example"));
+  EXPECT_FALSE(is_loopback("127.evil.org.x"));
+  EXPECT_FALSE(is_loopback("0.0.0.0"));
+}
+
+JoinString example() {
+  JoinString join;
+  join.name = "router";
+  join.address = {"hub.example.org", 7749};
+  for (std::size_t i = 0; i < join.pin.size(); ++i) join.pin[i] = static_cast<std::uint8_t>(i);
+  join.key = SecretBytes(32);
+  join.key.view()[0] = 99;
+  return join;
+}
+
+TEST(JoinString, ComesBackWhole) {
+  const std::string text = encode(example());
+  EXPECT_EQ(text.find_first_of(" \n\"'$&"), std::string::npos) << "one word for a shell";
+  const auto join = decode_join_string(text);
+  ASSERT_TRUE(join) << join.error().message;
+  EXPECT_EQ(join->name, "router");
+  EXPECT_EQ(join->address.text(), "hub.example.org:7749");
+  EXPECT_EQ(join->pin, example().pin);
+  EXPECT_EQ(join->key.view()[0], 99);
+}
+
+TEST(JoinString, EveryCutAndEveryAlterationIsNoticed) {
+  const std::string text = encode(example());
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    EXPECT_FALSE(decode_join_string(text.substr(0, length))) << length;
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string altered = text;
+    altered[i] = altered[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(decode_join_string(altered)) << i;
+  }
+  EXPECT_NE(decode_join_string("qanat2.xyz").error().message.find("another version"), std::string::npos);
+}
+
+TEST(Proof, BelongsToOneKeyOneSideAndOneConnection) {
+  const auto proof = make_proof(Prover::client, as_bytes("key"), as_bytes("exporter"));
+  EXPECT_NE(proof, make_proof(Prover::hub, as_bytes("key"), as_bytes("exporter")));
+  EXPECT_NE(proof, make_proof(Prover::client, as_bytes("kez"), as_bytes("exporter")));
+  EXPECT_NE(proof, make_proof(Prover::client, as_bytes("key"), as_bytes("exporter2")));
+  const auto back = decode_authorization(encode(Authorization{"router", proof}));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->name, "router");
+  EXPECT_EQ(back->proof, proof);
+  for (const char* bad : {"", "Qanat", "Qanat ", "Qanat x", "Qanat x 12", "Basic abc", "Qanat  x y"}) {
+    EXPECT_FALSE(decode_authorization(bad)) << bad;
+  }
+}
+
+unsigned status_of(std::string_view method, std::string_view target, std::string_view body = "") {
+  const auto parsed = parse_api_request(method, target, body, {});
+  return parsed ? 200 : parsed.error().status;
+}
+
+TEST(HttpApi, RandomWithItsDefaultsAndParameters) {
+  const auto plain = parse_api_request("GET", "/v1/random", "", {});
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(std::get<RandomRequest>(*plain).bytes, 32U);
+  EXPECT_EQ(std::get<RandomRequest>(*plain).grade, Grade::drbg);
+  const auto full =
+      parse_api_request("GET", "/v1/random?bytes=4KiB&grade=full&format=hex&wait=500ms", "", {});
+  ASSERT_TRUE(full);
+  const auto& request = std::get<RandomRequest>(*full);
+  EXPECT_EQ(request.bytes, 4096U);
+  EXPECT_EQ(request.grade, Grade::full);
+  EXPECT_EQ(request.format, Format::hex);
+  EXPECT_EQ(request.wait, Duration(500ms));
+}
+
+TEST(HttpApi, RefusesWithTheRightStatusAndAHint) {
+  for (const auto& [target, status] : std::initializer_list<std::pair<const char*, unsigned>>{
+           {"/v1/random?bytes=-1", 400},
+           {"/v1/random?bytes=0", 400},
+           {"/v1/random?bytes=1e9&grade=full", 400},
+           {"/v1/random?bytes=1000000000&grade=full", 413},
+           {"/v1/random?bytes=65537&grade=full", 413},
+           {"/v1/random?bytes=2000000000", 413},
+           {"/v1/random?grade=best", 400},
+           {"/v1/random?format=xml", 400},
+           {"/v1/random?wait=1d", 400},
+           {"/v1/random?colour=red", 400},
+           {"/v1/random?bytes=%zz", 400},
+           {"/v1/stream?rate=0", 400},
+           {"/v1/stream?rate=fast", 400},
+           {"/nothing", 404},
+           {"", 404}}) {
+    const auto parsed = parse_api_request("GET", target, "", {});
+    ASSERT_FALSE(parsed) << target;
+    EXPECT_EQ(parsed.error().status, status) << target;
+    EXPECT_FALSE(parsed.error().hint.empty()) << target;
+  }
+  EXPECT_EQ(status_of("GET", "/v1/random?bytes=65536&grade=full"), 200U);
+  EXPECT_EQ(status_of("DELETE", "/v1/random"), 405U);
+  EXPECT_EQ(status_of("POST", "/metrics"), 405U);
+}
+
+TEST(HttpApi, PollenWantsAChallenge) {
+  const auto asked = parse_api_request("POST", "/", "challenge=a%20b+c&x=y", {});
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(std::get<PollenRequest>(*asked).challenge, "a b c");
+  EXPECT_EQ(status_of("POST", "/", ""), 400U);
+  EXPECT_EQ(status_of("POST", "/", "challenge="), 400U);
+}
+
+TEST(HttpApi, WhatAPeerSentComesBackHarmless) {
+  EXPECT_EQ(refusal_json("a\"b\\c\n\x01\xff", ""), "{\"error\": \"a\\\"b\\\\c???\", \"hint\": \"\"}\n");
+}
+
+TEST(Wire, ParsersAreTotal) {
+  const std::uint64_t seed = 7;
+  std::mt19937_64 random(seed);
+  const std::string alphabet = "qanat1.:/?&=%+[]0123456789abcxyzABC-_ \n\"";
+  for (int i = 0; i < 20000; ++i) {
+    std::string text;
+    for (std::size_t n = random() % 60; n > 0; --n) text += alphabet[random() % alphabet.size()];
+    (void)parse_spec(text);
+    (void)parse_address(text, 1);
+    (void)decode_join_string("qanat1." + text);
+    (void)decode_authorization("Qanat " + text);
+    (void)parse_api_request("GET", "/v1/random?" + text, text, {});
+    (void)parse_api_request("POST", "/", text, {});
+  }
+}
+
+}  // namespace
+}  // namespace qanat::wire
