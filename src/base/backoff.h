@@ -8,9 +8,9 @@
 
 namespace qanat {
 
-// Exponential back-off with full jitter: the n-th delay is uniform in [floor, min(cap, base * 2^n)].
-// Brooker, "Exponential Backoff And Jitter" (2015), found full jitter to need the fewest calls.
-// Deterministic for a given seed, so that simulations can be replayed. Not thread-safe.
+// Exponential back-off with full jitter: the n-th delay is uniform in [floor, min(cap, base *
+// 2^n)]. Brooker, "Exponential Backoff And Jitter" (2015), found full jitter to need the fewest
+// calls. Deterministic for a given seed, so that simulations can be replayed. Not thread-safe.
 class Backoff {
  public:
   Backoff(Duration base, Duration cap, std::uint64_t seed, Duration floor = Duration::zero())

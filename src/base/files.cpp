@@ -50,8 +50,8 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return error(with_errno("cannot open " + path, errno));
   std::string content(limit + 1, '\0');
-  const auto size = read_all(
-      fd.get(), path, {reinterpret_cast<std::uint8_t*>(content.data()), content.size()});
+  const auto size =
+      read_all(fd.get(), path, {reinterpret_cast<std::uint8_t*>(content.data()), content.size()});
   if (!size) return tl::unexpected(size.error());
   if (*size > limit) return error(fmt::format("{} is larger than {} bytes", path, limit));
   content.resize(*size);

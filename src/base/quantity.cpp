@@ -16,14 +16,22 @@ struct Unit {
 };
 
 constexpr std::array size_units{
-    Unit{"", 1},           Unit{"B", 1},           Unit{"k", 1000},       Unit{"K", 1000},
-    Unit{"kB", 1000},      Unit{"M", 1000000},     Unit{"MB", 1000000},   Unit{"G", 1000000000},
-    Unit{"GB", 1000000000}, Unit{"KiB", 1ULL << 10}, Unit{"MiB", 1ULL << 20}, Unit{"GiB", 1ULL << 30},
+    Unit{"", 1},
+    Unit{"B", 1},
+    Unit{"k", 1000},
+    Unit{"K", 1000},
+    Unit{"kB", 1000},
+    Unit{"M", 1000000},
+    Unit{"MB", 1000000},
+    Unit{"G", 1000000000},
+    Unit{"GB", 1000000000},
+    Unit{"KiB", 1ULL << 10},
+    Unit{"MiB", 1ULL << 20},
+    Unit{"GiB", 1ULL << 30},
 };
 constexpr std::array time_units_ms{
-    Unit{"", 1000},     Unit{"ms", 1},       Unit{"s", 1000},
-    Unit{"m", 60000},   Unit{"min", 60000},  Unit{"h", 3600000},
-    Unit{"d", 86400000},
+    Unit{"", 1000},     Unit{"ms", 1},      Unit{"s", 1000},     Unit{"m", 60000},
+    Unit{"min", 60000}, Unit{"h", 3600000}, Unit{"d", 86400000},
 };
 
 template <typename Units>

@@ -29,9 +29,10 @@ std::uint64_t ticks() {
 #endif
 }
 
-// Beyond a second-level cache's reach, and a walk that no prefetcher follows. Measured on an AMD EPYC
-// virtual machine (docs/sources.md): with 64 KiB walked in order, a predictor from the last two
-// samples found 0.4 bits a sample; with these numbers 4.4 bits, at 0.4 million samples a second.
+// Beyond a second-level cache's reach, and a walk that no prefetcher follows. Measured on an AMD
+// EPYC virtual machine (docs/sources.md): with 64 KiB walked in order, a predictor from the last
+// two samples found 0.4 bits a sample; with these numbers 4.4 bits, at 0.4 million samples a
+// second.
 constexpr std::size_t memory_bytes = 1 << 20;
 constexpr int accesses = 256;
 

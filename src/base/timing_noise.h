@@ -16,7 +16,8 @@ namespace qanat {
 class TimingNoise {
  public:
   TimingNoise();
-  // One raw time delta a byte: the low 8 bits, in units of the clock's own step. Some 2.5 us a sample.
+  // One raw time delta a byte: the low 8 bits, in units of the clock's own step. Some 2.5 us a
+  // sample.
   void fill(MutableBytes samples);
 
  private:

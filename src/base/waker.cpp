@@ -25,12 +25,13 @@ void Waker::clear() const noexcept {
 }
 
 Wake wait_for(int fd, short events, const Waker& waker, std::optional<Duration> timeout) {
-  const auto end = timeout ? std::optional(std::chrono::steady_clock::now() + *timeout) : std::nullopt;
+  const auto end =
+      timeout ? std::optional(std::chrono::steady_clock::now() + *timeout) : std::nullopt;
   for (;;) {
     int ms = -1;
     if (end) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-          *end - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(*end - std::chrono::steady_clock::now());
       ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1 << 30));
     }
     std::array<pollfd, 2> polled{{{waker.fd(), POLLIN, 0}, {fd, events, 0}}};

@@ -11,8 +11,8 @@ class App;
 
 namespace qanat::cli {
 
-// Sets up its options and returns what runs it: the exit code, 0 done or 1 failed. A Failure that it
-// throws is printed as one line and is exit code 1.
+// Sets up its options and returns what runs it: the exit code, 0 done or 1 failed. A Failure that
+// it throws is printed as one line and is exit code 1.
 using Run = std::function<int()>;
 
 Run add_serve(CLI::App& command);

@@ -35,9 +35,10 @@ json::value ask_running_node(const std::string& state, const std::string& method
                              const std::string& path, const json::object& request) {
   auto answer = ask_node(state, method, path, request);
   if (!answer) {
-    throw Failure(fmt::format("no node runs with the state directory {}; start one with 'qanat "
-                              "serve', or name its directory with --state",
-                              state));
+    throw Failure(
+        fmt::format("no node runs with the state directory {}; start one with 'qanat "
+                    "serve', or name its directory with --state",
+                    state));
   }
   return std::move(*answer);
 }

@@ -42,7 +42,8 @@ int run_once(node::NodeSettings settings, Duration patience) {
   std::string why;
   while (fed < outlets && why.empty() && Clock().now() < end) {
     constexpr Duration look_interval = 100ms;
-    if (node::wait_for_signal(look_interval) == node::Signal::stop && fed < outlets) why = "stopped";
+    if (node::wait_for_signal(look_interval) == node::Signal::stop && fed < outlets)
+      why = "stopped";
     if (fed < outlets && why.empty()) why = node.hopeless();
   }
   if (why.empty() && fed < outlets) {
@@ -97,8 +98,9 @@ Run add_feed(CLI::App& command) {
     node::check_config(settings.config);
     for (const std::string& outlet : settings.config.outlets) {
       if (outlet.starts_with("http")) {
-        throw Failure(outlet + ": a feed keeps nothing that it could serve; use 'qanat serve --source "
-                               "UPSTREAM' for a relay");
+        throw Failure(outlet +
+                      ": a feed keeps nothing that it could serve; use 'qanat serve --source "
+                      "UPSTREAM' for a relay");
       }
     }
     return options->once ? run_once(std::move(settings), *wait) : run_node(std::move(settings), {});

@@ -82,8 +82,8 @@ net::Endpoint endpoint_for(const Options& options) {
 int run(const Options& options) {
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes == 0) {
-    throw Failure(fmt::format("{} is no number of bytes; write it like 32, 4KiB or 100M",
-                              options.bytes));
+    throw Failure(
+        fmt::format("{} is no number of bytes; write it like 32, 4KiB or 100M", options.bytes));
   }
   const auto grade = wire::parse_grade(options.grade);
   if (!grade) throw Failure(options.grade + " is no grade; full or drbg are");
@@ -104,19 +104,20 @@ int run(const Options& options) {
     std::uint64_t piece = std::min(left, piece_of(*grade));
     if (text && piece < left) piece -= piece % 3;
     std::string line;
-    const auto response = client.get(
-        fmt::format("/v1/random?bytes={}&grade={}&format={}&wait={}", piece, to_string(*grade),
-                    to_string(*format), options.wait),
-        [&](Bytes part) {
-          progress.add(text ? part.size() / 2 : part.size());
-          // A text ends with one newline, which belongs to the last piece only.
-          if (text && part.back() == '\n') part = part.first(part.size() - 1);
-          output_open = part.empty() || write_out(part);
-          return output_open;
-        });
+    const auto response =
+        client.get(fmt::format("/v1/random?bytes={}&grade={}&format={}&wait={}", piece,
+                               to_string(*grade), to_string(*format), options.wait),
+                   [&](Bytes part) {
+                     progress.add(text ? part.size() / 2 : part.size());
+                     // A text ends with one newline, which belongs to the last piece only.
+                     if (text && part.back() == '\n') part = part.first(part.size() - 1);
+                     output_open = part.empty() || write_out(part);
+                     return output_open;
+                   });
     if (!output_open) throw Failure(with_errno("cannot write to standard output", errno));
     if (!response) {
-      const bool nobody = options.from.empty() && response.error().trouble == net::Trouble::unreachable;
+      const bool nobody =
+          options.from.empty() && response.error().trouble == net::Trouble::unreachable;
       throw Failure(nobody ? fmt::format("no node runs here ({}); start one with 'qanat serve', or "
                                          "name another with --from",
                                          response.error().message)
@@ -133,7 +134,8 @@ int run(const Options& options) {
 Run add_get(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command.add_option("bytes", options->bytes, "How many: 32, 4KiB, 100M")->required();
-  command.add_option("--from", options->from, "Join string, URL, @FILE or - (default: the local node)");
+  command.add_option("--from", options->from,
+                     "Join string, URL, @FILE or - (default: the local node)");
   command.add_option("--grade", options->grade, "full or drbg (drbg)");
   command.add_option("--format", options->format, "raw, hex or base64 (raw)");
   command.add_option("--wait", options->wait, "At grade full: how long to stay in line (10s)");

@@ -25,12 +25,14 @@ std::uint64_t parsed_or_zero(const std::string& text, const char* what,
                              std::optional<std::uint64_t> (*parse)(std::string_view)) {
   if (text.empty()) return 0;
   const auto value = parse(text);
-  if (!value) throw Failure(fmt::format("{} {} is not understood; write it like 1KiB/s", what, text));
+  if (!value)
+    throw Failure(fmt::format("{} {} is not understood; write it like 1KiB/s", what, text));
   return *value;
 }
 
 // Without a running node: the state that the next one starts from.
-std::string invite_offline(const node::StateDir& state, const Options& options, share::Terms terms) {
+std::string invite_offline(const node::StateDir& state, const Options& options,
+                           share::Terms terms) {
   if (auto ready = state.prepare(); !ready) throw Failure(ready.error().message);
   const auto lock = state.lock();
   if (!lock) throw Failure(lock.error().message);
@@ -59,11 +61,13 @@ Run add_invite(CLI::App& command) {
   command.add_option("--burst", options->burst, "Bytes at once beyond the rate, such as 4KiB");
   command.add_option("--weight", options->weight, "Weight in sharing what guarantees leave")
       ->check(CLI::Range(0.001, 1000.0));
-  command.add_option("--address", options->address, "HOST:PORT at which the client reaches the node");
+  command.add_option("--address", options->address,
+                     "HOST:PORT at which the client reaches the node");
   command.add_option("--state", options->state, "The node's state directory");
   return [options] {
     const share::Terms terms{parsed_or_zero(options->rate, "--rate", parse_rate),
-                             parsed_or_zero(options->burst, "--burst", parse_size), options->weight};
+                             parsed_or_zero(options->burst, "--burst", parse_size),
+                             options->weight};
     if (!options->address.empty()) {
       if (auto parsed = wire::parse_address(options->address); !parsed) {
         throw Failure("--address: " + parsed.error().message);

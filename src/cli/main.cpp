@@ -13,8 +13,8 @@ namespace {
 
 using namespace qanat;
 
-// A join string is a secret, and arguments can be read by everybody on the machine: once copied, it is
-// overwritten there.
+// A join string is a secret, and arguments can be read by everybody on the machine: once copied, it
+// is overwritten there.
 void hide_secrets(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument(argv[i]);

@@ -46,7 +46,8 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
         }
         node::tell_systemd("READY=1");
         break;
-      case node::Signal::none: break;
+      case node::Signal::none:
+        break;
     }
   }
 }

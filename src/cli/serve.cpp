@@ -51,8 +51,9 @@ Run add_serve(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_option("--state", options->state, "State directory");
   command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
-  command.footer(with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +
-                 with_lines("\nOutlets (with their options):", outlets::outlet_help()));
+  command.footer(
+      with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +
+      with_lines("\nOutlets (with their options):", outlets::outlet_help()));
   return [options] {
     node::NodeSettings settings;
     settings.state_path = state_path(options->state);

@@ -49,7 +49,9 @@ std::vector<std::string> candidates() {
 Probe probe(const std::string& name, Duration time) {
   constexpr std::size_t enough = 1 << 20;
   const auto described = sources::describe_source(name);
-  Probe result{.name = described.name, .claimed = described.h, .credit = described.credit,
+  Probe result{.name = described.name,
+               .claimed = described.h,
+               .credit = described.credit,
                .note = described.note};
   const auto source = sources::make_probe(name);
   if (auto opened = source->open(); !opened) {
@@ -61,7 +63,8 @@ Probe probe(const std::string& name, Duration time) {
   Waker waker;
   const TimePoint begin = Clock().now();
   std::jthread alarm([&](const std::stop_token& stop) {
-    while (!stop.stop_requested() && Clock().now() - begin < time) std::this_thread::sleep_for(10ms);
+    while (!stop.stop_requested() && Clock().now() - begin < time)
+      std::this_thread::sleep_for(10ms);
     waker.wake();
   });
   SecretBytes samples(enough);
@@ -107,9 +110,9 @@ void print_table(const std::vector<Probe>& probes) {
     if (!p.note.empty()) fmt::print("  {}\n", p.note);
   }
   fmt::print(
-      "\nClaimed and Measured: min-entropy in bits per byte. Measured is the least of three\n"
-      "estimates after SP 800-90B 6.3 (most common value, lag, Markov); it can only refute a\n"
-      "claim, never prove it.\n");
+      "\nClaimed and Measured: min-entropy, bits per byte. Measured is the least of three\n"
+      "estimates after SP 800-90B 6.3 (most common value, lag, Markov): it can refute a\n"
+      "claim, and never prove one.\n");
 }
 
 void print_json(const std::vector<Probe>& probes) {
@@ -153,7 +156,8 @@ Run add_sources(CLI::App& command) {
     if (!time || *time == 0s) throw Failure("--for " + options->time + " is no time");
     std::vector<Probe> probes;
     for (const std::string& name : options->names.empty() ? candidates() : options->names) {
-      if (sources::make_probe(name) == nullptr) throw Failure(name + ": an upstream cannot be probed");
+      if (sources::make_probe(name) == nullptr)
+        throw Failure(name + ": an upstream cannot be probed");
       probes.push_back(probe(name, *time));
     }
     options->as_json ? print_json(probes) : print_table(probes);

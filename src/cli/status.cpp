@@ -115,7 +115,8 @@ Run add_top(CLI::App& command) {
   command.add_option("--every", *every, "Time between two pictures (1s)");
   command.add_option("--for", *for_time, "End after this time");
   return [states, every, for_time] {
-    return run_top(*states, duration_option(*every, "--every"), duration_option(*for_time, "--for"));
+    return run_top(*states, duration_option(*every, "--every"),
+                   duration_option(*for_time, "--for"));
   };
 }
 

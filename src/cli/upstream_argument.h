@@ -5,8 +5,8 @@
 
 namespace qanat::cli {
 
-// The argument itself, the first line of FILE for "@FILE", of standard input for "-": so that a secret
-// need not stand in a process list or a shell's history. Throws Failure.
+// The argument itself, the first line of FILE for "@FILE", of standard input for "-": so that a
+// secret need not stand in a process list or a shell's history. Throws Failure.
 std::string read_upstream_argument(const std::string& argument);
 
 }  // namespace qanat::cli

@@ -14,9 +14,9 @@ static_assert(aead_key_bytes == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 std::vector<std::uint8_t> seal(Bytes key, Bytes plaintext, Bytes associated) {
   std::vector<std::uint8_t> out(nonce_bytes + plaintext.size() + tag_bytes);
   randombytes_buf(out.data(), nonce_bytes);
-  crypto_aead_xchacha20poly1305_ietf_encrypt(
-      out.data() + nonce_bytes, nullptr, plaintext.data(), plaintext.size(), associated.data(),
-      associated.size(), nullptr, out.data(), key.data());
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out.data() + nonce_bytes, nullptr, plaintext.data(),
+                                             plaintext.size(), associated.data(), associated.size(),
+                                             nullptr, out.data(), key.data());
   return out;
 }
 

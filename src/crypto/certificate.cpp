@@ -79,7 +79,8 @@ Pin pin_of(const X509* certificate) {
 }
 
 Result<Pin> pin_of_certificate(std::string_view certificate_pem) {
-  const BioPtr bio(BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
+  const BioPtr bio(
+      BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
   const X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (!certificate) return error("not a PEM certificate: " + openssl_error());
   return pin_of(certificate.get());

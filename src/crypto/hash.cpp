@@ -44,8 +44,8 @@ void HmacSha512::Free::operator()(EVP_MAC_CTX* context) const noexcept {
 
 HmacSha512::HmacSha512(Bytes key) : context_(EVP_MAC_CTX_new(hmac_algorithm())) {
   char name[] = "SHA512";
-  const OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end()};
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                   OSSL_PARAM_construct_end()};
   require(context_ && EVP_MAC_init(context_.get(), key.data(), key.size(), parameters) == 1,
           "HMAC-SHA-512");
 }

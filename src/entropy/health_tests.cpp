@@ -7,8 +7,8 @@
 namespace qanat::entropy {
 namespace {
 
-// Number of i with a[i] == b[i] among one window. Eight-bit partial sums, so that the compiler makes
-// one vector compare and one add of it.
+// Number of i with a[i] == b[i] among one window. Eight-bit partial sums, so that the compiler
+// makes one vector compare and one add of it.
 unsigned count_equal(const std::uint8_t* a, const std::uint8_t* b) {
   static_assert(window_samples % 128 == 0);
   unsigned total = 0;
@@ -44,11 +44,16 @@ constexpr int frequency_alpha_log2 = alpha_log2 - 8;
 
 const char* to_string(Alarm alarm) {
   switch (alarm) {
-    case Alarm::none: return "none";
-    case Alarm::repetition_count: return "repetition count";
-    case Alarm::adaptive_proportion: return "adaptive proportion";
-    case Alarm::pattern: return "pattern";
-    case Alarm::frequency: return "frequency";
+    case Alarm::none:
+      return "none";
+    case Alarm::repetition_count:
+      return "repetition count";
+    case Alarm::adaptive_proportion:
+      return "adaptive proportion";
+    case Alarm::pattern:
+      return "pattern";
+    case Alarm::frequency:
+      return "frequency";
   }
   return "none";
 }

@@ -90,7 +90,9 @@ void Intake::measure_rate(std::size_t count, Duration took) {
 void Intake::announce(const Verdict& verdict, TimePoint now) {
   if (!verdict.changed) return;
   switch (health_.state()) {
-    case SourceState::healthy: on_event_("healthy: passed 1,024 samples", false); return;
+    case SourceState::healthy:
+      on_event_("healthy: passed 1,024 samples", false);
+      return;
     case SourceState::suspect:
       on_event_(fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)),
                 true);
@@ -101,7 +103,8 @@ void Intake::announce(const Verdict& verdict, TimePoint now) {
                 true);
       return;
     case SourceState::start_up:
-    case SourceState::gone: return;
+    case SourceState::gone:
+      return;
   }
 }
 

@@ -6,11 +6,16 @@ using namespace std::chrono_literals;
 
 const char* to_string(SourceState state) {
   switch (state) {
-    case SourceState::start_up: return "start-up";
-    case SourceState::healthy: return "healthy";
-    case SourceState::suspect: return "suspect";
-    case SourceState::failed: return "failed";
-    case SourceState::gone: return "gone";
+    case SourceState::start_up:
+      return "start-up";
+    case SourceState::healthy:
+      return "healthy";
+    case SourceState::suspect:
+      return "suspect";
+    case SourceState::failed:
+      return "failed";
+    case SourceState::gone:
+      return "gone";
   }
   return "gone";
 }

@@ -20,9 +20,9 @@ enum class SourceState { start_up, healthy, suspect, failed, gone };
 const char* to_string(SourceState state);
 
 struct Verdict {
-  bool credit = false;         // whether this window counts as assessed input
-  Alarm alarm = Alarm::none;   // the test that rejected it
-  bool changed = false;        // whether the state is another than before
+  bool credit = false;        // whether this window counts as assessed input
+  Alarm alarm = Alarm::none;  // the test that rejected it
+  bool changed = false;       // whether the state is another than before
 };
 
 // Not thread-safe; time comes in as an argument.

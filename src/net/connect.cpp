@@ -15,9 +15,12 @@ namespace {
 // 0, an errno value, or -1 when woken.
 int finish_connect(int fd, const Waker& waker, Duration timeout) {
   switch (wait_for(fd, POLLOUT, waker, timeout)) {
-    case Wake::woken: return -1;
-    case Wake::timeout: return ETIMEDOUT;
-    case Wake::ready: break;
+    case Wake::woken:
+      return -1;
+    case Wake::timeout:
+      return ETIMEDOUT;
+    case Wake::ready:
+      break;
   }
   int problem = 0;
   socklen_t size = sizeof problem;

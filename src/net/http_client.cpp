@@ -51,8 +51,8 @@ Trouble kind_of(unsigned status) {
 struct HttpClient::Connection {
   UniqueFd fd;
   Transport transport;
-  wire::Proof hub_proof{};     // what the hub must answer with
-  std::string authorization;   // sent until the hub has proved itself
+  wire::Proof hub_proof{};    // what the hub must answer with
+  std::string authorization;  // sent until the hub has proved itself
   bool proven = false;
   bool used = false;
 };
@@ -91,9 +91,8 @@ void HttpClient::disconnect() {
 }
 
 tl::expected<void, ClientError> HttpClient::connect() {
-  auto fd = endpoint_.unix_path.empty()
-                ? connect_tcp(endpoint_.address, waker_, timeouts_.connect)
-                : connect_unix(endpoint_.unix_path);
+  auto fd = endpoint_.unix_path.empty() ? connect_tcp(endpoint_.address, waker_, timeouts_.connect)
+                                        : connect_unix(endpoint_.unix_path);
   if (!fd) {
     if (fd.error().message.empty()) return trouble(Trouble::stopped, "stopped");
     return trouble(Trouble::unreachable, fd.error().message);
@@ -118,9 +117,10 @@ tl::expected<void, ClientError> HttpClient::connect() {
     if (status == IoStatus::ok) break;
     const bool waiting = status == IoStatus::want_read || status == IoStatus::want_write;
     const auto left = end - std::chrono::steady_clock::now();
-    const Wake wake = waiting ? wait_for(descriptor, status == IoStatus::want_read ? POLLIN : POLLOUT,
-                                         waker_, std::max(left, Duration::zero()))
-                              : Wake::ready;
+    const Wake wake = waiting
+                          ? wait_for(descriptor, status == IoStatus::want_read ? POLLIN : POLLOUT,
+                                     waker_, std::max(left, Duration::zero()))
+                          : Wake::ready;
     if (waiting && wake == Wake::ready) continue;
     const bool distrusted = SSL_get_verify_result(transport.ssl()) != X509_V_OK;
     std::string why = wake == Wake::timeout ? "no TLS answer in time"
@@ -182,12 +182,15 @@ tl::expected<void, ClientError> HttpClient::Exchange::await(IoStatus status) {
   }
   const short events = status == IoStatus::want_write ? POLLOUT : POLLIN;
   switch (wait_for(connection().fd.get(), events, client_.waker_, client_.timeouts_.silence)) {
-    case Wake::ready: return {};
-    case Wake::woken: return trouble(Trouble::stopped, "stopped");
-    case Wake::timeout: break;
+    case Wake::ready:
+      return {};
+    case Wake::woken:
+      return trouble(Trouble::stopped, "stopped");
+    case Wake::timeout:
+      break;
   }
-  return trouble(Trouble::unreachable,
-                 fmt::format("{} was silent for {:.0f} s", where(), seconds(client_.timeouts_.silence)));
+  return trouble(Trouble::unreachable, fmt::format("{} was silent for {:.0f} s", where(),
+                                                   seconds(client_.timeouts_.silence)));
 }
 
 tl::expected<void, ClientError> HttpClient::Exchange::send(const std::string& request) {
@@ -277,18 +280,18 @@ tl::expected<Response, ClientError> HttpClient::Exchange::conclude() {
   if (const auto found = response_.headers.find("retry-after"); found != response_.headers.end()) {
     std::from_chars(found->second.data(), found->second.data() + found->second.size(), retry_after);
   }
-  return trouble(kind_of(response_.status),
-                 fmt::format("{} answered {}: {}", where(), response_.status, words_of(error_body_)),
-                 retry_after);
+  return trouble(
+      kind_of(response_.status),
+      fmt::format("{} answered {}: {}", where(), response_.status, words_of(error_body_)),
+      retry_after);
 }
 
 tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string& method,
                                                               const std::string& target,
                                                               const std::string& body) {
-  std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
-                                    client_.endpoint_.unix_path.empty()
-                                        ? client_.endpoint_.address.text()
-                                        : "localhost");
+  std::string request = fmt::format(
+      "{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
+      client_.endpoint_.unix_path.empty() ? client_.endpoint_.address.text() : "localhost");
   if (!connection().authorization.empty() && !connection().proven) {
     request += "Authorization: " + connection().authorization + "\r\n";
   }

@@ -54,7 +54,8 @@ UniqueFd listen_tcp(const wire::Address& address) {
   const int off = 0;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // accepted sockets inherit it
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one,
+               sizeof one);  // accepted sockets inherit it
   if (list->ai_family == AF_INET6) {
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   }
@@ -84,7 +85,8 @@ UniqueFd listen_unix(const std::string& path, unsigned mode) {
   const int problem = errno;
   ::umask(before);
   if (bound != 0) throw Failure(with_errno("cannot listen on " + path, problem));
-  if (::listen(fd.get(), backlog) != 0) throw Failure(with_errno("cannot listen on " + path, errno));
+  if (::listen(fd.get(), backlog) != 0)
+    throw Failure(with_errno("cannot listen on " + path, errno));
   return fd;
 }
 
@@ -138,7 +140,8 @@ UniqueFd PassedSockets::take_tcp(const wire::Address& address) {
   for (UniqueFd& candidate : sockets_) {
     sockaddr_storage name{};
     socklen_t size = sizeof name;
-    if (!candidate || ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    if (!candidate ||
+        ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
       continue;
     }
     for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
@@ -154,7 +157,8 @@ UniqueFd PassedSockets::take_unix(const std::string& path) {
   for (UniqueFd& candidate : sockets_) {
     sockaddr_un name{};
     socklen_t size = sizeof name;
-    if (candidate && ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
+    if (candidate &&
+        ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
         name.sun_family == AF_UNIX && path == name.sun_path) {
       return std::move(candidate);
     }

@@ -52,8 +52,8 @@ int verify_pin(X509_STORE_CTX* store, void* expected) {
 
 SslCtxPtr make_server_context(const ServerTls& settings) {
   SslCtxPtr context = make_context(TLS_server_method());
-  // X25519 first: it costs the server least. No tickets and no cache: a resumed session would keep a
-  // revoked client's foot in the door, and each ticket is state on the wire.
+  // X25519 first: it costs the server least. No tickets and no cache: a resumed session would keep
+  // a revoked client's foot in the door, and each ticket is state on the wire.
   require(SSL_CTX_set1_groups_list(context.get(), "X25519:P-256") == 1 &&
               SSL_CTX_set_num_tickets(context.get(), 0) == 1,
           "TLS context");
@@ -73,14 +73,14 @@ SslCtxPtr make_server_context(const ServerTls& settings) {
   }
   if (settings.client_ca) {
     if (SSL_CTX_load_verify_file(context.get(), settings.client_ca->c_str()) != 1) {
-      throw Failure(fmt::format("cannot read the client CA {}: {}", *settings.client_ca,
-                                openssl_error()));
+      throw Failure(
+          fmt::format("cannot read the client CA {}: {}", *settings.client_ca, openssl_error()));
     }
-    SSL_CTX_set_client_CA_list(context.get(),
-                               SSL_load_client_CA_file(settings.client_ca->c_str()));
+    SSL_CTX_set_client_CA_list(context.get(), SSL_load_client_CA_file(settings.client_ca->c_str()));
     SSL_CTX_set_verify(
         context.get(),
-        SSL_VERIFY_PEER | (settings.client_certificate_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+        SSL_VERIFY_PEER |
+            (settings.client_certificate_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
         nullptr);
   }
   return context;

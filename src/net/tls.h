@@ -14,8 +14,8 @@ namespace qanat::net {
 
 struct ServerTls {
   Bytes key_pem;
-  std::string certificate_pem;            // the server's own first, then its chain
-  std::optional<std::string> client_ca;   // a PEM file: accept client certificates signed by these
+  std::string certificate_pem;           // the server's own first, then its chain
+  std::optional<std::string> client_ca;  // a PEM file: accept client certificates signed by these
   bool client_certificate_required = false;
 };
 // Throws Failure when key, certificate or CA cannot be used, and says which.
@@ -23,8 +23,8 @@ crypto::SslCtxPtr make_server_context(const ServerTls& settings);
 
 // What a client accepts as its server's proof, and shows itself.
 struct ClientTls {
-  std::optional<crypto::Pin> pin;         // this key and no other; names and dates do not matter
-  std::optional<std::string> ca;          // else a PEM file; else the system's CAs
+  std::optional<crypto::Pin> pin;          // this key and no other; names and dates do not matter
+  std::optional<std::string> ca;           // else a PEM file; else the system's CAs
   std::optional<std::string> certificate;  // PEM files of the client's own
   std::optional<std::string> key;
 };

@@ -22,11 +22,16 @@ Transport::Transport(int fd, crypto::SslPtr ssl) : fd_(fd), ssl_(std::move(ssl))
 
 IoStatus Transport::status_of(int result) {
   switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_NONE: return IoStatus::ok;
-    case SSL_ERROR_WANT_READ: return IoStatus::want_read;
-    case SSL_ERROR_WANT_WRITE: return IoStatus::want_write;
-    case SSL_ERROR_ZERO_RETURN: return IoStatus::closed;
-    default: return IoStatus::failed;
+    case SSL_ERROR_NONE:
+      return IoStatus::ok;
+    case SSL_ERROR_WANT_READ:
+      return IoStatus::want_read;
+    case SSL_ERROR_WANT_WRITE:
+      return IoStatus::want_write;
+    case SSL_ERROR_ZERO_RETURN:
+      return IoStatus::closed;
+    default:
+      return IoStatus::failed;
   }
 }
 

@@ -24,8 +24,7 @@ Result<void> ClientStore::store() {
   StoredClients stored;
   for (const auto& client : book_.list()) {
     if (client->shared_key.empty()) continue;  // known by its certificate
-    stored.clients.push_back(
-        {client->name, SecretBytes(client->shared_key.view()), client->terms});
+    stored.clients.push_back({client->name, SecretBytes(client->shared_key.view()), client->terms});
   }
   stored.barred = book_.barred();
   return state_.store_clients(stored);

@@ -19,8 +19,8 @@ class ClientStore {
   // that a restart forgets is none.
   Result<std::string> invite(const std::string& name, share::Terms terms,
                              const std::string& address, const crypto::Pin& pin);
-  // An Error when there is no such client. When the disk does not take it, the client is revoked all
-  // the same, and the error says so.
+  // An Error when there is no such client. When the disk does not take it, the client is revoked
+  // all the same, and the error says so.
   Result<void> revoke(const std::string& name);
 
  private:

@@ -53,12 +53,10 @@ class Reader {
     out = static_cast<T>(*value);
   }
 
-  void size(const toml::table& t, const std::string& where, std::string_view key,
-            auto& out) const {
+  void size(const toml::table& t, const std::string& where, std::string_view key, auto& out) const {
     read(t, where, key, out, parse_size, "\"256KiB\"");
   }
-  void rate(const toml::table& t, const std::string& where, std::string_view key,
-            auto& out) const {
+  void rate(const toml::table& t, const std::string& where, std::string_view key, auto& out) const {
     read(t, where, key, out, parse_rate, "\"1KiB/s\"");
   }
   void duration(const toml::table& t, const std::string& where, std::string_view key,
@@ -146,8 +144,9 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
     reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes);
   }
   if (const auto* t = reader.section(root, "limits")) {
-    reader.only(*t, "limits",
-                {"connections", "full_bytes", "drbg_bytes", "handshake", "header", "idle", "write"});
+    reader.only(
+        *t, "limits",
+        {"connections", "full_bytes", "drbg_bytes", "handshake", "header", "idle", "write"});
     reader.size(*t, "limits", "connections", config.http.connections);
     reader.size(*t, "limits", "full_bytes", config.api.full_bytes);
     reader.size(*t, "limits", "drbg_bytes", config.api.drbg_bytes);
@@ -214,8 +213,8 @@ Config parse_config(std::string_view text, const std::string& path) {
   std::map<std::string, std::string> places;
   reader.list(root, "outlet", [&](const toml::table& table) {
     config.outlets.push_back(reader.spec(table, "outlet"));
-    const std::string place =
-        checked(table, "outlet", [&] { return outlets::describe_outlet(config.outlets.back()).place; });
+    const std::string place = checked(
+        table, "outlet", [&] { return outlets::describe_outlet(config.outlets.back()).place; });
     const auto [other, fresh] = places.emplace(place, config.outlets.back());
     if (!fresh) {
       reader.fail(table, fmt::format("outlet: {} and {} are at the same place; leave one out",

@@ -47,8 +47,9 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
       at = address();
     }
     if (at.empty()) {
-      return refused(400, "this node has no https outlet to invite to; start it with --outlet "
-                          "https://0.0.0.0:7749, or give --address HOST:PORT");
+      return refused(400,
+                     "this node has no https outlet to invite to; start it with --outlet "
+                     "https://0.0.0.0:7749, or give --address HOST:PORT");
     }
     const share::Terms terms{number_of<std::uint64_t>(request, "rate", 0),
                              number_of<std::uint64_t>(request, "burst", 0),

@@ -7,13 +7,15 @@
 
 namespace qanat::node {
 
-// Once, at the start of the program and before any thread: signals are blocked and waited for, SIGPIPE
-// is ignored, no core dump may hold secrets, and as many descriptors are allowed as the system permits.
+// Once, at the start of the program and before any thread: signals are blocked and waited for,
+// SIGPIPE is ignored, no core dump may hold secrets, and as many descriptors are allowed as the
+// system permits.
 void prepare_process();
 
 enum class Signal { stop, reload, now, none };
 
-// Waits for SIGTERM or SIGINT (stop), SIGHUP (reload), SIGUSR1 (now), or `limit` (none; zero: for ever).
+// Waits for SIGTERM or SIGINT (stop), SIGHUP (reload), SIGUSR1 (now), or `limit` (none; zero: for
+// ever).
 Signal wait_for_signal(Duration limit = Duration::zero());
 // Makes a wait_for_signal in the main thread return `stop`. From any thread.
 void ask_to_stop();

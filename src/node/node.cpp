@@ -77,11 +77,12 @@ outlets::OutletServices Node::make_services() {
           .status = [this](const share::Client* viewer) { return status_for(viewer); },
           .metrics = [this] { return observe::metrics_text(snapshot()); },
           .ready = [this] { return drbg_->pool().ready(); },
-          .on_event =
-              [this](const std::string& subject, const std::string& text, bool alarm) {
-                events_.add(subject, text, alarm);
-              },
-          .on_fed = [this] { if (settings_.on_fed) settings_.on_fed(); }};
+          .on_event = [this](const std::string& subject, const std::string& text,
+                             bool alarm) { events_.add(subject, text, alarm); },
+          .on_fed =
+              [this] {
+                if (settings_.on_fed) settings_.on_fed();
+              }};
 }
 
 void Node::start() {
@@ -92,8 +93,10 @@ void Node::start() {
     lock_ = std::move(*lock);
     state_writable_ = true;
   } else {
-    events_.add("state", lock.error().message + "; going on without it: no new clients, and a new " +
-                             "server key at the next start", true);
+    events_.add("state",
+                lock.error().message + "; going on without it: no new clients, and a new " +
+                    "server key at the next start",
+                true);
   }
   node_id_ = state_.node_id();
   services_.node_id = node_id_;
@@ -103,8 +106,8 @@ void Node::start() {
   std::vector<NamedSource> sources;
   if (settings_.feed) {
     const sources::SourceServices services{dispenser_, key_, clock_, services_.on_event};
-    sources.push_back({"", sources::make_upstream(settings_.feed->upstreams, {.accept_drbg = true},
-                                                  services)});
+    sources.push_back(
+        {"", sources::make_upstream(settings_.feed->upstreams, {.accept_drbg = true}, services)});
   }
   for (const std::string& text : settings_.config.sources) sources.push_back(make_source(text));
   std::vector<NamedOutlet> outlets;
@@ -112,7 +115,8 @@ void Node::start() {
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
     const std::scoped_lock guard(lists_mutex_);
     for (const NamedOutlet& named : outlets_) {
-      if (auto* http = dynamic_cast<outlets::HttpOutlet*>(named.outlet.get())) http->close_of(client);
+      if (auto* http = dynamic_cast<outlets::HttpOutlet*>(named.outlet.get()))
+        http->close_of(client);
     }
   });
   // All of them listen, or the node does not start.
@@ -142,8 +146,8 @@ void Node::open_control_socket() {
   try {
     socket->start();
   } catch (const Failure& problem) {
-    events_.add("control", fmt::format("{}; 'qanat status' will not find this node", problem.what()),
-                true);
+    events_.add("control",
+                fmt::format("{}; 'qanat status' will not find this node", problem.what()), true);
     return;
   }
   control_ = std::move(socket);
@@ -211,7 +215,8 @@ void Node::reload(const Config& config) {
     log_warning("reload: threads, reserve and drbg change at the next start only");
   }
   const auto contains = [](const auto& list, const std::string& text) {
-    return std::any_of(list.begin(), list.end(), [&](const auto& item) { return item.text == text; });
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& item) { return item.text == text; });
   };
   const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
     return std::find(names.begin(), names.end(), text) != names.end();
@@ -280,7 +285,8 @@ std::string Node::address() const {
     if (http == nullptr || !named.text.starts_with("https:")) continue;
     auto at = wire::parse_address(http->address_text());
     if (!at) continue;
-    if (at->host == "0.0.0.0" || at->host == "::" || at->host == "*") at->host = net::reachable_host();
+    if (at->host == "0.0.0.0" || at->host == "::" || at->host == "*")
+      at->host = net::reachable_host();
     return at->text();
   }
   return "";

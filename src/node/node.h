@@ -45,8 +45,8 @@ class Node {
   // device and its thread cannot be joined: the process should exit at once.
   bool stop(Duration limit);
 
-  // Puts another configuration's sources and outlets in place of the present ones; those that are in
-  // both go on undisturbed. Throws Failure, and changes nothing, when one cannot start.
+  // Puts another configuration's sources and outlets in place of the present ones; those that are
+  // in both go on undisturbed. Throws Failure, and changes nothing, when one cannot start.
   void reload(const Config& config);
 
   // Any thread.

@@ -132,8 +132,10 @@ Result<StoredClients> StateDir::load_clients() const {
       StoredClient client;
       client.name = item.at("name").as_string().c_str();
       const auto sealed = from_base64url(item.at("key").as_string().c_str());
-      auto opened = sealed ? crypto::open(key->view(), *sealed, as_bytes(client.name)) : std::nullopt;
-      if (!opened) return error(fmt::format("{}: the key of '{}' cannot be opened", path, client.name));
+      auto opened =
+          sealed ? crypto::open(key->view(), *sealed, as_bytes(client.name)) : std::nullopt;
+      if (!opened)
+        return error(fmt::format("{}: the key of '{}' cannot be opened", path, client.name));
       client.key = std::move(*opened);
       client.terms = {item.at("rate").to_number<std::uint64_t>(),
                       item.at("burst").to_number<std::uint64_t>(),

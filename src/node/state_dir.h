@@ -1,4 +1,5 @@
-// What a node keeps on disk: its id, its server key, its clients. Everything 0600 in a directory 0700.
+// What a node keeps on disk: its id, its server key, its clients. Everything 0600 in a directory
+// 0700.
 #pragma once
 
 #include <optional>
@@ -27,8 +28,8 @@ struct StoredClients {
   std::vector<std::string> barred;  // names whose certificates are refused
 };
 
-// When it cannot be written (full, read-only) a running node goes on without it and says so; what must
-// be kept to be true (a new client) fails instead.
+// When it cannot be written (full, read-only) a running node goes on without it and says so; what
+// must be kept to be true (a new client) fails instead.
 class StateDir {
  public:
   explicit StateDir(std::string path) : path_(std::move(path)) {}
@@ -49,8 +50,8 @@ class StateDir {
   std::string node_id() const;
   Identity identity() const;
 
-  // Pre-shared keys are sealed with a key in a second file, so that a look at the first, a backup of
-  // it or a line of it in a chat gives nothing away.
+  // Pre-shared keys are sealed with a key in a second file, so that a look at the first, a backup
+  // of it or a line of it in a chat gives nothing away.
   Result<StoredClients> load_clients() const;
   Result<void> store_clients(const StoredClients& clients) const;
 

@@ -35,10 +35,9 @@ class Families {
 void add_ledger(Families& out, const Snapshot& s) {
   out.counter("qanat_ledger_bits_total", "Full-entropy bits, by source and what became of them");
   for (const auto& [name, account] : s.dispenser.sources) {
-    for (const auto& [kind, bits] : {std::pair{"credited", account.credited},
-                                     std::pair{"delivered", account.delivered},
-                                     std::pair{"discarded", account.discarded},
-                                     std::pair{"reseed", account.reseed}}) {
+    for (const auto& [kind, bits] :
+         {std::pair{"credited", account.credited}, std::pair{"delivered", account.delivered},
+          std::pair{"discarded", account.discarded}, std::pair{"reseed", account.reseed}}) {
       out.add(static_cast<double>(bits), {{"source", name}, {"kind", kind}});
     }
   }
@@ -63,7 +62,8 @@ void add_sources(Families& out, const Snapshot& s) {
   each([](const auto& r) { return static_cast<double>(r.bytes); });
   out.gauge("qanat_source_rate_bytes", "Raw bytes per second while it is read");
   each([](const auto& r) { return r.rate; });
-  out.gauge("qanat_source_claimed_h_bits", "Claimed min-entropy, bits per byte; 0 when not credited");
+  out.gauge("qanat_source_claimed_h_bits",
+            "Claimed min-entropy, bits per byte; 0 when not credited");
   each([](const auto& r) { return r.credit ? r.h : 0; });
   out.counter("qanat_source_alarms_total", "Health tests failed");
   each([](const auto& r) { return static_cast<double>(r.alarms); });

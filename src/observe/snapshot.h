@@ -35,8 +35,8 @@ struct ClientReport {
 struct Snapshot {
   std::string node_id;
   std::string version;
-  std::string role;  // "hub" or "feed"
-  std::string pin;   // of the server key, hex; empty for a feed
+  std::string role;   // "hub" or "feed"
+  std::string pin;    // of the server key, hex; empty for a feed
   double uptime = 0;  // seconds
   bool ready = false;
   share::DispenserReport dispenser;

@@ -86,13 +86,12 @@ json::value status_document(const Snapshot& s) {
       {"sources", list(s.sources, [&](const auto& item) { return source(item, s); })},
       {"outlets", list(s.outlets, outlet)},
       {"clients", list(s.clients, client)},
-      {"events", list(s.events,
-                      [](const Event& e) {
-                        return json::object{{"time", e.time},
-                                            {"subject", e.subject},
-                                            {"text", e.text},
-                                            {"alarm", e.alarm}};
-                      })},
+      {"events",
+       list(s.events,
+            [](const Event& e) {
+              return json::object{
+                  {"time", e.time}, {"subject", e.subject}, {"text", e.text}, {"alarm", e.alarm}};
+            })},
       {"events_total", s.events_total}};
 }
 

@@ -49,16 +49,15 @@ std::string ago(double time) {
 }
 
 std::string sources_text(const json::value& document) {
-  std::string out = fmt::format("\n{:<26} {:<8} {:>12} {:>5} {:>10} {:>6} {:>6}\n", "Source", "State",
-                                "Rate", "h", "Credited", "Alarms", "Failed");
+  std::string out = fmt::format("\n{:<26} {:<8} {:>12} {:>5} {:>10} {:>6} {:>6}\n", "Source",
+                                "State", "Rate", "h", "Credited", "Alarms", "Failed");
   for (const json::value& s : document.at("sources").as_array()) {
     const bool credit = s.at("credit").as_bool();
-    out += fmt::format("{:<26} {:<8} {:>12} {:>5} {:>10} {:>6.0f} {:>6.0f}\n",
-                       cut(text(s, "name"), 26), text(s, "state"),
-                       format_size(number(s, "rate")) + "/s",
-                       credit ? fmt::format("{:.2f}", number(s, "h")) : "0",
-                       bits(s.at("ledger"), "credited"), number(s, "alarms"),
-                       number(s, "failures"));
+    out += fmt::format(
+        "{:<26} {:<8} {:>12} {:>5} {:>10} {:>6.0f} {:>6.0f}\n", cut(text(s, "name"), 26),
+        text(s, "state"), format_size(number(s, "rate")) + "/s",
+        credit ? fmt::format("{:.2f}", number(s, "h")) : "0", bits(s.at("ledger"), "credited"),
+        number(s, "alarms"), number(s, "failures"));
     if (!text(s, "detail").empty()) out += clip("  " + text(s, "detail"));
   }
   return out;
@@ -99,15 +98,15 @@ std::string events_text(const json::value& document) {
 }  // namespace
 
 std::string clients_text(const json::value& document) {
-  std::string out = fmt::format("{:<20} {:>11} {:>6} {:>10} {:>10} {:>8} {:>9}\n", "Client", "Promised",
-                                "Weight", "Full", "DRBG", "Refused", "Seen");
+  std::string out = fmt::format("{:<20} {:>11} {:>6} {:>10} {:>10} {:>8} {:>9}\n", "Client",
+                                "Promised", "Weight", "Full", "DRBG", "Refused", "Seen");
   for (const json::value& c : document.at("clients").as_array()) {
     const double rate = number(c, "rate");
-    out += fmt::format("{:<20} {:>11} {:>6g} {:>10} {:>10} {:>8.0f} {:>9}\n",
-                       cut(text(c, "name"), 20), rate > 0 ? format_size(rate) + "/s" : "-",
-                       number(c, "weight"), format_size(number(c, "full_bytes")),
-                       format_size(number(c, "drbg_bytes")), number(c, "refused"),
-                       ago(number(c, "last_seen")));
+    out +=
+        fmt::format("{:<20} {:>11} {:>6g} {:>10} {:>10} {:>8.0f} {:>9}\n", cut(text(c, "name"), 20),
+                    rate > 0 ? format_size(rate) + "/s" : "-", number(c, "weight"),
+                    format_size(number(c, "full_bytes")), format_size(number(c, "drbg_bytes")),
+                    number(c, "refused"), ago(number(c, "last_seen")));
   }
   return out;
 }

@@ -79,8 +79,8 @@ std::size_t Fifo::fill(MutableBytes out, share::Withdrawal& withdrawal) {
   if (grade_ == Grade::drbg) {
     return drbg_->pool().generate(0, out, services_.clock.now()) ? out.size() : 0;
   }
-  share::Ticket place = services_.dispenser.request(flow_, 1, full_slice,
-                                                    [waker = waker_] { waker->wake(); });
+  share::Ticket place =
+      services_.dispenser.request(flow_, 1, full_slice, [waker = waker_] { waker->wake(); });
   while (!place.ready() && !stopping_) {
     wait_for(-1, 0, *waker_, std::nullopt);
     waker_->clear();

@@ -34,8 +34,9 @@ HttpConnection::~HttpConnection() {
   socket_.release();  // fd_ closes it
 }
 
-// A rule for every coroutine here: no co_await inside a condition and no temporary with a destructor in
-// its operand. GCC 12 destroys such temporaries twice, and loses `this` in `if (co_await member())`.
+// A rule for every coroutine here: no co_await inside a condition and no temporary with a
+// destructor in its operand. GCC 12 destroys such temporaries twice, and loses `this` in `if
+// (co_await member())`.
 asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, UniqueFd fd, crypto::SslPtr ssl) {
   // In the coroutine's frame: one allocation a connection, gone with it.
   HttpConnection connection(worker, std::move(fd), std::move(ssl));
@@ -165,7 +166,9 @@ asio::awaitable<bool> HttpConnection::feed_parser(Bytes input) {
     const bool header = problem == http::error::header_limit;
     const bool body = problem == http::error::body_limit;
     const unsigned status = header ? 431 : body ? 413 : 400;
-    const std::string what = header ? "header too large" : body ? "body too large" : "malformed HTTP";
+    const std::string what = header ? "header too large"
+                             : body ? "body too large"
+                                    : "malformed HTTP";
     const std::string hint = header || body ? "at most 8 KiB" : problem.message();
     co_await refuse(status, what, hint);
     co_return false;
@@ -248,7 +251,8 @@ asio::awaitable<void> HttpConnection::respond() {
   const auto& request = parser_->get();
   const std::string_view target(request.target().data(), request.target().size());
   const std::string_view method(request.method_string().data(), request.method_string().size());
-  if (worker_.settings_.control && target.starts_with("/control/")) co_return co_await send_control();
+  if (worker_.settings_.control && target.starts_with("/control/"))
+    co_return co_await send_control();
 
   const auto parsed =
       wire::parse_api_request(method, target, request.body(), worker_.settings_.api);
@@ -262,9 +266,10 @@ asio::awaitable<void> HttpConnection::respond() {
     if (client_ && client_->revoked.load()) {
       co_return co_await refuse(403, "revoked", "this client may draw no more");
     }
-    co_return co_await refuse(401, "who are you?",
-                              "connect with a join string ('qanat invite NAME' at the hub), or with a "
-                              "certificate of the hub's CA");
+    co_return co_await refuse(
+        401, "who are you?",
+        "connect with a join string ('qanat invite NAME' at the hub), or with a "
+        "certificate of the hub's CA");
   }
   if (client_) {
     ++client_->requests;
@@ -304,8 +309,7 @@ asio::awaitable<void> HttpConnection::refuse(unsigned status, std::string_view e
   if (status == 408) keep_alive_ = false;
   expired_ = false;
   const MutableBytes block = lease.view();
-  const std::size_t head =
-      write_header(block, status, "application/json", body.size(), extra);
+  const std::size_t head = write_header(block, status, "application/json", body.size(), extra);
   std::copy(body.begin(), body.end(), block.begin() + static_cast<std::ptrdiff_t>(head));
   co_await write(block.first(head + body.size()));
   proof_.clear();
@@ -313,9 +317,9 @@ asio::awaitable<void> HttpConnection::refuse(unsigned status, std::string_view e
 
 asio::awaitable<void> HttpConnection::send_control() {
   const auto& request = parser_->get();
-  const ControlAnswer answer = worker_.settings_.control(
-      {request.method_string().data(), request.method_string().size()},
-      {request.target().data(), request.target().size()}, request.body());
+  const ControlAnswer answer =
+      worker_.settings_.control({request.method_string().data(), request.method_string().size()},
+                                {request.target().data(), request.target().size()}, request.body());
   const auto lease = worker_.pool_.lease();
   const std::size_t head =
       write_header(lease.view(), answer.status, "application/json", answer.body.size());
@@ -326,13 +330,16 @@ asio::awaitable<void> HttpConnection::send_control() {
 asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
   const OutletServices& services = worker_.services_;
   switch (page) {
-    case wire::Page::index: co_return co_await send_text("text/plain; charset=utf-8", index_text);
-    case wire::Page::health: co_return co_await send_text("text/plain", "ok\n");
+    case wire::Page::index:
+      co_return co_await send_text("text/plain; charset=utf-8", index_text);
+    case wire::Page::health:
+      co_return co_await send_text("text/plain", "ok\n");
     case wire::Page::status:
       co_return co_await send_text("application/json", services.status(client_.get()));
     case wire::Page::metrics:
       co_return co_await send_text("text/plain; version=0.0.4; charset=utf-8", services.metrics());
-    case wire::Page::ready: break;
+    case wire::Page::ready:
+      break;
   }
   if (services.ready()) co_return co_await send_text("text/plain", "ready\n");
   ++worker_.counters_.unavailable;

@@ -1,9 +1,9 @@
 // One HTTP connection, from handshake to close.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 
@@ -81,15 +81,15 @@ class HttpConnection {
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::vector<std::uint8_t> inbox_;  // received, not parsed
   std::shared_ptr<share::Client> client_;
-  std::string proof_;  // to be sent with the next answer
+  std::string proof_;          // to be sent with the next answer
   std::string authorization_;  // the last that was accepted on this connection
   TimePoint deadline_ = TimePoint::max();
   boost::asio::steady_timer* waiting_ = nullptr;  // while in line
   bool keep_alive_ = true;
-  bool busy_ = false;     // between a request's first byte and its answer's last
+  bool busy_ = false;  // between a request's first byte and its answer's last
   bool expired_ = false;
   bool delivered_ = false;  // the last body went out whole
-  bool closing_ = false;  // told to end
+  bool closing_ = false;    // told to end
   bool draining_ = false;
 };
 

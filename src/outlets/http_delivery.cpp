@@ -38,10 +38,14 @@ std::string_view content_type(Format format) {
 // Of the whole body, or for json of what surrounds the base64 text.
 std::uint64_t encoded_size(Format format, std::uint64_t bytes) {
   switch (format) {
-    case Format::raw: return bytes;
-    case Format::hex: return 2 * bytes + 1;
-    case Format::base64: return base64_size(bytes) + 1;
-    case Format::json: return base64_size(bytes);
+    case Format::raw:
+      return bytes;
+    case Format::hex:
+      return 2 * bytes + 1;
+    case Format::base64:
+      return base64_size(bytes) + 1;
+    case Format::json:
+      return base64_size(bytes);
   }
   return bytes;
 }
@@ -60,14 +64,14 @@ std::size_t encode_piece(Format format, Bytes raw, MutableBytes out) {
 
 asio::awaitable<void> HttpConnection::refuse_full(Duration waited) {
   constexpr unsigned retry_after = 5;
-  const std::string hint =
-      fmt::format("waited {:.1f} s; ask for fewer, wait longer (wait=), or take grade=drbg",
-                  seconds(waited));
+  const std::string hint = fmt::format(
+      "waited {:.1f} s; ask for fewer, wait longer (wait=), or take grade=drbg", seconds(waited));
   co_await refuse(503, "the reserve has no full-entropy bytes for you yet", hint, retry_after);
 }
 
 asio::awaitable<void> HttpConnection::refuse_unseeded() {
-  co_await refuse(503, "the DRBG has no seed yet", "the sources are still in their start-up tests", 1);
+  co_await refuse(503, "the DRBG has no seed yet", "the sources are still in their start-up tests",
+                  1);
 }
 
 share::FlowId HttpConnection::flow() const {
@@ -80,10 +84,9 @@ asio::awaitable<std::optional<HttpConnection::Drawn>> HttpConnection::draw(std::
   using namespace asio::experimental::awaitable_operators;
   const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
   // Called by a source's thread: the timer is touched on ours only.
-  share::Ticket place = worker_.services_.dispenser.request(
-      flow(), weight(), bytes, [timer] {
-        asio::post(timer->get_executor(), [timer] { timer->expires_at(TimePoint::min()); });
-      });
+  share::Ticket place = worker_.services_.dispenser.request(flow(), weight(), bytes, [timer] {
+    asio::post(timer->get_executor(), [timer] { timer->expires_at(TimePoint::min()); });
+  });
   deadline_ = TimePoint::max();  // the wait has its own
   waiting_ = timer.get();
   bool watching = true;
@@ -92,8 +95,8 @@ asio::awaitable<std::optional<HttpConnection::Drawn>> HttpConnection::draw(std::
     boost::system::error_code socket_problem;
     if (watching) {
       auto timed = timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
-      auto readable = socket_.async_wait(
-          Socket::wait_read, asio::redirect_error(asio::use_awaitable, socket_problem));
+      auto readable = socket_.async_wait(Socket::wait_read,
+                                         asio::redirect_error(asio::use_awaitable, socket_problem));
       auto either = std::move(timed) || std::move(readable);
       co_await std::move(either);
       if (peer_has_gone()) closing_ = true;
@@ -149,9 +152,8 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
                        to_string(request.grade));
     tail = "\"}\n";
   }
-  const std::uint64_t length =
-      encoded_size(request.format, request.bytes) +
-      (request.format == Format::json ? head.size() + tail.size() : 0);
+  const std::uint64_t length = encoded_size(request.format, request.bytes) +
+                               (request.format == Format::json ? head.size() + tail.size() : 0);
   std::size_t filled = write_header(block, 200, content_type(request.format), length);
   std::copy(head.begin(), head.end(), block.begin() + static_cast<std::ptrdiff_t>(filled));
   filled += head.size();
@@ -159,8 +161,8 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
   std::uint64_t left = request.bytes;
   std::size_t since_turn = 0;
   while (left > 0) {
-    const std::size_t room = raw ? block.size() - filled
-                                 : std::min(encoded_piece, (block.size() - filled) / 2 / 3 * 3);
+    const std::size_t room =
+        raw ? block.size() - filled : std::min(encoded_piece, (block.size() - filled) / 2 / 3 * 3);
     const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left, room));
     const MutableBytes target = raw ? block.subspan(filled, n) : raw_lease.view().first(n);
     if (!drbg) {
@@ -240,8 +242,8 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
 
 // Chunked, until the client goes, is revoked, or the node stops.
 asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& request) {
-  constexpr std::size_t framing = 16;         // "4000\r\n" before, "\r\n" after, and some
-  constexpr std::size_t full_slice = 256;     // small: slices of many readers take turns
+  constexpr std::size_t framing = 16;      // "4000\r\n" before, "\r\n" after, and some
+  constexpr std::size_t full_slice = 256;  // small: slices of many readers take turns
   constexpr std::uint64_t slices_a_second = 4;
   std::size_t slice = request.grade == Grade::full ? full_slice : block_bytes - framing;
   if (request.rate > 0) {

@@ -1,6 +1,7 @@
 #include "outlets/http_outlet.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 
@@ -38,12 +39,11 @@ void HttpOutlet::start() {
   const bool local = !settings_.unix_path.empty();
   const std::size_t count = local ? 1 : services_.threads.size();
   for (std::size_t i = 0; i < count; ++i) {
-    UniqueFd listener = local ? net::listen_unix(settings_.unix_path, 0600)
-                              : net::listen_tcp(settings_.address);
+    UniqueFd listener =
+        local ? net::listen_unix(settings_.unix_path, 0600) : net::listen_tcp(settings_.address);
     if (!local) settings_.address.port = net::local_port(listener.get());
-    workers_.push_back(std::make_unique<HttpWorker>(settings_, services_,
-                                                    services_.threads.context(i), i, tls_.get(),
-                                                    std::move(listener)));
+    workers_.push_back(std::make_unique<HttpWorker>(
+        settings_, services_, services_.threads.context(i), i, tls_.get(), std::move(listener)));
   }
   for_each_worker([](HttpWorker& worker) { worker.start(); });
   address_text_ = local ? settings_.unix_path : settings_.address.text();
@@ -77,6 +77,7 @@ void HttpOutlet::stop() {
     services_.threads.run_on(i, [&] { workers_[i].reset(); });
   }
   workers_.clear();
+  if (!settings_.unix_path.empty()) ::unlink(settings_.unix_path.c_str());
 }
 
 void HttpOutlet::close_of(const std::shared_ptr<share::Client>& client) {

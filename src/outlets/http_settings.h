@@ -37,12 +37,12 @@ struct ControlAnswer {
   unsigned status = 200;
   std::string body;
 };
-using ControlHandler =
-    std::function<ControlAnswer(std::string_view method, std::string_view path, std::string_view body)>;
+using ControlHandler = std::function<ControlAnswer(std::string_view method, std::string_view path,
+                                                   std::string_view body)>;
 
 struct HttpSettings {
-  std::string name;        // as configured
-  std::string unix_path;   // or:
+  std::string name;       // as configured
+  std::string unix_path;  // or:
   wire::Address address;
   bool tls = false;
   Access access = Access::open;

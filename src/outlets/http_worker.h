@@ -30,12 +30,12 @@ struct HttpCounters {
   std::atomic<std::uint64_t> handshake_failed{0};
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> too_many{0};
-  std::atomic<std::uint64_t> malformed{0};      // 400, 404, 405, 408, 431
-  std::atomic<std::uint64_t> unauthorised{0};   // 401, 403
-  std::atomic<std::uint64_t> too_large{0};      // 413
-  std::atomic<std::uint64_t> over_share{0};     // 429
-  std::atomic<std::uint64_t> unavailable{0};    // 503
-  std::atomic<std::uint64_t> undelivered{0};    // bytes of grade full whose delivery failed
+  std::atomic<std::uint64_t> malformed{0};     // 400, 404, 405, 408, 431
+  std::atomic<std::uint64_t> unauthorised{0};  // 401, 403
+  std::atomic<std::uint64_t> too_large{0};     // 413
+  std::atomic<std::uint64_t> over_share{0};    // 429
+  std::atomic<std::uint64_t> unavailable{0};   // 503
+  std::atomic<std::uint64_t> undelivered{0};   // bytes of grade full whose delivery failed
 };
 
 // Everything but `counters()` runs on its own thread.

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-
 namespace qanat::outlets {
 namespace {
 
@@ -45,8 +44,7 @@ Result<void> KernelPool::deliver(Bytes full_entropy) {
   WipedArray<local_bytes> local;
   noise_.fill(local.view().first(local_noise_bytes));
   write_timestamps(std::span<std::uint8_t, 32>(local.data() + local_noise_bytes, 32));
-  const int problem =
-      may_credit_ ? add_entropy(device_.get(), full_entropy, local.view()) : EPERM;
+  const int problem = may_credit_ ? add_entropy(device_.get(), full_entropy, local.view()) : EPERM;
   if (problem == 0) {
     // Linux before 4.17 has no such request, and uses the pool by itself soon enough.
     ::ioctl(device_.get(), RNDRESEEDCRNG);

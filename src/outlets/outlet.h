@@ -21,8 +21,8 @@ namespace qanat::outlets {
 
 // For the status document and the metrics.
 struct OutletReport {
-  std::string name;    // as configured
-  std::string detail;  // "listening on 127.0.0.1:7748", "fed 4 times, last 12 s ago", ...
+  std::string name;     // as configured
+  std::string detail;   // "listening on 127.0.0.1:7748", "fed 4 times, last 12 s ago", ...
   std::string problem;  // empty while all is well
   std::uint64_t connections = 0;  // open now
   std::uint64_t deliveries = 0;   // requests answered with bytes, or times fed
@@ -31,7 +31,8 @@ struct OutletReport {
   std::map<std::string, std::uint64_t> refused;  // by reason
 };
 
-using OnEvent = std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+using OnEvent =
+    std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
 
 // What outlets are given to work with. All outlive them.
 struct OutletServices {

@@ -40,8 +40,8 @@ Schedule schedule_of(const Spec& spec, Schedule schedule) {
   if (const auto text = spec.option("bytes")) {
     const auto bytes = parse_size(*text);
     if (!bytes || *bytes < min_feed_bytes || *bytes > max_feed_bytes) {
-      throw Failure(fmt::format("{}: bytes={} is not between {} (256 bits) and {}", spec.text, *text,
-                                min_feed_bytes, max_feed_bytes));
+      throw Failure(fmt::format("{}: bytes={} is not between {} (256 bits) and {}", spec.text,
+                                *text, min_feed_bytes, max_feed_bytes));
     }
     schedule.bytes = static_cast<std::size_t>(*bytes);
   }
@@ -72,8 +72,9 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
     throw Failure(fmt::format("{}: cert=, key= and ca= belong to https", spec.text));
   }
   const bool loopback = wire::is_loopback(settings.address.host);
-  const std::string access =
-      spec.option("access").value_or(settings.ca_file ? "ca" : loopback ? "open" : "join");
+  const std::string access = spec.option("access").value_or(settings.ca_file ? "ca"
+                                                            : loopback       ? "open"
+                                                                             : "join");
   if (access == "open") {
     settings.access = Access::open;
   } else if (access == "join") {
@@ -124,7 +125,8 @@ struct Type {
 };
 
 constexpr std::array types{
-    Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http, describe_http},
+    Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http,
+         describe_http},
     Type{"http", "access grade", "the HTTP API", make_http, describe_http},
     Type{"kernel", "every bytes", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
@@ -173,8 +175,8 @@ const Type& type_of(const Spec& spec) {
     const std::string known = fmt::format(" {} ", type.options);
     for (const auto& [key, value] : spec.options) {
       if (known.find(fmt::format(" {} ", key)) == std::string::npos) {
-        throw Failure(fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key,
-                                  type.options));
+        throw Failure(
+            fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key, type.options));
       }
     }
     return type;

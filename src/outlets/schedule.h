@@ -6,8 +6,8 @@
 namespace qanat::outlets {
 
 struct Schedule {
-  // Between two deliveries; each gap is drawn from 90 % to 110 % of it, so that machines that booted
-  // together drift apart.
+  // Between two deliveries; each gap is drawn from 90 % to 110 % of it, so that machines that
+  // booted together drift apart.
   Duration every = std::chrono::seconds(60);
   std::size_t bytes = 64;
 };

@@ -5,9 +5,9 @@
 
 namespace qanat::outlets {
 
-// Written in one step, mode 0600. A seed that is there at the start is used once, mixed into the kernel
-// without credit (a copied disk has the same one), and replaced *before* it is used: a machine that
-// crashes in between never uses it again.
+// Written in one step, mode 0600. A seed that is there at the start is used once, mixed into the
+// kernel without credit (a copied disk has the same one), and replaced *before* it is used: a
+// machine that crashes in between never uses it again.
 class SeedFile final : public ScheduledOutlet {
  public:
   SeedFile(std::string name, std::string path, Schedule schedule, const OutletServices& services);

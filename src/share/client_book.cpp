@@ -8,8 +8,8 @@ namespace qanat::share {
 
 bool valid_client_name(std::string_view name) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
 }
@@ -17,14 +17,14 @@ bool valid_client_name(std::string_view name) {
 Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretBytes shared_key,
                                                 Terms terms) {
   if (!valid_client_name(name)) {
-    return error(fmt::format(
-        "'{}' is no client name: 1 to 64 letters, digits, '.', '_' and '-' are", name));
+    return error(
+        fmt::format("'{}' is no client name: 1 to 64 letters, digits, '.', '_' and '-' are", name));
   }
   auto client = std::make_shared<Client>(name, std::move(shared_key), terms, open_flow_());
   const std::scoped_lock lock(mutex_);
   if (!clients_.emplace(name, client).second) {
-    return error(fmt::format("there is a client '{}' already; revoke it first, or take another name",
-                             name));
+    return error(
+        fmt::format("there is a client '{}' already; revoke it first, or take another name", name));
   }
   barred_.erase(name);
   return client;

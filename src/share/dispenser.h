@@ -84,10 +84,11 @@ class Dispenser final : public entropy::Sink {
   std::size_t wanted() const override;
   void credit(entropy::SourceId source, Bytes full_entropy) override;
 
-  // Whether sources should work. It begins when the reserve is below seven eighths of its target, or
-  // somebody waits, and lasts until it is full: no source wakes for every request of 64 bytes.
+  // Whether sources should work. It begins when the reserve is below seven eighths of its target,
+  // or somebody waits, and lasts until it is full: no source wakes for every request of 64 bytes.
   bool demand() const;
-  // Called, with no lock held and from any thread, when demand begins. Set before any thread starts.
+  // Called, with no lock held and from any thread, when demand begins. Set before any thread
+  // starts.
   void on_demand(std::function<void()> callback) { on_demand_ = std::move(callback); }
 
   std::size_t max_request_bytes() const { return max_request_; }

@@ -10,8 +10,8 @@
 
 namespace qanat::share {
 
-// A seed is 48 bytes and serves millions of requests: its place is at the head of the line. Thread-safe
-// as DrbgPool is. Held by a shared_ptr: a seed may arrive while the owner lets go.
+// A seed is 48 bytes and serves millions of requests: its place is at the head of the line.
+// Thread-safe as DrbgPool is. Held by a shared_ptr: a seed may arrive while the owner lets go.
 class SeededDrbg : public std::enable_shared_from_this<SeededDrbg> {
  public:
   // Asks for no seed before pool().start().

@@ -14,7 +14,8 @@ namespace {
 
 // Intel's guide: RDRAND that fails ten times in a row is broken.
 constexpr int rdrand_tries = 10;
-// RDSEED runs dry when several cores pull. Botan saw at most 230 failures in a row and allows 1,024.
+// RDSEED runs dry when several cores pull. Botan saw at most 230 failures in a row and allows
+// 1,024.
 constexpr int rdseed_tries = 1024;
 
 __attribute__((target("rdseed"))) bool rdseed(unsigned long long& word) {

@@ -8,8 +8,8 @@
 
 namespace qanat::sources {
 
-// A terminal line is set raw, 8N1, to `baud`, and what it had buffered is thrown away. Anything else
-// is read as it is.
+// A terminal line is set raw, 8N1, to `baud`, and what it had buffered is thrown away. Anything
+// else is read as it is.
 class Device final : public Source {
  public:
   Device(std::string path, std::optional<unsigned> baud) : path_(std::move(path)), baud_(baud) {}

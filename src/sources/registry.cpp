@@ -89,8 +89,8 @@ const Type& type_of(const Spec& spec) {
   for (const Type& type : types) {
     if (type.name != spec.type) continue;
     if (type.needs_target && spec.target.empty()) {
-      throw Failure(fmt::format("{}: says nothing after '{}:'; write {}:PATH or the like", spec.text,
-                                type.name, type.name));
+      throw Failure(fmt::format("{}: says nothing after '{}:'; write {}:PATH or the like",
+                                spec.text, type.name, type.name));
     }
     if (!type.needs_target && !spec.target.empty() && type.name != "hwrng") {
       throw Failure(fmt::format("{}: '{}' takes nothing after a ':'", spec.text, type.name));
@@ -113,8 +113,7 @@ bool parse_credit(const Spec& spec, bool usual) {
 entropy::Claim claim_of(const Spec& spec, const Type& type) {
   entropy::Claim claim{type.h, parse_credit(spec, type.credit)};
   if (const auto text = spec.option("h")) {
-    const auto [end, problem] =
-        std::from_chars(text->data(), text->data() + text->size(), claim.h);
+    const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), claim.h);
     // Below 1/32 a window of 512 samples has cut-offs that nothing can exceed.
     if (problem != std::errc() || end != text->data() + text->size() || !(claim.h >= 1.0 / 32) ||
         !(claim.h <= 8)) {
@@ -187,10 +186,10 @@ net::Endpoint parse_upstream(const std::string& text) {
     return net::endpoint_of(std::move(*join));
   }
   if (!is_upstream(text)) {
-    throw Failure(fmt::format(
-        "'{}' is no upstream: write a join string (from 'qanat invite' at the hub) or "
-        "https://HOST:PORT",
-        text.substr(0, 40)));
+    throw Failure(
+        fmt::format("'{}' is no upstream: write a join string (from 'qanat invite' at the hub) or "
+                    "https://HOST:PORT",
+                    text.substr(0, 40)));
   }
   const Spec spec = parse(text);
   check_options(spec, "credit pin ca cert key");
@@ -208,8 +207,9 @@ net::Endpoint parse_upstream(const std::string& text) {
 
 std::string upstream_name(const std::string& text) {
   const net::Endpoint endpoint = parse_upstream(text);
-  return endpoint.client_name.empty() ? endpoint.text()
-                                      : fmt::format("{} as {}", endpoint.text(), endpoint.client_name);
+  return endpoint.client_name.empty()
+             ? endpoint.text()
+             : fmt::format("{} as {}", endpoint.text(), endpoint.client_name);
 }
 
 std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& texts,
@@ -238,7 +238,8 @@ SourceDescription describe_source(const std::string& text) {
   return {text, claim.h, claim.credit, note_of(type, spec)};
 }
 
-std::unique_ptr<RunningSource> make_source(const std::string& text, const SourceServices& services) {
+std::unique_ptr<RunningSource> make_source(const std::string& text,
+                                           const SourceServices& services) {
   if (is_upstream(text)) return make_upstream({text}, upstream_settings(text), services);
   const Spec spec = parse(text);
   const Type& type = type_of(spec);

@@ -14,11 +14,11 @@ namespace qanat::sources {
 // For the status document and the metrics.
 struct SourceReport {
   std::string name;
-  std::string state;   // of the design, section 9
-  std::string detail;  // why it is gone or failed; may be empty
+  std::string state;      // of the design, section 9
+  std::string detail;     // why it is gone or failed; may be empty
   bool hopeless = false;  // no later try will do better: a wrong key, a revoked client
-  double rate = 0;     // bytes per second while it is read
-  double h = 0;        // claimed min-entropy, bits per byte
+  double rate = 0;        // bytes per second while it is read
+  double h = 0;           // claimed min-entropy, bits per byte
   bool credit = true;
   std::uint64_t bytes = 0;  // raw, read since start
   std::uint64_t alarms = 0;
@@ -28,7 +28,8 @@ struct SourceReport {
 };
 
 // An alarm or a change, for the log, the status and the metrics.
-using OnEvent = std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+using OnEvent =
+    std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
 
 // What sources are given to work with. All outlive them.
 struct SourceServices {

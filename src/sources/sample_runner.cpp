@@ -129,8 +129,8 @@ bool SampleRunner::must_read() const {
 
 void SampleRunner::sleep_until_needed() {
   const bool pacing = services_.dispenser.demand();
-  const Wake wake = wait_for(source_->descriptor(), 0, waker_,
-                             pacing ? uncredited_interval : idle_interval);
+  const Wake wake =
+      wait_for(source_->descriptor(), 0, waker_, pacing ? uncredited_interval : idle_interval);
   // No events were asked for: ready means an error or a hang-up.
   if (wake == Wake::ready) lose("the device hung up");
 }

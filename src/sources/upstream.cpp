@@ -23,8 +23,8 @@ constexpr std::string_view wait = "10s";
 constexpr std::size_t drbg_seed_bytes = 64;
 constexpr std::size_t drbg_credit_bytes = 32;
 constexpr std::size_t local_noise_bytes = 64;
-// A hub that returns meets at most a tenth of its clients in its first second: simulated with 10,000
-// in tests/scenario.
+// A hub that returns meets at most a tenth of its clients in its first second: simulated with
+// 10,000 in tests/scenario.
 constexpr Duration backoff_base = 5s;
 constexpr Duration backoff_cap = 5min;
 

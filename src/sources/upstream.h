@@ -18,8 +18,8 @@ namespace qanat::sources {
 
 struct UpstreamSettings {
   bool credit = true;
-  // When an upstream has no full-entropy bytes, take a seed of grade drbg, credited 256 bits: better
-  // than nothing for a kernel, never for passing on.
+  // When an upstream has no full-entropy bytes, take a seed of grade drbg, credited 256 bits:
+  // better than nothing for a kernel, never for passing on.
   bool accept_drbg = false;
 };
 

@@ -29,7 +29,8 @@ Parsed<Fields> parse_form(std::string_view text) {
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(
         equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
-    if (!key || !value) return refuse(400, "malformed query", "a % must be followed by two hex digits");
+    if (!key || !value)
+      return refuse(400, "malformed query", "a % must be followed by two hex digits");
     fields.emplace_back(std::move(*key), std::move(*value));
   }
   return fields;
@@ -78,8 +79,9 @@ Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
   }
   const std::uint64_t limit = request.grade == Grade::full ? limits.full_bytes : limits.drbg_bytes;
   if (request.bytes > limit) {
-    return refuse(413, fmt::format("{} bytes at once are too many at grade {}", request.bytes,
-                                   to_string(request.grade)),
+    return refuse(413,
+                  fmt::format("{} bytes at once are too many at grade {}", request.bytes,
+                              to_string(request.grade)),
                   fmt::format("at most {} a request; ask again, or use /v1/stream", limit));
   }
   return request;
@@ -112,7 +114,8 @@ Parsed<ApiRequest> parse_pollen(std::string_view body) {
   for (const auto& [key, value] : *fields) {
     if (key == "challenge" && !value.empty()) return PollenRequest{value};
   }
-  return refuse(400, "no challenge", "POST / answers pollinate: send the form field challenge=TEXT");
+  return refuse(400, "no challenge",
+                "POST / answers pollinate: send the form field challenge=TEXT");
 }
 
 struct Route {
@@ -129,10 +132,14 @@ std::string_view to_string(Grade grade) { return grade == Grade::full ? "full" :
 
 std::string_view to_string(Format format) {
   switch (format) {
-    case Format::raw: return "raw";
-    case Format::hex: return "hex";
-    case Format::base64: return "base64";
-    case Format::json: return "json";
+    case Format::raw:
+      return "raw";
+    case Format::hex:
+      return "hex";
+    case Format::base64:
+      return "base64";
+    case Format::json:
+      return "json";
   }
   return "raw";
 }
@@ -160,8 +167,7 @@ std::string refusal_json(std::string_view error, std::string_view hint) {
     }
     return out + "\"";
   };
-  return fmt::format("{{\"error\": {}, \"hint\": {}}}\n", quoted(error),
-                     quoted(hint));
+  return fmt::format("{{\"error\": {}, \"hint\": {}}}\n", quoted(error), quoted(hint));
 }
 
 tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,

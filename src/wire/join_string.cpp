@@ -37,8 +37,8 @@ std::optional<std::string_view> take_text(Bytes& rest) {
 }  // namespace
 
 bool looks_like_join_string(std::string_view text) {
-  return text.starts_with(family) && text.size() > family.size() &&
-         text[family.size()] >= '0' && text[family.size()] <= '9';
+  return text.starts_with(family) && text.size() > family.size() && text[family.size()] >= '0' &&
+         text[family.size()] <= '9';
 }
 
 std::string encode(const JoinString& join) {

@@ -11,10 +11,10 @@
 namespace qanat::wire {
 
 struct JoinString {
-  std::string name;      // the client's name at the hub
-  Address address;       // where the hub listens
-  crypto::Pin pin{};     // of the hub's public key
-  SecretBytes key;       // pre-shared, 32 bytes
+  std::string name;   // the client's name at the hub
+  Address address;    // where the hub listens
+  crypto::Pin pin{};  // of the hub's public key
+  SecretBytes key;    // pre-shared, 32 bytes
 };
 
 // Whether a text was meant as a join string.

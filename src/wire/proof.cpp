@@ -9,9 +9,9 @@ namespace qanat::wire {
 
 Proof make_proof(Prover prover, Bytes shared_key, Bytes exporter) {
   WipedArray<64> mac;
-  crypto::hmac_sha512(
-      shared_key, {as_bytes(prover == Prover::client ? "qanat client" : "qanat hub"), exporter},
-      std::span<std::uint8_t, 64>(mac.data(), 64));
+  crypto::hmac_sha512(shared_key,
+                      {as_bytes(prover == Prover::client ? "qanat client" : "qanat hub"), exporter},
+                      std::span<std::uint8_t, 64>(mac.data(), 64));
   Proof proof;
   std::copy_n(mac.data(), proof.size(), proof.begin());
   return proof;

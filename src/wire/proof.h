@@ -4,8 +4,8 @@
 // client -> hub: "Authorization: Qanat NAME HEX(HMAC(key, "client" | exporter))"
 // hub -> client: "Qanat-Proof: HEX(HMAC(key, "hub" | exporter))"
 //
-// HMAC is HMAC-SHA-512, cut to 32 bytes. The exporter (RFC 8446, 7.5) belongs to one connection, so a
-// proof is of no use on another, nor to one in the middle.
+// HMAC is HMAC-SHA-512, cut to 32 bytes. The exporter (RFC 8446, 7.5) belongs to one connection, so
+// a proof is of no use on another, nor to one in the middle.
 #pragma once
 
 #include <array>

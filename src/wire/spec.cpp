@@ -62,10 +62,10 @@ Result<Spec> parse_spec(std::string_view text) {
   spec.type = head.substr(0, colon);
   if (colon != std::string_view::npos) spec.target = head.substr(colon + 1);
   if (!is_key(spec.type)) {
-    return error(fmt::format(
-        "'{}' is no source or outlet: write TYPE[:TARGET][?option=value&...], such as "
-        "device:/dev/ttyUSB0?baud=115200",
-        text));
+    return error(
+        fmt::format("'{}' is no source or outlet: write TYPE[:TARGET][?option=value&...], such as "
+                    "device:/dev/ttyUSB0?baud=115200",
+                    text));
   }
   return spec;
 }
@@ -98,10 +98,11 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
     address.host = text.substr(0, colon);
     port = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
   }
-  const bool host_ok = !address.host.empty() && address.host.size() <= 253 &&
-                       std::all_of(address.host.begin(), address.host.end(), [](char c) {
-                         return c > 0x20 && c < 0x7f && c != '/' && c != '@' && c != '?' && c != '#';
-                       });
+  const bool host_ok =
+      !address.host.empty() && address.host.size() <= 253 &&
+      std::all_of(address.host.begin(), address.host.end(), [](char c) {
+        return c > 0x20 && c < 0x7f && c != '/' && c != '@' && c != '?' && c != '#';
+      });
   if (!host_ok) return bad();
   if (port.empty()) {
     if (!default_port) return bad();

@@ -20,8 +20,12 @@ using namespace std::chrono_literals;
 
 TEST(Bytes, TextForms) {
   // RFC 4648, section 10.
-  for (const auto& [plain, coded] : {std::pair{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
-                                     {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}}) {
+  for (const auto& [plain, coded] : {std::pair{"", ""},
+                                     {"f", "Zg=="},
+                                     {"fo", "Zm8="},
+                                     {"foo", "Zm9v"},
+                                     {"foob", "Zm9vYg=="},
+                                     {"foobar", "Zm9vYmFy"}}) {
     EXPECT_EQ(to_base64(as_bytes(plain)), coded);
     const auto url = to_base64url(as_bytes(plain));
     const auto back = from_base64url(url);

@@ -96,7 +96,8 @@ TEST(Conditioner, WhatIsForfeitedCountsForNothing) {
 }
 
 TEST(Conditioner, OutputIsBalanced) {
-  // 1 MiB from a source of one bit a byte: 2^23 bits. Beyond 6.5 sigma (9,415) with probability 8e-11.
+  // 1 MiB from a source of one bit a byte: 2^23 bits. Beyond 6.5 sigma (9,415) with probability
+  // 8e-11.
   ConditioningKey key({});
   Conditioner conditioner(key, 1, 1);
   std::int64_t ones = 0;

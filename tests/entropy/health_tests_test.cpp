@@ -70,15 +70,16 @@ TEST(AdaptiveProportionTest, RejectsExactlyAtTheCutoff) {
   for (const unsigned count : {cutoff - 1, cutoff}) {
     Samples samples(window_samples, 9);
     for (std::size_t i = 0; i < window_samples; ++i) {
-      samples[i] = i % 6 == 0 && i / 6 < count ? std::uint8_t{1} : static_cast<std::uint8_t>(2 + i % 200);
+      samples[i] =
+          i % 6 == 0 && i / 6 < count ? std::uint8_t{1} : static_cast<std::uint8_t>(2 + i % 200);
     }
     EXPECT_EQ(AdaptiveProportionTest(4).passes(window_at(samples, 0)), count < cutoff);
   }
 }
 
 TEST(HealthTests, PassGoodSourcesOfEveryClaim) {
-  // 20,000 windows in all. Of each of four tests, one in 2^30 windows may fail: the chance that this
-  // test fails by accident is below 1 in 10,000 for alpha = 2^-30, and the seeds are fixed.
+  // 20,000 windows in all. Of each of four tests, one in 2^30 windows may fail: the chance that
+  // this test fails by accident is below 1 in 10,000 for alpha = 2^-30, and the seeds are fixed.
   for (const double h : {0.5, 1.0, 2.0, 4.0, 6.0, 7.0, 8.0}) {
     const Samples samples = h == 8 ? test::uniform(2000 * window_samples, 1)
                                    : test::with_min_entropy(2000 * window_samples, h, 2);
@@ -119,7 +120,8 @@ TEST(HealthTests, CatchASourceThatFades) {
   Samples samples;
   for (int i = 0; i < 1000; ++i) {
     const double h = 8.0 * (1000 - i) / 1000;
-    const Samples part = test::with_min_entropy(window_samples, std::max(h, 0.01), 100U + static_cast<unsigned>(i));
+    const Samples part =
+        test::with_min_entropy(window_samples, std::max(h, 0.01), 100U + static_cast<unsigned>(i));
     samples.insert(samples.end(), part.begin(), part.end());
   }
   const std::size_t caught = first_alarm(samples, 8);

@@ -25,15 +25,21 @@ class CollectingSink final : public Sink {
 class IntakeTest : public testing::Test {
  protected:
   Intake make(double h, bool credit = true) {
-    return {0, {h, credit}, key_, sink_, 1, [this](const std::string& text, bool alarm) {
-              (alarm ? alarms_ : notes_).push_back(text);
-            }};
+    return {0,
+            {h, credit},
+            key_,
+            sink_,
+            1,
+            [this](const std::string& text, bool alarm) {
+              (alarm ? alarms_ : notes_).push_back(text); }};
   }
   void give(Intake& intake, const test::Samples& samples) {
     intake.samples(samples, now_, now_ + 1ms);
     now_ += 1ms;
   }
-  test::Samples good(std::size_t windows) { return test::uniform(windows * window_samples, ++seed_); }
+  test::Samples good(std::size_t windows) {
+    return test::uniform(windows * window_samples, ++seed_);
+  }
 
   ConditioningKey key_{as_bytes("test")};
   CollectingSink sink_;

@@ -42,7 +42,8 @@ name = "https://0.0.0.0:7749"
 name = "router"
 rate = "1KiB/s"
 weight = 2
-)", "q.toml");
+)",
+                                     "q.toml");
   EXPECT_EQ(config.threads, 4U);
   EXPECT_EQ(config.reserve_bytes, 1U << 20);
   EXPECT_EQ(config.reseed.interval, Duration(30s));
@@ -55,22 +56,28 @@ weight = 2
 }
 
 TEST(Config, SaysFileLineAndKey) {
-  EXPECT_TRUE(complaint("[reserve]\nsze = 5\n").starts_with("q.toml:2:1: reserve.sze: unknown key"));
-  EXPECT_TRUE(complaint("[reserve]\nsize = true\n").starts_with("q.toml:2:8: reserve.size: write it like"));
+  EXPECT_TRUE(
+      complaint("[reserve]\nsze = 5\n").starts_with("q.toml:2:1: reserve.sze: unknown key"));
+  EXPECT_TRUE(
+      complaint("[reserve]\nsize = true\n").starts_with("q.toml:2:8: reserve.size: write it like"));
   EXPECT_TRUE(complaint("x = [\n").starts_with("q.toml:"));
   EXPECT_TRUE(complaint("\n\n[[source]]\nname = \"hwrng?h=11\"\n").starts_with("q.toml:3:"));
   EXPECT_NE(complaint("[[source]]\nh = 3\n").find("has no name"), std::string::npos);
   EXPECT_NE(complaint("[[source]]\nname = 3\n").find("source.name"), std::string::npos);
   EXPECT_NE(complaint("[source]\nname = \"hwrng\"\n").find("[[source]]"), std::string::npos);
   EXPECT_NE(complaint("reserve = 3\n").find("[reserve]"), std::string::npos);
-  EXPECT_NE(complaint("[[outlet]]\nname = \"http://0.0.0.0:1\"\n").find("access=open"), std::string::npos);
+  EXPECT_NE(complaint("[[outlet]]\nname = \"http://0.0.0.0:1\"\n").find("access=open"),
+            std::string::npos);
   EXPECT_NE(complaint("[[client]]\nname = \"a b\"\n").find("client.name"), std::string::npos);
-  EXPECT_NE(complaint("[[client]]\nname = \"a\"\nweight = -1\n").find("client.weight"), std::string::npos);
+  EXPECT_NE(complaint("[[client]]\nname = \"a\"\nweight = -1\n").find("client.weight"),
+            std::string::npos);
   EXPECT_NE(complaint("[node]\nthreads = 0\n").find("from 1 to 256"), std::string::npos);
 }
 
 TEST(Config, TwoOutletsAtOnePlaceAreOneTooMany) {
-  const std::string two = "[[outlet]]\nname = \"http://127.0.0.1:7748\"\n[[outlet]]\nname = \"https://127.0.0.1:7748\"\n";
+  const std::string two =
+      "[[outlet]]\nname = \"http://127.0.0.1:7748\"\n[[outlet]]\nname = "
+      "\"https://127.0.0.1:7748\"\n";
   EXPECT_TRUE(complaint(two).starts_with("q.toml:3:1:"));
   EXPECT_NE(complaint(two).find("same place"), std::string::npos);
 }

@@ -89,7 +89,8 @@ TEST_F(NodeTest, ClientsOutliveARestartAndTheirKeysCannotBeReadOff) {
     ::stat(entry.path().c_str(), &info);
     EXPECT_EQ(info.st_mode & 077, 0U) << entry.path();
     const auto content = read_file(entry.path());
-    for (const std::string& form : {std::string(as_text(key)), to_hex(key), to_base64(key), to_base64url(key)}) {
+    for (const std::string& form :
+         {std::string(as_text(key)), to_hex(key), to_base64(key), to_base64url(key)}) {
       EXPECT_EQ(content->find(form), std::string::npos) << entry.path();
     }
   }

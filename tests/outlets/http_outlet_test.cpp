@@ -32,7 +32,9 @@ class HttpOutletTest : public testing::Test {
     outlet->start();
     return outlet;
   }
-  wire::Address address(const HttpOutlet& outlet) { return *wire::parse_address(outlet.address_text()); }
+  wire::Address address(const HttpOutlet& outlet) {
+    return *wire::parse_address(outlet.address_text());
+  }
 
   net::Endpoint endpoint(const HttpOutlet& outlet, bool tls) {
     net::Endpoint endpoint;
@@ -42,7 +44,8 @@ class HttpOutletTest : public testing::Test {
     return endpoint;
   }
   // The body of a 200 or the error.
-  tl::expected<std::string, net::ClientError> get(net::HttpClient& client, const std::string& target) {
+  tl::expected<std::string, net::ClientError> get(net::HttpClient& client,
+                                                  const std::string& target) {
     return client.text("GET", target);
   }
 
@@ -50,7 +53,8 @@ class HttpOutletTest : public testing::Test {
   UniqueFd raw(const HttpOutlet& outlet, const std::string& text) {
     auto fd = net::connect_tcp(address(outlet), waker_, 5s);
     EXPECT_TRUE(fd);
-    EXPECT_EQ(::send(fd->get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(::send(fd->get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
     return std::move(*fd);
   }
   // Everything until the peer closes.
@@ -58,7 +62,8 @@ class HttpOutletTest : public testing::Test {
     std::string all;
     std::array<char, 65536> piece;
     for (;;) {
-      if (wait_for(fd.get(), POLLIN, waker_, Duration(30s)) != Wake::ready) return all + "<timeout>";
+      if (wait_for(fd.get(), POLLIN, waker_, Duration(30s)) != Wake::ready)
+        return all + "<timeout>";
       const ssize_t n = ::recv(fd.get(), piece.data(), piece.size(), 0);
       if (n <= 0) return all;
       all.append(piece.data(), static_cast<std::size_t>(n));
@@ -81,7 +86,9 @@ TEST_F(HttpOutletTest, ServesBothGradesInEveryFormat) {
     EXPECT_EQ(get(client, query + "hex")->size(), 41U);
     EXPECT_EQ(get(client, query + "base64")->size(), 29U);
     const auto json = *get(client, query + "json");
-    EXPECT_TRUE(json.starts_with("{\"bytes\": 20, \"grade\": \"" + std::string(grade) + "\", \"data\": \"")) << json;
+    EXPECT_TRUE(
+        json.starts_with("{\"bytes\": 20, \"grade\": \"" + std::string(grade) + "\", \"data\": \""))
+        << json;
     EXPECT_TRUE(json.ends_with("\"}\n"));
   }
   EXPECT_EQ(*get(client, "/healthz"), "ok\n");
@@ -98,10 +105,11 @@ TEST_F(HttpOutletTest, LargeAnswersAreWholeAndEveryByteFresh) {
     net::HttpClient client(endpoint(*outlet, tls), waker_);
     for (const std::size_t bytes : {16383UL, 16384UL, 16385UL, 100000UL, 3000000UL}) {
       std::string body;
-      const auto response = client.get("/v1/random?bytes=" + std::to_string(bytes), [&](Bytes piece) {
-        body.append(as_text(piece));
-        return true;
-      });
+      const auto response =
+          client.get("/v1/random?bytes=" + std::to_string(bytes), [&](Bytes piece) {
+            body.append(as_text(piece));
+            return true;
+          });
       ASSERT_TRUE(response);
       ASSERT_EQ(body.size(), bytes);
       std::set<std::string> blocks;
@@ -109,7 +117,8 @@ TEST_F(HttpOutletTest, LargeAnswersAreWholeAndEveryByteFresh) {
       EXPECT_EQ(blocks.size(), bytes / 16) << "repeated bytes";
     }
     for (const std::size_t bytes : {7679UL, 7680UL, 7681UL, 50001UL}) {
-      EXPECT_EQ(get(client, "/v1/random?format=hex&bytes=" + std::to_string(bytes))->size(), 2 * bytes + 1);
+      EXPECT_EQ(get(client, "/v1/random?format=hex&bytes=" + std::to_string(bytes))->size(),
+                2 * bytes + 1);
       EXPECT_EQ(get(client, "/v1/random?format=base64&bytes=" + std::to_string(bytes))->size(),
                 (bytes + 2) / 3 * 4 + 1);
       const auto json = *get(client, "/v1/random?format=json&bytes=" + std::to_string(bytes));
@@ -153,13 +162,15 @@ TEST_F(HttpOutletTest, FullThatCannotBeIsRefusedInTimeAndNothingIsLost) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().trouble, net::Trouble::busy);
   EXPECT_EQ(refused.error().retry_after, 5U);
-  EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=63&wait=0")->size(), 63U) << "the bytes are still there";
+  EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=63&wait=0")->size(), 63U)
+      << "the bytes are still there";
 }
 
 TEST_F(HttpOutletTest, AClientThatHangsUpInLineTakesNothing) {
   const auto outlet = start(settings());
   {
-    const auto fd = raw(*outlet, "GET /v1/random?grade=full&bytes=64&wait=60s HTTP/1.1\r\nHost: x\r\n\r\n");
+    const auto fd =
+        raw(*outlet, "GET /v1/random?grade=full&bytes=64&wait=60s HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 1; }));
   }
   EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 0; }));
@@ -174,8 +185,9 @@ TEST_F(HttpOutletTest, PollenAnswersAsPollinateExpects) {
   net::HttpClient client(endpoint(*outlet, false), waker_);
   const auto answer = client.text("POST", "/", "challenge=abc");
   ASSERT_TRUE(answer);
-  EXPECT_TRUE(answer->starts_with("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
-                                  "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\n"));
+  EXPECT_TRUE(
+      answer->starts_with("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+                          "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\n"));
   EXPECT_EQ(answer->size(), 2U * 129);
   EXPECT_EQ(client.text("POST", "/", "").error().trouble, net::Trouble::refused);
 }
@@ -208,7 +220,8 @@ TEST_F(HttpOutletTest, MalformedRequestsGetA400AndNobodyElseNotices) {
     const auto fd = raw(*outlet, text);
     ::shutdown(fd.get(), SHUT_WR);
     const std::string answer = read_all(fd);
-    EXPECT_TRUE(answer.starts_with(std::string("HTTP/1.1 ") + status)) << text.substr(0, 40) << " -> " << answer;
+    EXPECT_TRUE(answer.starts_with(std::string("HTTP/1.1 ") + status))
+        << text.substr(0, 40) << " -> " << answer;
     EXPECT_EQ(get(client, "/v1/random?bytes=8")->size(), 8U);
   }
   EXPECT_EQ(outlet->report().refused.at("malformed"), 6U);
@@ -219,8 +232,8 @@ TEST_F(HttpOutletTest, PipelinedRequestsAreAnsweredInOrder) {
   const auto outlet = start(settings());
   std::string requests;
   for (int i = 1; i <= 20; ++i) {
-    requests += "GET /v1/random?format=hex&bytes=" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n" +
-                (i == 20 ? "Connection: close\r\n" : "") + "\r\n";
+    requests += "GET /v1/random?format=hex&bytes=" + std::to_string(i) +
+                " HTTP/1.1\r\nHost: x\r\n" + (i == 20 ? "Connection: close\r\n" : "") + "\r\n";
   }
   const std::string answers = read_all(raw(*outlet, requests));
   std::size_t at = 0;
@@ -327,7 +340,8 @@ TEST_F(JoinTest, AHubThatCannotProveTheKeyIsDistrusted) {
   net::HttpClient client(joined(*outlet, "router"), waker_);
   const auto refused = get(client, "/v1/random");
   ASSERT_FALSE(refused);
-  EXPECT_TRUE(refused.error().trouble == net::Trouble::distrusted || refused.error().trouble == net::Trouble::refused);
+  EXPECT_TRUE(refused.error().trouble == net::Trouble::distrusted ||
+              refused.error().trouble == net::Trouble::refused);
 }
 
 TEST_F(JoinTest, RevokingEndsOpenConnectionsAtOnce) {
@@ -394,7 +408,8 @@ TEST(OutletRegistry, GuardsWhatIsBeyondLoopback) {
   EXPECT_NE(complaint("kernel?every=0s").find("1s"), std::string::npos);
   EXPECT_NE(complaint("fifo").find("fifo:PATH"), std::string::npos);
   EXPECT_NE(complaint("smoke:/x").find("known are"), std::string::npos);
-  EXPECT_NE(complaint("http://127.0.0.1:7748?colour=red").find("unknown option"), std::string::npos);
+  EXPECT_NE(complaint("http://127.0.0.1:7748?colour=red").find("unknown option"),
+            std::string::npos);
 }
 
 }  // namespace

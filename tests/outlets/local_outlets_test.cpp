@@ -91,7 +91,9 @@ TEST_F(LocalOutletsTest, AFifoOfGradeDrbgIsEndless) {
   const UniqueFd fd(::open(path("fifo").c_str(), O_RDONLY | O_CLOEXEC));
   std::size_t done = 0;
   std::array<char, 4096> piece;
-  while (done < 1000000) done += static_cast<std::size_t>(std::max<ssize_t>(0, ::read(fd.get(), piece.data(), piece.size())));
+  while (done < 1000000)
+    done += static_cast<std::size_t>(
+        std::max<ssize_t>(0, ::read(fd.get(), piece.data(), piece.size())));
   EXPECT_EQ(hub_.dispenser.report().total.reseed, 8U * 48);
 }
 

@@ -49,8 +49,8 @@ struct SimNode {
   void sample(entropy::Intake& intake, const FakeClock& clock, const test::Samples& window) {
     intake.samples(window, clock.now() - 50ms, clock.now());
   }
-  // Takes `bytes` from `upstream` as a relay or feed does: paid for in both ledgers. `fate`: whether
-  // they arrive.
+  // Takes `bytes` from `upstream` as a relay or feed does: paid for in both ledgers. `fate`:
+  // whether they arrive.
   bool draw_from(SimNode& upstream, std::size_t bytes, entropy::SourceId account, Witness& witness,
                  bool arrives = true) {
     share::Ticket ticket = upstream.dispenser.request(flow, 1, bytes, [] {});
@@ -118,7 +118,8 @@ TEST(Scenario, AChainOfThreeNodesLosesNothingAndRepeatsNothing) {
     clock.advance(50ms);
     // A window now and then, one in fifty of them stuck.
     if (random() % 3 == 0 && intake.state() != entropy::SourceState::failed) {
-      hub.sample(intake, clock, random() % 50 == 0 ? test::constant(512, 1) : test::uniform(512, random()));
+      hub.sample(intake, clock,
+                 random() % 50 == 0 ? test::constant(512, 1) : test::uniform(512, random()));
     } else if (intake.state() == entropy::SourceState::failed && clock.now() >= intake.retry_at()) {
       intake.try_again();
     }
@@ -175,7 +176,8 @@ TEST(Scenario, TenThousandClientsOfALostHubDoNotReturnAsOne) {
       last = attempt.at;
       continue;
     }
-    const auto pause = std::chrono::ceil<std::chrono::milliseconds>(backoffs[attempt.client].next());
+    const auto pause =
+        std::chrono::ceil<std::chrono::milliseconds>(backoffs[attempt.client].next());
     agenda.push({attempt.at + pause, attempt.client});
   }
   std::size_t busiest = 0;

@@ -17,8 +17,8 @@ using entropy::SourceId;
 void expect_balanced(const Dispenser& dispenser) {
   const DispenserReport report = dispenser.report();
   EXPECT_TRUE(report.total.balanced())
-      << report.total.credited << " != " << report.total.delivered << " + " << report.total.discarded
-      << " + " << report.total.reseed << " + " << report.total.reserve;
+      << report.total.credited << " != " << report.total.delivered << " + "
+      << report.total.discarded << " + " << report.total.reseed << " + " << report.total.reserve;
   for (const auto& [name, account] : report.sources) EXPECT_TRUE(account.balanced()) << name;
 }
 
@@ -46,7 +46,9 @@ TEST_F(DispenserTest, AccountsForEveryFate) {
     withdrawal.delivered(60);
     expect_balanced(dispenser_);
   }
-  { dispenser_.request(flow_, 1, 100, [] {}).collect(out).spent_on_reseed(); }
+  {
+    dispenser_.request(flow_, 1, 100, [] {}).collect(out).spent_on_reseed();
+  }
   const auto total = dispenser_.report().total;
   EXPECT_EQ(total.credited, 8000U);
   EXPECT_EQ(total.delivered, 480U);

@@ -32,7 +32,8 @@ std::map<FlowId, std::size_t> serve(const std::map<FlowId, double>& weights,
 
 TEST(FairQueue, EqualWeightsGetEqualSharesWhateverTheyAskFor) {
   const auto got = serve({{1, 1}, {2, 1}, {3, 1}}, {{1, 16}, {2, 64}, {3, 512}}, 300000);
-  for (const auto& [flow, bytes] : got) EXPECT_NEAR(static_cast<double>(bytes), 100000, 1024) << flow;
+  for (const auto& [flow, bytes] : got)
+    EXPECT_NEAR(static_cast<double>(bytes), 100000, 1024) << flow;
 }
 
 TEST(FairQueue, SharesFollowWeights) {
@@ -87,7 +88,8 @@ TEST(FairQueue, KeepsCountThroughRandomAddsRemovesAndServices) {
     const auto choice = random() % 5;
     if (choice < 2) {
       const std::size_t bytes = 1 + random() % 100;
-      waiting[queue.add(random() % 7, 1 + static_cast<double>(random() % 3), bytes, random() % 20 == 0)] = bytes;
+      waiting[queue.add(random() % 7, 1 + static_cast<double>(random() % 3), bytes,
+                        random() % 20 == 0)] = bytes;
     } else if (choice == 2 && !waiting.empty()) {
       auto victim = waiting.begin();
       std::advance(victim, static_cast<std::ptrdiff_t>(random() % waiting.size()));

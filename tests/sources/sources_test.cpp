@@ -31,11 +31,12 @@ class SourcesTest : public testing::Test {
   ~SourcesTest() override { std::filesystem::remove_all(directory_); }
 
   std::unique_ptr<RunningSource> start(const std::string& text) {
-    auto source = make_source(text, {dispenser_, key_, clock_,
-                                     [this](const std::string& subject, const std::string& what, bool) {
-                                       const std::scoped_lock lock(mutex_);
-                                       events_.push_back(subject + ": " + what);
-                                     }});
+    auto source =
+        make_source(text, {dispenser_, key_, clock_,
+                           [this](const std::string& subject, const std::string& what, bool) {
+                             const std::scoped_lock lock(mutex_);
+                             events_.push_back(subject + ": " + what);
+                           }});
     running_.push_back(source.get());
     source->start();
     return source;
@@ -45,8 +46,9 @@ class SourcesTest : public testing::Test {
   }
   std::string path(const char* name) const { return directory_ + "/" + name; }
   void write_file(const std::string& to, const test::Samples& samples) {
-    std::ofstream(to, std::ios::binary).write(reinterpret_cast<const char*>(samples.data()),
-                                              static_cast<std::streamsize>(samples.size()));
+    std::ofstream(to, std::ios::binary)
+        .write(reinterpret_cast<const char*>(samples.data()),
+               static_cast<std::streamsize>(samples.size()));
   }
 
   std::string directory_;
@@ -142,7 +144,8 @@ TEST_F(SourcesTest, ASerialLineIsSetRawAndSurvivesBeingPulled) {
   std::size_t sent = 0;
   const auto send_until = [&](const auto& condition) {
     return eventually([&] {
-      const ssize_t n = ::write(plug.get(), noise.data() + sent, std::min<std::size_t>(256, noise.size() - sent));
+      const ssize_t n =
+          ::write(plug.get(), noise.data() + sent, std::min<std::size_t>(256, noise.size() - sent));
       if (n > 0) sent += static_cast<std::size_t>(n);
       return condition();
     });

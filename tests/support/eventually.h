@@ -6,8 +6,8 @@
 
 namespace qanat::test {
 
-// True as soon as `condition` holds; false when it does not within `limit` (generous: sanitizers are
-// slow, and a test that passes never waits for it).
+// True as soon as `condition` holds; false when it does not within `limit` (generous: sanitizers
+// are slow, and a test that passes never waits for it).
 template <typename Condition>
 bool eventually(const Condition& condition, std::chrono::seconds limit = std::chrono::seconds(30)) {
   const auto end = std::chrono::steady_clock::now() + limit;

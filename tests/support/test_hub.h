@@ -21,11 +21,12 @@ class TestHub {
         .threads = threads_,
         .clock = clock_,
         .node_id = "test",
-        .identity = [this] {
-          return net::ServerTls{.key_pem = identity_.key_pem.view(),
-                                .certificate_pem = identity_.certificate_pem,
-                                .client_ca = {}};
-        },
+        .identity =
+            [this] {
+              return net::ServerTls{.key_pem = identity_.key_pem.view(),
+                                    .certificate_pem = identity_.certificate_pem,
+                                    .client_ca = {}};
+            },
         .status = [](const share::Client*) { return std::string("{}\n"); },
         .metrics = [] { return std::string("qanat_info 1\n"); },
         .ready = [this] { return drbg_->pool().ready(); },

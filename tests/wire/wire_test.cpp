@@ -24,7 +24,8 @@ TEST(Spec, NamesOfTheDesign) {
             "cat /dev/urandom | grep -v '?'");
   EXPECT_EQ(parse_spec("exec:ls ?.txt")->target, "ls ?.txt");
   EXPECT_EQ(parse_spec("file:/a?x=%2fb%20c")->option("x"), "/b c");
-  for (const char* bad : {"", ":", "?a=b", "HWRNG", "a b:c", "://x"}) EXPECT_FALSE(parse_spec(bad)) << bad;
+  for (const char* bad : {"", ":", "?a=b", "HWRNG", "a b:c", "://x"})
+    EXPECT_FALSE(parse_spec(bad)) << bad;
 }
 
 TEST(Address, FormsAndFaults) {
@@ -33,8 +34,8 @@ TEST(Address, FormsAndFaults) {
   EXPECT_EQ(parse_address("[::1]:80")->text(), "[::1]:80");
   EXPECT_EQ(parse_address("hub.example", 7749)->port, 7749);
   EXPECT_EQ(parse_address("127.0.0.1:0")->port, 0);
-  for (const char* bad : {"", "x", ":80", "x:", "x:65536", "x:-1", "x:80x", "::1:80", "[::1", "a b:1",
-                          "u@h:1", "[::1]x80"}) {
+  for (const char* bad : {"", "x", ":80", "x:", "x:65536", "x:-1", "x:80x", "::1:80", "[::1",
+                          "a b:1", "u@h:1", "[::1]x80"}) {
     EXPECT_FALSE(parse_address(bad)) << bad;
   }
   EXPECT_TRUE(is_loopback("127.1.2.3"));
@@ -74,7 +75,8 @@ TEST(JoinString, EveryCutAndEveryAlterationIsNoticed) {
     altered[i] = altered[i] == 'A' ? 'B' : 'A';
     EXPECT_FALSE(decode_join_string(altered)) << i;
   }
-  EXPECT_NE(decode_join_string("qanat2.xyz").error().message.find("another version"), std::string::npos);
+  EXPECT_NE(decode_join_string("qanat2.xyz").error().message.find("another version"),
+            std::string::npos);
 }
 
 TEST(Proof, BelongsToOneKeyOneSideAndOneConnection) {
@@ -86,7 +88,8 @@ TEST(Proof, BelongsToOneKeyOneSideAndOneConnection) {
   ASSERT_TRUE(back);
   EXPECT_EQ(back->name, "router");
   EXPECT_EQ(back->proof, proof);
-  for (const char* bad : {"", "Qanat", "Qanat ", "Qanat x", "Qanat x 12", "Basic abc", "Qanat  x y"}) {
+  for (const char* bad :
+       {"", "Qanat", "Qanat ", "Qanat x", "Qanat x 12", "Basic abc", "Qanat  x y"}) {
     EXPECT_FALSE(decode_authorization(bad)) << bad;
   }
 }
@@ -147,7 +150,8 @@ TEST(HttpApi, PollenWantsAChallenge) {
 }
 
 TEST(HttpApi, WhatAPeerSentComesBackHarmless) {
-  EXPECT_EQ(refusal_json("a\"b\\c\n\x01\xff", ""), "{\"error\": \"a\\\"b\\\\c???\", \"hint\": \"\"}\n");
+  EXPECT_EQ(refusal_json("a\"b\\c\n\x01\xff", ""),
+            "{\"error\": \"a\\\"b\\\\c???\", \"hint\": \"\"}\n");
 }
 
 TEST(Wire, ParsersAreTotal) {

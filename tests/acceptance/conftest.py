@@ -1,0 +1,129 @@
+"""The real binary on the real machine. QANAT names it; each test has directories of its own."""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+QANAT = os.environ.get("QANAT", str(pathlib.Path(__file__).parents[2] / "build/release/qanat"))
+
+
+def eventually(condition, limit=30.0):
+    """What `condition` returns once it is true; fails when that does not happen in time."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def need(program):
+    """Skips, loudly, where a real peer is missing: CI installs it (packages.txt)."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+
+
+class Node:
+    """A running `qanat serve` or `qanat feed`."""
+
+    def __init__(self, arguments, state, log, env=None):
+        self.state = state
+        self.log_path = log
+        self.process = subprocess.Popen(
+            [QANAT, *arguments, "--state", str(state)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=open(log, "w"),
+            env=env,
+        )
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def up(self):
+        # A socket that an earlier node left behind answers nobody.
+        answers = lambda: qanat("status", "--state", str(self.state), check=False).returncode == 0
+        eventually(lambda: self.process.poll() is not None or answers())
+        assert self.process.poll() is None, self.log()
+        return self
+
+    def ready(self):
+        self.up()
+        eventually(lambda: self.status()["node"]["ready"])
+        return self
+
+    def status(self):
+        return json.loads(qanat("status", "--json", "--state", str(self.state)).stdout)
+
+    def source(self, name):
+        return next(s for s in self.status()["sources"] if s["name"] == name)
+
+    def invite(self, name, *more):
+        return qanat("invite", name, "--state", str(self.state), *more).stdout.strip()
+
+    def stop(self, limit=20):
+        self.process.terminate()
+        return self.process.wait(limit)
+
+
+def qanat(*arguments, check=True, stdin=None, timeout=60, env=None):
+    done = subprocess.run([QANAT, *arguments], capture_output=True, text=True, input=stdin, timeout=timeout, env=env)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def balanced(ledger):
+    return ledger["credited"] == ledger["delivered"] + ledger["discarded"] + ledger["reseed"] + ledger["reserve"]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts nodes and ends them after the test."""
+    started = []
+
+    def start(*arguments, name="node", env=None):
+        node = Node(arguments, tmp_path / name, tmp_path / f"{name}.log", env)
+        started.append(node)
+        return node
+
+    yield start
+    for node in started:
+        if node.process.poll() is None:
+            node.process.kill()
+        node.process.wait()
+
+
+@pytest.fixture
+def hub(run):
+    """A hub on a fast source, with HTTPS and HTTP on ports of its own."""
+    node = run(
+        "serve", "--source", "exec:cat /dev/urandom?h=8",
+        "--outlet", f"https://127.0.0.1:{free_port()}?access=join",
+        "--outlet", f"http://127.0.0.1:{(port := free_port())}",
+        name="hub",
+    ).ready()
+    node.port = port
+    return node
+
+
+def fetch(port, path, method="GET", body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path, body=body)
+    response = connection.getresponse()
+    return response.status, response.read(), response.headers

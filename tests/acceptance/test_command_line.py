@@ -1,0 +1,275 @@
+"""What a person types, and what a daemon is expected to do."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from conftest import QANAT, balanced, eventually, fetch, free_port, need, qanat
+
+
+def refused(*arguments, **more):
+    done = qanat(*arguments, check=False, **more)
+    assert done.stderr.count("\n") <= 2, "one line says why and what to do"
+    return done
+
+
+def test_help_version_and_usage():
+    assert qanat("--version").stdout.startswith("qanat ")
+    for command in ("serve", "invite", "revoke", "clients", "feed", "get", "sources", "status", "top", "check"):
+        assert command in qanat("--help").stdout
+        assert qanat(command, "--help").stdout
+    for arguments in ((), ("nonsense",), ("get",), ("feed",), ("invite",), ("serve", "--threads", "0"), ("serve", "--nonsense")):
+        assert refused(*arguments).returncode == 2, arguments
+
+
+def test_get_in_every_format(hub):
+    state = ("--state", str(hub.state))
+    assert len(bytes.fromhex(qanat("get", "100", "--format", "hex", *state).stdout.strip())) == 100
+    assert len(qanat("get", "10000", "--format", "base64", *state).stdout.strip()) == 13336
+    done = subprocess.run([QANAT, "get", "5M", *state], capture_output=True, timeout=60)
+    assert done.returncode == 0 and len(done.stdout) == 5_000_000
+    full = subprocess.run([QANAT, "get", "20000", "--grade", "full", *state], capture_output=True, timeout=60)
+    assert full.returncode == 0 and len(full.stdout) == 20000
+    for bad in (("get", "x"), ("get", "0"), ("get", "-5"), ("get", "5", "--grade", "best"), ("get", "5", "--format", "xml")):
+        assert refused(*bad, *state).returncode in (1, 2), bad
+
+
+def test_join_strings_that_are_cut_wrong_or_revoked(hub, tmp_path):
+    join = hub.invite("router", "--rate", "1KiB/s")
+    listed = json.loads(qanat("clients", "--json", "--state", str(hub.state)).stdout)
+    assert listed[0]["name"] == "router" and listed[0]["rate"] == 1024
+    cut = refused("feed", join[: len(join) // 2], "--once", "--state", str(tmp_path / "f"))
+    assert cut.returncode == 1 and "damaged join string" in cut.stderr
+    # The same name at another hub: another key.
+    wrong = hub.invite("other", "--address", f"127.0.0.1:{hub.status()['outlets'][0]['detail'].rsplit(':', 1)[1]}")
+    assert wrong != join
+    begin = time.monotonic()
+    qanat("revoke", "router", "--state", str(hub.state))
+    gone = refused("feed", join, "--once", "--state", str(tmp_path / "f"))
+    assert gone.returncode == 1 and "401" in gone.stderr
+    assert time.monotonic() - begin < 20, "a refusal is not waited out"
+    assert refused("revoke", "router", "--state", str(hub.state)).returncode == 1
+    assert refused("invite", "a b", "--state", str(hub.state)).returncode == 1
+    assert refused("invite", "x", "--rate", "fast", "--state", str(hub.state)).returncode == 1
+
+
+def test_a_hub_with_another_key_is_not_talked_to(run, tmp_path):
+    port = free_port()
+    arguments = ("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}")
+    first = run(*arguments, name="one").ready()
+    join = first.invite("leaf")
+    first.stop()
+    other = run(*arguments, name="two").ready()
+    done = refused("get", "16", "--from", join)
+    assert done.returncode == 1 and "not the pinned one" in done.stderr
+    assert eventually(lambda: other.status()["outlets"][0]["refused"]["handshake"] == 1)
+    assert other.status()["outlets"][0]["refused"]["unauthorised"] == 0, "nothing was sent"
+
+
+def test_the_join_string_is_hidden_from_the_process_list(hub, run, tmp_path):
+    join = hub.invite("leaf")
+    feed = run("feed", join, "--outlet", f"file:{tmp_path}/s", name="feed").up()
+    assert join[8:40] not in pathlib.Path(f"/proc/{feed.process.pid}/cmdline").read_text()
+
+
+def test_invite_and_revoke_without_a_running_node(run, tmp_path):
+    state = tmp_path / "node"
+    port = free_port()
+    nowhere = refused("invite", "early", "--state", str(state))
+    assert nowhere.returncode == 1 and "--address" in nowhere.stderr
+    join = qanat("invite", "early", "--address", f"127.0.0.1:{port}", "--state", str(state)).stdout.strip()
+    assert refused("status", "--state", str(state)).returncode == 1
+    run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}").ready()
+    assert len(qanat("get", "8", "--from", join, "--format", "hex").stdout) == 17
+
+
+def test_status_fits_80_columns_and_is_whole_in_json(hub):
+    text = qanat("status", "--state", str(hub.state)).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    document = hub.status()
+    assert {"ledger", "sources", "outlets", "clients", "reserve", "node"} <= set(document)
+    assert {"credited", "delivered", "discarded", "reseed", "reserve"} <= set(document["ledger"])
+    assert {"id", "version", "uptime"} <= set(document["node"])
+    assert {"name", "state", "rate", "h", "failures"} <= set(document["sources"][0])
+    assert balanced(document["ledger"])
+
+
+def test_sources_tells_good_from_bad():
+    found = {s["name"]: s for s in json.loads(qanat("sources", "--json", "--for", "300ms").stdout)}
+    assert found["jitter"]["state"] == "healthy"
+    assert found["jitter"]["measured"] >= found["jitter"]["h"], "the default claim is conservative"
+    bad = json.loads(qanat("sources", "--json", "--for", "300ms", "exec:cat /dev/zero", "device:/dev/nowhere").stdout)
+    assert bad[0]["state"] == "failed" and bad[1]["state"] == "gone"
+    assert max(map(len, qanat("sources", "--for", "100ms", "jitter").stdout.splitlines())) <= 80
+
+
+def test_check_and_bad_configurations(tmp_path):
+    good = tmp_path / "good.toml"
+    good.write_text('[[source]]\nname = "jitter"\n[[outlet]]\nname = "https://0.0.0.0:7749"\n')
+    said = qanat("check", "--config", str(good)).stdout
+    assert "valid" in said and "join string" in said
+    for text, words in (
+        ("[reserve]\nsze = 1\n", ":2:1: reserve.sze: unknown key"),
+        ('[[outlet]]\nname = "http://127.0.0.1:1"\n[[outlet]]\nname = "http://127.0.0.1:1"\n', "same place"),
+        ('[[outlet]]\nname = "http://0.0.0.0:1"\n', "access=open"),
+        ("[reserve]\nsize = [1]\n", "reserve.size"),
+    ):
+        bad = tmp_path / "bad.toml"
+        bad.write_text(text)
+        for command in (("check", "--config", str(bad)), ("serve", "--config", str(bad), "--state", str(tmp_path / "s"))):
+            done = refused(*command)
+            assert done.returncode == 1 and words in done.stderr and str(bad) in done.stderr, done.stderr
+    assert not (tmp_path / "s").exists(), "nothing was started"
+    assert refused("check", "--config", "/nonexistent").returncode == 1
+
+
+def test_sighup_reloads_or_keeps_the_old(run, tmp_path):
+    config = tmp_path / "q.toml"
+    one, two = free_port(), free_port()
+    write = lambda port, extra="": config.write_text(
+        f'[[source]]\nname = "exec:cat /dev/urandom"\n[[outlet]]\nname = "http://127.0.0.1:{port}"\n{extra}')
+    write(one)
+    node = run("serve", "--config", str(config)).ready()
+    write(two, "nonsense = 1\n")
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "stays as it was" in node.log())
+    assert fetch(one, "/healthz")[0] == 200
+    write(two)
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "configuration reloaded" in node.log())
+    assert fetch(two, "/healthz")[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        fetch(one, "/healthz")
+
+
+def test_sigterm_finishes_deliveries_and_notifies(run, tmp_path):
+    # What systemd would hear.
+    path = str(tmp_path / "notify")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.settimeout(20)
+    port = free_port()
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{port}",
+               env={**os.environ, "NOTIFY_SOCKET": path}).ready()
+    assert listener.recv(1000) == b"READY=1"
+    client = socket.create_connection(("127.0.0.1", port))
+    client.sendall(b"GET /v1/random?bytes=30M HTTP/1.1\r\nHost: x\r\n\r\n")
+    got = len(client.recv(1000))
+    node.process.terminate()
+    while piece := client.recv(1 << 20):
+        got += len(piece)
+    assert got > 30_000_000
+    assert node.process.wait(20) == 0
+    assert listener.recv(1000) == b"STOPPING=1"
+
+
+def test_socket_activation(tmp_path):
+    port = free_port()
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    # A connection that waits before anybody serves.
+    early = socket.create_connection(("127.0.0.1", port))
+    early.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    def become_child():
+        os.dup2(listener.fileno(), 3)
+        os.set_inheritable(3, True)
+        os.environ["LISTEN_PID"] = str(os.getpid())
+
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", QANAT, "serve", "--source", "kernel",
+         "--outlet", f"http://127.0.0.1:{port}", "--state", str(tmp_path / "s")],
+        preexec_fn=become_child, pass_fds=(3,), stderr=subprocess.DEVNULL)
+    try:
+        early.settimeout(20)
+        assert early.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_kill_9_leaves_a_state_that_starts_again(run):
+    port = free_port()
+    for round in range(3):
+        node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}", name="same").ready()
+        node.invite(f"client-{round}")
+        assert len(node.status()["clients"]) == round + 1
+        node.process.kill()
+        node.process.wait()
+
+
+def test_a_full_disk_is_said_and_serving_goes_on(run, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)]).returncode != 0:
+        pytest.skip("cannot mount a tmpfs here")
+    try:
+        port = free_port()
+        node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}",
+                   "--outlet", f"http://127.0.0.1:{(plain := free_port())}", name="small/node").ready()
+        filler = open(mount / "filler", "wb", buffering=0)
+        with pytest.raises(OSError):
+            while True:
+                filler.write(b"x" * 4096)
+        done = refused("invite", "late", "--state", str(node.state))
+        assert done.returncode == 1 and "No space left" in done.stderr
+        assert fetch(plain, "/v1/random?bytes=8")[0] == 200
+        assert node.status()["clients"] == []
+        filler.close()
+        (mount / "filler").unlink()
+        assert node.invite("late").startswith("qanat1.")
+        node.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(mount)])
+
+
+def test_an_idle_node_with_a_full_reserve_sleeps(run):
+    node = run("serve", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    eventually(lambda: (s := node.status())["reserve"]["bytes"] >= s["reserve"]["target"] * 7 // 8)
+    eventually(lambda: all(s["state"] in ("healthy", "gone") for s in node.status()["sources"]))
+
+    def wakeups():
+        total = 0
+        for task in pathlib.Path(f"/proc/{node.process.pid}/task").iterdir():
+            for line in (task / "status").read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches"):
+                    total += int(line.split()[1])
+        return total
+
+    time.sleep(3)  # the status connections above are closed and swept
+    before, begin = wakeups(), time.monotonic()
+    time.sleep(5)
+    rate = (wakeups() - before) / (time.monotonic() - begin)
+    print(f"wake-ups a second of an idle node: {rate:.2f}")
+    assert rate <= 3, "a wake-up counts more than once where it also waits for a lock"
+
+
+def test_metrics_are_what_prometheus_reads(hub, tmp_path):
+    status, body, headers = fetch(hub.port, "/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain")
+    text = body.decode()
+    for name in ("qanat_ledger_bits_total", "qanat_source_state", "qanat_outlet_refused_total", "qanat_reserve_bytes"):
+        assert name in text
+    need("promtool")
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_silent_or_slow_client_disturbs_nobody(hub):
+    connections = [socket.create_connection(("127.0.0.1", hub.port)) for _ in range(200)]
+    for i, connection in enumerate(connections):
+        if i % 2:
+            connection.sendall(b"G")
+    for _ in range(50):
+        assert fetch(hub.port, "/v1/random?bytes=64")[0] == 200
+    for connection in connections:
+        connection.close()

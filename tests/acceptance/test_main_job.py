@@ -1,0 +1,163 @@
+"""Real sources, a real hub, a real client, the real kernel."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from conftest import QANAT, Node, balanced, eventually, fetch, free_port, need, qanat
+
+
+def test_real_sources_fill_the_reserve(run):
+    node = run("serve", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    status = eventually(lambda: (s := node.status())["reserve"]["bytes"] >= s["reserve"]["target"] * 7 // 8 and s)
+    names = {s["name"]: s for s in status["sources"]}
+    assert {"jitter", "kernel"} <= set(names)
+    assert names["kernel"]["ledger"]["credited"] == 0 and not names["kernel"]["credit"]
+    for device, name in (("/dev/hwrng", "hwrng"),):
+        if os.path.exists(device):
+            assert eventually(lambda: node.source(name)["state"] == "healthy")
+    assert balanced(status["ledger"])
+    assert sum(s["ledger"]["credited"] for s in status["sources"]) == status["ledger"]["credited"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/hwrng"), reason="this machine has no /dev/hwrng")
+def test_hwrng_alone_gives_full_entropy(run):
+    node = run("serve", "--source", "hwrng", "--outlet", f"http://127.0.0.1:{(port := free_port())}").ready()
+    status, body, headers = fetch(port, "/v1/random?bytes=512&grade=full&wait=30s")
+    assert status == 200 and len(body) == 512
+    assert eventually(lambda: node.status()["ledger"]["delivered"] == 512 * 8)
+    assert balanced(node.status()["ledger"])
+
+
+def test_the_kernel_accepts_what_feed_gives(hub, tmp_path):
+    need("strace")
+    join = hub.invite("leaf")
+    trace = tmp_path / "trace"
+    subprocess.run(
+        ["strace", "-f", "-e", "trace=ioctl", "-o", str(trace), QANAT, "feed", join, "--once", "--state", str(tmp_path / "feed")],
+        check=True, timeout=60, capture_output=True,
+    )
+    calls = [line for line in trace.read_text().splitlines() if "RND" in line]
+    if any("EPERM" in line for line in calls):
+        pytest.skip("no CAP_SYS_ADMIN on this machine: the kernel credits nothing")
+    added = re.search(r"RNDADDENTROPY, \{entropy_count=(\d+), buf_size=(\d+).*\) = 0", calls[0])
+    assert added, calls
+    assert int(added[1]) == 512 and int(added[2]) > 64, "64 bytes credited, local noise with them uncredited"
+    assert "RNDRESEEDCRNG) " in calls[1] and calls[1].endswith("= 0")
+    assert eventually(lambda: hub.status()["ledger"]["delivered"] == 512)
+
+
+def test_without_the_capability_feed_mixes_and_says_so_once(hub, run, tmp_path):
+    if os.geteuid() == 0:
+        need("setpriv")
+        command = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--ambient-caps", "-all"]
+        probe = subprocess.run([*command, "grep", "CapEff", "/proc/self/status"], capture_output=True, text=True)
+        if not re.search(r"CapEff:\s*0+$", probe.stdout.strip()):
+            pytest.skip("cannot drop capabilities here")
+    else:
+        command = []
+    join = tmp_path / "join"
+    join.write_text(hub.invite("leaf") + "\n")
+    state = tmp_path / "feed"
+    feed = subprocess.Popen([*command, QANAT, "feed", f"@{join}", "--every", "1s", "--state", str(state)],
+                            stderr=open(tmp_path / "feed.log", "w"))
+    try:
+        document = lambda: json.loads(qanat("status", "--json", "--state", str(state)).stdout)
+        eventually(lambda: (state / "control.sock").exists())
+        eventually(lambda: document()["outlets"][0]["deliveries"] >= 3)
+        assert (tmp_path / "feed.log").read_text().count("no CAP_SYS_ADMIN") == 1
+        assert "without credit" in document()["outlets"][0]["detail"]
+    finally:
+        feed.terminate()
+        assert feed.wait(20) == 0
+
+
+def test_feed_survives_its_hub_and_feeds_on_sigusr1(run, tmp_path):
+    port = free_port()
+    arguments = ("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}")
+    first = run(*arguments, name="hub").ready()
+    join = first.invite("leaf")
+    feed = run("feed", join, "--every", "1h", "--outlet", f"file:{tmp_path}/seed", name="feed").up()
+    deliveries = lambda: feed.status()["outlets"][0]["deliveries"]
+    eventually(lambda: deliveries() == 1)
+    seed = (tmp_path / "seed").read_bytes()
+    assert oct((tmp_path / "seed").stat().st_mode)[-3:] == "600"
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    feed.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: feed.status()["sources"][0]["state"] == "gone")
+    # The same state directory: the same key, the same clients.
+    again = run(*arguments, name="hub").ready()
+    feed.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: deliveries() >= 2)
+    assert (tmp_path / "seed").read_bytes() != seed
+    assert balanced(feed.status()["ledger"]) and balanced(again.status()["ledger"])
+    assert feed.stop() == 0
+
+
+def test_several_outlets_and_grades_of_feed(hub, tmp_path):
+    join = hub.invite("leaf")
+    out = subprocess.run([QANAT, "feed", join, "--once", "--outlet", "stdout", "--outlet", f"file:{tmp_path}/seed",
+                          "--state", str(tmp_path / "feed")], capture_output=True, timeout=60)
+    assert out.returncode == 0, out.stderr
+    assert len(out.stdout) % 64 == 0 and len(out.stdout) >= 64
+    assert (tmp_path / "seed").stat().st_size == 64
+
+
+def test_a_hub_out_of_full_entropy_still_seeds_its_clients(run, tmp_path):
+    # A source that gives enough for the DRBG and then dies.
+    node = run("serve", "--source", "exec:head -c 2048 /dev/urandom; sleep 1000?h=8",
+               "--outlet", f"https://127.0.0.1:{free_port()}", "--outlet", f"http://127.0.0.1:{(port := free_port())}", name="hub").ready()
+    fill = node.status()["reserve"]["bytes"]
+    assert fetch(port, f"/v1/random?bytes={fill}&grade=full")[0] == 200
+    status, body, headers = fetch(port, "/v1/random?bytes=64&grade=full&wait=100ms")
+    assert status == 503 and int(headers["Retry-After"]) > 0 and "hint" in json.loads(body)
+    assert fetch(port, "/v1/random?bytes=64")[0] == 200, "drbg goes on"
+    join = node.invite("leaf")
+    qanat("feed", join, "--once", "--outlet", f"file:{tmp_path}/seed", "--wait", "60s", "--state", str(tmp_path / "feed"), timeout=90)
+    assert (tmp_path / "seed").stat().st_size == 64
+
+
+def test_pollinate_is_seeded(run):
+    need("pollinate")
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{(port := free_port())}").ready()
+    done = subprocess.run(["pollinate", "-t", "-r", "-s", f"http://127.0.0.1:{port}", "--binary"], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == 64
+    assert eventually(lambda: node.status()["ledger"]["delivered"] == 512)
+
+
+def test_mutual_tls_with_the_operators_own_ca(run, tmp_path):
+    need("openssl")
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path)
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
+    for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("vm-7", "subjectAltName=DNS:vm-7")):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}", "-addext", extension)
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-copy_extensions", "copy")
+        (tmp_path / f"{name}.key").chmod(0o600)
+    port = free_port()
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet",
+               f"https://127.0.0.1:{port}?ca={tmp_path}/ca.pem&cert={tmp_path}/server.pem&key={tmp_path}/server.key", name="hub").ready()
+    upstream = f"https://127.0.0.1:{port}?ca={tmp_path}/ca.pem"
+    refused = qanat("get", "16", "--from", upstream, check=False)
+    assert refused.returncode == 1 and "401" in refused.stderr
+    mine = f"{upstream}&cert={tmp_path}/vm-7.pem&key={tmp_path}/vm-7.key"
+    assert len(qanat("get", "16", "--from", mine, "--format", "hex").stdout) == 33
+    assert node.status()["clients"][0]["name"] == "vm-7"
+    qanat("revoke", "vm-7", "--state", str(node.state))
+    assert qanat("get", "16", "--from", mine, check=False).returncode == 1
+    wrong = qanat("get", "16", "--from", f"https://127.0.0.1:{port}", check=False)
+    assert wrong.returncode == 1 and "certificate was refused" in wrong.stderr
+
+
+def test_quickstart_runs_the_main_job():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    script = open(os.path.join(root, "quickstart")).read()
+    for step in ("serve", "invite", "feed", "top"):
+        assert f'"$qanat" {step}' in script
+    assert subprocess.run([os.path.join(root, "quickstart"), "--nonsense"], capture_output=True).returncode == 2
