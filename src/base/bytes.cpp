@@ -20,6 +20,7 @@ std::string to_hex(Bytes bytes) {
 
 std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
   std::vector<std::uint8_t> bytes(text.size() / 2);
+  if (text.empty()) return bytes;  // libsodium takes no null pointer
   std::size_t length = 0;
   const char* end = nullptr;
   if (text.size() % 2 != 0 ||

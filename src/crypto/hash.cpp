@@ -38,6 +38,28 @@ Sha512Digest sha512(std::initializer_list<Bytes> parts) {
   return digest<Sha512Digest>(EVP_sha512(), parts);
 }
 
+void Sha512::Free::operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+
+Sha512::Sha512() : context_(EVP_MD_CTX_new()) {
+  // Fetched once, or each message would look it up again.
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA512", nullptr);
+  require(context_ && EVP_DigestInit_ex2(context_.get(), algorithm, nullptr) == 1, "SHA-512");
+}
+
+Sha512::Sha512(Sha512&&) noexcept = default;
+Sha512& Sha512::operator=(Sha512&&) noexcept = default;
+Sha512::~Sha512() = default;
+
+void Sha512::update(Bytes part) {
+  require(EVP_DigestUpdate(context_.get(), part.data(), part.size()) == 1, "SHA-512");
+}
+
+void Sha512::finish(std::span<std::uint8_t, output_bytes> out) {
+  require(EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) == 1 &&
+              EVP_DigestInit_ex2(context_.get(), nullptr, nullptr) == 1,
+          "SHA-512");
+}
+
 void HmacSha512::Free::operator()(EVP_MAC_CTX* context) const noexcept {
   EVP_MAC_CTX_free(context);
 }

@@ -18,6 +18,28 @@ using Sha512Digest = std::array<std::uint8_t, 64>;
 Sha256Digest sha256(std::initializer_list<Bytes> parts);
 Sha512Digest sha512(std::initializer_list<Bytes> parts);
 
+// SHA-512 of many messages, one after the other, with one context. Not thread-safe. Throws Failure if
+// the provider fails.
+class Sha512 {
+ public:
+  static constexpr std::size_t output_bytes = 64;
+
+  Sha512();
+  Sha512(Sha512&&) noexcept;
+  Sha512& operator=(Sha512&&) noexcept;
+  ~Sha512();
+
+  void update(Bytes part);
+  // Writes 64 bytes and is ready for the next message.
+  void finish(std::span<std::uint8_t, output_bytes> out);
+
+ private:
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const noexcept;
+  };
+  std::unique_ptr<EVP_MD_CTX, Free> context_;
+};
+
 // HMAC-SHA-512 under one key, for many messages: the key schedule is computed once. Not
 // thread-safe. Throws Failure if the provider fails.
 class HmacSha512 {

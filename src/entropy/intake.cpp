@@ -14,7 +14,7 @@ Intake::Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::
       sink_(sink),
       on_event_(std::move(on_event)),
       health_(claim.h, seed),
-      conditioner_(key, claim.h, id),
+      conditioner_(key, claim.h, static_cast<std::uint16_t>(id)),
       window_(window_samples),
       passed_(window_samples) {}
 

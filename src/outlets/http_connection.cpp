@@ -1,6 +1,7 @@
 #include "outlets/http_connection.h"
 
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -95,7 +96,13 @@ asio::awaitable<bool> HttpConnection::handshake() {
   arm(worker_.settings_.limits.handshake);
   for (;;) {
     const IoStatus status = transport_.handshake();
-    if (status == IoStatus::ok) co_return true;
+    if (status == IoStatus::ok) {
+      // We send nothing after the client's Finished (no tickets). A client with Nagle's algorithm on
+      // holds its request until that is acknowledged: do so now, not 40 ms later.
+      const int one = 1;
+      ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+      co_return true;
+    }
     const bool ready = co_await wait(status);
     if (!ready) break;
   }
