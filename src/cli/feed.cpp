@@ -1,7 +1,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <atomic>
+#include <algorithm>
 
 #include "base/log.h"
 #include "base/quantity.h"
@@ -27,36 +27,47 @@ struct Options {
   bool once = false;
 };
 
+// Whether each outlet has delivered at least once.
+bool all_fed(const node::Node& node) {
+  const auto outlets = node.snapshot().outlets;
+  return std::all_of(outlets.begin(), outlets.end(),
+                     [](const auto& outlet) { return outlet.deliveries > 0; });
+}
+
+std::string why_not_fed(const node::Node& node) {
+  const auto snapshot = node.snapshot();
+  for (const auto& outlet : snapshot.outlets) {
+    if (!outlet.problem.empty()) return outlet.problem;
+  }
+  for (const auto& source : snapshot.sources) {
+    if (!source.detail.empty()) return source.detail;
+  }
+  return "the upstream gave nothing";
+}
+
 // With --once: 0 as soon as every outlet was fed, 1 when that will not be.
 int run_once(node::NodeSettings settings, Duration patience) {
   node::prepare_process();
-  // One outlet may be fed twice while another waits: the count of those fed at all decides.
-  const std::size_t outlets = settings.config.outlets.size();
-  std::atomic<std::size_t> fed{0};
-  settings.on_fed = [&] {
-    if (++fed >= outlets) node::ask_to_stop();
-  };
+  settings.on_fed = node::nudge;
   node::Node node(std::move(settings));
   node.start();
   const TimePoint end = Clock().now() + patience;
   std::string why;
-  while (fed < outlets && why.empty() && Clock().now() < end) {
+  bool fed = false;
+  while (!fed && why.empty()) {
+    // Woken by each delivery; looks for what makes waiting useless in between.
     constexpr Duration look_interval = 100ms;
-    if (node::wait_for_signal(look_interval) == node::Signal::stop && fed < outlets)
-      why = "stopped";
-    if (fed < outlets && why.empty()) why = node.hopeless();
-  }
-  if (why.empty() && fed < outlets) {
-    for (const auto& source : node.snapshot().sources) why = source.detail;
-    for (const auto& outlet : node.snapshot().outlets) {
-      if (!outlet.problem.empty()) why = outlet.problem;
+    const bool stopped = node::wait_for_signal(look_interval) == node::Signal::stop;
+    fed = all_fed(node);
+    if (fed) break;
+    why = stopped ? "stopped" : node.hopeless();
+    if (why.empty() && Clock().now() >= end) {
+      why = fmt::format("not fed within {}: {}", format_duration(patience), why_not_fed(node));
     }
-    why = fmt::format("not fed within {}: {}", format_duration(patience),
-                      why.empty() ? "the upstream gave nothing" : why);
   }
   end_node(node);
-  if (fed >= outlets) return 0;
-  throw Failure(why);
+  if (!fed) throw Failure(why);
+  return 0;
 }
 
 }  // namespace
@@ -97,6 +108,10 @@ Run add_feed(CLI::App& command) {
     settings.feed = std::move(feed);
     node::check_config(settings.config);
     for (const std::string& outlet : settings.config.outlets) {
+      if (options->once && outlet.starts_with("fifo")) {
+        throw Failure(outlet +
+                      ": with --once there is no waiting for a FIFO's reader; leave one out");
+      }
       if (outlet.starts_with("http")) {
         throw Failure(outlet +
                       ": a feed keeps nothing that it could serve; use 'qanat serve --source "

@@ -18,8 +18,8 @@ using Sha512Digest = std::array<std::uint8_t, 64>;
 Sha256Digest sha256(std::initializer_list<Bytes> parts);
 Sha512Digest sha512(std::initializer_list<Bytes> parts);
 
-// SHA-512 of many messages, one after the other, with one context. Not thread-safe. Throws Failure if
-// the provider fails.
+// SHA-512 of many messages, one after the other, with one context. Not thread-safe. Throws Failure
+// if the provider fails.
 class Sha512 {
  public:
   static constexpr std::size_t output_bytes = 64;

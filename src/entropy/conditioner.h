@@ -2,16 +2,17 @@
 //
 //   block = SHA-512(key | domain | counter | samples)
 //
-// An approved hash function is a vetted conditioning component (SP 800-90B 3.1.5.1.1). For n_out = 512
-// bits it takes at least n_out + 64 = 576 bits of assessed min-entropy (SP 800-90C, full-entropy
-// output). Chosen by measurement (bench/parts): HMAC-SHA-512 runs at 0.4 of the bare hash's speed at
-// h = 8, this at 0.9, as key, counter and 72 samples fit one compression; SHA-256 would be faster yet,
-// but yields 0.80 output bits per assessed bit instead of 0.89, and sources are the bottleneck.
+// An approved hash function is a vetted conditioning component (SP 800-90B 3.1.5.1.1). For n_out =
+// 512 bits it takes at least n_out + 64 = 576 bits of assessed min-entropy (SP 800-90C,
+// full-entropy output). Chosen by measurement (bench/parts): HMAC-SHA-512 runs at 0.4 of the bare
+// hash's speed at h = 8, this at 0.9, as key, counter and 72 samples fit one compression; SHA-256
+// would be faster yet, but yields 0.80 output bits per assessed bit instead of 0.89, and sources
+// are the bottleneck.
 //
-// The key need not be secret for the credit to hold. It is made of everything that is *not* credited:
-// start-up and rejected windows, sources of credit 0, and one window in sixteen of each credited
-// source. So each block depends on every source, and a source that lies, or that knows what another
-// gave, neither predicts nor cancels a block while one of them is good.
+// The key need not be secret for the credit to hold. It is made of everything that is *not*
+// credited: start-up and rejected windows, sources of credit 0, and one window in sixteen of each
+// credited source. So each block depends on every source, and a source that lies, or that knows
+// what another gave, neither predicts nor cancels a block while one of them is good.
 #pragma once
 
 #include <atomic>
@@ -35,8 +36,8 @@ class ConditioningKey {
 
   static constexpr std::size_t bytes = 32;
 
-  // key = HMAC-SHA-512(key, label | length | input), the first 256 bits: what was once mixed in stays
-  // in.
+  // key = HMAC-SHA-512(key, label | length | input), the first 256 bits: what was once mixed in
+  // stays in.
   void mix(std::string_view label, Bytes input);
   // The key as it is now.
   void copy(std::span<std::uint8_t, bytes> out) const;

@@ -49,7 +49,7 @@ Signal wait_for_signal(Duration limit) {
   }
 }
 
-void ask_to_stop() { ::kill(::getpid(), SIGTERM); }
+void nudge() { ::kill(::getpid(), SIGUSR1); }
 
 void tell_systemd(const char* state) {
 #ifdef QANAT_SYSTEMD

@@ -17,8 +17,8 @@ enum class Signal { stop, reload, now, none };
 // Waits for SIGTERM or SIGINT (stop), SIGHUP (reload), SIGUSR1 (now), or `limit` (none; zero: for
 // ever).
 Signal wait_for_signal(Duration limit = Duration::zero());
-// Makes a wait_for_signal in the main thread return `stop`. From any thread.
-void ask_to_stop();
+// Makes a wait_for_signal in the main thread return `now`. From any thread.
+void nudge();
 
 // sd_notify(3); nothing where systemd does not listen.
 void tell_systemd(const char* state);

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/status.hpp>
 #include <ctime>
 
 #include "outlets/http_text.h"
@@ -24,7 +24,8 @@ HttpConnection::HttpConnection(HttpWorker& worker, UniqueFd fd, crypto::SslPtr s
     : worker_(worker),
       fd_(std::move(fd)),
       socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
-      transport_(fd_.get(), std::move(ssl)) {
+      transport_(fd_.get(), std::move(ssl)),
+      reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes) {
   worker_.connections_.insert(this);
   worker_.counters_.connections.store(worker_.connections_.size());
 }
@@ -97,8 +98,8 @@ asio::awaitable<bool> HttpConnection::handshake() {
   for (;;) {
     const IoStatus status = transport_.handshake();
     if (status == IoStatus::ok) {
-      // We send nothing after the client's Finished (no tickets). A client with Nagle's algorithm on
-      // holds its request until that is acknowledged: do so now, not 40 ms later.
+      // We send nothing after the client's Finished (no tickets). A client with Nagle's algorithm
+      // on holds its request until that is acknowledged: do so now, not 40 ms later.
       const int one = 1;
       ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
       co_return true;
@@ -110,79 +111,44 @@ asio::awaitable<bool> HttpConnection::handshake() {
   co_return false;
 }
 
-// True with a whole request in parser_.
+// True with a whole request in reader_.
 asio::awaitable<bool> HttpConnection::read_request() {
+  using State = HttpRequestReader::State;
   const HttpLimits& limits = worker_.settings_.limits;
-  parser_.reset();
-  arm(limits.idle);
-  if (!inbox_.empty()) {
-    const std::vector<std::uint8_t> pipelined = std::move(inbox_);
-    inbox_ = {};
-    const bool fed = co_await feed_parser(pipelined);
-    if (!fed) co_return false;
-  } else if (!transport_.pending()) {
+  State state = reader_.next();
+  arm(state == State::empty ? limits.idle : limits.header);
+  if (state == State::empty && !transport_.pending()) {
     // Nothing can be there but what the socket shows: no read to learn that it is too early.
     const bool readable = co_await wait(IoStatus::want_read);
     if (!readable) co_return false;
   }
-  while (!parser_ || !parser_->is_done()) {
+  while (state == State::empty || state == State::partial) {
     const net::IoResult got = transport_.read(worker_.scratch_);
     if (got.status == IoStatus::ok) {
-      const bool fed = co_await feed_parser(Bytes(worker_.scratch_).first(got.bytes));
-      if (!fed) co_return false;
+      // Armed once, not again by further bytes: one a second is too slow.
+      if (state == State::empty) arm(limits.header);
+      busy_ = true;
+      state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
       continue;
     }
     const bool ready = co_await wait(got.status);
     if (ready) continue;
-    if (expired_ && busy_) {
+    if (expired_ && state == State::partial) {
       ++worker_.counters_.malformed;
       co_await refuse(408, "too slow", "a whole request within 10 s");
     }
     co_return false;
   }
-  keep_alive_ = parser_->get().keep_alive() && !draining_;
-  arm(limits.write);
-  co_return true;
-}
-
-asio::awaitable<bool> HttpConnection::feed_parser(Bytes input) {
-  const HttpLimits& limits = worker_.settings_.limits;
-  if (!parser_) {
-    parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(limits.header_bytes));
-    parser_->body_limit(limits.body_bytes);
-    busy_ = true;
-    // Not armed again by further bytes: one a second is too slow.
-    arm(limits.header);
-  }
-  if (!inbox_.empty()) {
-    inbox_.insert(inbox_.end(), input.begin(), input.end());
-    input = inbox_;
-  }
-  boost::system::error_code problem;
-  std::size_t used = 0;
-  while (!parser_->is_done() && used < input.size() && !problem) {
-    const std::size_t n =
-        parser_->put(asio::const_buffer(input.data() + used, input.size() - used), problem);
-    used += n;
-    if (n == 0) break;
-  }
-  if (problem && problem != http::error::need_more) {
+  busy_ = true;
+  if (state == State::refused) {
     ++worker_.counters_.malformed;
     keep_alive_ = false;
-    const bool header = problem == http::error::header_limit;
-    const bool body = problem == http::error::body_limit;
-    const unsigned status = header ? 431 : body ? 413 : 400;
-    const std::string what = header ? "header too large"
-                             : body ? "body too large"
-                                    : "malformed HTTP";
-    const std::string hint = header || body ? "at most 8 KiB" : problem.message();
-    co_await refuse(status, what, hint);
+    const HttpRequestReader::Refusal& r = reader_.refusal();
+    co_await refuse(r.status, r.error, r.hint);
     co_return false;
   }
-  // What is left is either a part of a header, for the next put, or the next request.
-  std::vector<std::uint8_t> left(input.begin() + static_cast<std::ptrdiff_t>(used), input.end());
-  inbox_ = std::move(left);
+  keep_alive_ = reader_.keep_alive() && !draining_;
+  arm(limits.write);
   co_return true;
 }
 
@@ -255,19 +221,16 @@ bool HttpConnection::authorise(std::string_view header) {
 }
 
 asio::awaitable<void> HttpConnection::respond() {
-  const auto& request = parser_->get();
-  const std::string_view target(request.target().data(), request.target().size());
-  const std::string_view method(request.method_string().data(), request.method_string().size());
+  const std::string_view target = reader_.target();
   if (worker_.settings_.control && target.starts_with("/control/"))
     co_return co_await send_control();
 
   const auto parsed =
-      wire::parse_api_request(method, target, request.body(), worker_.settings_.api);
+      wire::parse_api_request(reader_.method(), target, reader_.body(), worker_.settings_.api);
   const auto* const page = parsed ? std::get_if<wire::Page>(&*parsed) : nullptr;
   const bool anybody =
       page != nullptr && (*page == wire::Page::health || *page == wire::Page::ready);
-  const auto header = request[http::field::authorization];
-  if (!anybody && !authorise({header.data(), header.size()})) {
+  if (!anybody && !authorise(reader_.authorization())) {
     ++worker_.counters_.unauthorised;
     // The name is not worth guessing at: an unknown one and a wrong key are answered alike.
     if (client_ && client_->revoked.load()) {
@@ -323,10 +286,8 @@ asio::awaitable<void> HttpConnection::refuse(unsigned status, std::string_view e
 }
 
 asio::awaitable<void> HttpConnection::send_control() {
-  const auto& request = parser_->get();
   const ControlAnswer answer =
-      worker_.settings_.control({request.method_string().data(), request.method_string().size()},
-                                {request.target().data(), request.target().size()}, request.body());
+      worker_.settings_.control(reader_.method(), reader_.target(), reader_.body());
   const auto lease = worker_.pool_.lease();
   const std::size_t head =
       write_header(lease.view(), answer.status, "application/json", answer.body.size());

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <memory>
 #include <optional>
 
 #include "net/transport.h"
+#include "outlets/http_request_reader.h"
 #include "outlets/http_worker.h"
 
 namespace qanat::outlets {
@@ -37,7 +36,6 @@ class HttpConnection {
   Task<void> run();
   Task<bool> handshake();
   Task<bool> read_request();
-  Task<bool> feed_parser(Bytes input);
   Task<bool> wait(net::IoStatus status);
   Task<bool> write(Bytes bytes);
   Task<void> respond();
@@ -78,8 +76,7 @@ class HttpConnection {
   UniqueFd fd_;
   Socket socket_;
   net::Transport transport_;
-  std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
-  std::vector<std::uint8_t> inbox_;  // received, not parsed
+  HttpRequestReader reader_;
   std::shared_ptr<share::Client> client_;
   std::string proof_;          // to be sent with the next answer
   std::string authorization_;  // the last that was accepted on this connection

@@ -216,7 +216,9 @@ TEST_F(HttpOutletTest, MalformedRequestsGetA400AndNobodyElseNotices) {
            {std::string("\x16\x03\x01\x02\x00", 5) + "\r\n\r\n", "400"},
            {"GET / HTTP/1.1\r\nX: " + std::string(9000, 'a') + "\r\n\r\n", "431"},
            {"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", "413"},
-           {"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "400"}}) {
+           {"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "400"},
+           {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+            "411"}}) {
     const auto fd = raw(*outlet, text);
     ::shutdown(fd.get(), SHUT_WR);
     const std::string answer = read_all(fd);
@@ -224,7 +226,7 @@ TEST_F(HttpOutletTest, MalformedRequestsGetA400AndNobodyElseNotices) {
         << text.substr(0, 40) << " -> " << answer;
     EXPECT_EQ(get(client, "/v1/random?bytes=8")->size(), 8U);
   }
-  EXPECT_EQ(outlet->report().refused.at("malformed"), 6U);
+  EXPECT_EQ(outlet->report().refused.at("malformed"), 7U);
 }
 
 TEST_F(HttpOutletTest, PipelinedRequestsAreAnsweredInOrder) {

@@ -1,0 +1,59 @@
+// Bytes to HTTP/1.1 requests, one after the other, in any cut. No sockets; fuzzed
+// (tests/fuzz/http_request.cpp). The syntax is Beast's; the limits and what is refused are ours.
+#pragma once
+
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace qanat::outlets {
+
+// Not thread-safe. Holds memory only while a part of a request is there.
+class HttpRequestReader {
+ public:
+  enum class State {
+    empty,     // between two requests
+    partial,   // some of one
+    complete,  // a whole one: see the accessors
+    refused,   // nothing more can be read: see refusal()
+  };
+  struct Refusal {
+    unsigned status = 400;
+    std::string_view error;
+    std::string hint;
+  };
+
+  HttpRequestReader(std::size_t header_limit, std::size_t body_limit)
+      : header_limit_(header_limit), body_limit_(body_limit) {}
+
+  State feed(Bytes input);
+  // Forgets the request that was complete, and begins the next with what came after it.
+  State next();
+  State state() const { return state_; }
+
+  // In state complete. The views last until `next`.
+  std::string_view method() const;
+  std::string_view target() const;
+  std::string_view authorization() const;
+  const std::string& body() const { return parser_->get().body(); }
+  bool keep_alive() const { return parser_->get().keep_alive(); }
+
+  const Refusal& refusal() const { return refusal_; }
+
+ private:
+  void parse(Bytes input);
+  void refuse(unsigned status, std::string_view error, std::string hint);
+
+  const std::size_t header_limit_;
+  const std::size_t body_limit_;
+  State state_ = State::empty;
+  std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
+  std::vector<std::uint8_t> left_;  // received, not parsed
+  Refusal refusal_;
+};
+
+}  // namespace qanat::outlets
