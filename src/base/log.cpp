@@ -13,6 +13,7 @@ spdlog::logger& logger() {
   static const auto instance = [] {
     auto made = spdlog::stderr_color_mt("qanat");
     // The journal stamps lines itself.
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets any
     made->set_pattern(std::getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"
                                                                : "%Y-%m-%d %H:%M:%S.%e %^%l%$: %v");
     made->flush_on(spdlog::level::trace);

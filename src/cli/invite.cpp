@@ -57,7 +57,8 @@ std::string invite_offline(const node::StateDir& state, const Options& options,
 Run add_invite(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command.add_option("name", options->name, "The client's name")->required();
-  command.add_option("--rate", options->rate, "Guaranteed rate, such as 1KiB/s");
+  command.add_option("--rate", options->rate,
+                     "Rate to be promised, such as 1KiB/s (recorded; not enforced yet)");
   command.add_option("--burst", options->burst, "Bytes at once beyond the rate, such as 4KiB");
   command.add_option("--weight", options->weight, "Weight in sharing what guarantees leave")
       ->check(CLI::Range(0.001, 1000.0));

@@ -35,6 +35,7 @@ std::vector<std::string> candidates() {
   std::vector<std::string> names = sources::default_sources();
   glob_t found{};
   for (const char* const pattern : {"/dev/ttyUSB*", "/dev/ttyACM*"}) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
     if (::glob(pattern, 0, nullptr, &found) == 0) {
       for (std::size_t i = 0; i < found.gl_pathc; ++i) {
         names.push_back(fmt::format("device:{}", found.gl_pathv[i]));

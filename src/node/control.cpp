@@ -16,7 +16,9 @@ ControlAnswer refused(unsigned status, const std::string& what) {
   return {status, wire::refusal_json(what, "")};
 }
 
-ControlAnswer done(json::object answer = {}) { return {200, json::serialize(answer) + "\n"}; }
+ControlAnswer done(const json::object& answer = {}) {
+  return {200, json::serialize(answer) + "\n"};
+}
 
 std::string text_of(const json::object& request, std::string_view key) {
   const auto* const found = request.if_contains(key);

@@ -41,7 +41,7 @@ void warn_unsaved(const char* what, const Result<void>& outcome) {
 
 std::string StateDir::default_path() {
   const auto from_environment = [](const char* name) -> std::string {
-    const char* const value = std::getenv(name);
+    const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets any
     return value == nullptr ? "" : value;
   };
   if (auto given = from_environment("STATE_DIRECTORY"); !given.empty()) {
@@ -76,7 +76,7 @@ std::string StateDir::node_id() const {
   }
   std::array<std::uint8_t, 8> id;
   crypto::random_bytes(id);
-  const std::string text = to_hex(id);
+  std::string text = to_hex(id);
   warn_unsaved("the node's id", replace_file(file("node-id"), as_bytes(text + "\n"), private_file));
   return text;
 }

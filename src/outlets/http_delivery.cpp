@@ -13,7 +13,6 @@
 namespace qanat::outlets {
 
 namespace asio = boost::asio;
-using net::IoStatus;
 using wire::Format;
 using wire::Grade;
 using namespace std::chrono_literals;

@@ -11,8 +11,6 @@
 #include <cerrno>
 #include <thread>
 
-extern char** environ;
-
 namespace qanat::sources {
 
 using namespace std::chrono_literals;
