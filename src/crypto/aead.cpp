@@ -34,4 +34,10 @@ std::optional<SecretBytes> open(Bytes key, Bytes sealed, Bytes associated) {
 
 void random_bytes(MutableBytes out) { randombytes_buf(out.data(), out.size()); }
 
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  randombytes_buf(&seed, sizeof seed);
+  return seed;
+}
+
 }  // namespace qanat::crypto

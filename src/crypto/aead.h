@@ -20,5 +20,7 @@ std::optional<SecretBytes> open(Bytes key, Bytes sealed, Bytes associated);
 
 // From the operating system (libsodium's randombytes, getrandom): keys, nonces, ids.
 void random_bytes(MutableBytes out);
+// For generators that need no secrecy: back-off, jitter of schedules.
+std::uint64_t random_seed();
 
 }  // namespace qanat::crypto

@@ -62,7 +62,7 @@ void add_sources(Families& out, const Snapshot& s) {
   each([](const auto& r) { return static_cast<double>(r.bytes); });
   out.gauge("qanat_source_rate_bytes", "Raw bytes per second while it is read");
   each([](const auto& r) { return r.rate; });
-  out.gauge("qanat_source_claimed_h_bits",
+  out.gauge("qanat_source_claimed_min_entropy_bits",
             "Claimed min-entropy, bits per byte; 0 when not credited");
   each([](const auto& r) { return r.credit ? r.h : 0; });
   out.counter("qanat_source_alarms_total", "Health tests failed");

@@ -16,16 +16,6 @@ namespace qanat::outlets {
 
 namespace asio = boost::asio;
 
-namespace {
-
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return seed;
-}
-
-}  // namespace
-
 ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
                                  const OutletServices& services)
     : name_(std::move(name)),
@@ -33,7 +23,7 @@ ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
       services_(services),
       flow_(services.dispenser.open_flow()),
       timer_(std::make_shared<asio::steady_timer>(services.threads.context(0))),
-      random_(random_seed()) {}
+      random_(crypto::random_seed()) {}
 
 ScheduledOutlet::~ScheduledOutlet() { stop(); }
 
@@ -72,10 +62,12 @@ asio::awaitable<void> ScheduledOutlet::run() {
   while (!stopping_) {
     now_ = false;
     co_await deliver_once();
-    if (stopping_) break;
-    if (now_) continue;
-    timer_->expires_after(next_gap());
-    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    // A cancel that was posted for the delivery that is over may come in here: it ends no gap.
+    const TimePoint due = services_.clock.now() + next_gap();
+    while (!stopping_ && !now_ && services_.clock.now() < due) {
+      timer_->expires_at(due);
+      co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
   }
 }
 

@@ -17,12 +17,6 @@ constexpr Duration idle_interval = 10s;
 // One of credit 0 gives a window this often while others work: it is mixed in, and counts nothing.
 constexpr Duration uncredited_interval = 1s;
 
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return seed;
-}
-
 }  // namespace
 
 SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, entropy::Claim claim,
@@ -31,7 +25,7 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
       source_(std::move(source)),
       services_(services),
       intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
-              random_seed(),
+              crypto::random_seed(),
               [this](const std::string& text, bool alarm) {
                 {
                   const std::scoped_lock lock(detail_mutex_);
@@ -39,32 +33,20 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
                 }
                 services_.on_event(name_, text, alarm);
               }),
-      buffer_(entropy::window_samples),
-      ended_(ended_promise_.get_future()) {}
+      buffer_(entropy::window_samples) {}
 
-SampleRunner::~SampleRunner() {
-  request_stop();
-  if (thread_.joinable()) thread_.join();
-}
+SampleRunner::~SampleRunner() { request_stop(); }
 
 void SampleRunner::start() {
-  thread_ = std::thread([this] {
+  thread_.start([this] {
     run();
     source_->close();
-    ended_promise_.set_value();
   });
 }
 
 void SampleRunner::request_stop() {
-  stopping_.store(true);
+  thread_.request_stop();
   waker_.wake();
-}
-
-bool SampleRunner::join(Duration limit) {
-  if (!thread_.joinable()) return true;
-  if (ended_.wait_for(limit) != std::future_status::ready) return false;
-  thread_.join();
-  return true;
 }
 
 void SampleRunner::retest() {
@@ -73,19 +55,19 @@ void SampleRunner::retest() {
 }
 
 void SampleRunner::run() {
-  while (!stopping_.load()) {
+  while (!thread_.stopping()) {
     waker_.clear();
-    if (stopping_.load()) return;
+    if (thread_.stopping()) return;
     if (intake_.state() == SourceState::failed) {
       pause(intake_.retry_at() - services_.clock.now());
-      if (stopping_.load()) return;
+      if (thread_.stopping()) return;
       // A new start for the device too.
       source_->close();
       open_ = false;
       intake_.try_again();
     }
     if (intake_.state() == SourceState::gone) pause(reopen_interval);
-    if (stopping_.load()) return;
+    if (thread_.stopping()) return;
     if (!ensure_open()) continue;
     if (must_read()) {
       read_some();
@@ -97,11 +79,11 @@ void SampleRunner::run() {
 
 void SampleRunner::pause(Duration duration) {
   const TimePoint end = services_.clock.now() + duration;
-  while (!stopping_.load()) {
+  while (!thread_.stopping()) {
     const Duration left = end - services_.clock.now();
     if (left <= Duration::zero()) return;
     // Whoever wants bytes wakes this too: that makes an absent device no more present.
-    if (wait_for(-1, 0, waker_, left) == Wake::woken && !stopping_.load()) waker_.clear();
+    if (wait_for(-1, 0, waker_, left) == Wake::woken && !thread_.stopping()) waker_.clear();
   }
 }
 
@@ -142,7 +124,7 @@ void SampleRunner::read_some() {
   }
   // A whole window, however little a read gives.
   std::size_t wanted = entropy::window_samples;
-  while (wanted > 0 && !stopping_.load()) {
+  while (wanted > 0 && !thread_.stopping()) {
     const TimePoint began = services_.clock.now();
     const auto got = source_->read(buffer_.view().first(wanted), waker_);
     if (!got) return lose(got.error().message);

@@ -1,13 +1,11 @@
 // Runs a Source: a thread that reads when bytes are wanted, and sleeps when not.
 #pragma once
 
-#include <atomic>
-#include <future>
 #include <memory>
-#include <thread>
 
 #include "sources/running_source.h"
 #include "sources/source.h"
+#include "sources/source_thread.h"
 
 namespace qanat::sources {
 
@@ -21,7 +19,7 @@ class SampleRunner final : public RunningSource {
   void start() override;
   void wake() override { waker_.wake(); }
   void request_stop() override;
-  bool join(Duration limit) override;
+  bool join(Duration limit) override { return thread_.join(limit); }
   void retest() override;
   SourceReport report() const override;
 
@@ -39,15 +37,12 @@ class SampleRunner final : public RunningSource {
   const SourceServices services_;
   entropy::Intake intake_;
   Waker waker_;
-  std::atomic<bool> stopping_{false};
   bool open_ = false;
   TimePoint last_read_{};
   SecretBytes buffer_;
   mutable std::mutex detail_mutex_;
   std::string detail_;
-  std::promise<void> ended_promise_;
-  std::future<void> ended_;
-  std::thread thread_;
+  SourceThread thread_;
 };
 
 }  // namespace qanat::sources

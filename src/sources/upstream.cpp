@@ -28,12 +28,6 @@ constexpr std::size_t local_noise_bytes = 64;
 constexpr Duration backoff_base = 5s;
 constexpr Duration backoff_cap = 5min;
 
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return seed;
-}
-
 }  // namespace
 
 Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
@@ -42,39 +36,27 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       settings_(settings),
       services_(services),
       account_(services.dispenser.open_source(name_)),
-      backoff_(backoff_base, backoff_cap, random_seed()),
+      backoff_(backoff_base, backoff_cap, crypto::random_seed()),
       blinder_(services.key, account_),
-      buffer_(max_transfer),
-      ended_(ended_promise_.get_future()) {
+      buffer_(max_transfer) {
   for (net::Endpoint& endpoint : endpoints) {
     clients_.push_back(std::make_unique<net::HttpClient>(std::move(endpoint), stop_waker_));
   }
 }
 
-Upstream::~Upstream() {
-  request_stop();
-  if (thread_.joinable()) thread_.join();
-}
+Upstream::~Upstream() { request_stop(); }
 
 void Upstream::start() {
-  thread_ = std::thread([this] {
+  thread_.start([this] {
     run();
     for (const auto& client : clients_) client->disconnect();
-    ended_promise_.set_value();
   });
 }
 
 void Upstream::request_stop() {
-  stopping_.store(true);
+  thread_.request_stop();
   stop_waker_.wake();
   waker_.wake();
-}
-
-bool Upstream::join(Duration limit) {
-  if (!thread_.joinable()) return true;
-  if (ended_.wait_for(limit) != std::future_status::ready) return false;
-  thread_.join();
-  return true;
 }
 
 void Upstream::retest() {
@@ -83,11 +65,11 @@ void Upstream::retest() {
 }
 
 void Upstream::run() {
-  while (!stopping_.load()) {
+  while (!thread_.stopping()) {
     waker_.clear();
     const std::size_t wanted = std::min(services_.dispenser.wanted(), max_transfer);
     if (!services_.dispenser.demand() || wanted == 0) {
-      if (!stopping_.load()) wait_for(-1, 0, waker_, std::nullopt);
+      if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
       continue;
     }
     const Outcome outcome = fetch_from_any(wanted);
@@ -95,7 +77,7 @@ void Upstream::run() {
       backoff_.reset();
       continue;
     }
-    if (stopping_.load()) return;
+    if (thread_.stopping()) return;
     // At least as long as the server said, and never all clients in the same moment.
     const Duration asked = std::chrono::seconds(outcome.error().retry_after);
     pause(asked + backoff_.next());
@@ -104,10 +86,10 @@ void Upstream::run() {
 
 void Upstream::pause(Duration duration) {
   const TimePoint end = services_.clock.now() + duration;
-  while (!stopping_.load() && !hurry_.exchange(false)) {
+  while (!thread_.stopping() && !hurry_.exchange(false)) {
     const Duration left = end - services_.clock.now();
     if (left <= Duration::zero() || wait_for(-1, 0, waker_, left) == Wake::timeout) return;
-    if (!stopping_.load()) waker_.clear();
+    if (!thread_.stopping()) waker_.clear();
   }
 }
 

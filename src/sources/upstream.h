@@ -2,10 +2,8 @@
 #pragma once
 
 #include <atomic>
-#include <future>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "base/backoff.h"
@@ -13,6 +11,7 @@
 #include "entropy/blinder.h"
 #include "net/http_client.h"
 #include "sources/running_source.h"
+#include "sources/source_thread.h"
 
 namespace qanat::sources {
 
@@ -35,7 +34,7 @@ class Upstream final : public RunningSource {
   void start() override;
   void wake() override { waker_.wake(); }
   void request_stop() override;
-  bool join(Duration limit) override;
+  bool join(Duration limit) override { return thread_.join(limit); }
   // Ends a back-off: the next try is now.
   void retest() override;
   SourceReport report() const override;
@@ -57,7 +56,6 @@ class Upstream final : public RunningSource {
   const entropy::SourceId account_;
   Waker waker_;       // bytes are wanted, or a back-off should end
   Waker stop_waker_;  // interrupts the network
-  std::atomic<bool> stopping_{false};
   std::atomic<bool> hurry_{false};
   std::vector<std::unique_ptr<net::HttpClient>> clients_;
   std::size_t current_ = 0;
@@ -77,9 +75,7 @@ class Upstream final : public RunningSource {
   std::uint64_t failures_ = 0;
   double rate_ = 0;
 
-  std::promise<void> ended_promise_;
-  std::future<void> ended_;
-  std::thread thread_;
+  SourceThread thread_;
 };
 
 }  // namespace qanat::sources

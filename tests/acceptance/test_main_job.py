@@ -155,9 +155,13 @@ def test_mutual_tls_with_the_operators_own_ca(run, tmp_path):
     assert wrong.returncode == 1 and "certificate was refused" in wrong.stderr
 
 
-def test_quickstart_runs_the_main_job():
+def test_quickstart_shows_the_main_job():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    script = open(os.path.join(root, "quickstart")).read()
-    for step in ("serve", "invite", "feed", "top"):
-        assert f'"$qanat" {step}' in script
-    assert subprocess.run([os.path.join(root, "quickstart"), "--nonsense"], capture_output=True).returncode == 2
+    script = os.path.join(root, "quickstart")
+    assert subprocess.run([script, "--nonsense"], capture_output=True).returncode == 2
+    shown = subprocess.run([script, "--for", "7s"], capture_output=True, text=True, timeout=90, env={**os.environ, "QANAT": QANAT})
+    assert shown.returncode == 0, shown.stderr
+    last = re.split(r"^hub [0-9a-f]{16}", shown.stdout, flags=re.M)[-1]
+    assert re.search(r"^jitter +healthy", last, re.M), shown.stdout
+    assert re.search(r"^kernel +0 +([2-9]|\d\d)", last, re.M), "the kernel was fed more than once"
+    assert "Reserve" in last and "qanat feed 'JOINSTRING'" in last

@@ -61,6 +61,10 @@ TEST_F(NodeTest, AFeedIsFedByAHubItWasInvitedTo) {
   const auto at_leaf = leaf.snapshot();
   EXPECT_EQ(at_leaf.role, "feed");
   EXPECT_EQ(at_leaf.dispenser.total.delivered, 1024U);
+  EXPECT_EQ(at_leaf.dispenser.total.discarded, 0U);
+  EXPECT_EQ(at_leaf.sources.at(0).bytes, 128U);
+  EXPECT_EQ(at_leaf.sources.at(0).alarms, 0U) << at_leaf.sources.at(0).detail;
+  EXPECT_EQ(at_leaf.outlets.at(0).refused.at("failed"), 0U) << at_leaf.outlets.at(0).problem;
   EXPECT_TRUE(at_leaf.dispenser.total.balanced());
   EXPECT_EQ(at_leaf.dispenser.fill, 0U) << "a feed keeps nothing";
   const auto at_hub = hub_node.snapshot();

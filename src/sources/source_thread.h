@@ -1,0 +1,45 @@
+// The thread of a source that works: started, asked to stop, and waited for only so long.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <thread>
+
+#include "base/clock.h"
+
+namespace qanat::sources {
+
+// Ends joined: an owner that cannot wait for a stuck one must be leaked (Node::stop).
+class SourceThread {
+ public:
+  ~SourceThread() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void start(std::function<void()> work) {
+    ended_ = ended_promise_.get_future();
+    thread_ = std::thread([this, work = std::move(work)] {
+      work();
+      ended_promise_.set_value();
+    });
+  }
+  // Any thread. `work` looks at `stopping`; what it sleeps in must be woken by the caller.
+  void request_stop() { stopping_.store(true); }
+  bool stopping() const { return stopping_.load(); }
+  // False when it has not ended within `limit`.
+  bool join(Duration limit) {
+    if (!thread_.joinable()) return true;
+    if (ended_.wait_for(limit) != std::future_status::ready) return false;
+    thread_.join();
+    return true;
+  }
+
+ private:
+  std::atomic<bool> stopping_{false};
+  std::promise<void> ended_promise_;
+  std::future<void> ended_;
+  std::thread thread_;
+};
+
+}  // namespace qanat::sources
