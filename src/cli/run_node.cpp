@@ -33,6 +33,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
         return 0;
       case node::Signal::now:
         node.retest();
+        node.reseed();
         node.feed_now();
         break;
       case node::Signal::reload:

@@ -52,6 +52,8 @@ class Node {
   // Any thread.
   void feed_now();
   void retest();
+  // The DRBGs take a fresh seed before their next output, if the reserve has one.
+  void reseed() { drbg_->pool().reseed_all(); }
   observe::Snapshot snapshot() const;
   // Why no source can give anything, now or later; empty while there is hope. For `feed --once`.
   std::string hopeless() const;

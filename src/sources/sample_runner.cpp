@@ -13,7 +13,7 @@ namespace {
 constexpr Duration reopen_interval = 2s;
 // An idle source still gives a window this often: so a device that was pulled out or went stuck is
 // known before its bytes are needed.
-constexpr Duration idle_interval = 10s;
+constexpr Duration idle_interval = 60s;
 // One of credit 0 gives a window this often while others work: it is mixed in, and counts nothing.
 constexpr Duration uncredited_interval = 1s;
 

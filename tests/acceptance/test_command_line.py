@@ -250,7 +250,7 @@ def test_an_idle_node_with_a_full_reserve_sleeps(run):
     time.sleep(5)
     rate = (wakeups() - before) / (time.monotonic() - begin)
     print(f"wake-ups a second of an idle node: {rate:.2f}")
-    assert rate <= 3, "a wake-up counts more than once where it also waits for a lock"
+    assert rate <= 1
 
 
 def test_metrics_are_what_prometheus_reads(hub, tmp_path):

@@ -99,6 +99,14 @@ def test_feed_survives_its_hub_and_feeds_on_sigusr1(run, tmp_path):
     assert feed.stop() == 0
 
 
+def test_sigusr1_reseeds_the_drbg(hub):
+    fetch(hub.port, "/v1/random?bytes=64")
+    before = hub.status()["drbg"]["reseeds"]
+    hub.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: fetch(hub.port, "/v1/random?bytes=64")[0] == 200 and hub.status()["drbg"]["reseeds"] > before)
+    assert balanced(hub.status()["ledger"])
+
+
 def test_several_outlets_and_grades_of_feed(hub, tmp_path):
     join = hub.invite("leaf")
     out = subprocess.run([QANAT, "feed", join, "--once", "--outlet", "stdout", "--outlet", f"file:{tmp_path}/seed",
