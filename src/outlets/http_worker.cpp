@@ -37,7 +37,9 @@ HttpWorker::HttpWorker(const HttpSettings& settings, const OutletServices& servi
       pool_(HttpConnection::block_bytes),
       scratch_(scratch_bytes) {}
 
-HttpWorker::~HttpWorker() { (void)acceptor_.release(); }
+HttpWorker::~HttpWorker() {
+  if (acceptor_.is_open()) (void)acceptor_.release();  // listener_ closes it
+}
 
 void HttpWorker::start() {
   accepting_ = true;
@@ -103,8 +105,10 @@ asio::awaitable<void> HttpWorker::sweep() {
 
 void HttpWorker::drain() {
   draining_ = true;
-  boost::system::error_code ignored;
-  acceptor_.cancel(ignored);
+  // Closed, not only left alone: who connects now is told at once, and so is who was not accepted
+  // yet.
+  if (acceptor_.is_open()) (void)acceptor_.release();
+  listener_.reset();
   for (HttpConnection* connection : connections_) connection->drain();
 }
 
