@@ -62,6 +62,7 @@ TEST(Config, SaysFileLineAndKey) {
       complaint("[reserve]\nsize = true\n").starts_with("q.toml:2:8: reserve.size: write it like"));
   EXPECT_TRUE(complaint("x = [\n").starts_with("q.toml:"));
   EXPECT_TRUE(complaint("\n\n[[source]]\nname = \"hwrng?h=11\"\n").starts_with("q.toml:3:"));
+  EXPECT_TRUE(complaint("[node]\n[\x1b[x]\n").starts_with("q.toml:2:2: a control character"));
   EXPECT_NE(complaint("[[source]]\nh = 3\n").find("has no name"), std::string::npos);
   EXPECT_NE(complaint("[[source]]\nname = 3\n").find("source.name"), std::string::npos);
   EXPECT_NE(complaint("[source]\nname = \"hwrng\"\n").find("[[source]]"), std::string::npos);
