@@ -8,16 +8,26 @@
 
 namespace qanat::node {
 
-ClientStore::ClientStore(const StateDir& state, share::ClientBook& book)
-    : state_(state), book_(book) {
+ClientStore::ClientStore(const StateDir& state, share::ClientBook& book,
+                         std::vector<ClientConfig> configured)
+    : state_(state), book_(book), configured_(std::move(configured)) {
   auto stored = state.load_clients();
   if (!stored) throw Failure(stored.error().message);
   for (StoredClient& client : stored->clients) {
-    if (auto added = book.add(client.name, std::move(client.key), client.terms); !added) {
+    if (auto added =
+            book.add(client.name, std::move(client.key), terms_of(client.name, client.terms));
+        !added) {
       log_warning("stored client ignored: {}", added.error().message);
     }
   }
   for (const std::string& name : stored->barred) book.bar(name);
+}
+
+share::Terms ClientStore::terms_of(const std::string& name, share::Terms otherwise) const {
+  for (const ClientConfig& client : configured_) {
+    if (client.name == name) return client.terms;
+  }
+  return otherwise;
 }
 
 Result<void> ClientStore::store() {
@@ -41,7 +51,7 @@ Result<std::string> ClientStore::invite(const std::string& name, share::Terms te
   auto parsed = wire::parse_address(address);
   if (!parsed) return tl::unexpected(parsed.error());
   join.address = *parsed;
-  auto added = book_.add(name, SecretBytes(join.key.view()), terms);
+  auto added = book_.add(name, SecretBytes(join.key.view()), terms_of(name, terms));
   if (!added) return tl::unexpected(added.error());
   if (auto stored = store(); !stored) {
     book_.revoke(name);

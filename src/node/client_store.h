@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "node/config.h"
 #include "node/state_dir.h"
 #include "share/client_book.h"
 
@@ -11,9 +12,10 @@ namespace qanat::node {
 // Thread-safe. Used by a running node, and by `qanat invite` where none runs.
 class ClientStore {
  public:
-  // Reads what is stored; `overrides` are the terms of the configuration. Throws Failure when the
-  // file is damaged.
-  ClientStore(const StateDir& state, share::ClientBook& book);
+  // Reads what is stored. The terms that `configured` names for a client go before all others.
+  // Throws Failure when the file is damaged.
+  ClientStore(const StateDir& state, share::ClientBook& book,
+              std::vector<ClientConfig> configured = {});
 
   // The join string. An Error when the name is taken, or the state cannot be written: an invitation
   // that a restart forgets is none.
@@ -25,9 +27,11 @@ class ClientStore {
 
  private:
   Result<void> store();
+  share::Terms terms_of(const std::string& name, share::Terms otherwise) const;
 
   const StateDir& state_;
   share::ClientBook& book_;
+  const std::vector<ClientConfig> configured_;
   std::mutex mutex_;
 };
 

@@ -51,7 +51,7 @@ Node::Node(NodeSettings settings)
       dispenser_(target_of(settings_), max_request_of(settings_)),
       key_(gather_start_material().view()),
       book_([this] { return dispenser_.open_flow(); }),
-      clients_(state_, book_),
+      clients_(state_, book_, settings_.config.clients),
       drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
       threads_(settings_.config.threads),
       services_(make_services()) {

@@ -105,6 +105,20 @@ TEST_F(NodeTest, ClientsOutliveARestartAndTheirKeysCannotBeReadOff) {
   EXPECT_EQ(again.snapshot().pin, to_hex(decoded->pin));
 }
 
+TEST_F(NodeTest, TermsOfTheConfigurationGoBeforeOthers) {
+  NodeSettings settings = hub();
+  settings.config.clients = {{"router", {2048, 0, 3}}};
+  Node node(std::move(settings));
+  node.start();
+  EXPECT_TRUE(invite(node, "router").starts_with("qanat1."));
+  EXPECT_TRUE(invite(node, "other").starts_with("qanat1."));
+  const auto clients = node.snapshot().clients;
+  ASSERT_EQ(clients.size(), 2U);
+  EXPECT_EQ(clients[0].weight, 1);
+  EXPECT_EQ(clients[1].weight, 3);
+  EXPECT_EQ(clients[1].rate, 2048U);
+}
+
 TEST_F(NodeTest, TwoNodesDoNotShareAStateDirectory) {
   Node first(hub());
   first.start();
