@@ -2,12 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <stdexcept>
-
-// toml++ 3.3 trips over its own assertions in some malformed texts (found by fuzzing): make them
-// errors.
-#define TOML_ASSERT(condition) \
-  ((condition) ? static_cast<void>(0) : throw std::runtime_error("not TOML: " #condition))
+// toml++ 3.3 fails its own assertions in some malformed texts, and then reports them as it should
+// (found by fuzzing): the same in every build, so that the sanitizers see what runs in the field.
+#define TOML_ASSERT(condition) static_cast<void>(0)
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -225,8 +222,6 @@ Config parse_config(std::string_view text, const std::string& path) {
     root = toml::parse(text, path);
   } catch (const toml::parse_error& e) {
     reader.fail(e.source(), std::string(e.description()));
-  } catch (const std::runtime_error& e) {
-    throw Failure(fmt::format("{}:1:1: {}", path, e.what()));
   }
   Config config;
   reader.only(root, "top level",
