@@ -67,7 +67,6 @@ outlets::OutletServices Node::make_services() {
           .clients = book_,
           .threads = threads_,
           .clock = clock_,
-          .node_id = node_id_,
           .identity =
               [this] {
                 return net::ServerTls{.key_pem = identity_->key_pem.view(),
@@ -99,7 +98,6 @@ void Node::start() {
                 true);
   }
   node_id_ = state_.node_id();
-  services_.node_id = node_id_;
   if (!settings_.feed) identity_ = state_.identity();
 
   dispenser_.on_demand([this] { wake_sources(); });

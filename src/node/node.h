@@ -1,7 +1,6 @@
 // A node: sources, reserve and outlets, made from a configuration.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -99,7 +98,6 @@ class Node {
   net::IoThreads threads_;
   outlets::OutletServices services_;
   outlets::OutletDefaults defaults_;
-  std::atomic<bool> ready_for_demand_{false};
 
   // Guards the two lists; held for moments only, never while something starts or ends.
   mutable std::mutex lists_mutex_;

@@ -55,7 +55,6 @@ class HttpWorker {
   bool at_rest() const { return !accepting_ && !sweeping_ && connections_.empty(); }
 
   const HttpCounters& counters() const { return counters_; }
-  int listener() const { return listener_.get(); }
 
  private:
   friend class HttpConnection;

@@ -41,7 +41,6 @@ struct OutletServices {
   share::ClientBook& clients;
   net::IoThreads& threads;
   const Clock& clock;
-  std::string node_id;
   std::function<net::ServerTls()> identity;  // the node's own key and certificate
   // The documents; `viewer` is the client that asks, or null for the operator.
   std::function<std::string(const share::Client* viewer)> status;

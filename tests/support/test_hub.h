@@ -20,7 +20,6 @@ class TestHub {
         .clients = clients,
         .threads = threads_,
         .clock = clock_,
-        .node_id = "test",
         .identity =
             [this] {
               return net::ServerTls{.key_pem = identity_.key_pem.view(),
