@@ -40,9 +40,12 @@ int run(const std::string& option) {
     fmt::print("  {:<30} {}\n", outlet.name, outlet.note);
   }
   if (!config.clients.empty()) fmt::print("\nClients\n");
-  for (const auto& client : config.clients) {
-    fmt::print("  {:<30} rate {}/s, weight {:g}\n", client.name,
-               format_size(static_cast<double>(client.terms.rate)), client.terms.weight);
+  for (const auto& [name, terms] : config.clients) {
+    const std::string promise =
+        terms.rate == 0
+            ? "nothing promised"
+            : fmt::format("promised {}/s", format_size(static_cast<double>(terms.rate)));
+    fmt::print("  {:<30} {}, weight {:g}\n", name, promise, terms.weight);
   }
   return 0;
 }

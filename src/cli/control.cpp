@@ -18,11 +18,18 @@ std::string state_path(const std::string& option) {
 std::string default_feed_state() { return node::StateDir::default_path() + "/feed"; }
 
 std::optional<json::value> ask_node(const std::string& state, const std::string& method,
-                                    const std::string& path, const json::object& request) {
+                                    const std::string& path, const json::object& request,
+                                    Duration patience) {
+  constexpr Duration between_tries = std::chrono::milliseconds(200);
+  const TimePoint end = Clock().now() + patience;
   const Waker waker;
   net::HttpClient client(net::unix_endpoint(node::StateDir(state).control_socket()), waker);
-  const auto answer =
-      client.text(method, path, method == "POST" ? json::serialize(request) : std::string());
+  const std::string body = method == "POST" ? json::serialize(request) : std::string();
+  auto answer = client.text(method, path, body);
+  while (!answer && answer.error().trouble == net::Trouble::busy && Clock().now() < end) {
+    wait_for(-1, 0, waker, between_tries);
+    answer = client.text(method, path, body);
+  }
   if (answer) return json::parse(*answer);
   if (answer.error().trouble == net::Trouble::unreachable) return std::nullopt;
   // "SOCKET answered 400: there is a client ...": the socket is of no interest.

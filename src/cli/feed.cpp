@@ -101,7 +101,8 @@ Run add_feed(CLI::App& command) {
       throw Failure("--bytes " + options->bytes + ": from 32 (256 bits) to 512");
     }
     if (!wait || *wait == 0s) throw Failure("--wait " + options->wait + ": a time, such as 30s");
-    feed.schedule = {*every, static_cast<std::size_t>(*bytes)};
+    feed.schedule.every = *every;
+    feed.schedule.bytes = static_cast<std::size_t>(*bytes);
     for (const std::string& argument : options->upstreams) {
       feed.upstreams.push_back(read_upstream_argument(argument));
     }

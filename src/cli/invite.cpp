@@ -12,6 +12,9 @@
 namespace qanat::cli {
 namespace {
 
+// A node that has just started has proved nothing: its sources do so within seconds.
+constexpr Duration proof_of_supply = std::chrono::seconds(10);
+
 struct Options {
   std::string name;
   std::string rate;
@@ -30,6 +33,10 @@ std::uint64_t parsed_or_zero(const std::string& text, const char* what,
   return *value;
 }
 
+share::Flow flow_without_node(const std::string&, const share::Terms& terms) {
+  return share::Flow(terms);
+}
+
 // Without a running node: the state that the next one starts from.
 std::string invite_offline(const node::StateDir& state, const Options& options,
                            share::Terms terms) {
@@ -44,8 +51,7 @@ std::string invite_offline(const node::StateDir& state, const Options& options,
         "--outlet https://0.0.0.0:7749, or give --address HOST:PORT",
         state.path()));
   }
-  share::FlowId flow = 0;
-  share::ClientBook book([&flow] { return ++flow; });
+  share::ClientBook book(flow_without_node);
   node::ClientStore store(state, book);
   const auto join = store.invite(options.name, terms, address, state.identity().pin);
   if (!join) throw Failure(join.error().message);
@@ -57,9 +63,9 @@ std::string invite_offline(const node::StateDir& state, const Options& options,
 Run add_invite(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command.add_option("name", options->name, "The client's name")->required();
-  command.add_option("--rate", options->rate,
-                     "Rate to be promised, such as 1KiB/s (recorded; not enforced yet)");
-  command.add_option("--burst", options->burst, "Bytes at once beyond the rate, such as 4KiB");
+  command.add_option("--rate", options->rate, "Guaranteed rate of grade full, such as 1KiB/s");
+  command.add_option("--burst", options->burst,
+                     "Of the guarantee, bytes at once after a pause (a second's worth)");
   command.add_option("--weight", options->weight, "Weight in sharing what guarantees leave")
       ->check(CLI::Range(0.001, 1000.0));
   command.add_option("--address", options->address,
@@ -80,7 +86,14 @@ Run add_invite(CLI::App& command) {
                                   {"rate", terms.rate},
                                   {"burst", terms.burst},
                                   {"weight", terms.weight},
-                                  {"address", options->address}});
+                                  {"address", options->address}},
+                                 proof_of_supply);
+    if (!answer && terms.rate > 0) {
+      fmt::print(stderr,
+                 "no node runs: {} will be kept as soon as the next one's sources have "
+                 "proved enough\n",
+                 options->rate);
+    }
     const std::string join = answer ? std::string(answer->at("join").as_string().c_str())
                                     : invite_offline(node::StateDir(state), *options, terms);
     fmt::print("{}\n", join);
@@ -100,7 +113,7 @@ Run add_revoke(CLI::App& command) {
     if (auto ready = state.prepare(); !ready) throw Failure(ready.error().message);
     const auto lock = state.lock();
     if (!lock) throw Failure(lock.error().message);
-    share::ClientBook book([] { return share::FlowId{1}; });
+    share::ClientBook book(flow_without_node);
     node::ClientStore store(state, book);
     if (auto revoked = store.revoke(*name); !revoked) throw Failure(revoked.error().message);
     return 0;

@@ -37,7 +37,7 @@ void Intake::samples(Bytes raw, TimePoint began, TimePoint now) {
 }
 
 void Intake::judge(TimePoint now) {
-  drain_locked();
+  drain_locked(now);
   const Bytes window = window_.view();
   const Verdict verdict = health_.window(window.first<window_samples>(), now);
   if (verdict.alarm != Alarm::none) {
@@ -48,7 +48,7 @@ void Intake::judge(TimePoint now) {
   if (verdict.credit && claim_.credit && !for_key && left_ == 0) {
     std::copy(window.begin(), window.end(), passed_.view().begin());
     left_ = window_samples;
-    drain_locked();
+    drain_locked(now);
   } else {
     key_.mix("window", window);
   }
@@ -56,12 +56,12 @@ void Intake::judge(TimePoint now) {
   announce(verdict, now);
 }
 
-bool Intake::drain() {
+bool Intake::drain(TimePoint now) {
   const std::scoped_lock lock(mutex_);
-  return drain_locked();
+  return drain_locked(now);
 }
 
-bool Intake::drain_locked() {
+bool Intake::drain_locked(TimePoint now) {
   WipedArray<block_bytes> block;
   while (left_ > 0 && sink_.wanted() > 0) {
     const MutableBytes rest = passed_.view().last(left_);
@@ -71,7 +71,7 @@ bool Intake::drain_locked() {
     credited_samples_ += n;
     if (conditioner_.complete()) {
       conditioner_.finish(std::span<std::uint8_t, block_bytes>(block.data(), block_bytes));
-      sink_.credit(id_, block.view());
+      sink_.credit(id_, block.view(), now);
     }
   }
   return left_ == 0;
@@ -98,6 +98,7 @@ void Intake::announce(const Verdict& verdict, TimePoint now) {
                 true);
       return;
     case SourceState::failed:
+      sink_.lost(id_, now);
       on_event_(fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
                             to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
                 true);
@@ -113,13 +114,14 @@ void Intake::retest() {
   health_.retest();
 }
 
-void Intake::gone(const std::string& why) {
+void Intake::gone(const std::string& why, TimePoint now) {
   const std::scoped_lock lock(mutex_);
   if (health_.state() == SourceState::gone) return;
   health_.gone();
   // A window that was cut off never passed.
   wipe(window_.view());
   filled_ = 0;
+  sink_.lost(id_, now);
   on_event_("gone: " + why, true);
 }
 

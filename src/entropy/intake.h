@@ -42,10 +42,10 @@ class Intake {
   void samples(Bytes raw, TimePoint began, TimePoint now);
   // Conditions what earlier windows left over, as far as the sink wants it. True when nothing is
   // left, so that new samples are worth reading.
-  bool drain();
+  bool drain(TimePoint now);
 
   void retest();
-  void gone(const std::string& why);
+  void gone(const std::string& why, TimePoint now);
   void back();
   // Waiting in state failed is over: begin start-up.
   void try_again();
@@ -61,7 +61,7 @@ class Intake {
   static constexpr std::uint64_t key_window_interval = 16;
 
   void judge(TimePoint now);
-  bool drain_locked();
+  bool drain_locked(TimePoint now);
   void measure_rate(std::size_t count, Duration took);
   void announce(const Verdict& verdict, TimePoint now);
 

@@ -2,39 +2,35 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "wire/join_string.h"
 
 namespace qanat::node {
 
-ClientStore::ClientStore(const StateDir& state, share::ClientBook& book,
-                         std::vector<ClientConfig> configured)
-    : state_(state), book_(book), configured_(std::move(configured)) {
+ClientStore::ClientStore(const StateDir& state, share::ClientBook& book)
+    : state_(state), book_(book) {
   auto stored = state.load_clients();
   if (!stored) throw Failure(stored.error().message);
   for (StoredClient& client : stored->clients) {
-    if (auto added =
-            book.add(client.name, std::move(client.key), terms_of(client.name, client.terms));
-        !added) {
+    if (auto added = book.add(client.name, std::move(client.key), client.terms); !added) {
       log_warning("stored client ignored: {}", added.error().message);
     }
   }
   for (const std::string& name : stored->barred) book.bar(name);
 }
 
-share::Terms ClientStore::terms_of(const std::string& name, share::Terms otherwise) const {
-  for (const ClientConfig& client : configured_) {
-    if (client.name == name) return client.terms;
-  }
-  return otherwise;
-}
-
 Result<void> ClientStore::store() {
   StoredClients stored;
-  for (const auto& client : book_.list()) {
+  auto clients = book_.list();
+  std::sort(clients.begin(), clients.end(),
+            [](const auto& a, const auto& b) { return a->serial < b->serial; });
+  for (const auto& client : clients) {
     if (client->shared_key.empty()) continue;  // known by its certificate
-    stored.clients.push_back({client->name, SecretBytes(client->shared_key.view()), client->terms});
+    stored.clients.push_back(
+        {client->name, SecretBytes(client->shared_key.view()), client->invited});
   }
   stored.barred = book_.barred();
   return state_.store_clients(stored);
@@ -51,7 +47,8 @@ Result<std::string> ClientStore::invite(const std::string& name, share::Terms te
   auto parsed = wire::parse_address(address);
   if (!parsed) return tl::unexpected(parsed.error());
   join.address = *parsed;
-  auto added = book_.add(name, SecretBytes(join.key.view()), terms_of(name, terms));
+  if (auto possible = share::check(terms); !possible) return tl::unexpected(possible.error());
+  auto added = book_.add(name, SecretBytes(join.key.view()), terms);
   if (!added) return tl::unexpected(added.error());
   if (auto stored = store(); !stored) {
     book_.revoke(name);

@@ -12,10 +12,9 @@ namespace qanat::node {
 // Thread-safe. Used by a running node, and by `qanat invite` where none runs.
 class ClientStore {
  public:
-  // Reads what is stored. The terms that `configured` names for a client go before all others.
-  // Throws Failure when the file is damaged.
-  ClientStore(const StateDir& state, share::ClientBook& book,
-              std::vector<ClientConfig> configured = {});
+  // Reads what is stored, the oldest invitation first: promises are kept in this order. Throws
+  // Failure when the file is damaged.
+  ClientStore(const StateDir& state, share::ClientBook& book);
 
   // The join string. An Error when the name is taken, or the state cannot be written: an invitation
   // that a restart forgets is none.
@@ -27,11 +26,9 @@ class ClientStore {
 
  private:
   Result<void> store();
-  share::Terms terms_of(const std::string& name, share::Terms otherwise) const;
 
   const StateDir& state_;
   share::ClientBook& book_;
-  const std::vector<ClientConfig> configured_;
   std::mutex mutex_;
 };
 

@@ -143,9 +143,21 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
     }
   }
   if (const auto* t = reader.section(root, "drbg")) {
-    reader.only(*t, "drbg", {"reseed_interval", "reseed_bytes"});
+    reader.only(*t, "drbg", {"reseed_interval", "reseed_bytes", "client_rate", "block_rate"});
     reader.duration(*t, "drbg", "reseed_interval", config.reseed.interval);
     reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes);
+    // Two seconds' worth at once; 0 is no limit. What the operator names holds for this machine
+    // too.
+    for (const auto& [key, bucket] : {std::pair{"client_rate", &config.http.client_drbg},
+                                      std::pair{"block_rate", &config.http.block_drbg}}) {
+      if (t->get(key) == nullptr) continue;
+      reader.rate(*t, "drbg", key, bucket->rate);
+      if (bucket->rate > share::most_rate * 1024) {
+        reader.fail(*t->get(key), fmt::format("drbg.{}: at most 1024GiB/s; 0 is no limit", key));
+      }
+      bucket->burst = 2 * bucket->rate;
+      config.http.limit_local = true;
+    }
   }
   if (const auto* t = reader.section(root, "limits")) {
     reader.only(
@@ -161,8 +173,9 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
   }
 }
 
-ClientConfig read_client(const Reader& reader, const toml::table& table) {
-  ClientConfig client;
+std::pair<std::string, share::Terms> read_client(const Reader& reader, const toml::table& table) {
+  std::string client_name;
+  share::Terms terms;
   reader.only(table, "client", {"name", "rate", "burst", "weight"});
   const toml::node* const name = table.get("name");
   if (name == nullptr || !name->is_string() ||
@@ -170,17 +183,18 @@ ClientConfig read_client(const Reader& reader, const toml::table& table) {
     reader.fail(name != nullptr ? *name : table,
                 "client.name: 1 to 64 letters, digits, '.', '_' and '-'");
   }
-  client.name = name->as_string()->get();
-  reader.rate(table, "client", "rate", client.terms.rate);
-  reader.size(table, "client", "burst", client.terms.burst);
+  client_name = name->as_string()->get();
+  reader.rate(table, "client", "rate", terms.rate);
+  reader.size(table, "client", "burst", terms.burst);
   if (const toml::node* const weight = table.get("weight")) {
     const auto value = weight->value<double>();
-    if (!value || !(*value >= 0.001) || !(*value <= 1000)) {
-      reader.fail(*weight, "client.weight: a number from 0.001 to 1000");
-    }
-    client.terms.weight = *value;
+    if (!value) reader.fail(*weight, "client.weight: a number from 0.001 to 1000");
+    terms.weight = *value;
   }
-  return client;
+  if (auto possible = share::check(terms); !possible) {
+    reader.fail(table, fmt::format("client {}: {}", client_name, possible.error().message));
+  }
+  return {client_name, terms};
 }
 
 // TOML 1.0 has no control characters but tab and line ends; said here, as toml++ says it badly.
@@ -251,7 +265,10 @@ Config parse_config(std::string_view text, const std::string& path) {
     }
   });
   reader.list(root, "client", [&](const toml::table& table) {
-    config.clients.push_back(read_client(reader, table));
+    const auto [name, terms] = read_client(reader, table);
+    if (!config.clients.emplace(name, terms).second) {
+      reader.fail(table, fmt::format("client {}: named twice", name));
+    }
   });
   return config;
 }

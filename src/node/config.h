@@ -1,20 +1,16 @@
 // The configuration of a node: /etc/qanat/qanat.toml and the command line (docs/configuration.md).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "entropy/drbg_pool.h"
 #include "outlets/http_settings.h"
-#include "share/client_book.h"
+#include "share/terms.h"
 
 namespace qanat::node {
-
-struct ClientConfig {
-  std::string name;
-  share::Terms terms;
-};
 
 struct Config {
   std::size_t threads = 1;
@@ -24,7 +20,7 @@ struct Config {
   outlets::HttpLimits http;
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;
-  std::vector<ClientConfig> clients;
+  std::map<std::string, share::Terms> clients;  // by name
 
   // What a reload cannot change.
   bool same_core(const Config& other) const;

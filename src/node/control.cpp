@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
+#include <limits>
 
 #include "node/node.h"
 
@@ -28,7 +29,11 @@ std::string text_of(const json::object& request, std::string_view key) {
 template <typename Number>
 Number number_of(const json::object& request, std::string_view key, Number usual) {
   const auto* const found = request.if_contains(key);
-  return found != nullptr && found->is_number() ? found->to_number<Number>() : usual;
+  if (found == nullptr || !found->is_number()) return usual;
+  boost::system::error_code problem;
+  const Number number = found->to_number<Number>(problem);
+  // Out of range (negative, too large): the largest, which no check lets pass.
+  return problem ? std::numeric_limits<Number>::max() : number;
 }
 
 }  // namespace
@@ -56,6 +61,11 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
     const share::Terms terms{number_of<std::uint64_t>(request, "rate", 0),
                              number_of<std::uint64_t>(request, "burst", 0),
                              number_of<double>(request, "weight", 1)};
+    const std::string name = text_of(request, "name");
+    const std::uint64_t rate = book_.terms_for(name, terms).rate;
+    if (const auto promise = dispenser_.check_promise(rate, clock_.now()); !promise) {
+      return refused(promise.error().unproved ? 503 : 409, promise.error().message);
+    }
     const auto join = clients_.invite(text_of(request, "name"), terms, at, identity_->pin);
     if (!join) return refused(400, join.error().message);
     events_.add("clients", fmt::format("invited '{}'", text_of(request, "name")), false);

@@ -25,6 +25,8 @@ namespace {
 constexpr std::size_t feed_request_bytes = 4096;
 // The longest that a stuck source may hold up the end.
 constexpr Duration source_patience = 2s;
+// Address blocks whose rates are watched at a time, 256 KiB.
+constexpr std::size_t block_places = 16384;
 
 std::size_t target_of(const NodeSettings& settings) {
   return settings.feed ? 0 : settings.config.reserve_bytes;
@@ -50,8 +52,11 @@ Node::Node(NodeSettings settings)
       started_(clock_.now()),
       dispenser_(target_of(settings_), max_request_of(settings_)),
       key_(gather_start_material().view()),
-      book_([this] { return dispenser_.open_flow(); }),
-      clients_(state_, book_, settings_.config.clients),
+      book_([this](const std::string& name, const share::Terms& terms) {
+        return dispenser_.open_flow(name, terms);
+      }),
+      clients_(state_, (book_.configure(settings_.config.clients), book_)),
+      blocks_(block_places, crypto::random_seed()),
       drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
       threads_(settings_.config.threads),
       services_(make_services()) {
@@ -65,6 +70,7 @@ outlets::OutletServices Node::make_services() {
   return {.dispenser = dispenser_,
           .drbg = drbg_->pool(),
           .clients = book_,
+          .blocks = blocks_,
           .threads = threads_,
           .clock = clock_,
           .identity =
@@ -101,6 +107,15 @@ void Node::start() {
   if (!settings_.feed) identity_ = state_.identity();
 
   dispenser_.on_demand([this] { wake_sources(); });
+  dispenser_.on_guarantee([this](const share::GuaranteeChange& change) {
+    const auto rate = [](double bytes) { return format_size(bytes) + "/s"; };
+    events_.add(change.name,
+                change.kept
+                    ? fmt::format("the guarantee of {} is kept again", rate(change.rate))
+                    : fmt::format("the guarantee of {} is suspended: the sources deliver {}",
+                                  rate(change.rate), rate(change.proved)),
+                !change.kept);
+  });
   std::vector<NamedSource> sources;
   if (settings_.feed) {
     const sources::SourceServices services{dispenser_, key_, clock_, services_.on_event};
@@ -210,7 +225,7 @@ bool Node::stop(Duration limit) {
 
 void Node::reload(const Config& config) {
   if (!config.same_core(settings_.config)) {
-    log_warning("reload: threads, reserve and drbg change at the next start only");
+    log_warning("reload: threads, reserve and reseeding change at the next start only");
   }
   const auto contains = [](const auto& list, const std::string& text) {
     return std::any_of(list.begin(), list.end(),
@@ -264,6 +279,7 @@ void Node::reload(const Config& config) {
   if (!stop_sources(old_sources, source_patience)) {
     for (NamedSource& named : old_sources) (void)named.source.release();
   }
+  book_.configure(config.clients);
   settings_.config = config;
 }
 
@@ -317,10 +333,16 @@ observe::Snapshot Node::snapshot() const {
   // After the sources: none of them has an account that the ledger does not know.
   s.dispenser = dispenser_.report();
   for (const auto& client : book_.list()) {
+    const share::Flow::Report flow = client->flow.report();
     s.clients.push_back({.name = client->name,
-                         .rate = client->terms.rate,
-                         .burst = client->terms.burst,
-                         .weight = client->terms.weight,
+                         .rate = flow.terms.rate,
+                         .burst = flow.terms.burst,
+                         .weight = flow.terms.weight,
+                         .suspended = flow.terms.rate > 0 && !flow.kept,
+                         .waiting_requests = flow.requests,
+                         .waiting_bytes = flow.bytes,
+                         .minute_bytes = client->recent_bytes.sum(clock_.now()),
+                         .connections = client->connections,
                          .full_bytes = client->full_bytes,
                          .drbg_bytes = client->drbg_bytes,
                          .requests = client->requests,

@@ -94,6 +94,7 @@ class Node {
   entropy::ConditioningKey key_;
   share::ClientBook book_;
   ClientStore clients_;
+  share::BucketTable blocks_;
   std::shared_ptr<share::SeededDrbg> drbg_;
   net::IoThreads threads_;
   outlets::OutletServices services_;

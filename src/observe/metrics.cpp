@@ -105,8 +105,17 @@ void add_clients(Families& out, const Snapshot& s) {
     out.add(static_cast<double>(c.full_bytes), {{"client", c.name}, {"grade", "full"}});
     out.add(static_cast<double>(c.drbg_bytes), {{"client", c.name}, {"grade", "drbg"}});
   }
+  const auto each = [&](double (*value)(const ClientReport&)) {
+    for (const auto& c : s.clients) out.add(value(c), {{"client", c.name}});
+  };
+  out.gauge("qanat_client_promised_bytes", "Guaranteed, bytes per second");
+  each([](const auto& c) { return static_cast<double>(c.rate); });
+  out.gauge("qanat_client_suspended", "1 while the supply does not allow its guarantee");
+  each([](const auto& c) { return c.suspended ? 1.0 : 0.0; });
+  out.gauge("qanat_client_waiting_bytes", "Bytes of grade full that its requests wait for");
+  each([](const auto& c) { return static_cast<double>(c.waiting_bytes); });
   out.counter("qanat_client_refused_total", "Requests of a client that were refused");
-  for (const auto& c : s.clients) out.add(static_cast<double>(c.refused), {{"client", c.name}});
+  each([](const auto& c) { return static_cast<double>(c.refused); });
 }
 
 }  // namespace
@@ -127,6 +136,12 @@ std::string metrics_text(const Snapshot& s) {
   out.add(static_cast<double>(s.dispenser.waiting_requests));
   out.gauge("qanat_waiting_bytes", "Bytes that they wait for");
   out.add(static_cast<double>(s.dispenser.waiting_bytes));
+  out.gauge("qanat_supply_bytes", "What the sources have proved to deliver, bytes per second");
+  out.add(s.dispenser.supply);
+  out.gauge("qanat_promised_bytes", "Sum of all guarantees, bytes per second");
+  out.add(s.dispenser.promised);
+  out.gauge("qanat_suspended_bytes", "Of these, what the supply does not allow now");
+  out.add(s.dispenser.suspended);
   out.counter("qanat_drbg_reseeds_total", "DRBG reseeds from the reserve");
   out.add(static_cast<double>(s.drbg.reseeds));
   out.counter("qanat_drbg_bytes_total", "DRBG output, bytes");

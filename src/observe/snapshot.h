@@ -25,6 +25,11 @@ struct ClientReport {
   std::uint64_t rate = 0;
   std::uint64_t burst = 0;
   double weight = 1;
+  bool suspended = false;  // there is a guarantee, and the supply does not allow it now
+  std::uint64_t waiting_requests = 0;
+  std::uint64_t waiting_bytes = 0;
+  std::uint64_t minute_bytes = 0;  // of both grades, in the last minute
+  std::uint64_t connections = 0;
   std::uint64_t full_bytes = 0;
   std::uint64_t drbg_bytes = 0;
   std::uint64_t requests = 0;

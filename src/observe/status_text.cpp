@@ -26,6 +26,11 @@ double number(const json::value& object, std::string_view key) {
   return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
 }
 
+bool flag(const json::value& object, std::string_view key) {
+  const auto* const found = object.as_object().if_contains(key);
+  return found != nullptr && found->is_bool() && found->get_bool();
+}
+
 std::string bits(const json::value& object, std::string_view key) {
   return format_size(number(object, key) / 8);
 }
@@ -98,16 +103,22 @@ std::string events_text(const json::value& document) {
 }  // namespace
 
 std::string clients_text(const json::value& document) {
-  std::string out = fmt::format("{:<20} {:>11} {:>6} {:>10} {:>10} {:>8} {:>9}\n", "Client",
-                                "Promised", "Weight", "Full", "DRBG", "Refused", "Seen");
+  std::string out =
+      fmt::format("{:<16} {:>10} {:>6} {:>9} {:>9} {:>8} {:>7} {:>8}\n", "Client", "Promised",
+                  "Weight", "1 min", "Total", "Waiting", "Refused", "Seen");
+  bool suspended = false;
   for (const json::value& c : document.at("clients").as_array()) {
     const double rate = number(c, "rate");
-    out +=
-        fmt::format("{:<20} {:>11} {:>6g} {:>10} {:>10} {:>8.0f} {:>9}\n", cut(text(c, "name"), 20),
-                    rate > 0 ? format_size(rate) + "/s" : "-", number(c, "weight"),
-                    format_size(number(c, "full_bytes")), format_size(number(c, "drbg_bytes")),
-                    number(c, "refused"), ago(number(c, "last_seen")));
+    const bool held = flag(c, "suspended");
+    suspended = suspended || held;
+    out += fmt::format(
+        "{:<16} {:>10} {:>6g} {:>9} {:>9} {:>8} {:>7.0f} {:>8}\n", cut(text(c, "name"), 16),
+        rate > 0 ? format_size(rate) + (held ? "/s!" : "/s") : "-", number(c, "weight"),
+        format_size(number(c, "minute_bytes")),
+        format_size(number(c, "full_bytes") + number(c, "drbg_bytes")),
+        format_size(number(c, "waiting_bytes")), number(c, "refused"), ago(number(c, "last_seen")));
   }
+  if (suspended) out += "! suspended: the sources do not deliver what was promised\n";
   return out;
 }
 
@@ -127,6 +138,12 @@ std::string status_text(const json::value& document) {
                      bits(ledger, "delivered"), bits(ledger, "reseed"));
   out += fmt::format("         + {} discarded + {} here\n", bits(ledger, "discarded"),
                      bits(ledger, "reserve"));
+  const json::value& supply = document.at("supply");
+  out += fmt::format("Supply   {}/s proved, {}/s of it promised{}\n",
+                     format_size(number(supply, "proved")), format_size(number(supply, "promised")),
+                     number(supply, "suspended") > 0
+                         ? fmt::format(", {}/s suspended", format_size(number(supply, "suspended")))
+                         : "");
   out += sources_text(document) + outlets_text(document);
   if (!document.at("clients").as_array().empty()) out += "\n" + clients_text(document);
   return out + events_text(document);

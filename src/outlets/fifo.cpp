@@ -20,12 +20,13 @@ constexpr std::size_t drbg_slice = 4096;
 
 }  // namespace
 
-Fifo::Fifo(std::string name, std::string path, Grade grade, const OutletServices& services)
+Fifo::Fifo(std::string name, std::string path, Grade grade, const share::Terms& terms,
+           const OutletServices& services)
     : name_(std::move(name)),
       path_(std::move(path)),
       grade_(grade),
       services_(services),
-      flow_(services.dispenser.open_flow()) {
+      flow_(services.dispenser.open_flow(name_, terms)) {
   if (grade == Grade::drbg) drbg_ = share::SeededDrbg::make(services.dispenser, 1, {});
 }
 
@@ -79,8 +80,8 @@ std::size_t Fifo::fill(MutableBytes out, share::Withdrawal& withdrawal) {
   if (grade_ == Grade::drbg) {
     return drbg_->pool().generate(0, out, services_.clock.now()) ? out.size() : 0;
   }
-  share::Ticket place =
-      services_.dispenser.request(flow_, 1, full_slice, [waker = waker_] { waker->wake(); });
+  share::Ticket place = services_.dispenser.request(flow_.id(), full_slice, services_.clock.now(),
+                                                    [waker = waker_] { waker->wake(); });
   while (!place.ready() && !stopping_) {
     wait_for(-1, 0, *waker_, std::nullopt);
     waker_->clear();

@@ -16,7 +16,8 @@ namespace qanat::outlets {
 // reads. What the pipe holds when a reader leaves is gone: at most 4 KiB.
 class Fifo final : public Outlet {
  public:
-  Fifo(std::string name, std::string path, wire::Grade grade, const OutletServices& services);
+  Fifo(std::string name, std::string path, wire::Grade grade, const share::Terms& terms,
+       const OutletServices& services);
   ~Fifo() override;
 
   void start() override;
@@ -36,7 +37,7 @@ class Fifo final : public Outlet {
   const std::string path_;
   const wire::Grade grade_;
   const OutletServices& services_;
-  const share::FlowId flow_;
+  const share::Flow flow_;
   std::shared_ptr<share::SeededDrbg> drbg_;  // of grade drbg: the thread's own
   // Shared with callbacks that may come after the outlet has ended.
   const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();

@@ -20,17 +20,19 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using net::IoStatus;
 
-HttpConnection::HttpConnection(HttpWorker& worker, UniqueFd fd, crypto::SslPtr ssl)
+HttpConnection::HttpConnection(HttpWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl)
     : worker_(worker),
       fd_(std::move(fd)),
       socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
       transport_(fd_.get(), std::move(ssl)),
-      reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes) {
+      reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes),
+      peer_(peer) {
   worker_.connections_.insert(this);
   worker_.counters_.connections.store(worker_.connections_.size());
 }
 
 HttpConnection::~HttpConnection() {
+  become(nullptr);
   worker_.connections_.erase(this);
   worker_.counters_.connections.store(worker_.connections_.size());
   socket_.release();  // fd_ closes it
@@ -39,9 +41,10 @@ HttpConnection::~HttpConnection() {
 // A rule for every coroutine here: no co_await inside a condition and no temporary with a
 // destructor in its operand. GCC 12 destroys such temporaries twice, and loses `this` in `if
 // (co_await member())`.
-asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, UniqueFd fd, crypto::SslPtr ssl) {
+asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, UniqueFd fd, net::Peer peer,
+                                            crypto::SslPtr ssl) {
   // In the coroutine's frame: one allocation a connection, gone with it.
-  HttpConnection connection(worker, std::move(fd), std::move(ssl));
+  HttpConnection connection(worker, std::move(fd), peer, std::move(ssl));
   co_await connection.run();
 }
 
@@ -195,7 +198,7 @@ void HttpConnection::identify_by_certificate() {
   std::array<char, 65> name{};
   X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(),
                             static_cast<int>(name.size()));
-  client_ = worker_.services_.clients.find_or_add_certified(name.data());
+  become(worker_.services_.clients.find_or_add_certified(name.data()));
 }
 
 // Whether the peer is who the outlet's access asks for.
@@ -212,7 +215,7 @@ bool HttpConnection::authorise(std::string_view header) {
                              make_proof(wire::Prover::client, key, exporter.view()))) {
       return false;
     }
-    client_ = known;
+    become(known);
     authorization_ = header;
     proof_ = to_hex(make_proof(wire::Prover::hub, key, exporter.view()));
   }
@@ -319,14 +322,24 @@ bool HttpConnection::peer_has_gone() const {
   return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+void HttpConnection::become(std::shared_ptr<share::Client> client) {
+  if (client_) --client_->connections;
+  client_ = std::move(client);
+  if (client_) ++client_->connections;
+}
+
 void HttpConnection::count_full(std::size_t bytes) {
   worker_.counters_.full_bytes += bytes;
-  if (client_) client_->full_bytes += bytes;
+  if (!client_) return;
+  client_->full_bytes += bytes;
+  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
 }
 
 void HttpConnection::count_drbg(std::size_t bytes) {
   worker_.counters_.drbg_bytes += bytes;
-  if (client_) client_->drbg_bytes += bytes;
+  if (!client_) return;
+  client_->drbg_bytes += bytes;
+  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
 }
 
 }  // namespace qanat::outlets

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "net/peer.h"
 #include "net/transport.h"
 #include "outlets/http_request_reader.h"
 #include "outlets/http_worker.h"
@@ -18,9 +19,10 @@ class HttpConnection {
   static constexpr std::size_t block_bytes = 16384;
 
   // Serves until the connection ends.
-  static boost::asio::awaitable<void> serve(HttpWorker& worker, UniqueFd fd, crypto::SslPtr ssl);
+  static boost::asio::awaitable<void> serve(HttpWorker& worker, UniqueFd fd, net::Peer peer,
+                                            crypto::SslPtr ssl);
 
-  HttpConnection(HttpWorker& worker, UniqueFd fd, crypto::SslPtr ssl);
+  HttpConnection(HttpWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl);
   ~HttpConnection();
 
   // Called by the worker.
@@ -42,13 +44,15 @@ class HttpConnection {
 
   bool authorise(std::string_view header);
   void identify_by_certificate();
-  share::FlowId flow() const;
-  double weight() const;
+  share::FlowId flow();
+  void become(std::shared_ptr<share::Client> client);
 
   Task<void> send_text(std::string_view type, std::string_view body);
   Task<void> refuse(unsigned status, std::string_view error, std::string_view hint,
                     unsigned retry_after = 0);
-  Task<void> refuse_full(Duration waited);
+  Task<bool> refuse_hopeless(std::size_t bytes, Duration patience);
+  Task<void> refuse_full(std::size_t bytes, Duration waited);
+  Task<bool> refuse_fast(std::uint64_t bytes);
   Task<void> refuse_unseeded();
   Task<void> send_page(wire::Page page);
   Task<void> send_control();
@@ -69,6 +73,9 @@ class HttpConnection {
   std::size_t write_header(MutableBytes block, unsigned status, std::string_view type,
                            std::optional<std::uint64_t> length, std::string_view extra = {}) const;
   void arm(Duration limit);
+  // Until then, or until the connection must end.
+  Task<void> pause(TimePoint end);
+  Duration charge_drbg(std::uint64_t bytes);
   void count_full(std::size_t bytes);
   void count_drbg(std::size_t bytes);
 
@@ -77,9 +84,11 @@ class HttpConnection {
   Socket socket_;
   net::Transport transport_;
   HttpRequestReader reader_;
+  const net::Peer peer_;
   std::shared_ptr<share::Client> client_;
-  std::string proof_;          // to be sent with the next answer
-  std::string authorization_;  // the last that was accepted on this connection
+  std::shared_ptr<share::Flow> visitor_;  // its share while it has no name
+  std::string proof_;                     // to be sent with the next answer
+  std::string authorization_;             // the last that was accepted on this connection
   TimePoint deadline_ = TimePoint::max();
   boost::asio::steady_timer* waiting_ = nullptr;  // while in line
   bool keep_alive_ = true;

@@ -6,7 +6,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cmath>
 
+#include "base/quantity.h"
 #include "crypto/hash.h"
 #include "outlets/http_connection.h"
 
@@ -18,6 +20,15 @@ using wire::Grade;
 using namespace std::chrono_literals;
 
 namespace {
+
+// When nothing is known of the supply.
+constexpr Duration unknown_wait = 5s;
+
+// Seconds for a Retry-After header.
+unsigned retry_after(Duration wait) {
+  constexpr double longest = 3600;
+  return static_cast<unsigned>(std::clamp(std::ceil(seconds(wait)), 1.0, longest));
+}
 
 constexpr std::string_view json_head = R"({"bytes": )";
 constexpr std::size_t pollen_seed_bytes = 64;
@@ -61,11 +72,87 @@ std::size_t encode_piece(Format format, Bytes raw, MutableBytes out) {
 
 }  // namespace
 
-asio::awaitable<void> HttpConnection::refuse_full(Duration waited) {
-  constexpr unsigned retry_after = 5;
+// Refuses at once what the line in front of it makes impossible in time; whether it did.
+asio::awaitable<bool> HttpConnection::refuse_hopeless(std::size_t bytes, Duration patience) {
+  const auto estimate =
+      worker_.services_.dispenser.estimate(flow(), bytes, worker_.services_.clock.now());
+  if (!estimate || estimate->wait <= patience) co_return false;
+  if (client_) ++client_->refused;
+  const bool lost = estimate->wait == Duration::max();
+  const unsigned later = retry_after(lost ? unknown_wait : estimate->wait - patience);
+  if (lost) {
+    ++worker_.counters_.unavailable;
+    co_await refuse(503, "no source delivers full-entropy bytes now",
+                    "take grade=drbg, or ask again later", later);
+    co_return true;
+  }
+  const std::string hint = fmt::format(
+      "with those who wait, {} bytes take some {}; ask for fewer, wait longer (wait=), or take "
+      "grade=drbg",
+      bytes, format_duration(estimate->wait));
+  // Whose fault is it? Alone it would have had them: then its share is too small, not the supply.
+  if (estimate->alone <= patience) {
+    ++worker_.counters_.over_share;
+    co_await refuse(429, "over your share of the full-entropy bytes", hint, later);
+  } else {
+    ++worker_.counters_.unavailable;
+    co_await refuse(503, "the sources cannot give so many full-entropy bytes in time", hint, later);
+  }
+  co_return true;
+}
+
+// After it has stood in line in vain.
+asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration waited) {
+  ++worker_.counters_.unavailable;
+  if (client_) ++client_->refused;
+  const auto estimate =
+      worker_.services_.dispenser.estimate(flow(), bytes, worker_.services_.clock.now());
   const std::string hint = fmt::format(
       "waited {:.1f} s; ask for fewer, wait longer (wait=), or take grade=drbg", seconds(waited));
-  co_await refuse(503, "the reserve has no full-entropy bytes for you yet", hint, retry_after);
+  co_await refuse(503, "the reserve has no full-entropy bytes for you yet", hint,
+                  retry_after(estimate && estimate->wait < 1h ? estimate->wait : unknown_wait));
+}
+
+// Counts `bytes` of grade drbg; how long to wait before the next.
+Duration HttpConnection::charge_drbg(std::uint64_t bytes) {
+  const HttpLimits& limits = worker_.settings_.limits;
+  if (peer_.local && !limits.limit_local) return Duration::zero();
+  const TimePoint now = worker_.services_.clock.now();
+  const Duration block =
+      worker_.services_.blocks.charge(peer_.block, limits.block_drbg, bytes, now);
+  return client_ ? std::max(block, client_->drbg_bucket.charge(limits.client_drbg, bytes, now))
+                 : block;
+}
+
+// Refuses a request of grade drbg whose client or block has used up its tokens; whether it did.
+asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
+  const HttpLimits& limits = worker_.settings_.limits;
+  if (peer_.local && !limits.limit_local) co_return false;
+  const TimePoint now = worker_.services_.clock.now();
+  const std::uint64_t cost =
+      limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_between_turns);
+  Duration wait = worker_.services_.blocks.take(peer_.block, limits.block_drbg, cost, now);
+  if (wait == Duration::zero() && client_) {
+    wait = client_->drbg_bucket.take(limits.client_drbg, cost, now);
+  }
+  if (wait == Duration::zero()) co_return false;
+  ++worker_.counters_.over_share;
+  if (client_) ++client_->refused;
+  co_await refuse(429, "over your rate of grade drbg",
+                  "slow down; docs/configuration.md: [drbg] client_rate, block_rate",
+                  retry_after(wait));
+  co_return true;
+}
+
+asio::awaitable<void> HttpConnection::pause(TimePoint end) {
+  asio::steady_timer timer(worker_.context_, end);
+  waiting_ = &timer;
+  deadline_ = TimePoint::max();
+  boost::system::error_code ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  waiting_ = nullptr;
+  if (peer_has_gone()) closing_ = true;
+  arm(worker_.settings_.limits.write);
 }
 
 asio::awaitable<void> HttpConnection::refuse_unseeded() {
@@ -73,19 +160,21 @@ asio::awaitable<void> HttpConnection::refuse_unseeded() {
                   1);
 }
 
-share::FlowId HttpConnection::flow() const {
-  return client_ ? client_->flow : worker_.settings_.anonymous_flow;
+share::FlowId HttpConnection::flow() {
+  if (client_) return client_->flow.id();
+  if (!visitor_) visitor_ = worker_.visitors_.of(peer_.block);
+  return visitor_->id();
 }
-double HttpConnection::weight() const { return client_ ? client_->terms.weight : 1; }
 
 asio::awaitable<std::optional<HttpConnection::Drawn>> HttpConnection::draw(std::size_t bytes,
                                                                            Duration wait) {
   using namespace asio::experimental::awaitable_operators;
   const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
   // Called by a source's thread: the timer is touched on ours only.
-  share::Ticket place = worker_.services_.dispenser.request(flow(), weight(), bytes, [timer] {
-    asio::post(timer->get_executor(), [timer] { timer->expires_at(TimePoint::min()); });
-  });
+  share::Ticket place =
+      worker_.services_.dispenser.request(flow(), bytes, worker_.services_.clock.now(), [timer] {
+        asio::post(timer->get_executor(), [timer] { timer->expires_at(TimePoint::min()); });
+      });
   deadline_ = TimePoint::max();  // the wait has its own
   waiting_ = timer.get();
   bool watching = true;
@@ -114,16 +203,20 @@ asio::awaitable<std::optional<HttpConnection::Drawn>> HttpConnection::draw(std::
 }
 
 asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& request) {
-  if (request.grade == Grade::drbg) co_return co_await send_random_body(request, {});
+  if (request.grade == Grade::drbg) {
+    const bool refused = co_await refuse_fast(request.bytes);
+    if (!refused) co_await send_random_body(request, {});
+    co_return;
+  }
+  const bool hopeless = co_await refuse_hopeless(request.bytes, request.wait);
+  if (hopeless) co_return;
   auto drawn = co_await draw(request.bytes, request.wait);
   if (!drawn) {
     if (closing_) {
       keep_alive_ = false;
       co_return;
     }
-    ++worker_.counters_.unavailable;
-    if (client_) ++client_->refused;
-    co_return co_await refuse_full(request.wait);
+    co_return co_await refuse_full(request.bytes, request.wait);
   }
   co_await send_random_body(request, drawn->bytes.view());
   if (closing_ || !delivered_) {
@@ -185,7 +278,9 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
     since_turn += filled;
     filled = 0;
     if (since_turn >= bytes_between_turns) {
+      const Duration owed = drbg ? charge_drbg(since_turn) : Duration::zero();
       since_turn = 0;
+      if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
       if (closing_) co_return;
       co_await asio::post(worker_.context_, asio::use_awaitable);
     }
@@ -205,14 +300,17 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
   std::optional<Drawn> drawn;
   if (worker_.settings_.pollen_grade == Grade::full) {
     constexpr Duration patience = 10s;
+    const bool hopeless = co_await refuse_hopeless(pollen_seed_bytes, patience);
+    if (hopeless) co_return;
     drawn = co_await draw(pollen_seed_bytes, patience);
-    if (!drawn) {
-      ++worker_.counters_.unavailable;
-      co_return co_await refuse_full(patience);
-    }
+    if (!drawn) co_return co_await refuse_full(pollen_seed_bytes, patience);
     std::copy_n(drawn->bytes.view().begin(), pollen_seed_bytes, seed.data());
-  } else if (!worker_.services_.drbg.generate(worker_.slot_, seed.view(),
-                                              worker_.services_.clock.now())) {
+  } else {
+    const bool refused = co_await refuse_fast(pollen_seed_bytes);
+    if (refused) co_return;
+  }
+  if (!drawn &&
+      !worker_.services_.drbg.generate(worker_.slot_, seed.view(), worker_.services_.clock.now())) {
     ++worker_.counters_.unavailable;
     co_return co_await refuse_unseeded();
   }
@@ -241,17 +339,16 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
 
 // Chunked, until the client goes, is revoked, or the node stops.
 asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& request) {
-  constexpr std::size_t framing = 16;      // "4000\r\n" before, "\r\n" after, and some
-  constexpr std::size_t full_slice = 256;  // small: slices of many readers take turns
+  constexpr std::size_t framing = 16;  // "4000\r\n" before, "\r\n" after, and some
   constexpr std::uint64_t slices_a_second = 4;
-  std::size_t slice = request.grade == Grade::full ? full_slice : block_bytes - framing;
-  if (request.rate > 0) {
-    slice = static_cast<std::size_t>(
-        std::clamp<std::uint64_t>(request.rate / slices_a_second, 1, slice));
-  }
-  if (request.grade == Grade::drbg && !worker_.services_.drbg.ready()) {
-    ++worker_.counters_.unavailable;
-    co_return co_await refuse_unseeded();
+  const bool drbg = request.grade == Grade::drbg;
+  if (drbg) {
+    const bool refused = co_await refuse_fast(0);
+    if (refused) co_return;
+    if (!worker_.services_.drbg.ready()) {
+      ++worker_.counters_.unavailable;
+      co_return co_await refuse_unseeded();
+    }
   }
   const auto lease = worker_.pool_.lease();
   const MutableBytes block = lease.view();
@@ -265,11 +362,17 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
   std::size_t since_turn = 0;
   while (!closing_ && !draining_) {
     std::optional<Drawn> drawn;
+    // At grade full small pieces, as many readers take turns.
+    std::size_t slice = drbg ? block_bytes - framing : worker_.services_.dispenser.slice();
+    if (request.rate > 0) {
+      slice = static_cast<std::size_t>(
+          std::clamp<std::uint64_t>(request.rate / slices_a_second, 1, slice));
+    }
     std::size_t filled = static_cast<std::size_t>(
         fmt::format_to(reinterpret_cast<char*>(block.data()), "{:x}\r\n", slice) -
         reinterpret_cast<char*>(block.data()));
     const MutableBytes target = block.subspan(filled, slice);
-    if (request.grade == Grade::full) {
+    if (!drbg) {
       drawn = co_await draw(slice, 1h);
       if (!drawn) continue;
       std::copy_n(drawn->bytes.view().begin(), slice, target.begin());
@@ -293,15 +396,13 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
     }
     if (request.rate > 0) {
       due += std::chrono::nanoseconds(1000000000ULL * slice / request.rate);
-      asio::steady_timer pacer(worker_.context_, due);
-      waiting_ = &pacer;
-      deadline_ = TimePoint::max();
-      boost::system::error_code ignored;
-      co_await pacer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-      waiting_ = nullptr;
-      if (peer_has_gone()) closing_ = true;
-    } else if ((since_turn += slice) >= bytes_between_turns) {
+      co_await pause(due);
+    }
+    since_turn += slice;
+    if (since_turn >= bytes_between_turns) {
+      const Duration owed = drbg ? charge_drbg(since_turn) : Duration::zero();
       since_turn = 0;
+      if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
       co_await asio::post(worker_.context_, asio::use_awaitable);
     }
   }

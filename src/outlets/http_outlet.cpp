@@ -12,9 +12,9 @@
 namespace qanat::outlets {
 
 HttpOutlet::HttpOutlet(HttpSettings settings, const OutletServices& services)
-    : settings_(std::move(settings)), services_(services) {
-  settings_.anonymous_flow = services.dispenser.open_flow();
-}
+    : settings_(std::move(settings)),
+      services_(services),
+      visitors_(services.dispenser, settings_.name, settings_.terms) {}
 
 HttpOutlet::~HttpOutlet() { stop(); }
 
@@ -42,8 +42,9 @@ void HttpOutlet::start() {
     UniqueFd listener =
         local ? net::listen_unix(settings_.unix_path, 0600) : net::listen_tcp(settings_.address);
     if (!local) settings_.address.port = net::local_port(listener.get());
-    workers_.push_back(std::make_unique<HttpWorker>(
-        settings_, services_, services_.threads.context(i), i, tls_.get(), std::move(listener)));
+    workers_.push_back(std::make_unique<HttpWorker>(settings_, services_, visitors_,
+                                                    services_.threads.context(i), i, tls_.get(),
+                                                    std::move(listener)));
   }
   for_each_worker([](HttpWorker& worker) { worker.start(); });
   address_text_ = local ? settings_.unix_path : settings_.address.text();

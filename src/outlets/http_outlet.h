@@ -7,6 +7,7 @@
 
 #include "outlets/http_settings.h"
 #include "outlets/outlet.h"
+#include "share/visitors.h"
 
 namespace qanat::outlets {
 
@@ -33,6 +34,7 @@ class HttpOutlet final : public Outlet {
 
   HttpSettings settings_;
   const OutletServices& services_;
+  share::Visitors visitors_;
   crypto::SslCtxPtr tls_;
   std::vector<std::unique_ptr<HttpWorker>> workers_;
   std::string address_text_;

@@ -25,9 +25,11 @@ constexpr Duration accept_pause = 100ms;
 }  // namespace
 
 HttpWorker::HttpWorker(const HttpSettings& settings, const OutletServices& services,
-                       asio::io_context& context, std::size_t slot, SSL_CTX* tls, UniqueFd listener)
+                       share::Visitors& visitors, asio::io_context& context, std::size_t slot,
+                       SSL_CTX* tls, UniqueFd listener)
     : settings_(settings),
       services_(services),
+      visitors_(visitors),
       context_(context),
       slot_(slot),
       tls_(tls),
@@ -54,7 +56,10 @@ asio::awaitable<void> HttpWorker::accept_loop() {
                                   asio::redirect_error(asio::use_awaitable, problem));
     if (problem || draining_) co_return;
     for (;;) {
-      UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      UniqueFd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
         ++counters_.too_many;
         asio::steady_timer pause(context_, accept_pause);
@@ -71,7 +76,8 @@ asio::awaitable<void> HttpWorker::accept_loop() {
       }
       crypto::SslPtr ssl(tls_ != nullptr ? SSL_new(tls_) : nullptr);
       if (ssl) SSL_set_accept_state(ssl.get());
-      asio::co_spawn(context_, HttpConnection::serve(*this, std::move(fd), std::move(ssl)),
+      const net::Peer peer = net::peer_of(address, fd.get());
+      asio::co_spawn(context_, HttpConnection::serve(*this, std::move(fd), peer, std::move(ssl)),
                      [](const std::exception_ptr& failure) {
                        // A connection ends on any error, and only it.
                        if (!failure) return;

@@ -14,6 +14,7 @@
 #include "crypto/openssl.h"
 #include "outlets/http_settings.h"
 #include "outlets/outlet.h"
+#include "share/visitors.h"
 
 namespace qanat::outlets {
 
@@ -43,7 +44,8 @@ class HttpWorker {
  public:
   // `slot`: the thread's number, and its DRBG's.
   HttpWorker(const HttpSettings& settings, const OutletServices& services,
-             boost::asio::io_context& context, std::size_t slot, SSL_CTX* tls, UniqueFd listener);
+             share::Visitors& visitors, boost::asio::io_context& context, std::size_t slot,
+             SSL_CTX* tls, UniqueFd listener);
   ~HttpWorker();
 
   void start();
@@ -65,6 +67,7 @@ class HttpWorker {
 
   const HttpSettings& settings_;
   const OutletServices& services_;
+  share::Visitors& visitors_;
   boost::asio::io_context& context_;
   const std::size_t slot_;
   SSL_CTX* const tls_;

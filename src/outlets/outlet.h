@@ -12,6 +12,7 @@
 #include "net/tls.h"
 #include "share/client_book.h"
 #include "share/dispenser.h"
+#include "share/token_bucket.h"
 
 namespace qanat::net {
 class IoThreads;
@@ -39,6 +40,7 @@ struct OutletServices {
   share::Dispenser& dispenser;
   entropy::DrbgPool& drbg;
   share::ClientBook& clients;
+  share::BucketTable& blocks;  // grade drbg, by block of addresses, all outlets together
   net::IoThreads& threads;
   const Clock& clock;
   std::function<net::ServerTls()> identity;  // the node's own key and certificate

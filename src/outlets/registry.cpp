@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <charconv>
 
 #include "base/quantity.h"
 #include "outlets/fifo.h"
@@ -29,7 +30,37 @@ Grade grade_of(const Spec& spec, Grade usual) {
   return *grade;
 }
 
+// Of those who draw there without a name of their own, or of the outlet itself.
+share::Terms terms_of(const Spec& spec) {
+  share::Terms terms;
+  const auto number = [&](std::string_view key, auto parse, std::uint64_t& out,
+                          std::string_view example) {
+    const auto text = spec.option(key);
+    if (!text) return;
+    const auto value = parse(*text);
+    if (!value) {
+      throw Failure(fmt::format("{}: {}={} is not understood; write it like {}", spec.text, key,
+                                *text, example));
+    }
+    out = *value;
+  };
+  number("rate", parse_rate, terms.rate, "1KiB/s");
+  number("burst", parse_size, terms.burst, "4KiB");
+  if (const auto text = spec.option("weight")) {
+    const auto [end, problem] =
+        std::from_chars(text->data(), text->data() + text->size(), terms.weight);
+    if (problem != std::errc() || end != text->data() + text->size()) {
+      throw Failure(fmt::format("{}: weight={} is no number", spec.text, *text));
+    }
+  }
+  if (auto possible = share::check(terms); !possible) {
+    throw Failure(fmt::format("{}: {}", spec.text, possible.error().message));
+  }
+  return terms;
+}
+
 Schedule schedule_of(const Spec& spec, Schedule schedule) {
+  schedule.terms = terms_of(spec);
   if (const auto text = spec.option("every")) {
     const auto every = parse_duration(*text);
     if (!every || *every < std::chrono::seconds(1)) {
@@ -62,6 +93,7 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   settings.api = defaults.api;
   settings.limits = defaults.http;
   settings.pollen_grade = grade_of(spec, Grade::full);
+  settings.terms = terms_of(spec);
   settings.certificate_file = spec.option("cert");
   settings.key_file = spec.option("key");
   settings.ca_file = spec.option("ca");
@@ -125,16 +157,16 @@ struct Type {
 };
 
 constexpr std::array types{
-    Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http,
-         describe_http},
-    Type{"http", "access grade", "the HTTP API", make_http, describe_http},
-    Type{"kernel", "every bytes", "the local kernel's pool",
+    Type{"https", "access cert key ca grade rate burst weight", "the HTTP API over TLS 1.3",
+         make_http, describe_http},
+    Type{"http", "access grade rate burst weight", "the HTTP API", make_http, describe_http},
+    Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<KernelPool>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
-    Type{"file", "every bytes", "a boot seed",
+    Type{"file", "every bytes rate burst weight", "a boot seed",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<SeedFile>(s.text, require_target(s), schedule_of(s, d.schedule),
@@ -144,19 +176,20 @@ constexpr std::array types{
            require_target(s);
            return describe_scheduled(s);
          }},
-    Type{"stdout", "every bytes", "raw bytes on standard output",
+    Type{"stdout", "every bytes rate burst weight", "raw bytes on standard output",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<StandardOutput>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
-    Type{"fifo", "grade", "whoever reads a FIFO",
+    Type{"fifo", "grade rate burst weight", "whoever reads a FIFO",
          [](const Spec& s, const OutletDefaults&,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<Fifo>(s.text, require_target(s), grade_of(s, Grade::full),
-                                         services);
+                                         terms_of(s), services);
          },
          [](const Spec& s) -> OutletDescription {
+           terms_of(s);
            return {s.text, require_target(s),
                    fmt::format("grade {}, to whoever may open it",
                                to_string(grade_of(s, Grade::full)))};

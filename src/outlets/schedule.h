@@ -1,7 +1,8 @@
-// When an outlet delivers by itself, and how much.
+// When an outlet delivers by itself, how much, and on what terms.
 #pragma once
 
 #include "base/clock.h"
+#include "share/terms.h"
 
 namespace qanat::outlets {
 
@@ -10,6 +11,7 @@ struct Schedule {
   // booted together drift apart.
   Duration every = std::chrono::seconds(60);
   std::size_t bytes = 64;
+  share::Terms terms;
 };
 
 }  // namespace qanat::outlets

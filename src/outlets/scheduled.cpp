@@ -21,7 +21,7 @@ ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
     : name_(std::move(name)),
       schedule_(schedule),
       services_(services),
-      flow_(services.dispenser.open_flow()),
+      flow_(services.dispenser.open_flow(name_, schedule.terms)),
       timer_(std::make_shared<asio::steady_timer>(services.threads.context(0))),
       random_(crypto::random_seed()) {}
 
@@ -73,9 +73,9 @@ asio::awaitable<void> ScheduledOutlet::run() {
 
 asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   // All or nothing: bytes are collected only once all of them are there.
-  share::Ticket place = services_.dispenser.request(flow_, 1, schedule_.bytes, [timer = timer_] {
-    asio::post(timer->get_executor(), [timer] { timer->cancel(); });
-  });
+  share::Ticket place = services_.dispenser.request(
+      flow_.id(), schedule_.bytes, services_.clock.now(),
+      [timer = timer_] { asio::post(timer->get_executor(), [timer] { timer->cancel(); }); });
   boost::system::error_code ignored;
   while (!place.ready() && !stopping_) {
     timer_->expires_at(TimePoint::max());

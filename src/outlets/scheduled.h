@@ -45,7 +45,7 @@ class ScheduledOutlet : public Outlet {
   const std::string name_;
   const Schedule schedule_;
   const OutletServices& services_;
-  const share::FlowId flow_;
+  const share::Flow flow_;
   std::shared_ptr<boost::asio::steady_timer> timer_;
   std::mt19937_64 random_;
   std::atomic<bool> running_{false};

@@ -15,28 +15,51 @@ bool valid_client_name(std::string_view name) {
 }
 
 Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretBytes shared_key,
-                                                Terms terms) {
+                                                Terms invited) {
   if (!valid_client_name(name)) {
     return error(
         fmt::format("'{}' is no client name: 1 to 64 letters, digits, '.', '_' and '-' are", name));
   }
-  auto client = std::make_shared<Client>(name, std::move(shared_key), terms, open_flow_());
   const std::scoped_lock lock(mutex_);
-  if (!clients_.emplace(name, client).second) {
+  if (clients_.contains(name)) {
     return error(
         fmt::format("there is a client '{}' already; revoke it first, or take another name", name));
   }
+  const auto client = std::make_shared<Client>(name, std::move(shared_key), invited, ++last_serial_,
+                                               open_flow_(name, terms_locked(name, invited)));
+  clients_.emplace(name, client);
   barred_.erase(name);
   return client;
 }
 
+Terms ClientBook::terms_locked(const std::string& name, const Terms& invited) const {
+  const auto found = configured_.find(name);
+  return found == configured_.end() ? invited : found->second;
+}
+
+Terms ClientBook::terms_for(const std::string& name, const Terms& invited) const {
+  const std::scoped_lock lock(mutex_);
+  return terms_locked(name, invited);
+}
+
+void ClientBook::configure(std::map<std::string, Terms> terms) {
+  const std::scoped_lock lock(mutex_);
+  configured_ = std::move(terms);
+  for (const auto& [name, client] : clients_) {
+    const Terms now = terms_locked(name, client->invited);
+    if (now != client->flow.report().terms) client->flow.set_terms(now);
+  }
+}
+
 std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& name) {
   if (!valid_client_name(name)) return nullptr;
-  const FlowId flow = open_flow_();
   const std::scoped_lock lock(mutex_);
   if (barred_.contains(name)) return nullptr;
   auto& client = clients_[name];
-  if (!client) client = std::make_shared<Client>(name, SecretBytes(), Terms(), flow);
+  if (!client) {
+    client = std::make_shared<Client>(name, SecretBytes(), Terms(), ++last_serial_,
+                                      open_flow_(name, terms_locked(name, {})));
+  }
   return client->shared_key.empty() ? client : nullptr;
 }
 
@@ -59,6 +82,7 @@ bool ClientBook::revoke(const std::string& name) {
     if (node.empty()) return false;
     client = std::move(node.mapped());
     client->revoked.store(true);
+    client->flow.forgo_guarantee();
     if (client->shared_key.empty()) barred_.insert(name);
     callbacks = revoke_callbacks_;
   }

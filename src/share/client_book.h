@@ -12,36 +12,37 @@
 
 #include "base/error.h"
 #include "base/secret.h"
-#include "share/fair_queue.h"
+#include "share/dispenser.h"
+#include "share/minute_counter.h"
+#include "share/token_bucket.h"
 
 namespace qanat::share {
 
 constexpr std::size_t shared_key_bytes = 32;
 
-// What was agreed with a client.
-struct Terms {
-  std::uint64_t rate = 0;   // guaranteed, bytes per second
-  std::uint64_t burst = 0;  // bytes
-  double weight = 1;
-};
-
 // One who draws. Counters are updated without a lock by whoever serves it.
 struct Client {
-  Client(std::string client_name, SecretBytes key, Terms client_terms, FlowId flow_id)
+  Client(std::string client_name, SecretBytes key, Terms invited_terms, std::uint64_t number,
+         Flow client_flow)
       : name(std::move(client_name)),
         shared_key(std::move(key)),
-        terms(client_terms),
-        flow(flow_id) {}
+        invited(invited_terms),
+        serial(number),
+        flow(std::move(client_flow)) {}
 
   const std::string name;
   const SecretBytes shared_key;  // empty for one known by its certificate
-  const Terms terms;
-  const FlowId flow;
+  const Terms invited;           // of the invitation; the configuration's go before: see `flow`
+  const std::uint64_t serial;    // the older, the smaller
+  Flow flow;                     // with the terms that hold
+  TokenBucket drbg_bucket;
   std::atomic<bool> revoked{false};
   std::atomic<std::uint64_t> full_bytes{0};
   std::atomic<std::uint64_t> drbg_bytes{0};
+  MinuteCounter recent_bytes;  // of both grades
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::uint64_t> refused{0};
+  std::atomic<std::uint64_t> connections{0};
   std::atomic<std::int64_t> last_seen{0};  // seconds since 1970, 0 for never
 };
 
@@ -51,12 +52,21 @@ bool valid_client_name(std::string_view name);
 // Thread-safe.
 class ClientBook {
  public:
-  explicit ClientBook(std::function<FlowId()> open_flow) : open_flow_(std::move(open_flow)) {}
+  using OpenFlow = std::function<Flow(const std::string& name, const Terms& terms)>;
+
+  explicit ClientBook(OpenFlow open_flow) : open_flow_(std::move(open_flow)) {}
+
+  // The configuration's terms, by name: they go before those of an invitation, for clients that are
+  // here and for those to come.
+  void configure(std::map<std::string, Terms> terms);
+  // What holds for a client of this name that was invited with `invited`.
+  Terms terms_for(const std::string& name, const Terms& invited) const;
 
   // An Error when the name is taken or not valid.
-  Result<std::shared_ptr<Client>> add(const std::string& name, SecretBytes shared_key, Terms terms);
-  // From now on the client draws nothing: `on_revoke` callbacks close its connections. False when
-  // there is none of this name.
+  Result<std::shared_ptr<Client>> add(const std::string& name, SecretBytes shared_key,
+                                      Terms invited);
+  // From now on the client draws nothing and is promised nothing: `on_revoke` callbacks close its
+  // connections. False when there is none of this name.
   bool revoke(const std::string& name);
   std::shared_ptr<Client> find(const std::string& name) const;
   std::vector<std::shared_ptr<Client>> list() const;
@@ -71,8 +81,12 @@ class ClientBook {
   void on_revoke(std::function<void(const std::shared_ptr<Client>&)> callback);
 
  private:
-  const std::function<FlowId()> open_flow_;
+  Terms terms_locked(const std::string& name, const Terms& invited) const;
+
+  const OpenFlow open_flow_;
   mutable std::mutex mutex_;
+  std::map<std::string, Terms> configured_;
+  std::uint64_t last_serial_ = 0;
   std::map<std::string, std::shared_ptr<Client>, std::less<>> clients_;
   std::set<std::string> barred_;
   std::vector<std::function<void(const std::shared_ptr<Client>&)>> revoke_callbacks_;

@@ -1,12 +1,68 @@
 #include "share/dispenser.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "base/quantity.h"
 
 namespace qanat::share {
 
 using entropy::Account;
 using entropy::Run;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t least_slice = 32;
+constexpr std::size_t most_slice = 4096;
+// Promises are looked at this often while anything happens.
+constexpr Duration review_interval = 1s;
+// Threads read the clock before they take the lock: so far back a time may lie without a jump.
+constexpr Duration clock_disorder = 1s;
+
+Duration time_for(double bytes, double rate) {
+  constexpr double longest = 1e9;  // seconds; no overflow, and as good as never
+  if (rate <= 0) return Duration::max();
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(longest, bytes / rate)));
+}
+
+std::string rate_text(double rate) { return format_size(rate) + "/s"; }
+
+}  // namespace
+
+Flow::Flow(Flow&& other) noexcept
+    : dispenser_(std::exchange(other.dispenser_, nullptr)), id_(other.id_), terms_(other.terms_) {}
+
+Flow& Flow::operator=(Flow&& other) noexcept {
+  std::swap(dispenser_, other.dispenser_);
+  std::swap(id_, other.id_);
+  std::swap(terms_, other.terms_);
+  return *this;
+}
+
+Flow::~Flow() {
+  if (dispenser_ != nullptr) dispenser_->close_flow(id_);
+}
+
+Flow::Report Flow::report() const {
+  return dispenser_ != nullptr ? dispenser_->report_of(id_) : Report{.terms = terms_};
+}
+
+void Flow::set_terms(const Terms& terms) {
+  terms_ = terms;
+  if (dispenser_ != nullptr) dispenser_->set_terms(id_, terms);
+}
+
+void Flow::forgo_guarantee() {
+  Terms terms = report().terms;
+  terms.rate = 0;
+  terms.burst = 0;
+  set_terms(terms);
+}
 
 Withdrawal::Withdrawal(Withdrawal&& other) noexcept
     : dispenser_(std::exchange(other.dispenser_, nullptr)), runs_(std::move(other.runs_)) {}
@@ -50,7 +106,7 @@ Ticket& Ticket::operator=(Ticket&& other) noexcept {
 }
 
 Ticket::~Ticket() {
-  if (dispenser_ != nullptr) dispenser_->cancel(id_, bytes_);
+  if (dispenser_ != nullptr) dispenser_->cancel(id_);
 }
 
 bool Ticket::ready() const { return dispenser_ != nullptr && dispenser_->is_ready(id_); }
@@ -63,7 +119,11 @@ Dispenser::Dispenser(std::size_t target_bytes, std::size_t max_request_bytes)
     : target_(target_bytes),
       max_request_(max_request_bytes),
       demand_(target_bytes > 0),
-      reserve_(target_bytes + max_request_bytes) {}
+      reserve_(target_bytes + max_request_bytes),
+      // While somebody waits nothing lies free: parts of requests may fill the target's room, and
+      // the one that is served to its end has the rest.
+      queue_(target_bytes),
+      slice_(least_slice) {}
 
 entropy::SourceId Dispenser::open_source(std::string name) {
   const std::scoped_lock lock(mutex_);
@@ -81,29 +141,58 @@ std::size_t Dispenser::wanted() const {
   return wanted_locked();
 }
 
-void Dispenser::credit(entropy::SourceId source, Bytes full_entropy) {
-  Callbacks ready;
+TimePoint Dispenser::advance_locked(TimePoint now) {
+  if (brought_ - now > clock_disorder) {
+    skew_ += brought_ - now;
+    brought_ = now;
+  }
+  brought_ = std::max(brought_, now);
+  return now_ = std::max(now_, brought_ + skew_);
+}
+
+void Dispenser::credit(entropy::SourceId source, Bytes full_entropy, TimePoint now) {
+  Callbacks callbacks;
   {
     const std::scoped_lock lock(mutex_);
+    advance_locked(now);
+    meter_.demand(demand_, now_);
     Account& account = ledger_[source];
     const std::size_t kept =
         reserve_.put(source, full_entropy.first(std::min(full_entropy.size(), wanted_locked())));
     account.credited += 8 * full_entropy.size();
     account.discarded += 8 * (full_entropy.size() - kept);
     account.reserve += 8 * kept;
-    serve_locked(ready);
-    update_demand_locked(ready);
+    meter_.credit(source, full_entropy.size(), now_);
+    settle_locked(callbacks);
   }
-  for (const auto& callback : ready) callback();
+  for (const auto& callback : callbacks) callback();
 }
 
-void Dispenser::serve_locked(Callbacks& ready) {
-  while (const auto head = queue_.next()) {
-    if (head->bytes > free_locked()) return;
-    queue_.served();
-    set_aside_ += head->bytes;
-    ready_.emplace(head->id, head->bytes);
-    if (auto callback = callbacks_.extract(head->id)) ready.push_back(std::move(callback.mapped()));
+void Dispenser::lost(entropy::SourceId source, TimePoint now) {
+  Callbacks callbacks;
+  {
+    const std::scoped_lock lock(mutex_);
+    advance_locked(now);
+    meter_.lost(source);
+    reviewed_ = TimePoint();
+    settle_locked(callbacks);
+  }
+  for (const auto& callback : callbacks) callback();
+}
+
+void Dispenser::settle_locked(Callbacks& callbacks) {
+  review_locked(callbacks);
+  serve_locked(callbacks);
+  update_demand_locked(callbacks);
+}
+
+void Dispenser::serve_locked(Callbacks& callbacks) {
+  while (const auto grant = queue_.grant(free_locked(), slice_, now_)) {
+    set_aside_ += grant->bytes;
+    if (!grant->complete) continue;
+    Place& place = places_[grant->id];
+    place.ready = true;
+    if (place.on_ready) callbacks.push_back(std::exchange(place.on_ready, nullptr));
   }
 }
 
@@ -111,7 +200,28 @@ void Dispenser::update_demand_locked(Callbacks& callbacks) {
   const bool low = free_locked() < target_ / 8 * 7 || !queue_.empty();
   const bool before = demand_;
   demand_ = demand_ ? wanted_locked() > 0 : low && wanted_locked() > 0;
+  meter_.demand(demand_, now_);
   if (demand_ && !before && on_demand_) callbacks.push_back(on_demand_);
+}
+
+void Dispenser::review_locked(Callbacks& callbacks) {
+  meter_.tick(now_);
+  if (now_ - reviewed_ < review_interval) return;
+  reviewed_ = now_;
+  const double a_millisecond = meter_.usual(now_) / 1000;
+  slice_ = std::clamp(static_cast<std::size_t>(a_millisecond), least_slice, most_slice);
+  if (guarantees_.empty() || !meter_.known()) return;
+  const double proved = meter_.proved(now_);
+  for (const Guarantees::Change& change : guarantees_.review(proved, now_)) {
+    const FlowInfo& flow = flows_[change.flow];
+    const auto rate = static_cast<double>(flow.terms.rate);
+    const auto burst =
+        static_cast<double>(flow.terms.burst > 0 ? flow.terms.burst : flow.terms.rate);
+    queue_.guarantee(change.flow, change.kept ? rate : 0, burst, now_);
+    if (change.first || !on_guarantee_) continue;
+    callbacks.push_back([tell = on_guarantee_, what = GuaranteeChange{flow.name, rate, change.kept,
+                                                                      proved}] { tell(what); });
+  }
 }
 
 bool Dispenser::demand() const {
@@ -119,59 +229,154 @@ bool Dispenser::demand() const {
   return demand_;
 }
 
-FlowId Dispenser::open_flow() {
-  const std::scoped_lock lock(mutex_);
-  return ++last_flow_;
+Flow Dispenser::open_flow(std::string name, const Terms& terms) {
+  Callbacks callbacks;
+  FlowId id = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    id = queue_.open(terms.weight);
+    if (id >= flows_.size()) flows_.resize(id + 1);
+    flows_[id] = {std::move(name), {}};
+    agree_locked(id, terms);
+    settle_locked(callbacks);
+  }
+  for (const auto& callback : callbacks) callback();
+  return {this, id};
 }
 
-Ticket Dispenser::request(FlowId flow, double weight, std::size_t bytes,
-                          std::function<void()> on_ready, bool urgent) {
-  Callbacks ready;
+void Dispenser::close_flow(FlowId id) {
+  const std::scoped_lock lock(mutex_);
+  guarantees_.remove(id);
+  queue_.close(id);
+}
+
+void Dispenser::agree_locked(FlowId id, const Terms& terms) {
+  Terms& present = flows_[id].terms;
+  queue_.set_weight(id, terms.weight);
+  if (terms.rate != present.rate) {
+    guarantees_.remove(id);
+    queue_.guarantee(id, 0, 0, now_);
+    if (terms.rate > 0) guarantees_.add(id, static_cast<double>(terms.rate));
+  }
+  present = terms;
+  reviewed_ = TimePoint();  // what is free now may be kept for others, at the next occasion
+}
+
+void Dispenser::set_terms(FlowId id, const Terms& terms) {
+  Callbacks callbacks;
+  {
+    const std::scoped_lock lock(mutex_);
+    agree_locked(id, terms);
+    settle_locked(callbacks);
+  }
+  for (const auto& callback : callbacks) callback();
+}
+
+Flow::Report Dispenser::report_of(FlowId id) const {
+  const std::scoped_lock lock(mutex_);
+  const FairQueue::FlowView view = queue_.view(id);
+  return {flows_[id].terms, view.rate > 0, view.requests, view.bytes, view.granted_bytes};
+}
+
+tl::expected<void, Dispenser::NoPromise> Dispenser::check_promise(std::uint64_t rate,
+                                                                  TimePoint now) {
+  const std::scoped_lock lock(mutex_);
+  meter_.tick(advance_locked(now));
+  if (rate == 0) return {};
+  if (!meter_.known()) {
+    return tl::unexpected(NoPromise{
+        "the sources have not proved yet what they deliver; ask again in some seconds", true});
+  }
+  const double proved = meter_.proved(now_);
+  const double left = guarantees_.left(proved);
+  if (static_cast<double>(rate) <= left) return {};
+  return tl::unexpected(NoPromise{
+      fmt::format("{} cannot be promised: the sources have proved {}, {} of it is promised and a "
+                  "tenth is kept back; at most {} could be promised now",
+                  rate_text(static_cast<double>(rate)), rate_text(proved),
+                  rate_text(guarantees_.promised()), rate_text(std::floor(left))),
+      false});
+}
+
+Ticket Dispenser::request(FlowId flow, std::size_t bytes, TimePoint now,
+                          std::function<void()> on_ready) {
+  return enqueue(flow, bytes, now, false, std::move(on_ready));
+}
+
+Ticket Dispenser::request_urgent(FlowId flow, std::size_t bytes, std::function<void()> on_ready) {
+  return enqueue(flow, bytes, std::nullopt, true, std::move(on_ready));
+}
+
+Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,
+                          std::function<void()> on_ready) {
+  Callbacks callbacks;
   RequestId id = 0;
   {
     const std::scoped_lock lock(mutex_);
-    id = queue_.add(flow, weight, bytes, urgent);
-    serve_locked(ready);
-    if (!ready_.contains(id)) callbacks_.emplace(id, std::move(on_ready));
-    update_demand_locked(ready);
+    if (now) advance_locked(*now);
+    id = queue_.add(flow, bytes, now_, urgent);
+    Place& place = places_[id];
+    place.bytes = bytes;
+    settle_locked(callbacks);
+    if (!place.ready) place.on_ready = std::move(on_ready);
   }
-  for (const auto& callback : ready) callback();
+  for (const auto& callback : callbacks) callback();
   return {this, id, bytes};
+}
+
+std::optional<Dispenser::Estimate> Dispenser::estimate(FlowId id, std::size_t bytes,
+                                                       TimePoint now) {
+  const std::scoped_lock lock(mutex_);
+  advance_locked(now);
+  const auto free = free_locked();
+  if (queue_.empty() && free >= bytes) return Estimate{Duration::zero(), Duration::zero()};
+  if (meter_.all_lost()) return Estimate{Duration::max(), Duration::max()};
+  if (!meter_.known()) return std::nullopt;
+  const double usual = meter_.usual(now_);
+  const FairQueue::FlowView flow = queue_.view(id);
+  const bool waits = flow.requests > 0;
+  const double weights = queue_.waiting_weight() + (waits ? 0 : flow.weight);
+  const double guarantees = queue_.waiting_guarantees() + (waits ? 0 : flow.rate);
+  const double rate = flow.rate + std::max(0.0, usual - guarantees) * flow.weight / weights;
+  const auto missing = static_cast<double>(bytes - std::min(bytes, free));
+  return Estimate{time_for(missing + static_cast<double>(flow.bytes), rate),
+                  time_for(missing, usual)};
+}
+
+std::size_t Dispenser::slice() const {
+  const std::scoped_lock lock(mutex_);
+  return slice_;
 }
 
 bool Dispenser::is_ready(RequestId id) const {
   const std::scoped_lock lock(mutex_);
-  return ready_.contains(id);
+  return places_.at(id).ready;
 }
 
-void Dispenser::cancel(RequestId id, std::size_t bytes) {
-  Callbacks ready;
+void Dispenser::cancel(RequestId id) {
+  Callbacks callbacks;
   {
     const std::scoped_lock lock(mutex_);
-    if (ready_.erase(id) != 0) {
-      set_aside_ -= bytes;
-    } else {
-      queue_.remove(id);
-      callbacks_.erase(id);
-    }
-    serve_locked(ready);
-    update_demand_locked(ready);
+    // Either all its bytes were set aside, or those that it had been granted.
+    const Place place = std::move(places_.extract(id).mapped());
+    set_aside_ -= place.ready ? place.bytes : queue_.remove(id).value_or(0);
+    settle_locked(callbacks);
   }
-  for (const auto& callback : ready) callback();
+  for (const auto& callback : callbacks) callback();
 }
 
 Withdrawal Dispenser::collect(RequestId id, MutableBytes out) {
-  Callbacks demand;
+  Callbacks callbacks;
   std::vector<Run> runs;
   {
     const std::scoped_lock lock(mutex_);
-    ready_.erase(id);
+    places_.erase(id);
     set_aside_ -= out.size();
     in_flight_ += out.size();
     runs = reserve_.take(out);
-    update_demand_locked(demand);
+    update_demand_locked(callbacks);
   }
-  for (const auto& callback : demand) callback();
+  for (const auto& callback : callbacks) callback();
   return {this, std::move(runs)};
 }
 
@@ -193,7 +398,10 @@ DispenserReport Dispenser::report() const {
                          .target = target_,
                          .in_flight = in_flight_,
                          .waiting_requests = queue_.size(),
-                         .waiting_bytes = queue_.waiting_bytes()};
+                         .waiting_bytes = queue_.waiting_bytes(),
+                         .supply = meter_.proved(now_),
+                         .promised = guarantees_.promised(),
+                         .suspended = guarantees_.promised() - guarantees_.kept()};
   // Counted on its own, so that the books and the shelf check each other.
   report.total.reserve = 8 * (reserve_.fill() + in_flight_);
   for (entropy::SourceId id = 0; id < ledger_.size(); ++id) {

@@ -5,12 +5,17 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "entropy/reserve.h"
 #include "entropy/sink.h"
 #include "share/fair_queue.h"
+#include "share/guarantees.h"
+#include "share/supply_meter.h"
+#include "share/terms.h"
 
 namespace qanat::share {
 
@@ -61,6 +66,46 @@ class Ticket {
   std::size_t bytes_ = 0;
 };
 
+// One who draws, with terms of its own: a client, an outlet. It ends with this object, which must
+// not outlive the dispenser; without a dispenser it only holds its terms. Thread-safe.
+class Flow {
+ public:
+  Flow() = default;
+  explicit Flow(const Terms& terms) : terms_(terms) {}
+  Flow(Flow&& other) noexcept;
+  Flow& operator=(Flow&& other) noexcept;
+  ~Flow();
+
+  FlowId id() const { return id_; }
+
+  struct Report {
+    Terms terms;
+    bool kept = false;         // the guarantee, now; false when there is none
+    std::size_t requests = 0;  // that wait
+    std::size_t bytes = 0;     // that they wait for
+    std::uint64_t granted_bytes = 0;
+  };
+  Report report() const;
+  void set_terms(const Terms& terms);
+  // The guarantee ends, and others may have it.
+  void forgo_guarantee();
+
+ private:
+  friend class Dispenser;
+  Flow(Dispenser* dispenser, FlowId id) : dispenser_(dispenser), id_(id) {}
+  Dispenser* dispenser_ = nullptr;
+  FlowId id_ = 0;
+  Terms terms_;  // without a dispenser
+};
+
+// A guarantee that is suspended, or kept again.
+struct GuaranteeChange {
+  std::string name;  // of the flow
+  double rate = 0;   // promised, bytes per second
+  bool kept = false;
+  double proved = 0;  // the supply, bytes per second
+};
+
 struct DispenserReport {
   entropy::Account total;
   std::vector<std::pair<std::string, entropy::Account>> sources;
@@ -69,9 +114,13 @@ struct DispenserReport {
   std::size_t in_flight = 0;  // bytes taken out and not settled
   std::size_t waiting_requests = 0;
   std::size_t waiting_bytes = 0;
+  double supply = 0;     // proved, bytes per second (SupplyMeter)
+  double promised = 0;   // guarantees, bytes per second
+  double suspended = 0;  // of those, not kept now
 };
 
-// Thread-safe. It outlives its tickets and withdrawals.
+// Thread-safe. It outlives its flows, tickets and withdrawals. It reads no clock: callers bring the
+// time of a steady clock. One that jumps, back or forth, makes no promise void and no share larger.
 class Dispenser final : public entropy::Sink {
  public:
   // Sources fill the reserve to `target_bytes`. No request may exceed `max_request_bytes`; room for
@@ -82,7 +131,8 @@ class Dispenser final : public entropy::Sink {
   entropy::SourceId open_source(std::string name);
 
   std::size_t wanted() const override;
-  void credit(entropy::SourceId source, Bytes full_entropy) override;
+  void credit(entropy::SourceId source, Bytes full_entropy, TimePoint now) override;
+  void lost(entropy::SourceId source, TimePoint now) override;
 
   // Whether sources should work. It begins when the reserve is below seven eighths of its target,
   // or somebody waits, and lasts until it is full: no source wakes for every request of 64 bytes.
@@ -92,46 +142,101 @@ class Dispenser final : public entropy::Sink {
   void on_demand(std::function<void()> callback) { on_demand_ = std::move(callback); }
 
   std::size_t max_request_bytes() const { return max_request_; }
-  // A new flow for an outlet or a client.
-  FlowId open_flow();
+  // Called with each guarantee that is suspended or kept again, as on_demand is.
+  void on_guarantee(std::function<void(const GuaranteeChange&)> callback) {
+    on_guarantee_ = std::move(callback);
+  }
+
+  // `name` is for events. A guarantee among the terms is kept as soon as the supply is proved to
+  // suffice; ask `check_promise` before one is given away.
+  Flow open_flow(std::string name, const Terms& terms = {});
+  // An Error when `rate` (bytes per second) is more than what could be promised now; it says what
+  // could. `unproved`: the sources have not worked long enough to tell.
+  struct NoPromise {
+    std::string message;
+    bool unproved = false;
+  };
+  tl::expected<void, NoPromise> check_promise(std::uint64_t rate, TimePoint now);
+
   // 0 < bytes <= max_request_bytes(). `on_ready` is called once, from any thread, with no lock
   // held, when the bytes are set aside; not when the ticket is ready at once. It may run while or
   // after the ticket ends: let it own what it touches.
-  Ticket request(FlowId flow, double weight, std::size_t bytes, std::function<void()> on_ready,
-                 bool urgent = false);
+  Ticket request(FlowId flow, std::size_t bytes, TimePoint now, std::function<void()> on_ready);
+  // The same, before all others: for the seeds of DRBGs, which are few and small.
+  Ticket request_urgent(FlowId flow, std::size_t bytes, std::function<void()> on_ready);
+
+  // When a request made now would be complete, by the usual supply and those who wait at present.
+  struct Estimate {
+    Duration wait;   // in line with the others
+    Duration alone;  // if nobody else were there
+  };
+  // nullopt when nothing is known of the supply yet. Duration::max(): no source is left.
+  std::optional<Estimate> estimate(FlowId flow, std::size_t bytes, TimePoint now);
+  // What is granted at once while several wait: what the sources give in a millisecond or so, in
+  // bytes. Who delivers by pieces does well to ask for as much.
+  std::size_t slice() const;
 
   DispenserReport report() const;
   // Wipes the reserve; what it held is discarded.
   void drain();
 
  private:
+  friend class Flow;
   friend class Ticket;
   friend class Withdrawal;
   // Collected under the lock, called without it.
   using Callbacks = std::vector<std::function<void()>>;
 
+  // A request that is in the queue, or complete and not collected.
+  struct Place {
+    std::function<void()> on_ready;  // while it waits
+    std::size_t bytes = 0;
+    bool ready = false;
+  };
+  struct FlowInfo {
+    std::string name;
+    Terms terms;
+  };
+
   std::size_t wanted_locked() const;
   std::size_t free_locked() const { return reserve_.fill() - set_aside_; }
-  void serve_locked(Callbacks& ready);
+  TimePoint advance_locked(TimePoint now);
+  void serve_locked(Callbacks& callbacks);
   void update_demand_locked(Callbacks& callbacks);
+  void review_locked(Callbacks& callbacks);
+  // All of the above that a change of the reserve or the line calls for.
+  void settle_locked(Callbacks& callbacks);
+  void agree_locked(FlowId flow, const Terms& terms);
+  Ticket enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,
+                 std::function<void()> on_ready);
   bool is_ready(RequestId id) const;
-  void cancel(RequestId id, std::size_t bytes);
+  void cancel(RequestId id);
   Withdrawal collect(RequestId id, MutableBytes out);
   void settle(std::span<const entropy::Run> runs, std::uint64_t entropy::Account::*to);
+  void close_flow(FlowId flow);
+  void set_terms(FlowId flow, const Terms& terms);
+  Flow::Report report_of(FlowId flow) const;
 
   const std::size_t target_;
   const std::size_t max_request_;
   mutable std::mutex mutex_;
   std::function<void()> on_demand_;
+  std::function<void(const GuaranteeChange&)> on_guarantee_;
   bool demand_;
   entropy::Ledger ledger_;
   entropy::Reserve reserve_;
   FairQueue queue_;
-  std::unordered_map<RequestId, std::function<void()>> callbacks_;  // of waiting requests
-  std::unordered_map<RequestId, std::size_t> ready_;                // set aside, not collected
-  std::size_t set_aside_ = 0;
+  SupplyMeter meter_;
+  Guarantees guarantees_;
+  std::unordered_map<RequestId, Place> places_;
+  std::vector<FlowInfo> flows_;  // by FlowId
+  std::size_t set_aside_ = 0;    // granted and not collected
   std::size_t in_flight_ = 0;
-  FlowId last_flow_ = 0;
+  std::size_t slice_;
+  TimePoint brought_{};  // the last time that a caller brought
+  TimePoint now_{};      // and the same, without its jumps back
+  Duration skew_{};      // their difference
+  TimePoint reviewed_{};
 };
 
 }  // namespace qanat::share

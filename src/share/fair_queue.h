@@ -1,69 +1,139 @@
-// Who is next: start-time fair queueing (Goyal, Vin, Cheng, 1996) over requests for bytes.
+// Who gets the next bytes: guarantees first, then weighted fair shares of what they leave.
 //
-// Each flow (a client, an outlet) has a weight and requests in order. A request starts at the
-// flow's last finish or at the virtual time, whichever is later, and finishes bytes / weight after;
-// the smallest start is served next. Flows that always ask get bytes in proportion to their
-// weights, one that asks for less than its share gets what it asks for, and one that was idle
-// neither saves up nor owes: weighted max-min fairness.
+// Bytes are granted in slices to the first request of a flow (a client, an outlet):
+// 1. Urgent requests (seeds of DRBGs), in order of arrival.
+// 2. Flows with a guarantee that have tokens: a token bucket of their rate and burst, kept as the
+//    one time at which it will be full (GCRA, ITU-T I.371), earliest first.
+// 3. All that wait, by start-time fair queueing (Goyal, Vin, Cheng, 1996): a slice starts at the
+//    flow's last finish or at the virtual time, whichever is later, and finishes bytes / weight
+//    after; the smallest start is next. Flows that always ask get bytes in proportion to their
+//    weights, one that asks for less than its share gets what it asks for, and one that was idle
+//    neither saves up nor owes: weighted max-min fairness.
+// What a guarantee grants is not charged to the flow's fair share, nor the other way round.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
-#include <set>
-#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "share/indexed_heap.h"
 
 namespace qanat::share {
 
-using FlowId = std::uint64_t;
+using FlowId = std::uint32_t;
 using RequestId = std::uint64_t;
 
-// Not thread-safe. No clock: virtual time is counted in bytes served. All operations are
-// logarithmic in the number of flows that have requests.
+// Not thread-safe; reads no clock: times come in, and must not go back. A grant is logarithmic in
+// the number of flows that wait, and allocates nothing once the queue has been as long before.
 class FairQueue {
  public:
-  // `weight` > 0. An urgent request is served before all others, in order of arrival.
-  RequestId add(FlowId flow, double weight, std::size_t bytes, bool urgent = false);
-  // Takes a request out that was not served; false when it is not there.
-  bool remove(RequestId id);
+  // Requests that have a part of their bytes hold at most `partial_limit` bytes together; beyond
+  // it one is served to its end before the others, so that no reserve is full of parts.
+  explicit FairQueue(std::size_t partial_limit) : partial_limit_(partial_limit) {}
 
-  struct Head {
+  // `weight` > 0.
+  FlowId open(double weight);
+  // Its number may be given to another as soon as its line is empty.
+  void close(FlowId flow);
+  void set_weight(FlowId flow, double weight);
+  // Bytes per second, and bytes at once; rate 0 ends a guarantee.
+  void guarantee(FlowId flow, double rate, double burst, TimePoint now);
+
+  // `bytes` > 0.
+  RequestId add(FlowId flow, std::size_t bytes, TimePoint now, bool urgent = false);
+  // Takes out a request that is not complete; how many bytes it had been granted. nullopt when it
+  // is not there.
+  std::optional<std::size_t> remove(RequestId id);
+
+  struct Grant {
     RequestId id;
-    std::size_t bytes;
+    std::size_t bytes;  // of this grant
+    bool complete;      // the request has all it asked for, and has left the queue
   };
-  std::optional<Head> next() const;
-  // The request that `next` names has got its bytes.
-  void served();
+  // Grants some of `available` bytes, as a rule at most `slice`, to whom it is due; nullopt when
+  // nobody waits or nothing is available.
+  std::optional<Grant> grant(std::size_t available, std::size_t slice, TimePoint now);
 
-  bool empty() const { return requests_.empty(); }
-  std::size_t size() const { return requests_.size(); }
-  // Sum of the bytes that requests wait for.
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
+  // Bytes that requests still wait for.
   std::size_t waiting_bytes() const { return waiting_bytes_; }
+  // Bytes that incomplete requests have.
+  std::size_t partial_bytes() const { return partial_bytes_; }
+  // Sum of the weights of the flows that wait.
+  double waiting_weight() const { return waiting_weight_; }
+  // Sum of the guaranteed rates of the flows that wait.
+  double waiting_guarantees() const { return waiting_guarantees_; }
+
+  struct FlowView {
+    double weight = 1;
+    double rate = 0;                  // guaranteed
+    std::size_t requests = 0;         // that wait
+    std::size_t bytes = 0;            // that they still wait for
+    std::uint64_t granted_bytes = 0;  // ever
+  };
+  FlowView view(FlowId flow) const;
 
  private:
+  using Slot = std::uint32_t;
+  static constexpr Slot none = ~Slot{0};
+  // What a flow must have in its bucket to be served by its guarantee, unless it wants less.
+  static constexpr std::size_t least_tokens = 32;
+
   struct Request {
-    FlowId flow;
-    std::size_t bytes;
-    double weight;
-    bool urgent;
+    std::uint32_t generation = 0;  // tells a number that is used again
+    FlowId flow = 0;
+    Slot before = none;  // in the flow's line
+    Slot after = none;
+    std::size_t wanted = 0;
+    std::size_t granted = 0;
+    bool urgent = false;
+    bool present = false;
   };
   struct Flow {
-    double finish = 0;  // virtual, of the last request served or being served
-    double start = 0;   // virtual, of the first in line
-    std::deque<RequestId> line;
+    double weight = 1;
+    double start = 0;         // virtual: of its next slice, and so the finish of its last
+    std::uint64_t epoch = 0;  // in which `start` means something
+    double rate = 0;
+    double burst = 0;
+    TimePoint full_at{};  // when the bucket will be full
+    Slot first = none;
+    Slot last = none;
+    std::size_t requests = 0;
+    std::size_t bytes = 0;
+    std::uint64_t granted_bytes = 0;
+    bool open = false;
   };
 
-  void enter(FlowId id, Flow& flow);
-  void forget(RequestId id);
+  RequestId id_of(Slot slot) const;
+  Slot find(RequestId id) const;
+  double tokens(const Flow& flow, TimePoint now) const;
+  void enter(FlowId id);
+  void leave(FlowId id);
+  void set_due(FlowId id);
+  void unlink(Slot slot);
+  void release(Slot slot);
+  Grant give(Slot slot, std::size_t bytes);
 
-  std::unordered_map<RequestId, Request> requests_;
-  std::unordered_map<FlowId, Flow> flows_;
-  std::set<std::pair<double, FlowId>> order_;  // flows with a line, by start
-  std::deque<RequestId> urgent_;
+  const std::size_t partial_limit_;
+  std::vector<Request> requests_;
+  std::vector<Slot> free_requests_;
+  std::vector<Flow> flows_;
+  std::vector<FlowId> free_flows_;
+  IndexedHeap<double> order_;   // flows with a line, by the start of their next slice
+  IndexedHeap<TimePoint> due_;  // those with a guarantee, by when it can serve them
+  std::deque<Slot> urgent_;
+  Slot focus_ = none;  // served to its end
   double virtual_time_ = 0;
-  RequestId last_id_ = 0;
+  std::uint64_t epoch_ = 1;
+  std::size_t size_ = 0;
   std::size_t waiting_bytes_ = 0;
+  std::size_t partial_bytes_ = 0;
+  double waiting_weight_ = 0;
+  double waiting_guarantees_ = 0;
 };
 
 }  // namespace qanat::share

@@ -13,18 +13,16 @@ std::shared_ptr<SeededDrbg> SeededDrbg::make(Dispenser& dispenser, std::size_t s
 
 SeededDrbg::SeededDrbg(Dispenser& dispenser, std::size_t slots, entropy::ReseedPolicy policy)
     : dispenser_(dispenser),
-      flow_(dispenser.open_flow()),
+      flow_(dispenser.open_flow("drbg")),
       tickets_(slots),
       pool_(slots, policy, [this](std::size_t slot) { order(slot); }) {}
 
 void SeededDrbg::order(std::size_t slot) {
   // Requested with no lock held: another's callback may run inside.
-  Ticket place = dispenser_.request(
-      flow_, 1, DrbgPool::seed_bytes,
-      [weak = weak_from_this(), slot] {
+  Ticket place =
+      dispenser_.request_urgent(flow_.id(), DrbgPool::seed_bytes, [weak = weak_from_this(), slot] {
         if (const auto self = weak.lock()) self->fulfil(slot);
-      },
-      true);
+      });
   {
     const std::scoped_lock lock(mutex_);
     tickets_[slot] = std::move(place);

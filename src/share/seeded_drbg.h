@@ -29,7 +29,7 @@ class SeededDrbg : public std::enable_shared_from_this<SeededDrbg> {
   void fulfil(std::size_t slot);
 
   Dispenser& dispenser_;
-  const FlowId flow_;
+  const Flow flow_;
   std::mutex mutex_;
   std::vector<Ticket> tickets_;
   entropy::DrbgPool pool_;

@@ -90,7 +90,7 @@ void SampleRunner::pause(Duration duration) {
 bool SampleRunner::ensure_open() {
   if (open_) return true;
   if (auto opened = source_->open(); !opened) {
-    intake_.gone(opened.error().message);
+    intake_.gone(opened.error().message, services_.clock.now());
     return false;
   }
   open_ = true;
@@ -118,7 +118,7 @@ void SampleRunner::sleep_until_needed() {
 }
 
 void SampleRunner::read_some() {
-  if (!intake_.drain() && intake_.state() == SourceState::healthy &&
+  if (!intake_.drain(services_.clock.now()) && intake_.state() == SourceState::healthy &&
       services_.clock.now() - last_read_ < idle_interval) {
     return;  // what was read before was enough
   }
@@ -145,7 +145,7 @@ void SampleRunner::read_some() {
 void SampleRunner::lose(const std::string& why) {
   source_->close();
   open_ = false;
-  intake_.gone(why);
+  intake_.gone(why, services_.clock.now());
 }
 
 SourceReport SampleRunner::report() const {

@@ -176,11 +176,11 @@ void Upstream::accept(MutableBytes bytes, bool full) {
     services_.key.mix("uncredited", bytes);
   } else if (full) {
     blinder_.blind(bytes, local.view());
-    services_.dispenser.credit(account_, bytes);
+    services_.dispenser.credit(account_, bytes, services_.clock.now());
   } else {
     services_.key.mix("seed", bytes);
     blinder_.blind(bytes, local.view());
-    services_.dispenser.credit(account_, bytes.first(drbg_credit_bytes));
+    services_.dispenser.credit(account_, bytes.first(drbg_credit_bytes), services_.clock.now());
   }
   set_state("healthy", "", false);
 }

@@ -14,11 +14,13 @@ using namespace std::chrono_literals;
 class CollectingSink final : public Sink {
  public:
   std::size_t wanted() const override { return room; }
-  void credit(SourceId, Bytes bytes) override {
+  void credit(SourceId, Bytes bytes, TimePoint) override {
     credited += bytes.size();
     room -= std::min(room, bytes.size());
   }
+  void lost(SourceId, TimePoint) override { ++losses; }
   std::size_t room = 1 << 30;
+  int losses = 0;
   std::size_t credited = 0;
 };
 
@@ -90,9 +92,9 @@ TEST_F(IntakeTest, KeepsWhatTheSinkDoesNotWantYet) {
   sink_.room = 64;
   give(intake, good(1));
   EXPECT_EQ(sink_.credited, 64U);
-  EXPECT_FALSE(intake.drain());
+  EXPECT_FALSE(intake.drain(now_));
   sink_.room = 1000;
-  EXPECT_TRUE(intake.drain());
+  EXPECT_TRUE(intake.drain(now_));
   EXPECT_EQ(sink_.credited, 64U * 7);
 }
 
@@ -101,6 +103,7 @@ TEST_F(IntakeTest, AFailedSourceIsNotReadOn) {
   give(intake, test::constant(4 * window_samples, 0));
   EXPECT_EQ(intake.state(), SourceState::failed);
   EXPECT_EQ(intake.report().failures, 1U);
+  EXPECT_EQ(sink_.losses, 1) << "what it used to give is counted on no longer";
   EXPECT_GT(intake.retry_at(), now_ - 1s);
 }
 
@@ -108,7 +111,7 @@ TEST_F(IntakeTest, ALostDeviceLosesItsHalfWindow) {
   Intake intake = make(8);
   give(intake, good(2));
   give(intake, test::uniform(300, 5));
-  intake.gone("unplugged");
+  intake.gone("unplugged", now_);
   EXPECT_EQ(alarms_.back(), "gone: unplugged");
   intake.back();
   give(intake, test::uniform(212, 6));

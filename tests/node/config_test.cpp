@@ -51,8 +51,8 @@ weight = 2
   EXPECT_EQ(config.http.idle, Duration(75s));
   EXPECT_EQ(config.sources, (std::vector<std::string>{"device:/dev/ttyUSB0?h=6&baud=115200",
                                                       "hwrng?credit=no&h=7.5"}));
-  EXPECT_EQ(config.clients.at(0).terms.rate, 1024U);
-  EXPECT_EQ(config.clients.at(0).terms.weight, 2);
+  EXPECT_EQ(config.clients.at("router").rate, 1024U);
+  EXPECT_EQ(config.clients.at("router").weight, 2);
 }
 
 TEST(Config, SaysFileLineAndKey) {
@@ -70,7 +70,16 @@ TEST(Config, SaysFileLineAndKey) {
   EXPECT_NE(complaint("[[outlet]]\nname = \"http://0.0.0.0:1\"\n").find("access=open"),
             std::string::npos);
   EXPECT_NE(complaint("[[client]]\nname = \"a b\"\n").find("client.name"), std::string::npos);
-  EXPECT_NE(complaint("[[client]]\nname = \"a\"\nweight = -1\n").find("client.weight"),
+  EXPECT_NE(
+      complaint("[[client]]\nname = \"a\"\nweight = -1\n").find("client a: weight -1 is not from"),
+      std::string::npos);
+  EXPECT_NE(complaint("[[client]]\nname = \"a\"\nrate = \"9999GiB/s\"\n").find("is more than"),
+            std::string::npos);
+  EXPECT_NE(complaint("[[client]]\nname = \"a\"\nburst = \"1KiB\"\n").find("give a rate too"),
+            std::string::npos);
+  EXPECT_NE(complaint("[[client]]\nname = \"a\"\n[[client]]\nname = \"a\"\n").find("named twice"),
+            std::string::npos);
+  EXPECT_NE(complaint("[[outlet]]\nname = \"kernel\"\nweight = 0\n").find("weight 0 is not from"),
             std::string::npos);
   EXPECT_NE(complaint("[node]\nthreads = 0\n").find("from 1 to 256"), std::string::npos);
 }

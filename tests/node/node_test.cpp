@@ -29,10 +29,12 @@ class NodeTest : public testing::Test {
     return settings;
   }
   // What `qanat invite` does.
-  static std::string invite(const Node& node, const std::string& name) {
+  static std::string invite(const Node& node, const std::string& name,
+                            const std::string& terms = "") {
     Waker waker;
     net::HttpClient control(net::unix_endpoint(node.state().control_socket()), waker);
-    const auto answer = control.text("POST", "/control/invite", "{\"name\": \"" + name + "\"}");
+    const auto answer =
+        control.text("POST", "/control/invite", "{\"name\": \"" + name + "\"" + terms + "}");
     if (!answer) return "error: " + answer.error().message;
     const auto begin = answer->find("qanat1.");
     return answer->substr(begin, answer->find('"', begin) - begin);
@@ -50,7 +52,7 @@ TEST_F(NodeTest, AFeedIsFedByAHubItWasInvitedTo) {
   NodeSettings feed;
   feed.state_path = directory_ + "/feed";
   feed.config.outlets = {"file:" + directory_ + "/seed"};
-  feed.feed = FeedSettings{{invite(hub_node, "leaf")}, {1h, 64}};
+  feed.feed = FeedSettings{{invite(hub_node, "leaf")}, {1h, 64, {}}};
   std::atomic<int> fed{0};
   feed.on_fed = [&] { ++fed; };
   Node leaf(std::move(feed));
@@ -110,13 +112,58 @@ TEST_F(NodeTest, TermsOfTheConfigurationGoBeforeOthers) {
   settings.config.clients = {{"router", {2048, 0, 3}}};
   Node node(std::move(settings));
   node.start();
-  EXPECT_TRUE(invite(node, "router").starts_with("qanat1."));
+  // As soon as the sources have proved what they deliver.
+  ASSERT_TRUE(eventually([&] { return invite(node, "router").starts_with("qanat1."); }));
   EXPECT_TRUE(invite(node, "other").starts_with("qanat1."));
   const auto clients = node.snapshot().clients;
   ASSERT_EQ(clients.size(), 2U);
   EXPECT_EQ(clients[0].weight, 1);
   EXPECT_EQ(clients[1].weight, 3);
   EXPECT_EQ(clients[1].rate, 2048U);
+  EXPECT_FALSE(clients[1].suspended);
+  // At a reload too.
+  Config config = hub().config;
+  config.clients = {{"router", {1024, 0, 5}}};
+  node.reload(config);
+  EXPECT_EQ(node.snapshot().clients[1].rate, 1024U);
+  EXPECT_EQ(node.snapshot().clients[1].weight, 5);
+}
+
+TEST_F(NodeTest, PromisesWhatTheSourcesHaveProvedAndNoMore) {
+  Node node(hub());
+  node.start();
+  ASSERT_TRUE(
+      eventually([&] { return invite(node, "first", ", \"rate\": 1000").starts_with("qanat1."); }));
+  const std::string refusal = invite(node, "greedy", ", \"rate\": 1073741824");
+  EXPECT_NE(refusal.find("could be promised now"), std::string::npos) << refusal;
+  for (const char* nonsense : {", \"rate\": -1", ", \"rate\": 1e300", ", \"weight\": 0",
+                               ", \"weight\": -5", ", \"weight\": 1e9", ", \"burst\": 5"}) {
+    EXPECT_TRUE(invite(node, "odd", nonsense).starts_with("error")) << nonsense;
+  }
+  EXPECT_EQ(node.snapshot().clients.size(), 1U);
+  EXPECT_EQ(node.snapshot().dispenser.promised, 1000);
+}
+
+TEST_F(NodeTest, PromisesAreKeptInTheOrderInWhichTheyWereMade) {
+  const auto names = [&] {
+    std::vector<std::string> out;
+    StateDir state(directory_ + "/hub");
+    const auto stored = state.load_clients();
+    for (const auto& client : stored->clients) out.push_back(client.name);
+    return out;
+  };
+  {
+    Node node(hub());
+    node.start();
+    for (const char* name : {"zebra", "ant", "mole"}) {
+      ASSERT_TRUE(invite(node, name).starts_with("qanat1."));
+    }
+  }
+  EXPECT_EQ(names(), (std::vector<std::string>{"zebra", "ant", "mole"}));
+  Node again(hub());
+  again.start();
+  ASSERT_TRUE(invite(again, "bee").starts_with("qanat1."));
+  EXPECT_EQ(names(), (std::vector<std::string>{"zebra", "ant", "mole", "bee"}));
 }
 
 TEST_F(NodeTest, TwoNodesDoNotShareAStateDirectory) {
@@ -182,7 +229,7 @@ TEST_F(NodeTest, AFeedWithARevokedInvitationKnowsThatWaitingIsOfNoUse) {
   NodeSettings feed;
   feed.state_path = directory_ + "/feed";
   feed.config.outlets = {"file:" + directory_ + "/seed"};
-  feed.feed = FeedSettings{{join}, {1h, 64}};
+  feed.feed = FeedSettings{{join}, {1h, 64, {}}};
   Node leaf(std::move(feed));
   leaf.start();
   EXPECT_TRUE(eventually([&] { return !leaf.hopeless().empty(); }));

@@ -52,9 +52,9 @@ struct SimNode {
   }
   // Takes `bytes` from `upstream` as a relay or feed does: paid for in both ledgers. `fate`:
   // whether they arrive.
-  bool draw_from(SimNode& upstream, std::size_t bytes, entropy::SourceId account, Witness& witness,
-                 bool arrives = true) {
-    share::Ticket ticket = upstream.dispenser.request(flow, 1, bytes, [] {});
+  bool draw_from(SimNode& upstream, const share::Flow& line, std::size_t bytes, TimePoint now,
+                 entropy::SourceId account, Witness& witness, bool arrives = true) {
+    share::Ticket ticket = upstream.dispenser.request(line.id(), bytes, now, [] {});
     if (!ticket.ready()) return false;
     test::Samples transfer(bytes);
     share::Withdrawal withdrawal = ticket.collect(transfer);
@@ -62,14 +62,13 @@ struct SimNode {
     if (!arrives) return false;
     withdrawal.delivered(bytes);
     blinder.blind(transfer, as_bytes("arrival"));
-    dispenser.credit(account, transfer);
+    dispenser.credit(account, transfer, now);
     return true;
   }
 
   share::Dispenser dispenser;
   entropy::ConditioningKey key;
   entropy::Blinder blinder;
-  share::FlowId flow = 1;
 };
 
 void expect_balanced(const share::Dispenser& dispenser) {
@@ -114,6 +113,9 @@ TEST(Scenario, AChainOfThreeNodesLosesNothingAndRepeatsNothing) {
                          [](const std::string&, bool) {});
   const auto at_relay = relay.dispenser.open_source("hub");
   const auto at_leaf = leaf.dispenser.open_source("relay");
+  const share::Flow hub_to_relay = hub.dispenser.open_flow("relay");
+  const share::Flow relay_to_leaf = relay.dispenser.open_flow("leaf");
+  const share::Flow kernel_flow = leaf.dispenser.open_flow("kernel");
   std::size_t fed = 0;
   for (int step = 0; step < 5000; ++step) {
     clock.advance(50ms);
@@ -124,10 +126,11 @@ TEST(Scenario, AChainOfThreeNodesLosesNothingAndRepeatsNothing) {
     } else if (intake.state() == entropy::SourceState::failed && clock.now() >= intake.retry_at()) {
       intake.try_again();
     }
-    relay.draw_from(hub, 32 * (1 + random() % 8), at_relay, witness, random() % 10 != 0);
+    relay.draw_from(hub, hub_to_relay, 32 * (1 + random() % 8), clock.now(), at_relay, witness,
+                    random() % 10 != 0);
     if (random() % 5 == 0) {
-      share::Ticket wanted = leaf.dispenser.request(1, 1, 64, [] {});
-      leaf.draw_from(relay, 64, at_leaf, witness, random() % 10 != 0);
+      share::Ticket wanted = leaf.dispenser.request(kernel_flow.id(), 64, clock.now(), [] {});
+      leaf.draw_from(relay, relay_to_leaf, 64, clock.now(), at_leaf, witness, random() % 10 != 0);
       if (wanted.ready()) {
         test::Samples kernel(64);
         share::Withdrawal withdrawal = wanted.collect(kernel);
@@ -146,6 +149,130 @@ TEST(Scenario, AChainOfThreeNodesLosesNothingAndRepeatsNothing) {
   for (const auto* node : {&hub, &relay, &leaf}) expect_balanced(node->dispenser);
   // What arrived at the relay was credited there one to one.
   EXPECT_EQ(relay.dispenser.report().total.credited, hub.dispenser.report().total.delivered);
+}
+
+// Clients of one hub that has one slow source, all of them as greedy as they can be: each always
+// has two requests in line. Counts what each has received.
+class Crowd {
+ public:
+  static constexpr double supply = 10000;     // bytes per second
+  static constexpr std::size_t request = 32;  // bytes
+
+  explicit Crowd(std::size_t clients, std::size_t guarantees = 0, std::uint64_t rate = 0) {
+    warm_up();
+    for (std::size_t i = 0; i < clients; ++i) {
+      const share::Terms terms{i < guarantees ? rate : 0, 0, 1};
+      members_.push_back({hub_.open_flow("client", terms), {}, {}});
+    }
+    for (Member& member : members_) {
+      for (int i = 0; i < 2; ++i) ask(member);
+    }
+    advance(2s);  // the reserve is empty, and everybody waits
+  }
+
+  void advance(Duration duration) {
+    for (const TimePoint end = now_ + duration; now_ < end; now_ += block_time) {
+      credit();
+      for (const std::size_t ready : std::exchange(*ready_, {})) {
+        Member& member = members_[ready];
+        test::Samples out(request);
+        member.line.front().collect(out).delivered(request);
+        member.line.erase(member.line.begin());
+        member.received += request;
+        ask(member);
+      }
+    }
+  }
+  std::vector<double> received() const {
+    std::vector<double> out;
+    for (const Member& member : members_) out.push_back(member.received);
+    return out;
+  }
+  const share::Dispenser& hub() const { return hub_; }
+
+ private:
+  struct Member {
+    share::Flow flow;
+    std::vector<share::Ticket> line;  // in order
+    double received = 0;
+  };
+  static constexpr Duration block_time =
+      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(64 / supply));
+
+  void credit() { hub_.credit(source_, test::uniform(64, ++seed_), now_); }
+  // The supply is proved while the reserve fills; then it is emptied.
+  void warm_up() {
+    for (int i = 0; i < 2000; ++i, now_ += block_time) credit();
+    const share::Flow first = hub_.open_flow("first");
+    test::Samples out(hub_.report().fill);
+    hub_.request(first.id(), out.size(), now_, [] {}).collect(out).delivered(out.size());
+  }
+  void ask(Member& member) {
+    const auto index = static_cast<std::size_t>(&member - members_.data());
+    member.line.push_back(hub_.request(member.flow.id(), request, now_,
+                                       [ready = ready_, index] { ready->push_back(index); }));
+  }
+
+  TimePoint now_ = TimePoint() + 1h;
+  std::uint64_t seed_ = 0;
+  share::Dispenser hub_{256 << 10, 256 << 10};
+  entropy::SourceId source_ = hub_.open_source("trng");
+  std::shared_ptr<std::vector<std::size_t>> ready_ = std::make_shared<std::vector<std::size_t>>();
+  std::vector<Member> members_;
+};
+
+// Jain, Chiu, Hawe, 1984: 1 when all have the same.
+double jain_index(const std::vector<double>& shares) {
+  double sum = 0;
+  double squares = 0;
+  for (const double share : shares) {
+    sum += share;
+    squares += share * share;
+  }
+  return sum * sum / (static_cast<double>(shares.size()) * squares);
+}
+
+TEST(Scenario, AThousandClientsOfASlowSourceHaveEqualShares) {
+  Crowd crowd(1000);
+  const auto before = crowd.received();
+  crowd.advance(60s);
+  auto shares = crowd.received();
+  for (std::size_t i = 0; i < shares.size(); ++i) shares[i] -= before[i];
+  const double index = jain_index(shares);
+  EXPECT_GE(index, 0.999);
+  expect_balanced(crowd.hub());
+  const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
+  std::printf("1000 clients, 10 kB/s, 60 s: Jain index %.6f, from %.0f to %.0f bytes each\n", index,
+              *least, *most);
+}
+
+TEST(Scenario, AHundredGuaranteesAreKeptInEveryTenSecondsWhileNineHundredPush) {
+  // 80 bytes a second each: eight tenths of the supply.
+  constexpr std::uint64_t rate = 80;
+  Crowd crowd(1000, 100, rate);
+  EXPECT_EQ(crowd.hub().report().suspended, 0);
+  // Every window of ten seconds that begins at a tenth of a second.
+  std::vector<std::vector<double>> history{crowd.received()};
+  for (int tenth = 0; tenth < 600; ++tenth) {
+    crowd.advance(100ms);
+    history.push_back(crowd.received());
+  }
+  double worst = 1e9;
+  for (std::size_t end = 100; end < history.size(); ++end) {
+    for (std::size_t i = 0; i < 100; ++i) {
+      worst = std::min(worst, (history[end][i] - history[end - 100][i]) / (10.0 * rate));
+    }
+  }
+  EXPECT_GE(worst, 0.99);
+  std::vector<double> rest;
+  for (std::size_t i = 100; i < 1000; ++i) rest.push_back(history.back()[i] - history.front()[i]);
+  const auto [least, most] = std::minmax_element(rest.begin(), rest.end());
+  EXPECT_LE(*most - *least, 2.0 * Crowd::request) << "the others share what is left";
+  expect_balanced(crowd.hub());
+  std::printf(
+      "100 guarantees of 80 B/s among 1000 clients, 501 windows of 10 s: the worst had %.1f %% of "
+      "its guarantee; the others %.0f to %.0f bytes each in 60 s\n",
+      100 * worst, *least, *most);
 }
 
 TEST(Scenario, TenThousandClientsOfALostHubDoNotReturnAsOne) {

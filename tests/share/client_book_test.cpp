@@ -7,8 +7,7 @@ namespace {
 
 class ClientBookTest : public testing::Test {
  protected:
-  FlowId flow_ = 0;
-  ClientBook book_{[this] { return ++flow_; }};
+  ClientBook book_{[](const std::string&, const Terms& terms) { return Flow(terms); }};
 };
 
 TEST_F(ClientBookTest, ANameIsTakenOnce) {
@@ -35,6 +34,18 @@ TEST_F(ClientBookTest, RevokingTellsThoseWhoServeIt) {
   EXPECT_TRUE(client->revoked);
   EXPECT_EQ(book_.find("vm-1"), nullptr);
   EXPECT_FALSE(book_.revoke("vm-1"));
+}
+
+TEST_F(ClientBookTest, TheConfigurationsTermsGoBeforeThoseOfAnInvitation) {
+  const auto client = *book_.add("vm-1", SecretBytes(32), {100, 0, 1});
+  book_.configure({{"vm-1", {200, 0, 2}}, {"db", {50, 0, 1}}});
+  EXPECT_EQ(client->flow.report().terms, (Terms{200, 0, 2}));
+  EXPECT_EQ(client->invited, (Terms{100, 0, 1})) << "what is stored stays what was agreed";
+  EXPECT_EQ(book_.find_or_add_certified("db")->flow.report().terms.rate, 50U);
+  book_.configure({});
+  EXPECT_EQ(client->flow.report().terms, (Terms{100, 0, 1}));
+  book_.revoke("vm-1");
+  EXPECT_EQ(client->flow.report().terms.rate, 0U) << "a revoked client is promised nothing";
 }
 
 TEST_F(ClientBookTest, ARevokedCertificateDoesNotComeBackByItself) {

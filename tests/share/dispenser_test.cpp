@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -13,6 +14,7 @@ namespace qanat::share {
 namespace {
 
 using entropy::SourceId;
+using namespace std::chrono_literals;
 
 void expect_balanced(const Dispenser& dispenser) {
   const DispenserReport report = dispenser.report();
@@ -26,9 +28,12 @@ class DispenserTest : public testing::Test {
  protected:
   Dispenser dispenser_{4096, 1024};
   SourceId source_ = dispenser_.open_source("test");
-  FlowId flow_ = dispenser_.open_flow();
+  Flow flow_ = dispenser_.open_flow("test");
+  TimePoint now_ = TimePoint() + 1h;
 
-  void credit(std::size_t bytes) { dispenser_.credit(source_, test::uniform(bytes, ++seed_)); }
+  void credit(std::size_t bytes) {
+    dispenser_.credit(source_, test::uniform(bytes, ++seed_), now_);
+  }
   std::uint64_t seed_ = 0;
 };
 
@@ -37,7 +42,7 @@ TEST_F(DispenserTest, AccountsForEveryFate) {
   expect_balanced(dispenser_);
   test::Samples out(100);
   {
-    Ticket ticket = dispenser_.request(flow_, 1, 100, [] {});
+    Ticket ticket = dispenser_.request(flow_.id(), 100, now_, [] {});
     ASSERT_TRUE(ticket.ready());
     expect_balanced(dispenser_);
     Withdrawal withdrawal = ticket.collect(out);
@@ -47,7 +52,7 @@ TEST_F(DispenserTest, AccountsForEveryFate) {
     expect_balanced(dispenser_);
   }
   {
-    dispenser_.request(flow_, 1, 100, [] {}).collect(out).spent_on_reseed();
+    dispenser_.request(flow_.id(), 100, now_, [] {}).collect(out).spent_on_reseed();
   }
   const auto total = dispenser_.report().total;
   EXPECT_EQ(total.credited, 8000U);
@@ -70,8 +75,8 @@ TEST_F(DispenserTest, WhatFindsNoRoomIsDiscardedAndSaid) {
 TEST_F(DispenserTest, ATicketThatEndsFreesItsBytesForTheNext) {
   credit(100);
   bool ready = false;
-  Ticket first = dispenser_.request(flow_, 1, 100, [] {});
-  Ticket second = dispenser_.request(flow_, 1, 100, [&] { ready = true; });
+  Ticket first = dispenser_.request(flow_.id(), 100, now_, [] {});
+  Ticket second = dispenser_.request(flow_.id(), 100, now_, [&] { ready = true; });
   EXPECT_TRUE(first.ready());
   EXPECT_FALSE(second.ready());
   first = Ticket();
@@ -82,7 +87,8 @@ TEST_F(DispenserTest, ATicketThatEndsFreesItsBytesForTheNext) {
 TEST_F(DispenserTest, WaitersAreServedAsBytesArrive) {
   int ready = 0;
   std::vector<Ticket> line;
-  for (int i = 0; i < 10; ++i) line.push_back(dispenser_.request(flow_, 1, 64, [&] { ++ready; }));
+  for (int i = 0; i < 10; ++i)
+    line.push_back(dispenser_.request(flow_.id(), 64, now_, [&] { ++ready; }));
   EXPECT_EQ(ready, 0);
   credit(63);
   EXPECT_EQ(ready, 0) << "all or nothing";
@@ -99,23 +105,24 @@ TEST_F(DispenserTest, DemandBeginsLowAndEndsFull) {
   credit(4096);
   EXPECT_FALSE(dispenser_.demand());
   test::Samples out(256);
-  (void)dispenser_.request(flow_, 1, 256, [] {}).collect(out);
+  (void)dispenser_.request(flow_.id(), 256, now_, [] {}).collect(out);
   EXPECT_FALSE(dispenser_.demand()) << "above seven eighths nobody is woken";
-  (void)dispenser_.request(flow_, 1, 256, [] {}).collect(out);
-  (void)dispenser_.request(flow_, 1, 64, [] {}).collect(MutableBytes(out).first(64));
+  (void)dispenser_.request(flow_.id(), 256, now_, [] {}).collect(out);
+  (void)dispenser_.request(flow_.id(), 64, now_, [] {}).collect(MutableBytes(out).first(64));
   EXPECT_TRUE(dispenser_.demand());
   EXPECT_EQ(begun, 1);
 }
 
 TEST_F(DispenserTest, WithoutATargetBytesComeOnlyForThoseWhoWait) {
   Dispenser feed(0, 1024);
+  const Flow flow = feed.open_flow("kernel");
   const SourceId upstream = feed.open_source("upstream");
   EXPECT_FALSE(feed.demand());
   EXPECT_EQ(feed.wanted(), 0U);
-  Ticket ticket = feed.request(feed.open_flow(), 1, 64, [] {});
+  Ticket ticket = feed.request(flow.id(), 64, now_, [] {});
   EXPECT_TRUE(feed.demand());
   EXPECT_EQ(feed.wanted(), 64U);
-  feed.credit(upstream, test::uniform(100, 1));
+  feed.credit(upstream, test::uniform(100, 1), now_);
   EXPECT_TRUE(ticket.ready());
   EXPECT_EQ(feed.report().fill, 64U) << "nothing grows stale";
   EXPECT_FALSE(feed.demand());
@@ -135,19 +142,20 @@ TEST_F(DispenserTest, NoByteTwiceAndNoBitLostUnderThreads) {
         // Words that never repeat, so that a repeated one is a byte given twice.
         std::array<std::uint64_t, 8> words{};
         for (auto& word : words) word = ++next;
-        dispenser_.credit(id, {reinterpret_cast<const std::uint8_t*>(words.data()), sizeof words});
+        dispenser_.credit(id, {reinterpret_cast<const std::uint8_t*>(words.data()), sizeof words},
+                          now_);
       }
     });
   }
   std::vector<std::thread> consumers;
   for (int consumer = 0; consumer < 3; ++consumer) {
-    consumers.emplace_back([&, flow = dispenser_.open_flow(), consumer] {
+    consumers.emplace_back([&, flow = dispenser_.open_flow("consumer"), consumer] {
       std::mt19937_64 random(static_cast<std::uint64_t>(consumer));
       for (int i = 0; i < 2000; ++i) {
         // Shared, as a callback may come after this round has ended.
         const auto ready = std::make_shared<std::atomic<bool>>(false);
         const std::size_t words = 1 + random() % 8;
-        Ticket ticket = dispenser_.request(flow, 1, 8 * words, [ready] { *ready = true; });
+        Ticket ticket = dispenser_.request(flow.id(), 8 * words, now_, [ready] { *ready = true; });
         if (random() % 4 == 0) continue;  // gives up
         while (!ticket.ready()) std::this_thread::yield();
         std::array<std::uint64_t, 8> out{};
@@ -167,8 +175,131 @@ TEST_F(DispenserTest, NoByteTwiceAndNoBitLostUnderThreads) {
   expect_balanced(dispenser_);
 }
 
+TEST_F(DispenserTest, ALargeRequestIsFilledInSlicesBesideOthers) {
+  const Flow other = dispenser_.open_flow("other");
+  Ticket large = dispenser_.request(flow_.id(), 1024, now_, [] {});
+  std::size_t small_done = 0;
+  for (int i = 0; i < 16; ++i) {
+    Ticket small = dispenser_.request(other.id(), 32, now_, [] {});
+    credit(64);
+    if (!small.ready()) continue;
+    test::Samples out(32);
+    small.collect(out).delivered(32);
+    ++small_done;
+  }
+  EXPECT_EQ(small_done, 16U) << "nobody waits until the large one is done";
+  EXPECT_FALSE(large.ready());
+  credit(512);
+  EXPECT_TRUE(large.ready());
+  expect_balanced(dispenser_);
+}
+
+TEST_F(DispenserTest, WhatARequestInVainHadIsFreeForOthers) {
+  {
+    Ticket large = dispenser_.request(flow_.id(), 1000, now_, [] {});
+    credit(600);
+    EXPECT_EQ(dispenser_.report().fill, 600U);
+  }
+  const Flow other = dispenser_.open_flow("other");
+  EXPECT_TRUE(dispenser_.request(other.id(), 600, now_, [] {}).ready());
+  expect_balanced(dispenser_);
+}
+
+// Bytes arrive at `rate` for a while; everybody who is asked for wants more all the time.
+class SharedSupply : public DispenserTest {
+ protected:
+  void deliver(double rate, Duration duration, const std::vector<const Flow*>& hungry = {}) {
+    const TimePoint end = now_ + duration;
+    std::vector<Ticket> waiting(hungry.size());
+    test::Samples out(64);
+    for (; now_ < end;
+         now_ += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(64 / rate))) {
+      for (std::size_t i = 0; i < hungry.size(); ++i) {
+        if (waiting[i].bytes() > 0 && !waiting[i].ready()) continue;
+        if (waiting[i].bytes() > 0) {
+          waiting[i].collect(out).delivered(64);
+          delivered_[hungry[i]] += 64;
+        }
+        waiting[i] = dispenser_.request(hungry[i]->id(), 64, now_, [] {});
+      }
+      credit(64);
+    }
+  }
+  std::map<const Flow*, double> delivered_;
+};
+
+TEST_F(SharedSupply, ASupplyThatFallsSuspendsAndOneThatReturnsRestores) {
+  std::vector<std::string> events;
+  dispenser_.on_guarantee([&](const GuaranteeChange& change) {
+    events.push_back(change.name + (change.kept ? " kept" : " suspended"));
+  });
+  const Flow greedy = dispenser_.open_flow("greedy");
+  deliver(10000, 12s, {&greedy});
+  const Flow old_client = dispenser_.open_flow("old", {3000, 0, 1});
+  const Flow new_client = dispenser_.open_flow("new", {3000, 0, 1});
+  deliver(10000, 10s, {&greedy, &old_client, &new_client});
+  EXPECT_TRUE(events.empty()) << "kept for the first time is no news";
+  EXPECT_TRUE(new_client.report().kept);
+  EXPECT_NEAR(delivered_[&old_client], 10 * (3000 + 4000. / 3), 2000);
+  const auto refused = dispenser_.check_promise(4000, now_);
+  ASSERT_FALSE(refused);
+  EXPECT_FALSE(refused.error().unproved);
+  EXPECT_NE(refused.error().message.find("at most"), std::string::npos);
+  EXPECT_TRUE(dispenser_.check_promise(2000, now_));
+
+  deliver(4000, 6s, {&greedy, &old_client, &new_client});
+  EXPECT_EQ(events, std::vector<std::string>{"new suspended"});
+  EXPECT_TRUE(old_client.report().kept);
+  EXPECT_FALSE(new_client.report().kept);
+  deliver(10000, 30s, {&greedy, &old_client, &new_client});
+  EXPECT_EQ(events, (std::vector<std::string>{"new suspended", "new kept"}));
+  // A source that is lost suspends at once.
+  dispenser_.lost(source_, now_);
+  EXPECT_EQ(events.size(), 4U);
+  EXPECT_FALSE(old_client.report().kept);
+  expect_balanced(dispenser_);
+}
+
+TEST_F(SharedSupply, NothingIsPromisedBeforeAnythingIsProved) {
+  const auto refused = dispenser_.check_promise(1, now_);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().unproved);
+}
+
+TEST_F(SharedSupply, EstimatesTheWaitInLineAndAlone) {
+  EXPECT_FALSE(dispenser_.estimate(flow_.id(), 64, now_)) << "nothing is known yet";
+  std::vector<Flow> others;
+  std::vector<const Flow*> hungry;
+  for (int i = 0; i < 9; ++i) others.push_back(dispenser_.open_flow("other"));
+  for (const Flow& other : others) hungry.push_back(&other);
+  deliver(10000, 12s, hungry);
+  std::vector<Ticket> waiting;
+  for (const Flow& other : others)
+    waiting.push_back(dispenser_.request(other.id(), 1024, now_, [] {}));
+  const auto estimate = dispenser_.estimate(flow_.id(), 1000, now_);
+  ASSERT_TRUE(estimate);
+  EXPECT_NEAR(seconds(estimate->wait), 1, 0.2) << "a tenth of 10 kB/s";
+  EXPECT_NEAR(seconds(estimate->alone), 0.1, 0.02);
+  dispenser_.lost(source_, now_);
+  EXPECT_EQ(dispenser_.estimate(flow_.id(), 1000, now_)->wait, Duration::max());
+}
+
+TEST_F(SharedSupply, AClockThatJumpsBreaksNoPromise) {
+  const Flow greedy = dispenser_.open_flow("greedy");
+  deliver(10000, 12s, {&greedy});
+  const Flow promised = dispenser_.open_flow("promised", {4000, 0, 1});
+  for (const Duration jump : {Duration(0s), Duration(5h), Duration(-9h), Duration(1min)}) {
+    now_ += jump;
+    delivered_.clear();
+    deliver(10000, 10s, {&greedy, &promised});
+    EXPECT_GE(delivered_[&promised], 0.99 * 10 * 4000) << seconds(jump);
+    EXPECT_GE(delivered_[&greedy], 0.9 * 10 * 3000) << seconds(jump);
+    EXPECT_TRUE(promised.report().kept) << seconds(jump);
+  }
+}
+
 TEST_F(DispenserTest, SeedsOfDrbgsComeFirstAndArePaidFor) {
-  Ticket waiting = dispenser_.request(flow_, 1, 64, [] {});
+  Ticket waiting = dispenser_.request(flow_.id(), 64, now_, [] {});
   const auto drbg = SeededDrbg::make(dispenser_, 2, {});
   drbg->pool().start();
   credit(96);

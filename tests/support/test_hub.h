@@ -18,6 +18,7 @@ class TestHub {
         .dispenser = dispenser,
         .drbg = drbg_->pool(),
         .clients = clients,
+        .blocks = blocks_,
         .threads = threads_,
         .clock = clock_,
         .identity =
@@ -35,7 +36,9 @@ class TestHub {
   ~TestHub() { drbg_->stop(); }
 
   // Full-entropy bytes arrive.
-  void credit(std::size_t bytes) { dispenser.credit(source_, uniform(bytes, ++seed_)); }
+  void credit(std::size_t bytes) {
+    dispenser.credit(source_, uniform(bytes, ++seed_), clock_.now());
+  }
   void seed_drbg() {
     drbg_->pool().start();
     credit(48 * threads_.size());
@@ -44,7 +47,9 @@ class TestHub {
   crypto::Pin pin() const { return *crypto::pin_of_certificate(identity_.certificate_pem); }
 
   share::Dispenser dispenser{1 << 20, 64 << 10};
-  share::ClientBook clients{[this] { return dispenser.open_flow(); }};
+  share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
+    return dispenser.open_flow(name, terms);
+  }};
 
  private:
   Clock clock_;
@@ -52,6 +57,7 @@ class TestHub {
   entropy::SourceId source_ = dispenser.open_source("test");
   std::uint64_t seed_ = 0;
   net::IoThreads threads_;
+  share::BucketTable blocks_{1024, 1};
   std::shared_ptr<share::SeededDrbg> drbg_;
   std::unique_ptr<outlets::OutletServices> services_;
 };

@@ -1,0 +1,32 @@
+// Those who draw without a name: a share for each block of addresses.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "share/dispenser.h"
+
+namespace qanat::share {
+
+// With a guarantee in its terms an outlet's visitors are one, and have it together: there would be
+// no saying whose it is. Without, each block that draws has a share of the outlet's weight.
+// Thread-safe. Must not outlive the dispenser.
+class Visitors {
+ public:
+  Visitors(Dispenser& dispenser, std::string name, const Terms& terms);
+
+  // The share of a block; it lasts as long as somebody holds it.
+  std::shared_ptr<Flow> of(std::uint64_t block);
+
+ private:
+  Dispenser& dispenser_;
+  const std::string name_;
+  const Terms terms_;
+  std::mutex mutex_;
+  std::shared_ptr<Flow> together_;
+  std::unordered_map<std::uint64_t, std::weak_ptr<Flow>> blocks_;
+  std::size_t swept_at_ = 0;  // entries left by the last sweep
+};
+
+}  // namespace qanat::share
