@@ -24,6 +24,7 @@ struct Options {
   std::string bytes = "64";
   std::string wait = "30s";
   std::string state;
+  std::size_t quorum = 1;
   bool once = false;
 };
 
@@ -86,6 +87,10 @@ Run add_feed(CLI::App& command) {
   command.add_option("--bytes", options->bytes, "Bytes a feed, 32 to 512 (64)");
   command.add_option("--wait", options->wait, "With --once: give up after this time (30s)");
   command.add_option("--state", options->state, "State directory");
+  command
+      .add_option("--quorum", options->quorum,
+                  "Credit only what so many upstreams with different keys have contributed to (1)")
+      ->check(CLI::Range(1, 16));
   command.add_flag("--once", options->once, "Feed once, then end");
   return [options] {
     node::NodeSettings settings;
@@ -106,6 +111,7 @@ Run add_feed(CLI::App& command) {
     for (const std::string& argument : options->upstreams) {
       feed.upstreams.push_back(read_upstream_argument(argument));
     }
+    feed.quorum = options->quorum;
     settings.feed = std::move(feed);
     node::check_config(settings.config);
     for (const std::string& outlet : settings.config.outlets) {

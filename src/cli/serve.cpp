@@ -16,6 +16,7 @@ struct Options {
   std::vector<std::string> outlets;
   std::string state;
   std::size_t threads = 0;
+  std::size_t quorum = 0;
 };
 
 // The file, if one is named or the usual one is there; the command line goes before it.
@@ -28,6 +29,7 @@ node::Config effective_config(const Options& options) {
   if (!options.sources.empty()) config.sources = options.sources;
   if (!options.outlets.empty()) config.outlets = options.outlets;
   if (options.threads > 0) config.threads = options.threads;
+  if (options.quorum > 0) config.quorum = options.quorum;
   if (config.sources.empty()) config.sources = sources::default_sources();
   if (config.outlets.empty()) config.outlets = outlets::default_outlets();
   node::check_config(config);
@@ -50,6 +52,10 @@ Run add_serve(CLI::App& command) {
   command.add_option("--outlet", options->outlets, "TYPE[:TARGET][?option=value&...], repeatable")
       ->allow_extra_args(false);
   command.add_option("--state", options->state, "State directory");
+  command
+      .add_option("--quorum", options->quorum,
+                  "Credit upstreams only for what so many of them, with different keys, gave (1)")
+      ->check(CLI::Range(1, 16));
   command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
   command.footer(
       with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +

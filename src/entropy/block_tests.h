@@ -28,6 +28,13 @@ class BlockTests {
     std::uint64_t blocks = 0;
     std::uint64_t fips_failed = 0;
     std::uint64_t weak = 0;
+
+    Counts& operator+=(const Counts& other) {
+      blocks += other.blocks;
+      fips_failed += other.fips_failed;
+      weak += other.weak;
+      return *this;
+    }
   };
 
   BlockTests() : block_(fips_block_bytes) {}

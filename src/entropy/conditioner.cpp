@@ -11,6 +11,12 @@ Bytes bytes_of(const std::uint64_t& number) {
   return {reinterpret_cast<const std::uint8_t*>(&number), sizeof number};
 }
 
+// Rounded up, but not for a division's last bit: 576 / (8 / 3) is 216 samples.
+unsigned samples_for(double h) {
+  constexpr double rounding = 1e-9;
+  return static_cast<unsigned>(std::ceil(input_bits / h - rounding));
+}
+
 constexpr std::size_t prefix_bytes =
     ConditioningKey::bytes + sizeof(std::uint16_t) + sizeof(std::uint32_t);
 // With 72 samples (h = 8) and SHA-512's own 17 bytes of padding: one compression of 128 bytes.
@@ -43,7 +49,7 @@ crypto::HmacSha512 ConditioningKey::keyed() const {
 Conditioner::Conditioner(ConditioningKey& key, double h, std::uint16_t domain)
     : key_(key),
       domain_(domain),
-      samples_per_block_(static_cast<unsigned>(std::ceil(input_bits / h))),
+      samples_per_block_(samples_for(h)),
       generation_(key.generation()),
       prefix_(prefix_bytes) {
   key_.copy(prefix_.view().first<ConditioningKey::bytes>());

@@ -9,7 +9,9 @@
 #include <charconv>
 
 #include "net/connect.h"
+#include "net/discover.h"
 #include "net/transport.h"
+#include "wire/path.h"
 #include "wire/proof.h"
 
 namespace qanat::net {
@@ -85,31 +87,62 @@ HttpClient::HttpClient(Endpoint endpoint, const Waker& waker, Timeouts timeouts)
 
 HttpClient::~HttpClient() { disconnect(); }
 
+std::optional<crypto::Pin> HttpClient::server_key() const {
+  if (!connection_ || connection_->transport.ssl() == nullptr) return std::nullopt;
+  const X509* const certificate = SSL_get0_peer_certificate(connection_->transport.ssl());
+  if (certificate == nullptr) return std::nullopt;
+  return crypto::pin_of(certificate);
+}
+
 void HttpClient::disconnect() {
   if (connection_) connection_->transport.shutdown();
   connection_.reset();
 }
 
 tl::expected<void, ClientError> HttpClient::connect() {
-  auto fd = endpoint_.unix_path.empty() ? connect_tcp(endpoint_.address, waker_, timeouts_.connect)
-                                        : connect_unix(endpoint_.unix_path);
-  if (!fd) {
-    if (fd.error().message.empty()) return trouble(Trouble::stopped, "stopped");
-    return trouble(Trouble::unreachable, fd.error().message);
+  if (!endpoint_.unix_path.empty()) {
+    auto fd = connect_unix(endpoint_.unix_path);
+    if (!fd) return trouble(Trouble::unreachable, fd.error().message);
+    return begin(std::move(*fd), "");
   }
+  std::vector<Place> places{{endpoint_.address, endpoint_.address.host}};
+  if (is_service_name(endpoint_.address.host)) {
+    auto found = discover(endpoint_.address.host, waker_);
+    if (!found && found.error().message.empty()) return trouble(Trouble::stopped, "stopped");
+    if (!found) return trouble(Trouble::unreachable, found.error().message);
+    places = std::move(*found);
+  }
+  // A service may be several hubs, of which some are down, and one has the pinned key.
+  tl::expected<void, ClientError> outcome;
+  for (const Place& place : places) {
+    auto fd = connect_tcp(place.address, waker_, timeouts_.connect);
+    if (fd) {
+      outcome = begin(std::move(*fd), place.certificate_name);
+    } else if (fd.error().message.empty()) {
+      return trouble(Trouble::stopped, "stopped");
+    } else {
+      outcome = trouble(Trouble::unreachable, fd.error().message);
+    }
+    if (outcome || outcome.error().trouble == Trouble::stopped) return outcome;
+  }
+  return outcome;
+}
+
+// TLS on a connected socket, and the proofs that belong to this connection.
+tl::expected<void, ClientError> HttpClient::begin(UniqueFd fd, const std::string& name) {
   crypto::SslPtr ssl;
   if (context_) {
     ssl.reset(SSL_new(context_.get()));
     crypto::require(ssl != nullptr, "TLS");
     SSL_set_connect_state(ssl.get());
     if (!endpoint_.trust.pin) {
-      SSL_set1_host(ssl.get(), endpoint_.address.host.c_str());
+      SSL_set1_host(ssl.get(), name.c_str());
     }
-    SSL_set_tlsext_host_name(ssl.get(), endpoint_.address.host.c_str());
+    SSL_set_tlsext_host_name(ssl.get(), name.c_str());
   }
-  const int descriptor = fd->get();
+  const int descriptor = fd.get();
   connection_ = std::make_unique<Connection>(
-      Connection{std::move(*fd), Transport(descriptor, std::move(ssl)), {}, {}, false, false});
+      Connection{std::move(fd), Transport(descriptor, std::move(ssl)), {}, {}, false, false});
   Transport& transport = connection_->transport;
   const auto end = std::chrono::steady_clock::now() + timeouts_.connect;
   for (;;) {
@@ -148,6 +181,8 @@ class HttpClient::Exchange {
   Exchange(HttpClient& client, const OnBody& on_body) : client_(client), on_body_(on_body) {
     parser_.header_limit(16 << 10);
     parser_.body_limit(boost::none);
+    client_.path_.clear();
+    parser_.on_chunk_header(on_chunk_);
   }
 
   tl::expected<Response, ClientError> run(const std::string& method, const std::string& target,
@@ -168,6 +203,14 @@ class HttpClient::Exchange {
   HttpClient& client_;
   const OnBody& on_body_;
   http::response_parser<http::buffer_body> parser_;
+  // Held here: the parser keeps a reference.
+  std::function<void(std::uint64_t, boost::core::string_view, boost::beast::error_code&)>
+      on_chunk_ =
+          [this](std::uint64_t, boost::core::string_view extensions, boost::beast::error_code&) {
+            if (const auto path = wire::path_of_chunk({extensions.data(), extensions.size()})) {
+              client_.path_ = *path;
+            }
+          };
   Response response_;
   std::string error_body_;
   bool header_checked_ = false;
@@ -225,6 +268,9 @@ tl::expected<void, ClientError> HttpClient::Exchange::check_header() {
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     response_.headers[name] = std::string(field.value());
+  }
+  if (const auto path = response_.headers.find("qanat-path"); path != response_.headers.end()) {
+    client_.path_ = path->second;
   }
   if (response_.status == 401 || response_.status == 403 || client_.endpoint_.shared_key.empty() ||
       connection().proven) {

@@ -80,6 +80,11 @@ class HttpClient {
                                               std::size_t limit = 16 << 20);
 
   const Endpoint& endpoint() const { return endpoint_; }
+  // Of the server's key on the present connection; nullopt without TLS.
+  std::optional<crypto::Pin> server_key() const;
+  // What the server said last of the nodes behind its bytes (wire/path.h): in the response's
+  // header, or with a later chunk of it. Not decoded.
+  const std::string& path() const { return path_; }
   void disconnect();
 
  private:
@@ -87,6 +92,7 @@ class HttpClient {
   class Exchange;
 
   tl::expected<void, ClientError> connect();
+  tl::expected<void, ClientError> begin(UniqueFd fd, const std::string& name);
 
   Endpoint endpoint_;
   const Waker& waker_;
@@ -94,6 +100,7 @@ class HttpClient {
   crypto::SslCtxPtr context_;
   std::unique_ptr<Connection> connection_;
   SecretBytes inbox_;
+  std::string path_;
 };
 
 }  // namespace qanat::net

@@ -128,8 +128,13 @@ class Reader {
 
 void read_core(const Reader& reader, const toml::table& root, Config& config) {
   constexpr std::size_t most_threads = 256;
+  constexpr std::size_t most_quorum = 16;
   if (const auto* t = reader.section(root, "node")) {
-    reader.only(*t, "node", {"threads"});
+    reader.only(*t, "node", {"threads", "quorum"});
+    reader.size(*t, "node", "quorum", config.quorum);
+    if (config.quorum == 0 || config.quorum > most_quorum) {
+      reader.fail(*t->get("quorum"), "node.quorum: from 1 to 16");
+    }
     reader.size(*t, "node", "threads", config.threads);
     if (config.threads == 0 || config.threads > most_threads) {
       reader.fail(*t->get("threads"), "node.threads: from 1 to 256");
@@ -224,8 +229,9 @@ void refuse_odd_characters(std::string_view text, const std::string& path) {
 }  // namespace
 
 bool Config::same_core(const Config& other) const {
-  return threads == other.threads && reserve_bytes == other.reserve_bytes &&
-         reseed.interval == other.reseed.interval && reseed.bytes == other.reseed.bytes;
+  return threads == other.threads && quorum == other.quorum &&
+         reserve_bytes == other.reserve_bytes && reseed.interval == other.reseed.interval &&
+         reseed.bytes == other.reseed.bytes;
 }
 
 Config parse_config(std::string_view text, const std::string& path) {

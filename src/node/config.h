@@ -18,6 +18,7 @@ struct Config {
   entropy::ReseedPolicy reseed;
   wire::ApiLimits api;
   outlets::HttpLimits http;
+  std::size_t quorum = 1;  // upstreams that must contribute before any of them is credited
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;
   std::map<std::string, share::Terms> clients;  // by name

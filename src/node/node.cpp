@@ -36,6 +36,23 @@ std::size_t max_request_of(const NodeSettings& settings) {
                        : static_cast<std::size_t>(settings.config.api.full_bytes);
 }
 
+// The sources as they are made: one each; but with a quorum all upstreams are one, its lines.
+std::vector<std::string> grouped_sources(const std::vector<std::string>& texts,
+                                         std::size_t quorum) {
+  if (quorum < 2) return texts;
+  std::vector<std::string> groups;
+  std::string upstreams;
+  for (const std::string& text : texts) {
+    if (sources::is_upstream(text)) {
+      upstreams += (upstreams.empty() ? "" : "\n") + text;
+    } else {
+      groups.push_back(text);
+    }
+  }
+  if (!upstreams.empty()) groups.push_back(upstreams);
+  return groups;
+}
+
 }  // namespace
 
 SecretBytes gather_start_material() {
@@ -70,6 +87,7 @@ outlets::OutletServices Node::make_services() {
   return {.dispenser = dispenser_,
           .drbg = drbg_->pool(),
           .clients = book_,
+          .provenance = provenance_,
           .blocks = blocks_,
           .threads = threads_,
           .clock = clock_,
@@ -104,6 +122,7 @@ void Node::start() {
                 true);
   }
   node_id_ = state_.node_id();
+  provenance_.set_own(node_id_);
   if (!settings_.feed) identity_ = state_.identity();
 
   dispenser_.on_demand([this] { wake_sources(); });
@@ -118,11 +137,15 @@ void Node::start() {
   });
   std::vector<NamedSource> sources;
   if (settings_.feed) {
-    const sources::SourceServices services{dispenser_, key_, clock_, services_.on_event};
     sources.push_back(
-        {"", sources::make_upstream(settings_.feed->upstreams, {.accept_drbg = true}, services)});
+        {"", sources::make_upstream(settings_.feed->upstreams,
+                                    {.accept_drbg = true, .quorum = settings_.feed->quorum},
+                                    source_services())});
   }
-  for (const std::string& text : settings_.config.sources) sources.push_back(make_source(text));
+  for (const std::string& text :
+       grouped_sources(settings_.config.sources, settings_.config.quorum)) {
+    sources.push_back(make_source(text));
+  }
   std::vector<NamedOutlet> outlets;
   for (const std::string& text : settings_.config.outlets) outlets.push_back(make_outlet(text));
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
@@ -167,7 +190,19 @@ void Node::open_control_socket() {
 }
 
 Node::NamedSource Node::make_source(const std::string& text) {
-  return {text, sources::make_source(text, {dispenser_, key_, clock_, services_.on_event})};
+  std::vector<std::string> group;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    group.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (group.size() == 1) return {text, sources::make_source(text, source_services())};
+  return {text,
+          sources::make_upstream(group, {.quorum = settings_.config.quorum}, source_services())};
+}
+
+sources::SourceServices Node::source_services() {
+  return {dispenser_, key_, provenance_, clock_, services_.on_event};
 }
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {
@@ -185,7 +220,10 @@ bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
   bool all = true;
   for (const NamedSource& named : sources) {
     const bool joined = named.source->join(std::max(end - clock_.now(), Duration(10ms)));
-    if (!joined) log_warning("{}: stuck in its device; leaving it behind", named.text);
+    // Not its text, which may be a join string.
+    if (!joined) {
+      log_warning("{}: stuck in its device; leaving it behind", named.source->report().name);
+    }
     all = all && joined;
   }
   return all;
@@ -225,7 +263,7 @@ bool Node::stop(Duration limit) {
 
 void Node::reload(const Config& config) {
   if (!config.same_core(settings_.config)) {
-    log_warning("reload: threads, reserve and reseeding change at the next start only");
+    log_warning("reload: threads, quorum, reserve and reseeding change at the next start only");
   }
   const auto contains = [](const auto& list, const std::string& text) {
     return std::any_of(list.begin(), list.end(),
@@ -237,10 +275,12 @@ void Node::reload(const Config& config) {
   const outlets::OutletDefaults old_defaults = defaults_;
   defaults_.api = config.api;
   defaults_.http = config.http;
+  const std::vector<std::string> source_texts =
+      grouped_sources(config.sources, settings_.config.quorum);
   std::vector<NamedOutlet> new_outlets;
   std::vector<NamedSource> new_sources;
   try {
-    for (const std::string& text : config.sources) {
+    for (const std::string& text : source_texts) {
       if (!contains(sources_, text)) new_sources.push_back(make_source(text));
     }
     for (const std::string& text : config.outlets) {
@@ -268,7 +308,7 @@ void Node::reload(const Config& config) {
       }
     };
     move_unnamed(outlets_, old_outlets, config.outlets);
-    move_unnamed(sources_, old_sources, config.sources);
+    move_unnamed(sources_, old_sources, source_texts);
     for (NamedOutlet& named : new_outlets) outlets_.push_back(std::move(named));
     for (NamedSource& named : new_sources) {
       named.source->start();

@@ -22,6 +22,7 @@ namespace qanat::node {
 struct FeedSettings {
   std::vector<std::string> upstreams;
   outlets::Schedule schedule;
+  std::size_t quorum = 1;
 };
 
 struct NodeSettings {
@@ -76,6 +77,7 @@ class Node {
   outlets::ControlAnswer control(std::string_view method, std::string_view path,
                                  std::string_view body);
   NamedSource make_source(const std::string& text);
+  sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
   void wake_sources();
   bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
@@ -92,6 +94,7 @@ class Node {
   observe::Events events_;
   share::Dispenser dispenser_;
   entropy::ConditioningKey key_;
+  entropy::Provenance provenance_;
   share::ClientBook book_;
   ClientStore clients_;
   share::BucketTable blocks_;

@@ -11,6 +11,7 @@
 #include "base/quantity.h"
 #include "crypto/hash.h"
 #include "outlets/http_connection.h"
+#include "wire/path.h"
 
 namespace qanat::outlets {
 
@@ -58,6 +59,14 @@ std::uint64_t encoded_size(Format format, std::uint64_t bytes) {
       return base64_size(bytes);
   }
   return bytes;
+}
+
+std::string path_line(const entropy::Provenance::Ids& ids) {
+  return fmt::format("{}: {}\r\n", wire::path_header, wire::encode(ids));
+}
+
+std::string chunk_extension(const entropy::Provenance::Ids& ids) {
+  return fmt::format(";path=\"{}\"", wire::encode(ids));
 }
 
 std::size_t encode_piece(Format format, Bytes raw, MutableBytes out) {
@@ -246,7 +255,8 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
   }
   const std::uint64_t length = encoded_size(request.format, request.bytes) +
                                (request.format == Format::json ? head.size() + tail.size() : 0);
-  std::size_t filled = write_header(block, 200, content_type(request.format), length);
+  std::size_t filled = write_header(block, 200, content_type(request.format), length,
+                                    path_line(*worker_.services_.provenance.all()));
   std::copy(head.begin(), head.end(), block.begin() + static_cast<std::ptrdiff_t>(filled));
   filled += head.size();
 
@@ -352,7 +362,10 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
   }
   const auto lease = worker_.pool_.lease();
   const MutableBytes block = lease.view();
-  const std::size_t head = write_header(block, 200, "application/octet-stream", std::nullopt);
+  auto path = worker_.services_.provenance.all();
+  const std::size_t head =
+      write_header(block, 200, "application/octet-stream", std::nullopt, path_line(*path));
+  std::string extension = chunk_extension(*path);
   const bool begun = co_await write(block.first(head));
   if (!begun) co_return;
   proof_.clear();
@@ -368,13 +381,21 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
       slice = static_cast<std::size_t>(
           std::clamp<std::uint64_t>(request.rate / slices_a_second, 1, slice));
     }
-    std::size_t filled = static_cast<std::size_t>(
-        fmt::format_to(reinterpret_cast<char*>(block.data()), "{:x}\r\n", slice) -
-        reinterpret_cast<char*>(block.data()));
-    const MutableBytes target = block.subspan(filled, slice);
     if (!drbg) {
       drawn = co_await draw(slice, 1h);
       if (!drawn) continue;
+    }
+    if (auto now = worker_.services_.provenance.all(); now != path) {
+      if (*now != *path) extension = chunk_extension(*now);
+      path = std::move(now);
+    }
+    slice = std::min(slice, block_bytes - framing - extension.size());
+    std::size_t filled = static_cast<std::size_t>(
+        fmt::format_to(reinterpret_cast<char*>(block.data()), "{:x}{}\r\n", slice, extension) -
+        reinterpret_cast<char*>(block.data()));
+    extension.clear();
+    const MutableBytes target = block.subspan(filled, slice);
+    if (drawn) {
       std::copy_n(drawn->bytes.view().begin(), slice, target.begin());
     } else {
       worker_.services_.drbg.generate(worker_.slot_, target, worker_.services_.clock.now());

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "entropy/drbg_pool.h"
+#include "entropy/provenance.h"
 #include "net/tls.h"
 #include "share/client_book.h"
 #include "share/dispenser.h"
@@ -40,6 +41,7 @@ struct OutletServices {
   share::Dispenser& dispenser;
   entropy::DrbgPool& drbg;
   share::ClientBook& clients;
+  const entropy::Provenance& provenance;
   share::BucketTable& blocks;  // grade drbg, by block of addresses, all outlets together
   net::IoThreads& threads;
   const Clock& clock;

@@ -74,11 +74,6 @@ constexpr std::array types{
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<Exec>(s.target); }},
 };
 
-bool is_upstream(const std::string& text) {
-  return wire::looks_like_join_string(text) || text.starts_with("https:") ||
-         text.starts_with("http:");
-}
-
 Spec parse(const std::string& text) {
   auto spec = wire::parse_spec(text);
   if (!spec) throw Failure(spec.error().message);
@@ -179,6 +174,11 @@ UpstreamSettings upstream_settings(const std::string& text) {
 
 }  // namespace
 
+bool is_upstream(const std::string& text) {
+  return wire::looks_like_join_string(text) || text.starts_with("https:") ||
+         text.starts_with("http:");
+}
+
 net::Endpoint parse_upstream(const std::string& text) {
   if (wire::looks_like_join_string(text)) {
     auto join = wire::decode_join_string(text);
@@ -222,6 +222,7 @@ std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& tex
     name += (name.empty() ? "" : ", ") + upstream_name(text);
     settings.credit = settings.credit && upstream_settings(text).credit;
   }
+  if (settings.quorum > 1) name = fmt::format("{} of {}", settings.quorum, name);
   return std::make_unique<Upstream>(name, std::move(endpoints), settings, services);
 }
 

@@ -24,7 +24,9 @@ struct SourceDescription {
 SourceDescription describe_source(const std::string& text);
 std::unique_ptr<RunningSource> make_source(const std::string& text, const SourceServices& services);
 
-// Several upstreams (join strings and URLs) as one source that keeps to the first that answers.
+// Whether a text names another node: a join string or a URL.
+bool is_upstream(const std::string& text);
+// Several upstreams as one source (sources/upstream.h).
 std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& texts,
                                              UpstreamSettings settings,
                                              const SourceServices& services);

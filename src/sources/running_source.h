@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "entropy/intake.h"
+#include "entropy/provenance.h"
 #include "share/dispenser.h"
 
 namespace qanat::sources {
@@ -35,6 +36,7 @@ using OnEvent =
 struct SourceServices {
   share::Dispenser& dispenser;
   entropy::ConditioningKey& key;
+  entropy::Provenance& provenance;
   const Clock& clock;
   OnEvent on_event;
 };

@@ -3,30 +3,51 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "crypto/aead.h"
-#include "crypto/hash.h"
 
 namespace qanat::sources {
 
+using entropy::Combiner;
 using net::ClientError;
 using net::Trouble;
 using namespace std::chrono_literals;
 
 namespace {
 
-// One request at most: small beside any share, large beside the cost of a request.
-constexpr std::size_t max_transfer = 4096;
-// The hub is asked to keep us in line this long.
-constexpr std::string_view wait = "10s";
+// A request takes half a second to two seconds of what the upstream has for us: small enough to be
+// answered before its line moves on, large beside the cost of a request.
+constexpr std::size_t least_transfer = 64;
+constexpr std::size_t first_transfer = 512;
+constexpr std::size_t most_transfer = 16384;
+constexpr Duration soon = 500ms;
+constexpr Duration late = 2s;
 // A seed of grade drbg, and what it may be worth.
 constexpr std::size_t drbg_seed_bytes = 64;
 constexpr std::size_t drbg_credit_bytes = 32;
-constexpr std::size_t local_noise_bytes = 64;
+constexpr std::size_t local_noise_bytes = 64 + 32;
 // A hub that returns meets at most a tenth of its clients in its first second: simulated with
 // 10,000 in tests/scenario.
 constexpr Duration backoff_base = 5s;
 constexpr Duration backoff_cap = 5min;
+
+void check_quorum(const std::vector<net::Endpoint>& endpoints, std::size_t quorum) {
+  if (quorum < 2) return;
+  // An endpoint that is trusted by a CA shows its key only when it is there.
+  std::set<crypto::Pin> pins;
+  std::size_t possible = 0;
+  for (const net::Endpoint& endpoint : endpoints) {
+    const bool counts =
+        endpoint.tls && (!endpoint.trust.pin || pins.insert(*endpoint.trust.pin).second);
+    possible += counts ? 1U : 0U;
+  }
+  if (possible >= quorum) return;
+  throw Failure(fmt::format(
+      "a quorum of {} needs as many upstreams with different keys; of these {}, {} can count "
+      "(https or join strings, each key once)",
+      quorum, endpoints.size(), possible));
+}
 
 }  // namespace
 
@@ -36,20 +57,27 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       settings_(settings),
       services_(services),
       account_(services.dispenser.open_source(name_)),
+      transfer_bytes_(first_transfer),
       backoff_(backoff_base, backoff_cap, crypto::random_seed()),
       blinder_(services.key, account_),
-      buffer_(max_transfer) {
+      combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
+      buffer_(most_transfer / entropy::block_bytes * Combiner::share_bytes) {
+  check_quorum(endpoints, settings.quorum);
   for (net::Endpoint& endpoint : endpoints) {
-    clients_.push_back(std::make_unique<net::HttpClient>(std::move(endpoint), stop_waker_));
+    links_.push_back(std::make_unique<UpstreamLink>(std::move(endpoint), services.provenance.own(),
+                                                    stop_waker_));
   }
 }
 
-Upstream::~Upstream() { request_stop(); }
+Upstream::~Upstream() {
+  request_stop();
+  services_.provenance.set(account_, {});
+}
 
 void Upstream::start() {
   thread_.start([this] {
     run();
-    for (const auto& client : clients_) client->disconnect();
+    for (const auto& link : links_) link->disconnect();
   });
 }
 
@@ -67,21 +95,33 @@ void Upstream::retest() {
 void Upstream::run() {
   while (!thread_.stopping()) {
     waker_.clear();
-    const std::size_t wanted = std::min(services_.dispenser.wanted(), max_transfer);
+    const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_bytes_);
     if (!services_.dispenser.demand() || wanted == 0) {
       if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
       continue;
     }
-    const Outcome outcome = fetch_from_any(wanted);
+    const TimePoint began = services_.clock.now();
+    const Outcome outcome = settings_.quorum > 1 ? fetch_quorum(wanted) : fetch_one(wanted);
+    if (thread_.stopping()) return;
     if (outcome) {
       backoff_.reset();
+      adapt(services_.clock.now() - began);
       continue;
     }
-    if (thread_.stopping()) return;
+    if (outcome.error().trouble == Trouble::busy && transfer_bytes_ > least_transfer) {
+      // Too much at once for our share there, perhaps.
+      transfer_bytes_ /= 2;
+      continue;
+    }
     // At least as long as the server said, and never all clients in the same moment.
     const Duration asked = std::chrono::seconds(outcome.error().retry_after);
     pause(asked + backoff_.next());
   }
+}
+
+void Upstream::adapt(Duration took) {
+  if (took < soon) transfer_bytes_ = std::min(2 * transfer_bytes_, most_transfer);
+  if (took > late) transfer_bytes_ = std::max(transfer_bytes_ / 2, least_transfer);
 }
 
 void Upstream::pause(Duration duration) {
@@ -93,95 +133,176 @@ void Upstream::pause(Duration duration) {
   }
 }
 
-Upstream::Outcome Upstream::fetch_from_any(std::size_t bytes) {
+// Bytes of grade full, or a seed of grade drbg where that is better than nothing: `out` and `full`
+// are changed to what came.
+tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& link,
+                                                                  MutableBytes& out, bool& full) {
+  const TimePoint began = services_.clock.now();
+  full = true;
+  auto transfer = link.fetch(out, true);
+  if (!transfer && transfer.error().trouble == Trouble::busy && settings_.accept_drbg) {
+    full = false;
+    if (settings_.quorum == 1) out = out.first(std::min(out.size(), drbg_seed_bytes));
+    transfer = link.fetch(out, false);
+  }
+  if (!transfer) return transfer;
+  const double took = seconds(services_.clock.now() - began);
+  const std::scoped_lock lock(report_mutex_);
+  bytes_ += out.size();
+  // Of the last few transfers: each counts a quarter.
+  const double rate = took > 0 ? static_cast<double>(out.size()) / took : 0;
+  rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
+  return transfer;
+}
+
+Upstream::Outcome Upstream::fetch_one(std::size_t bytes) {
   Outcome outcome;
   bool hopeless = true;
-  for (std::size_t tried = 0; tried < clients_.size(); ++tried) {
-    net::HttpClient& client = *clients_[current_];
-    outcome = fetch(client, bytes, true);
-    if (!outcome && outcome.error().trouble == Trouble::busy && settings_.accept_drbg) {
-      outcome = fetch(client, drbg_seed_bytes, false);
+  std::string distrust;
+  for (std::size_t tried = 0; tried < links_.size(); ++tried) {
+    MutableBytes out = buffer_.view().first(bytes);
+    bool full = true;
+    auto transfer = fetch(*links_[current_], out, full);
+    if (transfer && transfer->distrust.empty()) {
+      credit(out, full, std::move(transfer->path));
+      wipe(buffer_.view());
+      return {};
     }
-    if (outcome) return outcome;
-    const Trouble trouble = outcome.error().trouble;
-    if (trouble == Trouble::stopped) return outcome;
-    hopeless = hopeless && (trouble == Trouble::distrusted || trouble == Trouble::refused);
-    current_ = (current_ + 1) % clients_.size();
+    if (transfer) {
+      // Another may do better; this one is asked again when none does.
+      reject(out, transfer->distrust);
+      distrust = transfer->distrust;
+      outcome = tl::unexpected(ClientError{Trouble::protocol, transfer->distrust});
+      hopeless = false;
+    } else {
+      outcome = tl::unexpected(transfer.error());
+      const Trouble trouble = transfer.error().trouble;
+      if (trouble == Trouble::stopped) return outcome;
+      hopeless = hopeless && (trouble == Trouble::distrusted || trouble == Trouble::refused);
+    }
+    wipe(buffer_.view());
+    current_ = (current_ + 1) % links_.size();
   }
-  set_state(outcome.error().trouble == Trouble::distrusted ? "failed" : "gone",
-            outcome.error().message, hopeless);
+  if (outcome.error().trouble == Trouble::busy) {
+    // There, and dry: how it should be where many share one source.
+    set_state("healthy", outcome.error().message, false);
+    return outcome;
+  }
+  if (!distrust.empty()) {
+    set_state("suspect", distrust + ": mixed in, not credited", false);
+  } else {
+    set_state(outcome.error().trouble == Trouble::distrusted ? "failed" : "gone",
+              outcome.error().message, hopeless);
+  }
   return outcome;
 }
 
-Upstream::Outcome Upstream::fetch(net::HttpClient& client, std::size_t bytes, bool full) {
-  const TimePoint began = services_.clock.now();
-  std::size_t filled = 0;
-  const auto response = client.get(
-      fmt::format("/v1/random?bytes={}&grade={}{}", bytes, full ? "full" : "drbg",
-                  full ? fmt::format("&wait={}", wait) : ""),
-      [&](Bytes piece) {
-        const std::size_t n = std::min(piece.size(), buffer_.size() - filled);
-        std::copy_n(piece.begin(), n, buffer_.view().begin() + static_cast<std::ptrdiff_t>(filled));
-        filled += n;
-        return true;
-      });
-  const MutableBytes arrived = buffer_.view().first(filled);
-  if (response && response->body_bytes == bytes) {
-    accept(arrived, full);
-    const double took = seconds(services_.clock.now() - began);
-    const std::scoped_lock lock(report_mutex_);
-    bytes_ += filled;
-    // Of the last few transfers: each counts a quarter.
-    const double rate = took > 0 ? static_cast<double>(filled) / took : 0;
-    rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
+bool Upstream::contributed(const crypto::Pin& key) const {
+  return std::any_of(round_.begin(), round_.end(),
+                     [&](const Contribution& given) { return given.key == key; });
+}
+
+Upstream::Outcome Upstream::contribute(UpstreamLink& link) {
+  MutableBytes out = buffer_.view().first(round_blocks_ * Combiner::share_bytes);
+  bool full = true;
+  auto transfer = fetch(link, out, full);
+  if (!transfer) return tl::unexpected(transfer.error());
+  const auto key = link.key();
+  std::string distrust = transfer->distrust;
+  if (distrust.empty() && !key) distrust = link.name() + " has no key, and counts for no quorum";
+  if (distrust.empty() && contributed(*key)) {
+    distrust = link.name() + " has the key of another one here: they are one upstream";
   }
-  wipe(arrived);
-  if (!response) return tl::unexpected(response.error());
-  if (response->body_bytes != bytes) {
-    return tl::unexpected(ClientError{
-        Trouble::protocol, fmt::format("{} sent {} bytes instead of {}", client.endpoint().text(),
-                                       response->body_bytes, bytes)});
+  if (!distrust.empty()) {
+    reject(out, distrust);
+    wipe(out);
+    return tl::unexpected(ClientError{Trouble::protocol, distrust});
   }
+  round_.push_back({*key, SecretBytes(out), full, std::move(transfer->path)});
+  wipe(out);
   return {};
 }
 
-bool Upstream::passes_tests(Bytes bytes) {
-  const std::scoped_lock lock(report_mutex_);
-  const bool blocks_pass = block_tests_.add(bytes);
-  // Below 64 bytes the statistic has no meaning.
-  const bool nibbles_pass =
-      bytes.size() < 64 || entropy::nibble_chi_square(bytes) <= entropy::nibble_limit;
-  const auto digest = crypto::sha256({bytes});
-  const bool fresh = digest != last_digest_;
-  last_digest_ = digest;
-  return blocks_pass && nibbles_pass && fresh;
+// What some have contributed is kept until enough others have.
+Upstream::Outcome Upstream::fetch_quorum(std::size_t bytes) {
+  if (round_.empty()) {
+    round_blocks_ = (bytes + entropy::block_bytes - 1) / entropy::block_bytes;
+  }
+  Outcome last;
+  std::size_t hopeless = 0;
+  for (std::size_t tried = 0; tried < links_.size() && round_.size() < settings_.quorum; ++tried) {
+    UpstreamLink& link = *links_[current_];
+    current_ = (current_ + 1) % links_.size();
+    if (const auto key = link.key(); key && contributed(*key)) continue;
+    Outcome outcome = contribute(link);
+    if (outcome) continue;
+    const Trouble trouble = outcome.error().trouble;
+    if (trouble == Trouble::stopped) return outcome;
+    hopeless += trouble == Trouble::distrusted || trouble == Trouble::refused ? 1U : 0U;
+    last = std::move(outcome);
+  }
+  if (round_.size() < settings_.quorum) {
+    if (last) {
+      last = tl::unexpected(ClientError{Trouble::protocol, "too few of them have different keys"});
+    }
+    set_state("gone",
+              fmt::format("{} of {} upstreams have contributed: {}", round_.size(),
+                          settings_.quorum, last.error().message),
+              links_.size() - hopeless < settings_.quorum);
+    return last;
+  }
+  std::vector<Bytes> contributions;
+  bool full = true;
+  std::set<std::string> nodes;
+  for (const Contribution& given : round_) {
+    contributions.push_back(given.bytes.view());
+    full = full && given.full;
+    nodes.insert(given.path.begin(), given.path.end());
+  }
+  WipedArray<local_noise_bytes> local;
+  local_noise(local.view());
+  const MutableBytes out = buffer_.view().first(round_blocks_ * entropy::block_bytes);
+  combiner_.combine(contributions, local.view(), out);
+  round_.clear();
+  credit(out, full, {nodes.begin(), nodes.end()});
+  wipe(out);
+  return {};
 }
 
-void Upstream::accept(MutableBytes bytes, bool full) {
-  const bool passed = passes_tests(bytes);
-  // Local noise is drawn after the upstream has committed itself to its bytes.
-  WipedArray<local_noise_bytes + 32> local;
-  noise_.fill(local.view().first(local_noise_bytes));
-  write_timestamps(std::span<std::uint8_t, 32>(local.data() + local_noise_bytes, 32));
-  if (!passed) {
-    services_.key.mix("rejected", bytes);
-    {
-      const std::scoped_lock lock(report_mutex_);
-      ++alarms_;
-    }
-    set_state("suspect", "a transfer failed the statistical tests: mixed in, not credited", false);
-    return;
+void Upstream::reject(Bytes bytes, const std::string& why) {
+  services_.key.mix("rejected", bytes);
+  {
+    const std::scoped_lock lock(report_mutex_);
+    ++alarms_;
   }
+  set_state("suspect", why + ": mixed in, not credited", false);
+}
+
+// Local noise is drawn after the upstream has committed itself to its bytes.
+void Upstream::local_noise(MutableBytes out) {
+  noise_.fill(out.first(out.size() - 32));
+  write_timestamps(std::span<std::uint8_t, 32>(out.data() + out.size() - 32, 32));
+}
+
+void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
   if (!settings_.credit) {
     services_.key.mix("uncredited", bytes);
-  } else if (full) {
-    blinder_.blind(bytes, local.view());
-    services_.dispenser.credit(account_, bytes, services_.clock.now());
-  } else {
-    services_.key.mix("seed", bytes);
-    blinder_.blind(bytes, local.view());
-    services_.dispenser.credit(account_, bytes.first(drbg_credit_bytes), services_.clock.now());
+    set_state("healthy", "", false);
+    return;
   }
+  // Before the bytes can be drawn by anybody.
+  if (path != path_) {
+    path_ = std::move(path);
+    services_.provenance.set(account_, path_);
+  }
+  const TimePoint now = services_.clock.now();
+  if (!full) services_.key.mix("seed", bytes);
+  if (settings_.quorum == 1) {
+    WipedArray<local_noise_bytes> local;
+    local_noise(local.view());
+    blinder_.blind(bytes, local.view());
+  }
+  services_.dispenser.credit(account_, full ? bytes : bytes.first(drbg_credit_bytes), now);
   set_state("healthy", "", false);
 }
 
@@ -189,19 +310,22 @@ void Upstream::set_state(const char* state, const std::string& detail, bool hope
   bool changed = false;
   {
     const std::scoped_lock lock(report_mutex_);
-    changed = state_ != state || detail_ != detail;
+    const bool good = std::string_view(state) == "healthy";
+    changed = state_ != state || (detail_ != detail && !good);
     if (state_ != "failed" && std::string_view(state) == "failed") ++failures_;
     state_ = state;
     detail_ = detail;
     hopeless_ = hopeless;
   }
-  if (changed) {
-    services_.on_event(name_, detail.empty() ? state : fmt::format("{}: {}", state, detail),
-                       !detail.empty());
-  }
+  if (!changed) return;
+  const bool good = std::string_view(state) == "healthy";
+  if (!good) services_.dispenser.lost(account_, services_.clock.now());
+  services_.on_event(name_, detail.empty() ? state : fmt::format("{}: {}", state, detail), !good);
 }
 
 SourceReport Upstream::report() const {
+  entropy::BlockTests::Counts blocks;
+  for (const auto& link : links_) blocks += link->blocks();
   const std::scoped_lock lock(report_mutex_);
   return {.name = name_,
           .state = state_,
@@ -213,7 +337,7 @@ SourceReport Upstream::report() const {
           .bytes = bytes_,
           .alarms = alarms_,
           .failures = failures_,
-          .blocks = block_tests_.counts(),
+          .blocks = blocks,
           .account = account_};
 }
 

@@ -1,4 +1,4 @@
-// Another node as a source: full-entropy bytes over HTTPS, fetched when they are wanted.
+// Other nodes as a source: full-entropy bytes over HTTPS, fetched when they are wanted.
 #pragma once
 
 #include <atomic>
@@ -9,9 +9,10 @@
 #include "base/backoff.h"
 #include "base/timing_noise.h"
 #include "entropy/blinder.h"
-#include "net/http_client.h"
+#include "entropy/combiner.h"
 #include "sources/running_source.h"
 #include "sources/source_thread.h"
+#include "sources/upstream_link.h"
 
 namespace qanat::sources {
 
@@ -20,13 +21,17 @@ struct UpstreamSettings {
   // When an upstream has no full-entropy bytes, take a seed of grade drbg, credited 256 bits:
   // better than nothing for a kernel, never for passing on.
   bool accept_drbg = false;
+  // Credit nothing before so many upstreams with different keys have contributed.
+  std::size_t quorum = 1;
 };
 
-// Several endpoints are tried in turn: the first that answers is kept. Nothing is fetched before it
-// is wanted. What arrives is tested here too (FIPS 140-2 blocks, 4-bit blocks, a transfer that came
-// before); a transfer that fails is mixed in and not credited.
+// With a quorum of 1, endpoints are tried in turn, the first that answers is kept, and its bytes
+// pass one to one. With a larger one, each block is made of the bytes of so many of them, and
+// counts as one of them does. Nothing is fetched before it is wanted. What fails a test is mixed in
+// and not credited.
 class Upstream final : public RunningSource {
  public:
+  // Throws Failure when a quorum cannot be reached: too few endpoints, or too few different keys.
   Upstream(std::string name, std::vector<net::Endpoint> endpoints, UpstreamSettings settings,
            const SourceServices& services);
   ~Upstream() override;
@@ -42,12 +47,26 @@ class Upstream final : public RunningSource {
  private:
   using Outcome = tl::expected<void, net::ClientError>;
 
+  // What a member of the quorum gave for the round that is being gathered.
+  struct Contribution {
+    crypto::Pin key;
+    SecretBytes bytes;
+    bool full = true;
+    wire::Path path;
+  };
+
   void run();
   void pause(Duration duration);
-  Outcome fetch_from_any(std::size_t bytes);
-  Outcome fetch(net::HttpClient& client, std::size_t bytes, bool full);
-  bool passes_tests(Bytes bytes);
-  void accept(MutableBytes bytes, bool full);
+  Outcome fetch_one(std::size_t bytes);
+  Outcome fetch_quorum(std::size_t bytes);
+  Outcome contribute(UpstreamLink& link);
+  tl::expected<UpstreamLink::Transfer, net::ClientError> fetch(UpstreamLink& link,
+                                                               MutableBytes& out, bool& full);
+  bool contributed(const crypto::Pin& key) const;
+  void reject(Bytes bytes, const std::string& why);
+  void credit(MutableBytes bytes, bool full, wire::Path path);
+  void local_noise(MutableBytes out);
+  void adapt(Duration took);
   void set_state(const char* state, const std::string& detail, bool hopeless);
 
   const std::string name_;
@@ -57,16 +76,19 @@ class Upstream final : public RunningSource {
   Waker waker_;       // bytes are wanted, or a back-off should end
   Waker stop_waker_;  // interrupts the network
   std::atomic<bool> hurry_{false};
-  std::vector<std::unique_ptr<net::HttpClient>> clients_;
+  std::vector<std::unique_ptr<UpstreamLink>> links_;
   std::size_t current_ = 0;
+  std::size_t transfer_bytes_;  // the most that is asked for at once
+  std::vector<Contribution> round_;
+  std::size_t round_blocks_ = 0;
   Backoff backoff_;
   entropy::Blinder blinder_;
+  entropy::Combiner combiner_;
   TimingNoise noise_;
   SecretBytes buffer_;
-  std::array<std::uint8_t, 32> last_digest_{};
+  wire::Path path_;  // as the last credit had it
 
   mutable std::mutex report_mutex_;
-  entropy::BlockTests block_tests_;
   std::string state_ = "start-up";
   std::string detail_;
   bool hopeless_ = false;

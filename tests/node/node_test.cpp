@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <filesystem>
 
 #include "support/eventually.h"
+#include "wire/path.h"
 
 namespace qanat::node {
 namespace {
@@ -164,6 +168,138 @@ TEST_F(NodeTest, PromisesAreKeptInTheOrderInWhichTheyWereMade) {
   again.start();
   ASSERT_TRUE(invite(again, "bee").starts_with("qanat1."));
   EXPECT_EQ(names(), (std::vector<std::string>{"zebra", "ant", "mole", "bee"}));
+}
+
+// Relays: nodes whose only source is another node.
+class RelayTest : public NodeTest {
+ protected:
+  NodeSettings relay(const std::string& name, const std::vector<std::string>& upstreams) {
+    NodeSettings settings = hub();
+    settings.state_path = directory_ + "/" + name;
+    settings.config.sources = upstreams;
+    settings.config.reserve_bytes = 4096;
+    return settings;
+  }
+  std::unique_ptr<Node> started(NodeSettings settings) {
+    auto node = std::make_unique<Node>(std::move(settings));
+    node->start();
+    return node;
+  }
+  static entropy::Account account(const Node& node) { return node.snapshot().dispenser.total; }
+  static bool full(const Node& node) {
+    return eventually([&] {
+      const auto report = node.snapshot().dispenser;
+      return report.fill >= report.target / 8 * 7;
+    });
+  }
+  // What `invite` gives, as soon as the node is there.
+  static tl::expected<std::string, net::ClientError> draw(const std::string& join,
+                                                          const std::string& query) {
+    const Waker waker;
+    net::HttpClient client(sources::parse_upstream(join), waker);
+    return client.text("GET", "/v1/random?" + query);
+  }
+};
+
+TEST_F(RelayTest, ATreeOfDepthFiveAndFanOutTwentyPassesFullEntropyOneToOne) {
+  std::vector<std::unique_ptr<Node>> chain;
+  chain.push_back(started(hub()));
+  for (int depth = 1; depth < 5; ++depth) {
+    const std::string join = invite(*chain.back(), "relay");
+    chain.push_back(started(relay(fmt::format("relay-{}", depth), {join})));
+  }
+  std::vector<std::unique_ptr<Node>> leaves;
+  for (int i = 0; i < 20; ++i) {
+    const std::string join = invite(*chain.back(), fmt::format("leaf-{}", i));
+    leaves.push_back(started(relay(fmt::format("leaf-{}", i), {join})));
+  }
+  for (const auto& node : leaves) {
+    ASSERT_TRUE(full(*node));
+    EXPECT_TRUE(account(*node).balanced());
+  }
+  // Each hop's delivered bits are the next one's credit, but for what is under way.
+  for (std::size_t hop = 0; hop + 1 < chain.size(); ++hop) {
+    EXPECT_TRUE(eventually([&] {
+      return account(*chain[hop]).delivered == account(*chain[hop + 1]).credited;
+    })) << "hop "
+        << hop;
+  }
+  EXPECT_TRUE(eventually([&] {
+    std::uint64_t credited = 0;
+    for (const auto& node : leaves) credited += account(*node).credited;
+    return account(*chain.back()).delivered == credited;
+  }));
+  // All five are behind a leaf's bytes, and it says so.
+  const std::string join = invite(*leaves.front(), "reader");
+  const Waker waker;
+  net::HttpClient client(sources::parse_upstream(join), waker);
+  ASSERT_TRUE(client.text("GET", "/v1/random?grade=full&bytes=32"));
+  EXPECT_EQ(wire::decode_path(client.path())->size(), 6U) << client.path();
+}
+
+TEST_F(RelayTest, WithADeadUplinkItServesWhatItHasAndThenDrbgOnly) {
+  auto top = started(hub());
+  auto node = started(relay("relay", {invite(*top, "relay")}));
+  ASSERT_TRUE(full(*node));
+  ASSERT_TRUE(ready(*node));
+  const std::string join = invite(*node, "reader");
+  top->stop(0s);
+  top.reset();
+  std::uint64_t served = 0;
+  tl::expected<std::string, net::ClientError> answer;
+  do {
+    answer = draw(join, "grade=full&bytes=256&wait=100ms");
+    if (answer) served += answer->size();
+  } while (answer);
+  EXPECT_GE(served, 2048U);
+  EXPECT_EQ(answer.error().trouble, net::Trouble::busy);
+  EXPECT_NE(answer.error().message.find("503"), std::string::npos) << answer.error().message;
+  EXPECT_GT(answer.error().retry_after, 0U);
+  EXPECT_EQ(draw(join, "grade=drbg&bytes=100000")->size(), 100000U);
+  EXPECT_TRUE(eventually([&] { return node->snapshot().sources.at(0).state == "gone"; }));
+  // Now that it is known, nobody is kept waiting.
+  answer = draw(join, "grade=full&bytes=4096&wait=10m");
+  EXPECT_NE(answer.error().message.find("no source delivers"), std::string::npos)
+      << answer.error().message;
+  EXPECT_TRUE(account(*node).balanced());
+}
+
+TEST_F(RelayTest, ALoopIsNamedAndCreditsNothing) {
+  auto a = started(hub());
+  auto b = started(relay("b", {invite(*a, "b")}));
+  ASSERT_TRUE(full(*b));
+  // A is told to draw from B, which draws from A.
+  Config config = hub().config;
+  config.sources.push_back(invite(*b, "a"));
+  a->reload(config);
+  // Its reserve is full: somebody has to want bytes.
+  const std::string reader = invite(*a, "reader");
+  ASSERT_TRUE(eventually([&] {
+    (void)draw(reader, "grade=full&bytes=65536");
+    const auto sources = a->snapshot().sources;
+    return sources.at(1).state == "suspect";
+  }));
+  const auto snapshot = a->snapshot();
+  EXPECT_NE(snapshot.sources.at(1).detail.find("a loop"), std::string::npos);
+  EXPECT_NE(snapshot.sources.at(1).detail.find(b->snapshot().node_id), std::string::npos);
+  EXPECT_EQ(snapshot.dispenser.sources.at(snapshot.sources.at(1).account).second.credited, 0U);
+  EXPECT_TRUE(std::any_of(snapshot.events.begin(), snapshot.events.end(), [](const auto& event) {
+    return event.alarm && event.text.find("a loop") != std::string::npos;
+  }));
+}
+
+TEST_F(RelayTest, WithAQuorumTheUpstreamsAreOneSource) {
+  NodeSettings other = hub();
+  other.state_path = directory_ + "/other";
+  auto a = started(hub());
+  auto b = started(std::move(other));
+  NodeSettings settings = relay("relay", {invite(*a, "relay"), invite(*b, "relay")});
+  settings.config.quorum = 2;
+  auto node = started(std::move(settings));
+  ASSERT_TRUE(full(*node));
+  EXPECT_EQ(node->snapshot().sources.size(), 1U);
+  EXPECT_GT(account(*a).delivered, account(*node).credited);
+  EXPECT_GT(account(*b).delivered, account(*node).credited);
 }
 
 TEST_F(NodeTest, TwoNodesDoNotShareAStateDirectory) {

@@ -2,7 +2,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fmt/core.h>
+
 #include <set>
+#include <thread>
 
 #include "net/connect.h"
 #include "outlets/registry.h"
@@ -164,6 +167,107 @@ TEST_F(HttpOutletTest, FullThatCannotBeIsRefusedInTimeAndNothingIsLost) {
   EXPECT_EQ(refused.error().retry_after, 5U);
   EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=63&wait=0")->size(), 63U)
       << "the bytes are still there";
+}
+
+TEST_F(HttpOutletTest, WhatTheLineMakesImpossibleIsRefusedAtOnceAndSaysWhoseFaultItIs) {
+  hub_.prove_supply(10000);
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  std::vector<share::Flow> others;
+  std::vector<share::Ticket> line;
+  for (int i = 0; i < 9; ++i) {
+    others.push_back(hub_.dispenser.open_flow("other"));
+    line.push_back(hub_.dispenser.request(others.back().id(), 4096, Clock().now(), [] {}));
+  }
+  const auto over_share = get(client, "/v1/random?grade=full&bytes=5000&wait=2s");
+  ASSERT_FALSE(over_share);
+  EXPECT_NE(over_share.error().message.find("429: over your share"), std::string::npos)
+      << over_share.error().message;
+  EXPECT_NEAR(over_share.error().retry_after, 3, 1) << "5,000 bytes at 1 kB/s, less what it waits";
+  const auto too_much = get(client, "/v1/random?grade=full&bytes=50000&wait=2s");
+  ASSERT_FALSE(too_much);
+  EXPECT_NE(too_much.error().message.find("503"), std::string::npos) << too_much.error().message;
+  EXPECT_GT(too_much.error().retry_after, 30U);
+  EXPECT_EQ(outlet->report().connections, 1U) << "refused, not dropped";
+  EXPECT_EQ(outlet->report().refused.at("over_share"), 1U);
+  EXPECT_EQ(outlet->report().refused.at("unavailable"), 1U);
+  line.clear();
+  hub_.credit(64);
+  EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=64&wait=10s")->size(), 64U);
+}
+
+TEST_F(HttpOutletTest, GradeDrbgHasARatePerPeerWhenTheOperatorNamesOne) {
+  limits_.limit_local = true;
+  limits_.block_drbg = {1, 4 * 8192};
+  hub_.seed_drbg();
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  int answered = 0;
+  tl::expected<std::string, net::ClientError> last;
+  do {
+    last = get(client, "/v1/random?bytes=32");
+    if (last) ++answered;
+  } while (last && answered < 100);
+  EXPECT_NEAR(answered, 4, 1);
+  EXPECT_EQ(last.error().trouble, net::Trouble::busy);
+  EXPECT_NE(last.error().message.find("429"), std::string::npos);
+  EXPECT_GT(last.error().retry_after, 0U);
+  EXPECT_EQ(outlet->report().connections, 1U);
+  EXPECT_EQ(outlet->report().refused.at("over_share"), 1U);
+}
+
+TEST_F(HttpOutletTest, ALongAnswerOfGradeDrbgIsPacedNotRefused) {
+  limits_.limit_local = true;
+  limits_.block_drbg = {20 << 20, 1 << 20};
+  hub_.seed_drbg();
+  const auto outlet = start(settings());
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  const TimePoint began = Clock().now();
+  EXPECT_EQ(client.get("/v1/random?bytes=8M", [](Bytes) { return true; })->body_bytes, 8000000U);
+  // A lower bound only: 8 MB less the first two at 20 MiB a second.
+  EXPECT_GE(seconds(Clock().now() - began), 0.2);
+}
+
+TEST_F(HttpOutletTest, TransfersNameTheNodesBehindThem) {
+  hub_.seed_drbg();
+  hub_.credit(64 << 10);
+  hub_.provenance.set_own("00000000000000aa");
+  const auto outlet = start(settings(true));
+  net::HttpClient client(endpoint(*outlet, true), waker_);
+  for (const char* grade : {"full", "drbg"}) {
+    ASSERT_TRUE(get(client, fmt::format("/v1/random?grade={}", grade)));
+    EXPECT_EQ(client.path(), "00000000000000aa");
+    ASSERT_FALSE(
+        client.get(fmt::format("/v1/stream?grade={}", grade), [](Bytes) { return false; }));
+    EXPECT_EQ(client.path(), "00000000000000aa");
+  }
+  // What is behind a stream may change while it flows.
+  std::size_t got = 0;
+  (void)client.get("/v1/stream?grade=full", [&](Bytes piece) {
+    if (got == 0) hub_.provenance.set(1, {"00000000000000bb"});
+    got += piece.size();
+    return client.path() == "00000000000000aa" && got < 32768;
+  });
+  EXPECT_EQ(client.path(), "00000000000000aa, 00000000000000bb");
+}
+
+TEST_F(HttpOutletTest, TenThousandRequestsOfOneClientAreOneShare) {
+  // A client whose line is ten thousand requests long, and one who asks now and then.
+  const auto outlet = start(settings());
+  const share::Flow greedy = hub_.dispenser.open_flow("greedy");
+  std::vector<share::Ticket> line;
+  for (int i = 0; i < 10000; ++i) {
+    line.push_back(hub_.dispenser.request(greedy.id(), 64, Clock().now(), [] {}));
+  }
+  net::HttpClient client(endpoint(*outlet, false), waker_);
+  std::thread supply([&] {
+    if (eventually([&] { return hub_.dispenser.report().waiting_requests == 10001; })) {
+      for (int i = 0; i < 4; ++i) hub_.credit(64);
+    }
+  });
+  EXPECT_EQ(get(client, "/v1/random?grade=full&bytes=64&wait=60s")->size(), 64U)
+      << "half of 256 bytes is more than it asked for";
+  supply.join();
 }
 
 TEST_F(HttpOutletTest, AClientThatHangsUpInLineTakesNothing) {

@@ -32,7 +32,7 @@ class SourcesTest : public testing::Test {
 
   std::unique_ptr<RunningSource> start(const std::string& text) {
     auto source =
-        make_source(text, {dispenser_, key_, clock_,
+        make_source(text, {dispenser_, key_, provenance_, clock_,
                            [this](const std::string& subject, const std::string& what, bool) {
                              const std::scoped_lock lock(mutex_);
                              events_.push_back(subject + ": " + what);
@@ -55,6 +55,7 @@ class SourcesTest : public testing::Test {
   Clock clock_;
   share::Dispenser dispenser_{64 << 10, 1024};
   entropy::ConditioningKey key_{as_bytes("test")};
+  entropy::Provenance provenance_;
   std::vector<RunningSource*> running_;
   std::mutex mutex_;
   std::vector<std::string> events_;

@@ -18,6 +18,7 @@ class TestHub {
         .dispenser = dispenser,
         .drbg = drbg_->pool(),
         .clients = clients,
+        .provenance = provenance,
         .blocks = blocks_,
         .threads = threads_,
         .clock = clock_,
@@ -36,8 +37,20 @@ class TestHub {
   ~TestHub() { drbg_->stop(); }
 
   // Full-entropy bytes arrive.
-  void credit(std::size_t bytes) {
-    dispenser.credit(source_, uniform(bytes, ++seed_), clock_.now());
+  void credit(std::size_t bytes) { credit(uniform(bytes, ++seed_)); }
+  void credit(const Samples& bytes) { dispenser.credit(source_, bytes, clock_.now()); }
+  // As if a source had given `rate` bytes per second for the last ten seconds, all of which are
+  // gone by now.
+  void prove_supply(double rate) {
+    const TimePoint now = clock_.now();
+    const auto gap = std::chrono::duration<double>(64 / rate);
+    const share::Flow taker = dispenser.open_flow("taker");
+    Samples out(64);
+    for (auto ago = std::chrono::duration<double>(10); ago.count() > 0; ago -= gap) {
+      const TimePoint at = now - std::chrono::duration_cast<Duration>(ago);
+      dispenser.credit(source_, uniform(64, ++seed_), at);
+      dispenser.request(taker.id(), 64, at, [] {}).collect(out).delivered(64);
+    }
   }
   void seed_drbg() {
     drbg_->pool().start();
@@ -47,6 +60,7 @@ class TestHub {
   crypto::Pin pin() const { return *crypto::pin_of_certificate(identity_.certificate_pem); }
 
   share::Dispenser dispenser{1 << 20, 64 << 10};
+  entropy::Provenance provenance;
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);
   }};

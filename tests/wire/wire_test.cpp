@@ -4,6 +4,7 @@
 
 #include "wire/http_api.h"
 #include "wire/join_string.h"
+#include "wire/path.h"
 #include "wire/proof.h"
 #include "wire/spec.h"
 
@@ -179,6 +180,32 @@ TEST(Wire, ParsersAreTotal) {
     (void)decode_authorization("Qanat " + text);
     (void)parse_api_request("GET", "/v1/random?" + text, text, {});
     (void)parse_api_request("POST", "/", text, {});
+  }
+}
+
+TEST(Path, IsWrittenAndRead) {
+  const Path path{"0123456789abcdef", "fedcba9876543210"};
+  EXPECT_EQ(encode(path), "0123456789abcdef, fedcba9876543210");
+  EXPECT_EQ(decode_path(encode(path)), path);
+  EXPECT_EQ(decode_path(""), Path());
+  EXPECT_EQ(decode_path("0123456789abcdef,fedcba9876543210"), path);
+}
+
+TEST(Path, RefusesWhatIsNone) {
+  for (const char* text :
+       {"0", "0123456789abcde", "0123456789ABCDEF", "0123456789abcdef,", "0123456789abcdef;",
+        ",0123456789abcdef", "0123456789abcdef 0", "0123456789abcdef0", "node, other"}) {
+    EXPECT_FALSE(decode_path(text)) << text;
+  }
+  EXPECT_TRUE(decode_path(encode(Path(most_path_nodes, "0123456789abcdef"))));
+  EXPECT_FALSE(decode_path(encode(Path(most_path_nodes + 1, "0123456789abcdef"))));
+}
+
+TEST(Path, IsFoundAmongTheExtensionsOfAChunk) {
+  EXPECT_EQ(path_of_chunk(";path=\"0123456789abcdef\""), "0123456789abcdef");
+  EXPECT_EQ(path_of_chunk(";a=b;path=\"\";c"), "");
+  for (const char* text : {"", ";path", ";path=x", ";path=\"x", "path=\"x\""}) {
+    EXPECT_FALSE(path_of_chunk(text)) << text;
   }
 }
 

@@ -1,0 +1,41 @@
+// Through which nodes the bytes of this node have passed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "entropy/ledger.h"
+
+namespace qanat::entropy {
+
+// This node's id, and the ids that stand behind each source that is another node, as its last
+// credited transfer named them. All of them together are what a transfer from here carries: bytes
+// of all sources lie in one reserve, and one conditioning key has seen them all. So the union is
+// sent, and a node never takes bytes in which its own may be. Thread-safe.
+class Provenance {
+ public:
+  using Ids = std::vector<std::string>;
+
+  Provenance();
+
+  // This node's id. Set before any thread uses this.
+  void set_own(std::string own);
+  const std::string& own() const { return own_; }
+  // What stands behind `source` from now on; empty when it is gone for good.
+  void set(SourceId source, Ids ids);
+  // This node first, then the others in order. Never null; cheap, for every transfer.
+  std::shared_ptr<const Ids> all() const;
+
+ private:
+  void unite();
+
+  std::string own_;
+  mutable std::mutex mutex_;
+  std::map<SourceId, Ids> behind_;
+  std::shared_ptr<const Ids> all_;
+};
+
+}  // namespace qanat::entropy

@@ -1,0 +1,39 @@
+// Where a hub is, when an upstream names a service and not a host: DNS SRV and mDNS.
+#pragma once
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/waker.h"
+#include "wire/spec.h"
+
+namespace qanat::net {
+
+// A place to try, and the name that a certificate there must have when a CA and no pin vouches.
+struct Place {
+  wire::Address address;
+  std::string certificate_name;
+};
+
+// "_qanat._tcp.example.org", and "_qanat._tcp.local" for the local link.
+bool is_service_name(std::string_view host);
+
+// The places of a service, in the order in which to try them:
+//   - by DNS SRV records (RFC 2782). The certificate must be for the domain that was asked for, not
+//     for the target that an unauthenticated answer named (RFC 6125, 6.2.1);
+//   - below .local by mDNS and DNS-SD (RFC 6763) through the machine's Avahi daemon. Whoever is on
+//     the link can answer: the certificate must be for the host that did.
+// Finding is no trusting: pin, CA and pre-shared key decide, as ever. Blocks for some seconds at
+// most. An Error when there is none, or nobody to ask; with an empty message when woken.
+Result<std::vector<Place>> discover(const std::string& service, const Waker& waker);
+
+struct SrvRecord {
+  std::uint16_t priority = 0;
+  std::uint16_t weight = 0;
+  wire::Address target;
+};
+// RFC 2782: the lowest priority first; within one, at random by weight.
+std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random);
+
+}  // namespace qanat::net

@@ -1,0 +1,72 @@
+#include "sources/upstream_link.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "crypto/hash.h"
+
+namespace qanat::sources {
+
+using net::ClientError;
+using net::Trouble;
+
+UpstreamLink::UpstreamLink(net::Endpoint endpoint, std::string own_id, const Waker& stop)
+    : own_id_(std::move(own_id)), client_(std::move(endpoint), stop) {}
+
+tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full) {
+  std::size_t filled = 0;
+  const auto response = client_.get(
+      fmt::format("/v1/random?bytes={}&grade={}", out.size(), full ? "full&wait=10s" : "drbg"),
+      [&](Bytes piece) {
+        const std::size_t n = std::min(piece.size(), out.size() - filled);
+        std::copy_n(piece.begin(), n, out.begin() + static_cast<std::ptrdiff_t>(filled));
+        filled += n;
+        return true;
+      });
+  if (!response) return tl::unexpected(response.error());
+  if (response->body_bytes != out.size()) {
+    return tl::unexpected(ClientError{
+        Trouble::protocol,
+        fmt::format("{} sent {} bytes instead of {}", name(), response->body_bytes, out.size())});
+  }
+  auto path = wire::decode_path(client_.path());
+  Transfer transfer{judge(out, path), {}};
+  if (path) transfer.path = std::move(*path);
+  return transfer;
+}
+
+std::string UpstreamLink::judge(Bytes bytes, const std::optional<wire::Path>& path) {
+  bool blocks_pass = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    blocks_pass = block_tests_.add(bytes);
+  }
+  const auto digest = crypto::sha256({bytes});
+  const bool fresh = digest != last_digest_;
+  last_digest_ = digest;
+  if (!path) return fmt::format("{} sent a path that is none", name());
+  if (!own_id_.empty() && std::find(path->begin(), path->end(), own_id_) != path->end()) {
+    return fmt::format("a loop: this node, {}, is behind the bytes of {} ({})", own_id_, name(),
+                       wire::encode(*path));
+  }
+  if (!fresh) return fmt::format("{} sent the same bytes twice", name());
+  // Below 64 bytes the statistic has no meaning.
+  const bool nibbles_pass =
+      bytes.size() < 64 || entropy::nibble_chi_square(bytes) <= entropy::nibble_limit;
+  if (!blocks_pass || !nibbles_pass) {
+    return fmt::format("a transfer of {} failed the statistical tests", name());
+  }
+  return "";
+}
+
+std::optional<crypto::Pin> UpstreamLink::key() const {
+  return client_.endpoint().trust.pin ? client_.endpoint().trust.pin : client_.server_key();
+}
+
+entropy::BlockTests::Counts UpstreamLink::blocks() const {
+  const std::scoped_lock lock(mutex_);
+  return block_tests_.counts();
+}
+
+}  // namespace qanat::sources

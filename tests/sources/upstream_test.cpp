@@ -1,0 +1,163 @@
+// Upstreams over real TLS, some of them malicious.
+#include "sources/upstream.h"
+
+#include <gtest/gtest.h>
+
+#include "support/eventually.h"
+#include "support/test_hub.h"
+
+namespace qanat::sources {
+namespace {
+
+using test::eventually;
+using test::TestHub;
+using namespace std::chrono_literals;
+
+const std::string own_id = "00000000000000aa";
+
+// A hub that anybody on loopback may draw from, with a key of its own.
+class Hub : public TestHub {
+ public:
+  explicit Hub(const std::string& id = "00000000000000bb") {
+    provenance.set_own(id);
+    outlets::HttpSettings settings;
+    settings.name = "https";
+    settings.address = {"127.0.0.1", 0};
+    settings.tls = true;
+    outlet_ = std::make_unique<outlets::HttpOutlet>(settings, services());
+    outlet_->start();
+  }
+  net::Endpoint endpoint() const {
+    net::Endpoint endpoint;
+    endpoint.address = *wire::parse_address(outlet_->address_text());
+    endpoint.trust.pin = pin();
+    return endpoint;
+  }
+
+ private:
+  std::unique_ptr<outlets::HttpOutlet> outlet_;
+};
+
+// Endpoints hold secrets, and are moved.
+template <typename... Each>
+std::vector<net::Endpoint> list(Each&&... each) {
+  std::vector<net::Endpoint> endpoints;
+  (endpoints.push_back(std::forward<Each>(each)), ...);
+  return endpoints;
+}
+
+class UpstreamTest : public testing::Test {
+ protected:
+  UpstreamTest() { provenance_.set_own(own_id); }
+  std::unique_ptr<Upstream> make(std::vector<net::Endpoint> endpoints, UpstreamSettings settings) {
+    return std::make_unique<Upstream>(
+        "upstream", std::move(endpoints), settings,
+        SourceServices{dispenser_, key_, provenance_, clock_,
+                       [this](const std::string&, const std::string& what, bool alarm) {
+                         const std::scoped_lock lock(mutex_);
+                         if (alarm) alarms_.push_back(what);
+                       }});
+  }
+  std::unique_ptr<Upstream> start(std::vector<net::Endpoint> endpoints,
+                                  UpstreamSettings settings = {}) {
+    auto upstream = make(std::move(endpoints), settings);
+    dispenser_.on_demand([raw = upstream.get()] { raw->wake(); });
+    upstream->start();
+    return upstream;
+  }
+  std::uint64_t credited() const { return dispenser_.report().total.credited; }
+  bool alarmed(const std::string& text) const {
+    return eventually([&] {
+      const std::scoped_lock lock(mutex_);
+      return std::any_of(alarms_.begin(), alarms_.end(), [&](const std::string& alarm) {
+        return alarm.find(text) != std::string::npos;
+      });
+    });
+  }
+
+  Clock clock_;
+  share::Dispenser dispenser_{16 << 10, 4096};
+  entropy::ConditioningKey key_{as_bytes("test")};
+  entropy::Provenance provenance_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> alarms_;
+};
+
+net::Endpoint nobody() {
+  net::Endpoint endpoint;
+  endpoint.address = {"127.0.0.1", 1};
+  endpoint.trust.pin = crypto::Pin{};
+  return endpoint;
+}
+
+TEST_F(UpstreamTest, BytesPassOneToOneAndArePaidForInBothLedgers) {
+  Hub hub;
+  hub.credit(64 << 10);
+  auto upstream = start(list(hub.endpoint()));
+  ASSERT_TRUE(eventually([&] { return credited() == 8U * (16 << 10); }));
+  EXPECT_TRUE(eventually([&] { return hub.dispenser.report().total.delivered == credited(); }));
+  EXPECT_EQ(*provenance_.all(), (entropy::Provenance::Ids{own_id, "00000000000000bb"}));
+}
+
+TEST_F(UpstreamTest, TheNextIsTriedWhenOneIsDown) {
+  Hub hub;
+  hub.credit(64 << 10);
+  auto upstream = start(list(nobody(), hub.endpoint()));
+  EXPECT_TRUE(eventually([&] { return credited() > 0; }));
+  EXPECT_EQ(upstream->report().state, "healthy");
+}
+
+TEST_F(UpstreamTest, BytesThatPassedThisNodeBeforeAreRefusedByName) {
+  Hub hub;
+  hub.provenance.set(7, {"00000000000000cc", own_id});
+  hub.credit(64 << 10);
+  auto upstream = start(list(hub.endpoint()));
+  EXPECT_TRUE(alarmed("a loop: this node, 00000000000000aa"));
+  EXPECT_TRUE(alarmed("00000000000000bb, 00000000000000aa, 00000000000000cc"))
+      << "who stands in it";
+  EXPECT_EQ(credited(), 0U);
+  EXPECT_GT(upstream->report().alarms, 0U);
+}
+
+TEST_F(UpstreamTest, AQuorumCreditsNothingBeforeEnoughHaveContributed) {
+  Hub first;
+  Hub second("00000000000000cc");
+  first.credit(64 << 10);
+  auto upstream =
+      start(list(first.endpoint(), nobody(), second.endpoint()), {.credit = true, .quorum = 2});
+  ASSERT_TRUE(eventually([&] { return first.dispenser.report().total.delivered > 0; }));
+  EXPECT_EQ(credited(), 0U);
+  second.credit(64 << 10);
+  upstream->retest();
+  ASSERT_TRUE(eventually([&] { return credited() > 0; }, 60s));
+  EXPECT_EQ(provenance_.all()->size(), 3U) << "both stand behind each block";
+  // 72 bytes of each pay for 64.
+  EXPECT_TRUE(eventually([&] {
+    return first.dispenser.report().total.delivered >= credited() / 8 * 9 &&
+           second.dispenser.report().total.delivered >= credited() / 8 * 9;
+  }));
+}
+
+TEST_F(UpstreamTest, OneThatGivesZerosDoesNotCount) {
+  Hub honest;
+  Hub liar("00000000000000cc");
+  honest.credit(64 << 10);
+  liar.credit(test::Samples(64 << 10, 0));
+  auto upstream = start(list(honest.endpoint(), liar.endpoint()), {.credit = true, .quorum = 2});
+  EXPECT_TRUE(alarmed("failed the statistical tests"));
+  EXPECT_EQ(credited(), 0U);
+}
+
+TEST_F(UpstreamTest, OneHubAtTwoAddressesIsOneUpstream) {
+  Hub hub;
+  EXPECT_THROW(make(list(hub.endpoint(), hub.endpoint()), {.credit = true, .quorum = 2}), Failure);
+  net::Endpoint plain;
+  plain.address = {"127.0.0.1", 1};
+  plain.tls = false;
+  EXPECT_THROW(make(list(hub.endpoint(), std::move(plain)), {.credit = true, .quorum = 2}), Failure)
+      << "without a key there is nobody to count";
+  EXPECT_NO_THROW(make(list(hub.endpoint(), nobody()), {.credit = true, .quorum = 2}));
+}
+
+}  // namespace
+}  // namespace qanat::sources
