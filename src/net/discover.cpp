@@ -14,8 +14,6 @@
 namespace qanat::net {
 namespace {
 
-constexpr std::string_view service_prefix = "_qanat._tcp.";
-
 std::string why_not(int problem) {
   switch (problem) {
     case HOST_NOT_FOUND:
@@ -75,16 +73,12 @@ Result<std::vector<Place>> discover_dns(const std::string& service) {
   std::mt19937_64 random(crypto::random_seed());
   std::vector<Place> places;
   for (wire::Address& address : order(std::move(*records), random)) {
-    places.push_back({std::move(address), service.substr(service_prefix.size())});
+    places.push_back({std::move(address), service.substr(wire::service_prefix.size())});
   }
   return places;
 }
 
 }  // namespace
-
-bool is_service_name(std::string_view host) {
-  return host.starts_with(service_prefix) && host.size() > service_prefix.size();
-}
 
 std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random) {
   std::vector<wire::Address> ordered;

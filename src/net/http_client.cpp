@@ -106,7 +106,7 @@ tl::expected<void, ClientError> HttpClient::connect() {
     return begin(std::move(*fd), "");
   }
   std::vector<Place> places{{endpoint_.address, endpoint_.address.host}};
-  if (is_service_name(endpoint_.address.host)) {
+  if (wire::is_service_name(endpoint_.address.host)) {
     auto found = discover(endpoint_.address.host, waker_);
     if (!found && found.error().message.empty()) return trouble(Trouble::stopped, "stopped");
     if (!found) return trouble(Trouble::unreachable, found.error().message);

@@ -71,6 +71,7 @@ Result<Spec> parse_spec(std::string_view text) {
 }
 
 std::string Address::text() const {
+  if (is_service_name(host)) return host;
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
                                              : fmt::format("[{}]:{}", host, port);
 }
@@ -104,6 +105,10 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
         return c > 0x20 && c < 0x7f && c != '/' && c != '@' && c != '?' && c != '#';
       });
   if (!host_ok) return bad();
+  if (is_service_name(address.host)) {
+    if (!port.empty()) return bad();
+    return address;
+  }
   if (port.empty()) {
     if (!default_port) return bad();
     address.port = *default_port;
@@ -113,6 +118,10 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
   if (!number) return bad();
   address.port = *number;
   return address;
+}
+
+bool is_service_name(std::string_view host) {
+  return host.starts_with(service_prefix) && host.size() > service_prefix.size();
 }
 
 bool is_loopback(std::string_view host) {

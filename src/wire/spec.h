@@ -28,7 +28,7 @@ struct Address {
   std::string host;  // a name, an IPv4 or an IPv6 address (without brackets)
   std::uint16_t port = 0;
 
-  // "host:port", "[2001:db8::1]:port".
+  // "host:port", "[2001:db8::1]:port"; a service's name alone.
   std::string text() const;
   bool operator==(const Address&) const = default;
 };
@@ -37,6 +37,10 @@ struct Address {
 // A leading "//" and a trailing "/" (of a URL) are allowed.
 Result<Address> parse_address(std::string_view text,
                               std::optional<std::uint16_t> default_port = std::nullopt);
+
+// "_qanat._tcp.example.org": hosts and ports are found under it (net/discover.h); it has none itself.
+bool is_service_name(std::string_view host);
+inline constexpr std::string_view service_prefix = "_qanat._tcp.";
 
 // 127.0.0.0/8, ::1 and "localhost".
 bool is_loopback(std::string_view host);

@@ -183,6 +183,17 @@ TEST(Wire, ParsersAreTotal) {
   }
 }
 
+TEST(Address, AServiceHasAHostAndNoPort) {
+  const auto service = parse_address("//_qanat._tcp.example.org", 7749);
+  ASSERT_TRUE(service);
+  EXPECT_EQ(service->text(), "_qanat._tcp.example.org");
+  EXPECT_EQ(*parse_address(service->text()), *service);
+  EXPECT_TRUE(is_service_name(service->host));
+  EXPECT_FALSE(parse_address("_qanat._tcp.example.org:7749"));
+  EXPECT_FALSE(is_service_name("_qanat._tcp."));
+  EXPECT_FALSE(is_service_name("example.org"));
+}
+
 TEST(Path, IsWrittenAndRead) {
   const Path path{"0123456789abcdef", "fedcba9876543210"};
   EXPECT_EQ(encode(path), "0123456789abcdef, fedcba9876543210");
