@@ -10,6 +10,7 @@
 #include "cli/control.h"
 #include "cli/upstream_argument.h"
 #include "net/http_client.h"
+#include "net/transfer_size.h"
 #include "node/state_dir.h"
 #include "sources/registry.h"
 #include "wire/http_api.h"
@@ -69,10 +70,8 @@ bool write_out(Bytes bytes) {
   return true;
 }
 
-// The bytes that one request may ask for: the hub's limits (docs/http-api.md).
-std::uint64_t piece_of(wire::Grade grade) {
-  return grade == wire::Grade::full ? 4096 : std::uint64_t{1} << 30;
-}
+// What one request of grade drbg may ask for (docs/http-api.md).
+constexpr std::uint64_t most_drbg = std::uint64_t{1} << 30;
 
 net::Endpoint endpoint_for(const Options& options) {
   if (!options.from.empty()) return sources::parse_upstream(read_upstream_argument(options.from));
@@ -100,8 +99,11 @@ int run(const Options& options) {
   std::uint64_t left = *bytes;
   bool output_open = true;
   const bool text = *format != wire::Format::raw;
+  const bool full = *grade == wire::Grade::full;
+  net::TransferSize full_piece;
   while (left > 0) {
-    std::uint64_t piece = std::min(left, piece_of(*grade));
+    std::uint64_t piece = std::min<std::uint64_t>(left, full ? full_piece.bytes() : most_drbg);
+    const TimePoint began = Clock().now();
     if (text && piece < left) piece -= piece % 3;
     std::string line;
     const auto response =
@@ -115,6 +117,11 @@ int run(const Options& options) {
                      return output_open;
                    });
     if (!output_open) throw Failure(with_errno("cannot write to standard output", errno));
+    // Nothing of a refused piece was written. Too much at once, perhaps.
+    if (!response && response.error().trouble == net::Trouble::busy && full &&
+        full_piece.refused(static_cast<std::size_t>(piece))) {
+      continue;
+    }
     if (!response) {
       const bool nobody =
           options.from.empty() && response.error().trouble == net::Trouble::unreachable;
@@ -123,6 +130,7 @@ int run(const Options& options) {
                                          response.error().message)
                            : response.error().message);
     }
+    full_piece.answered(Clock().now() - began);
     left -= piece;
   }
   if (text && !write_out(as_bytes("\n"))) return 1;

@@ -27,6 +27,12 @@ void DrbgPool::seed(std::size_t index, Bytes full_entropy) {
   if (!std::exchange(slot.ever_seeded, true)) unseeded_.fetch_sub(1, std::memory_order_release);
 }
 
+bool DrbgPool::seeded(std::size_t index) const {
+  const Slot& slot = *slots_[index];
+  const std::scoped_lock lock(slot.seed_mutex);
+  return slot.ever_seeded;
+}
+
 void DrbgPool::reseed_all() {
   for (const auto& slot : slots_) slot->reseed_wanted.store(true);
 }

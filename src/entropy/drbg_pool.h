@@ -38,6 +38,8 @@ class DrbgPool {
   // 9.2, on demand).
   void reseed_all();
 
+  // Whether this slot has had its first seed.
+  bool seeded(std::size_t slot) const;
   // Whether every slot has its first seed.
   bool ready() const { return unseeded_.load(std::memory_order_acquire) == 0; }
   // False, and nothing written, before the slot's first seed.
@@ -58,7 +60,7 @@ class DrbgPool {
     std::atomic<bool> reseed_wanted{false};
     std::atomic<bool> seed_waiting{false};
     std::atomic<std::uint64_t> bytes{0};
-    std::mutex seed_mutex;  // of the next two
+    mutable std::mutex seed_mutex;  // of the next two
     bool ever_seeded = false;
     SecretBytes seed{seed_bytes};
   };

@@ -303,8 +303,9 @@ Ticket Dispenser::request(FlowId flow, std::size_t bytes, TimePoint now,
   return enqueue(flow, bytes, now, false, std::move(on_ready));
 }
 
-Ticket Dispenser::request_urgent(FlowId flow, std::size_t bytes, std::function<void()> on_ready) {
-  return enqueue(flow, bytes, std::nullopt, true, std::move(on_ready));
+Ticket Dispenser::request_seed(FlowId flow, std::size_t bytes, bool first,
+                               std::function<void()> on_ready) {
+  return enqueue(flow, bytes, std::nullopt, first, std::move(on_ready));
 }
 
 Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,

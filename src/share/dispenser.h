@@ -162,8 +162,9 @@ class Dispenser final : public entropy::Sink {
   // held, when the bytes are set aside; not when the ticket is ready at once. It may run while or
   // after the ticket ends: let it own what it touches.
   Ticket request(FlowId flow, std::size_t bytes, TimePoint now, std::function<void()> on_ready);
-  // The same, before all others: for the seeds of DRBGs, which are few and small.
-  Ticket request_urgent(FlowId flow, std::size_t bytes, std::function<void()> on_ready);
+  // The same for a DRBG's seed, at the last time that anybody brought. `first`: before all others,
+  // as nothing of grade drbg can be had without it; later ones take their turn.
+  Ticket request_seed(FlowId flow, std::size_t bytes, bool first, std::function<void()> on_ready);
 
   // When a request made now would be complete, by the usual supply and those who wait at present.
   struct Estimate {

@@ -19,10 +19,10 @@ SeededDrbg::SeededDrbg(Dispenser& dispenser, std::size_t slots, entropy::ReseedP
 
 void SeededDrbg::order(std::size_t slot) {
   // Requested with no lock held: another's callback may run inside.
-  Ticket place =
-      dispenser_.request_urgent(flow_.id(), DrbgPool::seed_bytes, [weak = weak_from_this(), slot] {
-        if (const auto self = weak.lock()) self->fulfil(slot);
-      });
+  Ticket place = dispenser_.request_seed(flow_.id(), DrbgPool::seed_bytes, !pool_.seeded(slot),
+                                         [weak = weak_from_this(), slot] {
+                                           if (const auto self = weak.lock()) self->fulfil(slot);
+                                         });
   {
     const std::scoped_lock lock(mutex_);
     tickets_[slot] = std::move(place);

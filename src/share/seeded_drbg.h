@@ -1,4 +1,4 @@
-// DRBGs that are seeded from a dispenser, before everybody else.
+// DRBGs that are seeded from a dispenser.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,9 @@
 
 namespace qanat::share {
 
-// A seed is 48 bytes and serves millions of requests: its place is at the head of the line.
+// A first seed is 48 bytes, and nothing of grade drbg goes out without it: its place is at the head
+// of the line. Later ones take their turn beside the clients: in a tree of thousands of hubs, each
+// of which reseeds once a minute, they would eat up the source (bench/fleet).
 // Thread-safe as DrbgPool is. Held by a shared_ptr: a seed may arrive while the owner lets go.
 class SeededDrbg : public std::enable_shared_from_this<SeededDrbg> {
  public:

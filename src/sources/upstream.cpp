@@ -16,13 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A request takes half a second to two seconds of what the upstream has for us: small enough to be
-// answered before its line moves on, large beside the cost of a request.
-constexpr std::size_t least_transfer = 64;
-constexpr std::size_t first_transfer = 512;
-constexpr std::size_t most_transfer = 16384;
-constexpr Duration soon = 500ms;
-constexpr Duration late = 2s;
+// How long to stay in a hub's line. A machine that has had nothing yet takes what there is at once.
+constexpr Duration in_line = 10s;
 // A seed of grade drbg, and what it may be worth.
 constexpr std::size_t drbg_seed_bytes = 64;
 constexpr std::size_t drbg_credit_bytes = 32;
@@ -57,11 +52,10 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       settings_(settings),
       services_(services),
       account_(services.dispenser.open_source(name_)),
-      transfer_bytes_(first_transfer),
       backoff_(backoff_base, backoff_cap, crypto::random_seed()),
       blinder_(services.key, account_),
       combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
-      buffer_(most_transfer / entropy::block_bytes * Combiner::share_bytes) {
+      buffer_(net::TransferSize::most / entropy::block_bytes * Combiner::share_bytes) {
   check_quorum(endpoints, settings.quorum);
   for (net::Endpoint& endpoint : endpoints) {
     links_.push_back(std::make_unique<UpstreamLink>(std::move(endpoint), services.provenance.own(),
@@ -95,7 +89,7 @@ void Upstream::retest() {
 void Upstream::run() {
   while (!thread_.stopping()) {
     waker_.clear();
-    const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_bytes_);
+    const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_size_.bytes());
     if (!services_.dispenser.demand() || wanted == 0) {
       if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
       continue;
@@ -105,23 +99,15 @@ void Upstream::run() {
     if (thread_.stopping()) return;
     if (outcome) {
       backoff_.reset();
-      adapt(services_.clock.now() - began);
+      transfer_size_.answered(services_.clock.now() - began);
       continue;
     }
-    if (outcome.error().trouble == Trouble::busy && transfer_bytes_ > least_transfer) {
-      // Too much at once for our share there, perhaps.
-      transfer_bytes_ /= 2;
-      continue;
-    }
+    // Too much at once for our share there, perhaps.
+    if (outcome.error().trouble == Trouble::busy && transfer_size_.refused(wanted)) continue;
     // At least as long as the server said, and never all clients in the same moment.
     const Duration asked = std::chrono::seconds(outcome.error().retry_after);
     pause(asked + backoff_.next());
   }
-}
-
-void Upstream::adapt(Duration took) {
-  if (took < soon) transfer_bytes_ = std::min(2 * transfer_bytes_, most_transfer);
-  if (took > late) transfer_bytes_ = std::max(transfer_bytes_ / 2, least_transfer);
 }
 
 void Upstream::pause(Duration duration) {
@@ -139,11 +125,11 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& 
                                                                   MutableBytes& out, bool& full) {
   const TimePoint began = services_.clock.now();
   full = true;
-  auto transfer = link.fetch(out, true);
+  auto transfer = link.fetch(out, true, settings_.accept_drbg && !credited_ ? 0s : in_line);
   if (!transfer && transfer.error().trouble == Trouble::busy && settings_.accept_drbg) {
     full = false;
     if (settings_.quorum == 1) out = out.first(std::min(out.size(), drbg_seed_bytes));
-    transfer = link.fetch(out, false);
+    transfer = link.fetch(out, false, 0s);
   }
   if (!transfer) return transfer;
   const double took = seconds(services_.clock.now() - began);
@@ -295,6 +281,7 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
     path_ = std::move(path);
     services_.provenance.set(account_, path_);
   }
+  credited_ = true;
   const TimePoint now = services_.clock.now();
   if (!full) services_.key.mix("seed", bytes);
   if (settings_.quorum == 1) {

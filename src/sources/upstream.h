@@ -10,6 +10,7 @@
 #include "base/timing_noise.h"
 #include "entropy/blinder.h"
 #include "entropy/combiner.h"
+#include "net/transfer_size.h"
 #include "sources/running_source.h"
 #include "sources/source_thread.h"
 #include "sources/upstream_link.h"
@@ -66,7 +67,6 @@ class Upstream final : public RunningSource {
   void reject(Bytes bytes, const std::string& why);
   void credit(MutableBytes bytes, bool full, wire::Path path);
   void local_noise(MutableBytes out);
-  void adapt(Duration took);
   void set_state(const char* state, const std::string& detail, bool hopeless);
 
   const std::string name_;
@@ -78,7 +78,7 @@ class Upstream final : public RunningSource {
   std::atomic<bool> hurry_{false};
   std::vector<std::unique_ptr<UpstreamLink>> links_;
   std::size_t current_ = 0;
-  std::size_t transfer_bytes_;  // the most that is asked for at once
+  net::TransferSize transfer_size_;
   std::vector<Contribution> round_;
   std::size_t round_blocks_ = 0;
   Backoff backoff_;
@@ -87,6 +87,7 @@ class Upstream final : public RunningSource {
   TimingNoise noise_;
   SecretBytes buffer_;
   wire::Path path_;  // as the last credit had it
+  bool credited_ = false;
 
   mutable std::mutex report_mutex_;
   std::string state_ = "start-up";

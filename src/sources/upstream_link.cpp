@@ -14,10 +14,12 @@ using net::Trouble;
 UpstreamLink::UpstreamLink(net::Endpoint endpoint, std::string own_id, const Waker& stop)
     : own_id_(std::move(own_id)), client_(std::move(endpoint), stop) {}
 
-tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full) {
+tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full,
+                                                                      Duration wait) {
   std::size_t filled = 0;
   const auto response = client_.get(
-      fmt::format("/v1/random?bytes={}&grade={}", out.size(), full ? "full&wait=10s" : "drbg"),
+      fmt::format("/v1/random?bytes={}&grade={}&wait={:.0f}s", out.size(), full ? "full" : "drbg",
+                  seconds(wait)),
       [&](Bytes piece) {
         const std::size_t n = std::min(piece.size(), out.size() - filled);
         std::copy_n(piece.begin(), n, out.begin() + static_cast<std::ptrdiff_t>(filled));

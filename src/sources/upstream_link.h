@@ -21,10 +21,10 @@ class UpstreamLink {
     std::string distrust;
     wire::Path path;  // the nodes that they passed
   };
-  // Fills `out` with bytes of grade full or drbg; the server keeps us in line for ten seconds.
+  // Fills `out` with bytes of grade full, for which we stay in the server's line so long, or drbg.
   // Tested here too: FIPS 140-2 blocks, 4-bit blocks, a transfer that came before, a path that
   // leads through this node.
-  tl::expected<Transfer, net::ClientError> fetch(MutableBytes out, bool full);
+  tl::expected<Transfer, net::ClientError> fetch(MutableBytes out, bool full, Duration wait);
 
   // The server's key: the pinned one, or the one it has shown; nullopt before that, or without TLS.
   std::optional<crypto::Pin> key() const;

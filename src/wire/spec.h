@@ -38,7 +38,8 @@ struct Address {
 Result<Address> parse_address(std::string_view text,
                               std::optional<std::uint16_t> default_port = std::nullopt);
 
-// "_qanat._tcp.example.org": hosts and ports are found under it (net/discover.h); it has none itself.
+// "_qanat._tcp.example.org": hosts and ports are found under it (net/discover.h); it has none
+// itself.
 bool is_service_name(std::string_view host);
 inline constexpr std::string_view service_prefix = "_qanat._tcp.";
 

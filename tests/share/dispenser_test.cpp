@@ -298,7 +298,7 @@ TEST_F(SharedSupply, AClockThatJumpsBreaksNoPromise) {
   }
 }
 
-TEST_F(DispenserTest, SeedsOfDrbgsComeFirstAndArePaidFor) {
+TEST_F(DispenserTest, FirstSeedsOfDrbgsGoBeforeAllAndArePaidFor) {
   Ticket waiting = dispenser_.request(flow_.id(), 64, now_, [] {});
   const auto drbg = SeededDrbg::make(dispenser_, 2, {});
   drbg->pool().start();

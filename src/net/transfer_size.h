@@ -1,0 +1,36 @@
+// How many full-entropy bytes to ask a hub for at once.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/clock.h"
+
+namespace qanat::net {
+
+// So many that an answer takes from half a second to two: few enough for the share that the hub has
+// for us and for its patience, many beside the cost of a request.
+class TransferSize {
+ public:
+  static constexpr std::size_t least = 64;
+  static constexpr std::size_t most = 16384;
+
+  std::size_t bytes() const { return bytes_; }
+  // After an answer that took so long.
+  void answered(Duration took) {
+    if (took < std::chrono::milliseconds(500)) bytes_ = std::min(2 * bytes_, most);
+    if (took > std::chrono::seconds(2)) bytes_ = std::max(bytes_ / 2, least);
+  }
+  // After "not so much in time" (429, 503) to a request for `asked` bytes: whether fewer are worth
+  // a try, at once.
+  bool refused(std::size_t asked) {
+    if (asked <= least) return false;
+    bytes_ = std::max(asked / 4, least);
+    return true;
+  }
+
+ private:
+  std::size_t bytes_ = 512;
+};
+
+}  // namespace qanat::net
