@@ -7,7 +7,8 @@
 // Assumed: one millisecond between any two machines; a TLS handshake costs a hub 0.9 ms of one
 // core and a request 13 us (docs/performance.md). A machine that boots takes what there is: full
 // entropy that is free at once, else a seed of grade drbg (256 bits); after that it feeds once a
-// minute, ten seconds in line. Each has a second hub to go to.
+// minute, ten seconds in line. Each has a second hub to go to. A hub stays in its parent's line for
+// two minutes, and goes to another one when its parent is lost.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -40,7 +41,8 @@ constexpr std::size_t reserve_bytes = 4096;
 constexpr std::size_t seed_bytes = 64;
 constexpr Duration boot_time = 60s;
 constexpr Duration feed_interval = 60s;
-constexpr Duration in_line = 10s;
+constexpr Duration in_line = 10s;      // a machine, or a hub with another one to ask
+constexpr Duration hub_in_line = 2min;
 constexpr std::size_t fan_out = 20;
 
 using Id = std::uint32_t;
@@ -68,13 +70,15 @@ struct Hub {
   Hub(std::optional<Id> upper, std::uint64_t seed)
       : parent(upper),
         dispenser(std::make_unique<share::Dispenser>(reserve_bytes, reserve_bytes)),
-        backoff(std::make_unique<Backoff>(5s, 5min, seed)) {
+        backoff(std::make_unique<Backoff>(5s, 5min, seed)),
+        busy_backoff(std::make_unique<Backoff>(1s, 30s, seed + 1)) {
     source = dispenser->open_source("source");
     drbg_flow = dispenser->open_flow("drbg");
   }
   std::optional<Id> parent;  // none: the root
   std::unique_ptr<share::Dispenser> dispenser;
   std::unique_ptr<Backoff> backoff;
+  std::unique_ptr<Backoff> busy_backoff;
   entropy::SourceId source = 0;
   share::Flow drbg_flow;
   share::Ticket drbg_ticket;
@@ -308,14 +312,14 @@ class Fleet {
     if (flow == upper.flows.end())
       flow = upper.flows.emplace(id, upper.dispenser->open_flow("hub")).first;
     const auto estimate = upper.dispenser->estimate(flow->second.id(), hub.asked, now_);
-    if (estimate && estimate->wait > in_line) {
-      return refused(id, estimate->wait == Duration::max() ? 5s : estimate->wait - in_line);
+    if (estimate && estimate->wait > hub_in_line) {
+      return refused(id, estimate->wait == Duration::max() ? 5s : estimate->wait - hub_in_line);
     }
     hub.place = upper.dispenser->request(
         flow->second.id(), hub.asked, now_,
         [this, id, round = hub.round] { schedule(round_trip, What::arrival, id, round); });
     if (hub.place.ready()) return schedule(round_trip, What::arrival, id, hub.round);
-    schedule(in_line, What::give_up, id, hub.round);
+    schedule(hub_in_line, What::give_up, id, hub.round);
   }
   void refused(Id id, Duration later) {
     Hub& hub = hubs_[id];
@@ -328,7 +332,7 @@ class Fleet {
   void pause(Id id, Duration asked) {
     Hub& hub = hubs_[id];
     hub.busy = false;
-    schedule(asked + hub.backoff->next(), What::fetch, id);
+    schedule(asked + (asked > Duration::zero() ? hub.busy_backoff : hub.backoff)->next(), What::fetch, id);
   }
   void give_up(Id id, std::uint32_t round) {
     Hub& hub = hubs_[id];
@@ -342,6 +346,7 @@ class Fleet {
     std::vector<std::uint8_t> bytes(hub.asked);
     hub.place.collect(bytes).delivered(bytes.size());
     hub.backoff->reset();
+    hub.busy_backoff->reset();
     hub.size.answered(now_ - hub.asked_at);
     hub.busy = false;
     hub.dispenser->credit(hub.source, bytes, now_);
@@ -418,7 +423,9 @@ class Fleet {
   void again(Id id, Duration asked) {
     // Full jitter, as base/backoff.h: a million of those would be a million generators.
     Leaf& leaf = leaves_[id];
-    const auto ceiling = std::min<Duration>(5s * (1 << std::min<int>(leaf.failures, 10)), 5min);
+    const bool busy = asked > Duration::zero();
+    const auto ceiling = std::min<Duration>((busy ? 1s : 5s) * (1 << std::min<int>(leaf.failures, 10)),
+                                            busy ? Duration(30s) : Duration(5min));
     if (leaf.failures < 255) ++leaf.failures;
     schedule(asked + some(ceiling), What::leaf, id);
   }

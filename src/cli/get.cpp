@@ -90,9 +90,12 @@ int run(const Options& options) {
   if (!format || *format == wire::Format::json) {
     throw Failure(options.format + " is no format; raw, hex or base64 are");
   }
-  if (!parse_duration(options.wait)) throw Failure("--wait " + options.wait + " is no time");
+  const auto wait = parse_duration(options.wait);
+  if (!wait) throw Failure("--wait " + options.wait + " is no time");
   const Waker waker;
-  net::HttpClient client(endpoint_for(options), waker);
+  // While we are in line the hub is silent.
+  constexpr Duration beyond_the_line = std::chrono::seconds(30);
+  net::HttpClient client(endpoint_for(options), waker, {.silence = *wait + beyond_the_line});
   Progress progress(*bytes);
   // Text comes piece by piece, each whole: pieces of a multiple of 3 join as base64 does.
   std::string carry;

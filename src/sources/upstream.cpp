@@ -16,8 +16,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// How long to stay in a hub's line. A machine that has had nothing yet takes what there is at once.
-constexpr Duration in_line = 10s;
+// How long to stay in a hub's line: who leaves it has to begin again at its end, and of two who
+// share a slow source the one that leaves more often gets less. Where there is another hub to ask,
+// or a seed of grade drbg to be had, not so long.
+constexpr Duration in_line = 2min;
+constexpr Duration in_line_with_choice = 10s;
 // A seed of grade drbg, and what it may be worth.
 constexpr std::size_t drbg_seed_bytes = 64;
 constexpr std::size_t drbg_credit_bytes = 32;
@@ -26,6 +29,9 @@ constexpr std::size_t local_noise_bytes = 64 + 32;
 // 10,000 in tests/scenario.
 constexpr Duration backoff_base = 5s;
 constexpr Duration backoff_cap = 5min;
+// One that answers, and has nothing for us now, has said when to come back.
+constexpr Duration busy_base = 1s;
+constexpr Duration busy_cap = 30s;
 
 void check_quorum(const std::vector<net::Endpoint>& endpoints, std::size_t quorum) {
   if (quorum < 2) return;
@@ -53,6 +59,7 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       services_(services),
       account_(services.dispenser.open_source(name_)),
       backoff_(backoff_base, backoff_cap, crypto::random_seed()),
+      busy_backoff_(busy_base, busy_cap, crypto::random_seed()),
       blinder_(services.key, account_),
       combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
       buffer_(net::TransferSize::most / entropy::block_bytes * Combiner::share_bytes) {
@@ -99,14 +106,16 @@ void Upstream::run() {
     if (thread_.stopping()) return;
     if (outcome) {
       backoff_.reset();
+      busy_backoff_.reset();
       transfer_size_.answered(services_.clock.now() - began);
       continue;
     }
     // Too much at once for our share there, perhaps.
-    if (outcome.error().trouble == Trouble::busy && transfer_size_.refused(wanted)) continue;
+    const bool busy = outcome.error().trouble == Trouble::busy;
+    if (busy && transfer_size_.refused(wanted)) continue;
     // At least as long as the server said, and never all clients in the same moment.
     const Duration asked = std::chrono::seconds(outcome.error().retry_after);
-    pause(asked + backoff_.next());
+    pause(asked + (busy ? busy_backoff_ : backoff_).next());
   }
 }
 
@@ -125,7 +134,10 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& 
                                                                   MutableBytes& out, bool& full) {
   const TimePoint began = services_.clock.now();
   full = true;
-  auto transfer = link.fetch(out, true, settings_.accept_drbg && !credited_ ? 0s : in_line);
+  const bool choice = settings_.accept_drbg || links_.size() > 1;
+  // A machine that has had nothing yet takes what there is, at once.
+  const bool hurry = settings_.accept_drbg && !credited_;
+  auto transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
   if (!transfer && transfer.error().trouble == Trouble::busy && settings_.accept_drbg) {
     full = false;
     if (settings_.quorum == 1) out = out.first(std::min(out.size(), drbg_seed_bytes));

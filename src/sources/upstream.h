@@ -81,7 +81,8 @@ class Upstream final : public RunningSource {
   net::TransferSize transfer_size_;
   std::vector<Contribution> round_;
   std::size_t round_blocks_ = 0;
-  Backoff backoff_;
+  Backoff backoff_;       // while nobody answers
+  Backoff busy_backoff_;  // while who answers has nothing
   entropy::Blinder blinder_;
   entropy::Combiner combiner_;
   TimingNoise noise_;

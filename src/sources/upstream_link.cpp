@@ -10,9 +10,19 @@ namespace qanat::sources {
 
 using net::ClientError;
 using net::Trouble;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A hub that says nothing for so long after our wait should have ended is gone.
+constexpr Duration longest_line = 2min;
+constexpr Duration beyond_the_line = 30s;
+
+}  // namespace
 
 UpstreamLink::UpstreamLink(net::Endpoint endpoint, std::string own_id, const Waker& stop)
-    : own_id_(std::move(own_id)), client_(std::move(endpoint), stop) {}
+    : own_id_(std::move(own_id)),
+      client_(std::move(endpoint), stop, {.silence = longest_line + beyond_the_line}) {}
 
 tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full,
                                                                       Duration wait) {
