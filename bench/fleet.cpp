@@ -41,7 +41,7 @@ constexpr std::size_t reserve_bytes = 4096;
 constexpr std::size_t seed_bytes = 64;
 constexpr Duration boot_time = 60s;
 constexpr Duration feed_interval = 60s;
-constexpr Duration in_line = 10s;      // a machine, or a hub with another one to ask
+constexpr Duration in_line = 10s;  // a machine, or a hub with another one to ask
 constexpr Duration hub_in_line = 2min;
 constexpr std::size_t fan_out = 20;
 
@@ -298,7 +298,7 @@ class Fleet {
   void fetch(Id id) {
     Hub& hub = hubs_[id];
     if (!hub.parent || hub.busy || !hub.dispenser->demand()) return;
-    hub.asked = std::min(hub.dispenser->wanted(), hub.size.bytes());
+    hub.asked = std::min({hub.dispenser->wanted(), hub.size.bytes(), reserve_bytes});
     if (hub.asked == 0) return;
     hub.busy = true;
     ++hub.round;
@@ -332,7 +332,8 @@ class Fleet {
   void pause(Id id, Duration asked) {
     Hub& hub = hubs_[id];
     hub.busy = false;
-    schedule(asked + (asked > Duration::zero() ? hub.busy_backoff : hub.backoff)->next(), What::fetch, id);
+    schedule(asked + (asked > Duration::zero() ? hub.busy_backoff : hub.backoff)->next(),
+             What::fetch, id);
   }
   void give_up(Id id, std::uint32_t round) {
     Hub& hub = hubs_[id];
@@ -424,8 +425,9 @@ class Fleet {
     // Full jitter, as base/backoff.h: a million of those would be a million generators.
     Leaf& leaf = leaves_[id];
     const bool busy = asked > Duration::zero();
-    const auto ceiling = std::min<Duration>((busy ? 1s : 5s) * (1 << std::min<int>(leaf.failures, 10)),
-                                            busy ? Duration(30s) : Duration(5min));
+    const auto ceiling =
+        std::min<Duration>((busy ? 1s : 5s) * (1 << std::min<int>(leaf.failures, 10)),
+                           busy ? Duration(30s) : Duration(5min));
     if (leaf.failures < 255) ++leaf.failures;
     schedule(asked + some(ceiling), What::leaf, id);
   }

@@ -30,7 +30,8 @@ class TransferSize {
   }
 
  private:
-  std::size_t bytes_ = 512;
+  // The least at first: a cold hub that a thousand others ask at once has no more for anybody.
+  std::size_t bytes_ = least;
 };
 
 }  // namespace qanat::net

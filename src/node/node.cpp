@@ -274,6 +274,10 @@ void Node::reload(const Config& config) {
   };
   const outlets::OutletDefaults old_defaults = defaults_;
   defaults_.api = config.api;
+  if (defaults_.api.full_bytes > dispenser_.max_request_bytes()) {
+    log_warning("reload: limits.full_bytes grows at the next start only");
+    defaults_.api.full_bytes = dispenser_.max_request_bytes();
+  }
   defaults_.http = config.http;
   const std::vector<std::string> source_texts =
       grouped_sources(config.sources, settings_.config.quorum);

@@ -310,6 +310,9 @@ Ticket Dispenser::request_seed(FlowId flow, std::size_t bytes, bool first,
 
 Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,
                           std::function<void()> on_ready) {
+  if (bytes == 0 || bytes > max_request_) {
+    throw Failure(fmt::format("a request for {} bytes, of at most {}", bytes, max_request_));
+  }
   Callbacks callbacks;
   RequestId id = 0;
   {

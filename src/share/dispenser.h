@@ -158,7 +158,8 @@ class Dispenser final : public entropy::Sink {
   };
   tl::expected<void, NoPromise> check_promise(std::uint64_t rate, TimePoint now);
 
-  // 0 < bytes <= max_request_bytes(). `on_ready` is called once, from any thread, with no lock
+  // 0 < bytes <= max_request_bytes(), else Failure: a larger one could never be complete, and would
+  // hold up all others. `on_ready` is called once, from any thread, with no lock
   // held, when the bytes are set aside; not when the ticket is ready at once. It may run while or
   // after the ticket ends: let it own what it touches.
   Ticket request(FlowId flow, std::size_t bytes, TimePoint now, std::function<void()> on_ready);

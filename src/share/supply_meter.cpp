@@ -44,12 +44,8 @@ void SupplyMeter::credit(entropy::SourceId id, std::size_t bytes, TimePoint now)
 }
 
 void SupplyMeter::close_window() {
-  // A burst may come with the very first tick: a window is never counted as shorter than this.
-  constexpr double least = 1e-3;
-  const double length = std::max(least, seconds(last_ - opened_));
-  for (Source& source : sources_) {
-    source.rates[next_] = source.lost ? 0 : static_cast<double>(source.bytes) / length;
-  }
+  lengths_[next_] = last_ - opened_;
+  for (Source& source : sources_) source.before[next_] = source.bytes;
   next_ = (next_ + 1) % windows;
   filled_ = std::min(filled_ + 1, windows);
   drop_window(last_);
@@ -59,7 +55,7 @@ void SupplyMeter::lost(entropy::SourceId id) {
   if (id >= sources_.size()) return;
   Source& source = sources_[id];
   source.lost = true;
-  source.rates.fill(0);
+  source.before.fill(0);
   bytes_ -= source.bytes;
   source.bytes = 0;
 }
@@ -73,16 +69,18 @@ bool SupplyMeter::all_lost() const {
   return any;
 }
 
-double SupplyMeter::ranked(TimePoint now, std::size_t rank) const {
+double SupplyMeter::ranked(TimePoint now, std::size_t rank, Duration shortest) const {
   if (filled_ == 0) return 0;
-  std::array<double, windows> sums{};
-  for (const Source& source : sources_) {
-    for (std::size_t i = 0; i < filled_; ++i) sums[i] += source.rates[i];
+  std::array<double, windows> rates{};
+  for (std::size_t i = 0; i < filled_; ++i) {
+    std::size_t bytes = 0;
+    for (const Source& source : sources_) bytes += source.before[i];
+    rates[i] = static_cast<double>(bytes) / seconds(std::max(lengths_[i], shortest));
   }
-  std::sort(sums.begin(), sums.begin() + static_cast<std::ptrdiff_t>(filled_));
-  double rate = sums[std::min(rank, filled_ - 1)];
+  std::sort(rates.begin(), rates.begin() + static_cast<std::ptrdiff_t>(filled_));
+  double rate = rates[std::min(rank, filled_ - 1)];
   // With few windows the second lowest may be the highest: the lowest then.
-  if (filled_ <= 2) rate = sums[0];
+  if (filled_ <= 2) rate = rates[0];
   if (wanted_ && now - opened_ > shortest_window && now >= last_ && now - last_ <= longest_gap) {
     // At a higher rate the open window would have been closed.
     rate = std::min(rate,

@@ -205,6 +205,45 @@ TEST_F(DispenserTest, WhatARequestInVainHadIsFreeForOthers) {
   expect_balanced(dispenser_);
 }
 
+TEST_F(DispenserTest, WhatCouldNeverBeCompleteIsNoRequest) {
+  EXPECT_THROW(dispenser_.request(flow_.id(), 1025, now_, [] {}), Failure);
+  EXPECT_THROW(dispenser_.request(flow_.id(), 0, now_, [] {}), Failure);
+  EXPECT_EQ(dispenser_.report().waiting_requests, 0U);
+}
+
+TEST_F(DispenserTest, ACrowdOfTheLargestRequestsNeverLocksUp) {
+  // Parts, complete ones that nobody has collected yet and a DRBG's seed: all at the same time, for
+  // any order of collecting and leaving.
+  const std::uint64_t seed = 11;
+  std::mt19937_64 random(seed);
+  std::vector<Flow> flows;
+  for (int i = 0; i < 20; ++i) flows.push_back(dispenser_.open_flow("flow"));
+  std::vector<Ticket> line;
+  std::size_t served = 0;
+  for (int step = 0; step < 20000; ++step) {
+    if (line.size() < 40) {
+      line.push_back(
+          dispenser_.request(flows[random() % 20].id(), 1 + random() % 1024, now_, [] {}));
+    }
+    if (random() % 50 == 0)
+      line.erase(line.begin() + static_cast<std::ptrdiff_t>(random() % line.size()));
+    if (random() % 3 == 0) {
+      const auto ready = std::find_if(line.begin(), line.end(),
+                                      [](const Ticket& ticket) { return ticket.ready(); });
+      if (ready != line.end()) {
+        test::Samples out(ready->bytes());
+        ready->collect(out).delivered(out.size());
+        line.erase(ready);
+        ++served;
+      }
+    }
+    if (dispenser_.wanted() > 0) credit(64);
+    now_ += 1ms;
+  }
+  EXPECT_GT(served, 1500U) << "seed " << seed;
+  expect_balanced(dispenser_);
+}
+
 // Bytes arrive at `rate` for a while; everybody who is asked for wants more all the time.
 class SharedSupply : public DispenserTest {
  protected:

@@ -91,6 +91,17 @@ TEST_F(SupplyMeterTest, TimeInWhichNobodyWantsBytesDoesNotCount) {
   EXPECT_NEAR(meter_.proved(now_), 10000, 300);
 }
 
+TEST_F(SupplyMeterTest, WhatComesInAMomentProvesNoMoreThanItselfASecond) {
+  // A relay that fills its reserve from another's.
+  for (int i = 0; i < 8; ++i, now_ += 1min) {
+    meter_.demand(true, now_);
+    meter_.credit(0, 16384, now_ + 1ms);
+    meter_.demand(false, now_ + 2ms);
+  }
+  EXPECT_NEAR(meter_.proved(now_), 16384, 1);
+  EXPECT_GT(meter_.usual(now_), 1e6) << "but nobody is turned away for it";
+}
+
 TEST_F(SupplyMeterTest, AJumpOfTheClockProvesNothing) {
   deliver(10000, 12s);
   now_ += 2h;
