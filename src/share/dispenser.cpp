@@ -184,6 +184,7 @@ void Dispenser::settle_locked(Callbacks& callbacks) {
   review_locked(callbacks);
   serve_locked(callbacks);
   update_demand_locked(callbacks);
+  review_locked(callbacks);  // the end of demand may have proved something
 }
 
 void Dispenser::serve_locked(Callbacks& callbacks) {
@@ -206,8 +207,9 @@ void Dispenser::update_demand_locked(Callbacks& callbacks) {
 
 void Dispenser::review_locked(Callbacks& callbacks) {
   meter_.tick(now_);
-  if (now_ - reviewed_ < review_interval) return;
+  if (now_ - reviewed_ < review_interval && meter_.closed() == reviewed_windows_) return;
   reviewed_ = now_;
+  reviewed_windows_ = meter_.closed();
   const double a_millisecond = meter_.usual(now_) / 1000;
   slice_ = std::clamp(static_cast<std::size_t>(a_millisecond), least_slice, most_slice);
   if (guarantees_.empty() || !meter_.known()) return;

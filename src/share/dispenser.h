@@ -239,6 +239,7 @@ class Dispenser final : public entropy::Sink {
   TimePoint now_{};      // and the same, without its jumps back
   Duration skew_{};      // their difference
   TimePoint reviewed_{};
+  std::uint64_t reviewed_windows_ = 0;
 };
 
 }  // namespace qanat::share

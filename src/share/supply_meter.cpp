@@ -44,10 +44,10 @@ void SupplyMeter::credit(entropy::SourceId id, std::size_t bytes, TimePoint now)
 }
 
 void SupplyMeter::close_window() {
-  lengths_[next_] = last_ - opened_;
-  for (Source& source : sources_) source.before[next_] = source.bytes;
-  next_ = (next_ + 1) % windows;
-  filled_ = std::min(filled_ + 1, windows);
+  const std::size_t at = closed_ % windows;
+  lengths_[at] = last_ - opened_;
+  for (Source& source : sources_) source.before[at] = source.bytes;
+  ++closed_;
   drop_window(last_);
 }
 
@@ -70,17 +70,18 @@ bool SupplyMeter::all_lost() const {
 }
 
 double SupplyMeter::ranked(TimePoint now, std::size_t rank, Duration shortest) const {
-  if (filled_ == 0) return 0;
+  if (closed_ == 0) return 0;
+  const std::size_t filled = std::min<std::size_t>(closed_, windows);
   std::array<double, windows> rates{};
-  for (std::size_t i = 0; i < filled_; ++i) {
+  for (std::size_t i = 0; i < filled; ++i) {
     std::size_t bytes = 0;
     for (const Source& source : sources_) bytes += source.before[i];
     rates[i] = static_cast<double>(bytes) / seconds(std::max(lengths_[i], shortest));
   }
-  std::sort(rates.begin(), rates.begin() + static_cast<std::ptrdiff_t>(filled_));
-  double rate = rates[std::min(rank, filled_ - 1)];
+  std::sort(rates.begin(), rates.begin() + static_cast<std::ptrdiff_t>(filled));
+  double rate = rates[std::min(rank, filled - 1)];
   // With few windows the second lowest may be the highest: the lowest then.
-  if (filled_ <= 2) rate = rates[0];
+  if (filled <= 2) rate = rates[0];
   if (wanted_ && now - opened_ > shortest_window && now >= last_ && now - last_ <= longest_gap) {
     // At a higher rate the open window would have been closed.
     rate = std::min(rate,

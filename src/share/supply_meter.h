@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "base/clock.h"
@@ -39,8 +40,9 @@ class SupplyMeter {
   // Bytes per second. 0 while nothing has been proved.
   double proved(TimePoint now) const { return ranked(now, 1, shortest_window); }
   double usual(TimePoint now) const { return ranked(now, windows / 2, shortest_moment); }
-  // Whether any window has been closed: before, 0 means not known yet.
-  bool known() const { return filled_ > 0; }
+  // Windows closed so far. Before the first, a rate of 0 means not known yet.
+  std::uint64_t closed() const { return closed_; }
+  bool known() const { return closed_ > 0; }
   // Whether every source that ever gave anything is lost.
   bool all_lost() const;
 
@@ -64,8 +66,7 @@ class SupplyMeter {
 
   std::vector<Source> sources_;
   std::array<Duration, windows> lengths_{};
-  std::size_t next_ = 0;    // the window that is written next
-  std::size_t filled_ = 0;  // windows there are, up to all
+  std::uint64_t closed_ = 0;
   bool wanted_ = false;
   TimePoint opened_{};
   TimePoint last_{};
