@@ -34,6 +34,10 @@ int run(const std::string& option) {
                              : "mixed in, credited 0");
     if (!source.note.empty()) fmt::print("    note: {}\n", source.note);
   }
+  if (config.quorum > 1) {
+    fmt::print("  upstreams are credited only for what {} of them, with different keys, gave\n",
+               config.quorum);
+  }
   fmt::print("\nOutlets\n");
   for (const std::string& text : config.outlets) {
     const auto outlet = outlets::describe_outlet(text);

@@ -287,7 +287,12 @@ Config load_config(const std::string& path) {
 
 void check_config(const Config& config) {
   std::map<std::string, std::string> places;
-  for (const std::string& source : config.sources) sources::describe_source(source);
+  std::vector<net::Endpoint> upstreams;
+  for (const std::string& source : config.sources) {
+    sources::describe_source(source);
+    if (sources::is_upstream(source)) upstreams.push_back(sources::parse_upstream(source));
+  }
+  if (!upstreams.empty()) sources::check_quorum(upstreams, config.quorum);
   for (const std::string& outlet : config.outlets) {
     const auto description = outlets::describe_outlet(outlet);
     const auto [other, fresh] = places.emplace(description.place, outlet);

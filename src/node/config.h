@@ -34,7 +34,8 @@ inline constexpr const char* default_config_path = "/etc/qanat/qanat.toml";
 Config load_config(const std::string& path);
 // The same from text; `path` is for messages.
 Config parse_config(std::string_view text, const std::string& path);
-// Sources and outlets each valid and no two outlets at one place; throws Failure.
+// Sources and outlets each valid, no two outlets at one place, a quorum that can be reached; throws
+// Failure.
 void check_config(const Config& config);
 
 }  // namespace qanat::node

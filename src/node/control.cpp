@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <limits>
 
+#include "base/quantity.h"
 #include "node/node.h"
 
 namespace qanat::node {
@@ -66,9 +67,11 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
     if (const auto promise = dispenser_.check_promise(rate, clock_.now()); !promise) {
       return refused(promise.error().unproved ? 503 : 409, promise.error().message);
     }
-    const auto join = clients_.invite(text_of(request, "name"), terms, at, identity_->pin);
+    const auto join = clients_.invite(name, terms, at, identity_->pin);
     if (!join) return refused(400, join.error().message);
-    events_.add("clients", fmt::format("invited '{}'", text_of(request, "name")), false);
+    const std::string promised =
+        rate == 0 ? "" : fmt::format(", promised {}/s", format_size(static_cast<double>(rate)));
+    events_.add("clients", fmt::format("invited '{}'{}", name, promised), false);
     return done({{"join", *join}, {"address", at}});
   }
   if (path == "/control/revoke") {

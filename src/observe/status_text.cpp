@@ -50,6 +50,7 @@ std::string clip(std::string line) {
 std::string ago(double time) {
   if (time <= 0) return "never";
   const double passed = std::max(0.0, static_cast<double>(std::time(nullptr)) - time);
+  if (passed < 1) return "now";
   return format_duration(std::chrono::seconds(static_cast<std::int64_t>(passed)));
 }
 

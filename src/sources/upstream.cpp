@@ -33,6 +33,8 @@ constexpr Duration backoff_cap = 5min;
 constexpr Duration busy_base = 1s;
 constexpr Duration busy_cap = 30s;
 
+}  // namespace
+
 void check_quorum(const std::vector<net::Endpoint>& endpoints, std::size_t quorum) {
   if (quorum < 2) return;
   // An endpoint that is trusted by a CA shows its key only when it is there.
@@ -49,8 +51,6 @@ void check_quorum(const std::vector<net::Endpoint>& endpoints, std::size_t quoru
       "(https or join strings, each key once)",
       quorum, endpoints.size(), possible));
 }
-
-}  // namespace
 
 Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
                    UpstreamSettings settings, const SourceServices& services)

@@ -26,13 +26,16 @@ struct UpstreamSettings {
   std::size_t quorum = 1;
 };
 
+// Throws Failure when so many cannot contribute: too few endpoints, or too few different keys.
+void check_quorum(const std::vector<net::Endpoint>& endpoints, std::size_t quorum);
+
 // With a quorum of 1, endpoints are tried in turn, the first that answers is kept, and its bytes
 // pass one to one. With a larger one, each block is made of the bytes of so many of them, and
 // counts as one of them does. Nothing is fetched before it is wanted. What fails a test is mixed in
 // and not credited.
 class Upstream final : public RunningSource {
  public:
-  // Throws Failure when a quorum cannot be reached: too few endpoints, or too few different keys.
+  // Throws Failure when the quorum cannot be reached.
   Upstream(std::string name, std::vector<net::Endpoint> endpoints, UpstreamSettings settings,
            const SourceServices& services);
   ~Upstream() override;

@@ -84,6 +84,21 @@ TEST(Config, SaysFileLineAndKey) {
   EXPECT_NE(complaint("[node]\nthreads = 0\n").find("from 1 to 256"), std::string::npos);
 }
 
+TEST(Config, AQuorumMustBePossible) {
+  Config config;
+  config.quorum = 2;
+  config.sources = {"hwrng"};
+  EXPECT_NO_THROW(check_config(config)) << "of upstreams, of which there are none";
+  config.sources = {"hwrng", "https://a.test:1"};
+  EXPECT_THROW(check_config(config), Failure);
+  config.sources = {"https://a.test:1", "https://b.test:1"};
+  EXPECT_NO_THROW(check_config(config));
+  const std::string pin(64, 'a');
+  config.sources = {"https://a.test:1?pin=" + pin, "https://b.test:1?pin=" + pin};
+  EXPECT_THROW(check_config(config), Failure);
+  EXPECT_THROW(parse_config("[node]\nquorum = 0\n", "q.toml"), Failure);
+}
+
 TEST(Config, TwoOutletsAtOnePlaceAreOneTooMany) {
   const std::string two =
       "[[outlet]]\nname = \"http://127.0.0.1:7748\"\n[[outlet]]\nname = "
