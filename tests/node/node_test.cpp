@@ -390,6 +390,11 @@ TEST_F(RelayTest, NoByteLeavesTwiceThroughRelaysRetriesDisconnectsAndRestarts) {
   EXPECT_GT(witness.seen(), 50000U);
   EXPECT_EQ(witness.repeated(), 0U);
   for (const auto& node : nodes) EXPECT_TRUE(account(*node).balanced());
+  // The witness would have noticed.
+  Witness other;
+  other.saw("0123456789abcdef");
+  other.saw("..89abcdef..");
+  EXPECT_EQ(other.repeated(), 1U);
   std::printf(
       "%zu runs of eight bytes in %zu whole and %zu cut transfers over three nodes and four "
       "restarts: %zu came twice\n",
