@@ -32,6 +32,19 @@ std::optional<SecretBytes> open(Bytes key, Bytes sealed, Bytes associated) {
   return plaintext;
 }
 
+void seal_to(Bytes key, Bytes nonce, Bytes plaintext, Bytes associated, MutableBytes out) {
+  static_assert(aead_nonce_bytes == nonce_bytes && aead_tag_bytes == tag_bytes);
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out.data(), nullptr, plaintext.data(),
+                                             plaintext.size(), associated.data(), associated.size(),
+                                             nullptr, nonce.data(), key.data());
+}
+
+bool open_to(Bytes key, Bytes nonce, Bytes sealed, Bytes associated, MutableBytes out) {
+  return crypto_aead_xchacha20poly1305_ietf_decrypt(
+             out.data(), nullptr, nullptr, sealed.data(), sealed.size(), associated.data(),
+             associated.size(), nonce.data(), key.data()) == 0;
+}
+
 void random_bytes(MutableBytes out) { randombytes_buf(out.data(), out.size()); }
 
 std::uint64_t random_seed() {

@@ -1,0 +1,36 @@
+// Both sides: a server that gets anything, and a client that does.
+#include "wire/trickle.h"
+
+#include "fuzz.h"
+
+using namespace qanat;
+using namespace qanat::wire::trickle;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const std::array<std::uint8_t, key_bytes> key{};
+  const Bytes datagram = as_bytes(text_of(data, size));
+  if (const auto request = decode_request(datagram)) {
+    must(reply_bytes(request->bytes, request->cookies) <= size);
+    must(refusal_bytes <= size);
+    // What it says is what its maker would have written, but for the MAC.
+    const auto again = encode_request(*request, key);
+    must(again.size() <= size);
+    must(std::equal(again.begin(), again.end() - mac_bytes, data));
+    Ticket ticket;
+    must(!open_cookie(key, request->cookie, ticket));
+    (void)authentic(datagram, key);
+  }
+  Id id{};
+  if (size >= header_bytes + id_bytes) std::copy_n(data + header_bytes, id_bytes, id.begin());
+  (void)decode_answer(datagram, id, key);
+  // A reply that is sealed right, whatever is in it, is total to read.
+  if (size >= refusal_bytes && size <= most_datagram) {
+    std::vector<std::uint8_t> sealed(data, data + size);
+    const Nonce nonce{};
+    Request question;
+    question.id = id;
+    encode_refusal(question, static_cast<Reason>(data[5]), 1, key, nonce, sealed);
+    (void)decode_answer(Bytes(sealed).first(refusal_bytes), id, key);
+  }
+  return 0;
+}
