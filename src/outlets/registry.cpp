@@ -189,7 +189,6 @@ constexpr std::array types{
                                          terms_of(s), services);
          },
          [](const Spec& s) -> OutletDescription {
-           terms_of(s);
            return {s.text, require_target(s),
                    fmt::format("grade {}, to whoever may open it",
                                to_string(grade_of(s, Grade::full)))};
@@ -223,7 +222,14 @@ const Type& type_of(const Spec& spec) {
 
 OutletDescription describe_outlet(const std::string& text) {
   const Spec spec = parse(text);
-  return type_of(spec).describe(spec);
+  OutletDescription description = type_of(spec).describe(spec);
+  const share::Terms terms = terms_of(spec);
+  if (terms.rate > 0) {
+    description.note +=
+        fmt::format("; promised {}/s", format_size(static_cast<double>(terms.rate)));
+  }
+  if (terms.weight != 1) description.note += fmt::format("; weight {:g}", terms.weight);
+  return description;
 }
 
 std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,

@@ -98,6 +98,7 @@ void Upstream::run() {
     waker_.clear();
     const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_size_.bytes());
     if (!services_.dispenser.demand() || wanted == 0) {
+      satisfied_ = satisfied_ || credited_;
       if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
       continue;
     }
@@ -135,8 +136,8 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& 
   const TimePoint began = services_.clock.now();
   full = true;
   const bool choice = settings_.accept_drbg || links_.size() > 1;
-  // A machine that has had nothing yet takes what there is, at once.
-  const bool hurry = settings_.accept_drbg && !credited_;
+  // A machine that has not been fed yet takes what there is, at once.
+  const bool hurry = settings_.accept_drbg && !satisfied_;
   auto transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
   if (!transfer && transfer.error().trouble == Trouble::busy && settings_.accept_drbg) {
     full = false;

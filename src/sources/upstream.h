@@ -90,8 +90,9 @@ class Upstream final : public RunningSource {
   entropy::Combiner combiner_;
   TimingNoise noise_;
   SecretBytes buffer_;
-  wire::Path path_;  // as the last credit had it
-  bool credited_ = false;
+  wire::Path path_;         // as the last credit had it
+  bool credited_ = false;   // anything yet
+  bool satisfied_ = false;  // all that was wanted, once
 
   mutable std::mutex report_mutex_;
   std::string state_ = "start-up";

@@ -269,6 +269,26 @@ TEST_F(RelayTest, WithADeadUplinkItServesWhatItHasAndThenDrbgOnly) {
   EXPECT_TRUE(account(*node).balanced());
 }
 
+TEST_F(RelayTest, AFirstFeedDoesNotStandInADryHubsLine) {
+  // The hub's DRBG is seeded, its reserve is empty, and its source gives no more.
+  NodeSettings dry = hub();
+  dry.config.sources = {"exec:head -c 4096 /dev/urandom; sleep 1000?h=8"};
+  auto top = started(std::move(dry));
+  ASSERT_TRUE(ready(*top));
+  const std::string reader = invite(*top, "reader");
+  while (draw(reader, "grade=full&bytes=64&wait=0")) {
+  }
+  NodeSettings feed;
+  feed.state_path = directory_ + "/feed";
+  feed.config.outlets = {"file:" + directory_ + "/seed"};
+  feed.feed = FeedSettings{{invite(*top, "leaf")}, {1h, 64, {}}};
+  const TimePoint began = Clock().now();
+  auto node = started(std::move(feed));
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(directory_ + "/seed"); }));
+  // Not a bound on speed: in line it would take ten seconds, twice.
+  EXPECT_LT(seconds(Clock().now() - began), 10);
+}
+
 TEST_F(RelayTest, ALoopIsNamedAndCreditsNothing) {
   auto a = started(hub());
   auto b = started(relay("b", {invite(*a, "b")}));
