@@ -28,6 +28,7 @@ Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretB
   const auto client = std::make_shared<Client>(name, std::move(shared_key), invited, ++last_serial_,
                                                open_flow_(name, terms_locked(name, invited)));
   clients_.emplace(name, client);
+  version_.fetch_add(1, std::memory_order_release);
   barred_.erase(name);
   return client;
 }
@@ -59,6 +60,7 @@ std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& nam
   if (!client) {
     client = std::make_shared<Client>(name, SecretBytes(), Terms(), ++last_serial_,
                                       open_flow_(name, terms_locked(name, {})));
+    version_.fetch_add(1, std::memory_order_release);
   }
   return client->shared_key.empty() ? client : nullptr;
 }
@@ -81,6 +83,7 @@ bool ClientBook::revoke(const std::string& name) {
     auto node = clients_.extract(name);
     if (node.empty()) return false;
     client = std::move(node.mapped());
+    version_.fetch_add(1, std::memory_order_release);
     client->revoked.store(true);
     client->flow.forgo_guarantee();
     if (client->shared_key.empty()) barred_.insert(name);

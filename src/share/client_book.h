@@ -70,6 +70,8 @@ class ClientBook {
   bool revoke(const std::string& name);
   std::shared_ptr<Client> find(const std::string& name) const;
   std::vector<std::shared_ptr<Client>> list() const;
+  // Changes with every client that comes or goes: whoever keeps a list of its own looks here.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   // A client whom a CA vouches for: known from its first connection on. Null when the name is not
   // valid, was revoked, or belongs to a client with a pre-shared key.
   std::shared_ptr<Client> find_or_add_certified(const std::string& name);
@@ -87,6 +89,7 @@ class ClientBook {
   mutable std::mutex mutex_;
   std::map<std::string, Terms> configured_;
   std::uint64_t last_serial_ = 0;
+  std::atomic<std::uint64_t> version_{0};
   std::map<std::string, std::shared_ptr<Client>, std::less<>> clients_;
   std::set<std::string> barred_;
   std::vector<std::function<void(const std::shared_ptr<Client>&)>> revoke_callbacks_;

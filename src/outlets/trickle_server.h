@@ -1,0 +1,84 @@
+// The server's side of trickle, without its sockets: a datagram in, at most one out.
+// docs/trickle.md.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <string_view>
+#include <unordered_map>
+
+#include "net/peer.h"
+#include "outlets/cookie_keys.h"
+#include "outlets/http_settings.h"
+#include "outlets/outlet.h"
+
+namespace qanat::outlets {
+
+// Relaxed: statistics only.
+struct TrickleCounters {
+  std::atomic<std::uint64_t> replies{0};
+  std::atomic<std::uint64_t> full_bytes{0};
+  std::atomic<std::uint64_t> drbg_bytes{0};
+  // Without an answer, by the names on the page.
+  std::array<std::atomic<std::uint64_t>, 4> dropped{};  // by wire::trickle::Drop
+  std::atomic<std::uint64_t> generation{0};
+  std::atomic<std::uint64_t> cookie{0};
+  std::atomic<std::uint64_t> mac{0};
+  // With a sealed refusal.
+  std::array<std::atomic<std::uint64_t>, 5> refused{};  // by wire::trickle::Reason
+};
+
+// Of one thread. Keeps nothing of a client but what the client book and the table of address blocks
+// hold anyway.
+class TrickleServer {
+ public:
+  // `slot`: the thread's DRBG. `keys`: its own copy; all threads' go on alike.
+  TrickleServer(const OutletServices& services, const HttpLimits& limits, std::size_t slot,
+                CookieKeys keys);
+
+  // What is to be sent back; nothing when `bytes` is 0.
+  struct Reply {
+    std::size_t bytes = 0;
+    std::size_t entropy = 0;
+    share::Client* client = nullptr;  // lives until the next `refresh`
+    share::Withdrawal withdrawal;     // of grade full
+    bool full = false;
+  };
+  // Once a batch of datagrams: takes over new clients and, with the hour, new keys.
+  void refresh(std::uint64_t unix_seconds);
+  // out.size() >= most_datagram; only Reply::bytes of it mean anything.
+  Reply answer(Bytes datagram, const net::Peer& peer, TimePoint now, MutableBytes out);
+  // The reply has been sent: its bytes are delivered. One that could not be is let go, and its
+  // bytes are discarded.
+  void sent(Reply reply, TimePoint now);
+
+  const TrickleCounters& counters() const { return counters_; }
+
+ private:
+  using ClientId = std::array<std::uint8_t, wire::trickle::client_id_bytes>;
+  struct HashId {
+    // The id is a hash already.
+    std::size_t operator()(const ClientId& id) const {
+      std::size_t out = 0;
+      std::memcpy(&out, id.data(), sizeof out);
+      return out;
+    }
+  };
+
+  Duration over_rate(share::Client& client, const net::Peer& peer, std::size_t bytes,
+                     TimePoint now);
+  Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
+               Bytes s2c, share::Client* client, MutableBytes out);
+  void random(MutableBytes out, TimePoint now);
+
+  const OutletServices& services_;
+  const HttpLimits& limits_;
+  const std::size_t slot_;
+  CookieKeys keys_;
+  std::uint64_t clients_version_ = ~std::uint64_t{0};
+  std::unordered_map<ClientId, std::shared_ptr<share::Client>, HashId> clients_;
+  TrickleCounters counters_;
+};
+
+}  // namespace qanat::outlets

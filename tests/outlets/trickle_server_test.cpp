@@ -1,0 +1,211 @@
+#include "outlets/trickle_server.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "crypto/aead.h"
+#include "support/test_hub.h"
+
+namespace qanat::outlets {
+namespace {
+
+namespace trickle = wire::trickle;
+using test::Samples;
+using test::TestHub;
+using trickle::Grade;
+using trickle::Reason;
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t hour = CookieKeys::generation_seconds;
+constexpr std::uint64_t start = 489531 * hour;
+
+// A client's cookie with its keys, as a session or a reply gives them.
+struct Held {
+  trickle::Cookie cookie{};
+  Samples keys;
+
+  Bytes c2s() const { return Bytes(keys).first(trickle::key_bytes); }
+  Bytes s2c() const { return Bytes(keys).last(trickle::key_bytes); }
+};
+
+class TrickleServerTest : public testing::Test {
+ protected:
+  TrickleServerTest() {
+    client_ = *hub_.clients.add("router", SecretBytes(32), {});
+    server_.refresh(start);
+    held_ = issue("router");
+  }
+  // What a session gives.
+  Held issue(const std::string& name) {
+    Held held;
+    held.keys.resize(trickle::keys_bytes);
+    crypto::random_bytes(held.keys);
+    trickle::Ticket ticket;
+    ticket.client = trickle::client_id(name);
+    std::copy(held.keys.begin(), held.keys.end(), ticket.keys.data());
+    trickle::Nonce nonce;
+    crypto::random_bytes(nonce);
+    const CookieKeys keys = *CookieKeys::parse(key_text_, CookieKeys::generation_at(start));
+    held.cookie = trickle::seal_cookie(keys.current(), keys.generation(), nonce, ticket);
+    return held;
+  }
+  std::vector<std::uint8_t> question(const Held& held, Grade grade, std::size_t bytes = 64,
+                                     unsigned cookies = 1) {
+    trickle::Request request{
+        .grade = grade, .cookies = cookies, .bytes = bytes, .id = id_, .cookie = held.cookie};
+    return trickle::encode_request(request, held.c2s());
+  }
+  // The server's datagram, as if sent; empty when it says nothing.
+  Samples exchange(const std::vector<std::uint8_t>& datagram) {
+    Samples out(trickle::most_datagram);
+    auto reply = server_.answer(datagram, peer_, now_, out);
+    EXPECT_LE(reply.bytes, datagram.size()) << "no amplification";
+    out.resize(reply.bytes);
+    server_.sent(std::move(reply), now_);
+    return out;
+  }
+  std::optional<trickle::Answer> ask(const Held& held, Grade grade, std::size_t bytes = 64,
+                                     unsigned cookies = 1) {
+    return trickle::decode_answer(exchange(question(held, grade, bytes, cookies)), id_, held.s2c());
+  }
+
+  TestHub hub_;
+  HttpLimits limits_;
+  const std::string key_text_ =
+      std::string(as_text(CookieKeys::make(CookieKeys::generation_at(start)).text().view()));
+  TrickleServer server_{hub_.services(), limits_, 0,
+                        *CookieKeys::parse(key_text_, CookieKeys::generation_at(start))};
+  std::shared_ptr<share::Client> client_;
+  Held held_;
+  trickle::Id id_{1, 2, 3};
+  net::Peer peer_{42, false};
+  TimePoint now_ = Clock().now();
+};
+
+TEST_F(TrickleServerTest, GivesBothGradesAndPaysForFull) {
+  hub_.seed_drbg();
+  hub_.credit(64);
+  const auto full = ask(held_, Grade::full);
+  ASSERT_TRUE(full && !full->refused);
+  EXPECT_EQ(full->grade, Grade::full);
+  EXPECT_EQ(hub_.dispenser.report().total.delivered, 512U);
+  const auto either = ask(held_, Grade::full_or_drbg);
+  ASSERT_TRUE(either && !either->refused);
+  EXPECT_EQ(either->grade, Grade::drbg) << "there is no more";
+  EXPECT_EQ(ask(held_, Grade::full)->refused, Reason::dry);
+  EXPECT_EQ(client_->full_bytes, 64U);
+  EXPECT_EQ(client_->drbg_bytes, 64U);
+  EXPECT_EQ(client_->refused, 1U);
+  EXPECT_EQ(hub_.dispenser.report().waiting_requests, 0U) << "it leaves nobody in line";
+  EXPECT_TRUE(hub_.dispenser.report().total.balanced());
+}
+
+TEST_F(TrickleServerTest, AReplyThatCannotBeSentIsDiscarded) {
+  hub_.credit(64);
+  {
+    Samples out(trickle::most_datagram);
+    const auto reply = server_.answer(question(held_, Grade::full), peer_, now_, out);
+    EXPECT_GT(reply.bytes, 0U);
+  }
+  EXPECT_EQ(hub_.dispenser.report().total.discarded, 512U);
+}
+
+TEST_F(TrickleServerTest, FreshCookiesAreGoodForTheNextQuestion) {
+  hub_.seed_drbg();
+  Held held = held_;
+  std::set<std::string> cookies;
+  for (int i = 0; i < 20; ++i) {
+    const auto answer = ask(held, Grade::drbg, 32, 3);
+    ASSERT_TRUE(answer && answer->cookies == 3) << i;
+    for (unsigned c = 0; c < 3; ++c) {
+      EXPECT_TRUE(cookies.insert(to_hex(answer->cookie(c))).second);
+    }
+    Samples next(trickle::keys_bytes);
+    trickle::next_keys(held.keys, answer->fresh(2), next);
+    held = {answer->cookie(2), next};
+  }
+}
+
+TEST_F(TrickleServerTest, AReplayedQuestionGetsOtherBytes) {
+  hub_.seed_drbg();
+  const auto datagram = question(held_, Grade::drbg);
+  std::set<std::string> seen;
+  for (int i = 0; i < 100; ++i) {
+    const auto answer = trickle::decode_answer(exchange(datagram), id_, held_.s2c());
+    ASSERT_TRUE(answer);
+    EXPECT_TRUE(seen.insert(to_hex(answer->entropy())).second);
+    EXPECT_TRUE(seen.insert(to_hex(answer->cookie(0))).second);
+  }
+}
+
+TEST_F(TrickleServerTest, WithoutAMacThereIsNoAnswer) {
+  hub_.seed_drbg();
+  auto datagram = question(held_, Grade::drbg);
+  datagram.back() ^= 1;
+  EXPECT_TRUE(exchange(datagram).empty());
+  datagram = question(held_, Grade::drbg);
+  datagram[40] ^= 1;
+  EXPECT_TRUE(exchange(datagram).empty());
+  EXPECT_TRUE(exchange(Samples(300, 0)).empty());
+  EXPECT_TRUE(exchange(Samples(10, 0)).empty());
+  const TrickleCounters& counters = server_.counters();
+  EXPECT_EQ(counters.mac, 1U);
+  EXPECT_EQ(counters.cookie, 1U);
+  EXPECT_EQ(counters.dropped[static_cast<std::size_t>(trickle::Drop::malformed)], 1U);
+  EXPECT_EQ(counters.dropped[static_cast<std::size_t>(trickle::Drop::too_short)], 1U);
+  EXPECT_EQ(counters.replies, 0U);
+}
+
+TEST_F(TrickleServerTest, CookiesLastTheirHourAndTheNext) {
+  hub_.seed_drbg();
+  server_.refresh(start + hour);
+  const auto answer = ask(held_, Grade::drbg);
+  ASSERT_TRUE(answer && !answer->refused);
+  server_.refresh(start + 2 * hour);
+  EXPECT_TRUE(exchange(question(held_, Grade::drbg)).empty());
+  EXPECT_EQ(server_.counters().generation, 1U);
+  // The one that came with the answer is of a later hour.
+  Samples next(trickle::keys_bytes);
+  trickle::next_keys(held_.keys, answer->fresh(0), next);
+  EXPECT_TRUE(ask({answer->cookie(0), next}, Grade::drbg));
+}
+
+TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
+  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::unseeded);
+  hub_.seed_drbg();
+  EXPECT_EQ(ask(issue("nobody"), Grade::drbg)->refused, Reason::revoked);
+  limits_.client_drbg = {1, 3 * limits_.drbg_request};
+  int answered = 0;
+  std::optional<trickle::Answer> last;
+  do {
+    last = ask(held_, Grade::drbg);
+    ++answered;
+  } while (last && !last->refused && answered < 100);
+  EXPECT_NEAR(answered, 4, 1);
+  EXPECT_EQ(last->refused, Reason::rate);
+  EXPECT_GT(last->wait_seconds, 0U);
+  hub_.clients.revoke("router");
+  server_.refresh(start);
+  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::revoked);
+  EXPECT_EQ(server_.counters().refused[static_cast<std::size_t>(Reason::revoked)], 2U);
+}
+
+TEST_F(TrickleServerTest, GarbageIsCountedAndNeverAnswered) {
+  hub_.seed_drbg();
+  const std::uint64_t seed = 5;
+  std::mt19937_64 random(seed);
+  const auto good = question(held_, Grade::drbg);
+  for (int i = 0; i < 5000; ++i) {
+    auto datagram = good;
+    for (int flips = 1 + static_cast<int>(random() % 4); flips > 0; --flips) {
+      datagram[random() % datagram.size()] ^= static_cast<std::uint8_t>(1 + random() % 255);
+    }
+    datagram.resize(random() % 3 == 0 ? random() % (datagram.size() + 1) : datagram.size());
+    if (datagram == good) continue;
+    ASSERT_TRUE(exchange(datagram).empty()) << "seed " << seed << " round " << i;
+  }
+}
+
+}  // namespace
+}  // namespace qanat::outlets
