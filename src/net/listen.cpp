@@ -26,12 +26,14 @@ namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-AddressList resolve_local(const wire::Address& address) {
+AddressList resolve_local(const wire::Address& address, int type) {
   addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_socktype = type;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* raw = nullptr;
   const bool any = address.host.empty() || address.host == "*";
+  // Every address is that of IPv6, which takes IPv4 too; where the kernel has no IPv6, IPv4's.
+  if (any) hints.ai_family = UniqueFd(::socket(AF_INET6, type, 0)) ? AF_INET6 : AF_INET;
   const int problem = ::getaddrinfo(any ? nullptr : address.host.c_str(),
                                     std::to_string(address.port).c_str(), &hints, &raw);
   if (problem != 0) {
@@ -47,7 +49,7 @@ constexpr int backlog = 4096;
 
 UniqueFd listen_tcp(const wire::Address& address) {
   if (UniqueFd passed = PassedSockets::of_process().take_tcp(address)) return passed;
-  const AddressList list = resolve_local(address);
+  const AddressList list = resolve_local(address, SOCK_STREAM);
   UniqueFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) throw Failure(with_errno("socket", errno));
   const int one = 1;
@@ -61,6 +63,28 @@ UniqueFd listen_tcp(const wire::Address& address) {
   }
   if (::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {
     throw Failure(with_errno("cannot listen on " + address.text(), errno));
+  }
+  return fd;
+}
+
+UniqueFd listen_udp(const wire::Address& address) {
+  // A burst of some thousand requests, while the thread is at something else.
+  constexpr int buffer_bytes = 4 << 20;
+  const AddressList list = resolve_local(address, SOCK_DGRAM);
+  UniqueFd fd(::socket(list->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) throw Failure(with_errno("socket", errno));
+  const int one = 1;
+  const int off = 0;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+  if (list->ai_family == AF_INET6) {
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+  } else {
+    ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+  }
+  if (::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0) {
+    throw Failure(with_errno("cannot listen on UDP " + address.text(), errno));
   }
   return fd;
 }
@@ -136,7 +160,7 @@ PassedSockets::PassedSockets() {
 
 UniqueFd PassedSockets::take_tcp(const wire::Address& address) {
   if (sockets_.empty()) return {};
-  const AddressList list = resolve_local(address);
+  const AddressList list = resolve_local(address, SOCK_STREAM);
   for (UniqueFd& candidate : sockets_) {
     sockaddr_storage name{};
     socklen_t size = sizeof name;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <ctime>
 #include <thread>
 
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include "net/listen.h"
 #include "observe/metrics.h"
 #include "observe/status.h"
+#include "outlets/cookie_keys.h"
 
 namespace qanat::node {
 
@@ -97,6 +99,16 @@ outlets::OutletServices Node::make_services() {
                                       .certificate_pem = identity_->certificate_pem,
                                       .client_ca = {}};
               },
+          .cookie_keys = [this] { return cookie_keys(); },
+          .keep_cookie_keys =
+              [this](const SecretBytes& text) {
+                if (!state_writable_) return;
+                if (auto kept = state_.store_cookie_keys(text.view()); !kept) {
+                  events_.add("trickle",
+                              kept.error().message + "; a restart will cost each client a session",
+                              true);
+                }
+              },
           .status = [this](const share::Client* viewer) { return status_for(viewer); },
           .metrics = [this] { return observe::metrics_text(snapshot()); },
           .ready = [this] { return drbg_->pool().ready(); },
@@ -106,6 +118,17 @@ outlets::OutletServices Node::make_services() {
               [this] {
                 if (settings_.on_fed) settings_.on_fed();
               }};
+}
+
+SecretBytes Node::cookie_keys() {
+  auto kept = state_.cookie_keys();
+  if (!kept) throw Failure(kept.error().message);
+  if (!kept->empty()) return std::move(*kept);
+  SecretBytes made = outlets::CookieKeys::make(outlets::CookieKeys::generation_at(
+                                                   static_cast<std::uint64_t>(std::time(nullptr))))
+                         .text();
+  services_.keep_cookie_keys(made);
+  return made;
 }
 
 void Node::start() {

@@ -73,6 +73,7 @@ class Node {
   };
 
   outlets::OutletServices make_services();
+  SecretBytes cookie_keys();
   void open_control_socket();
   outlets::ControlAnswer control(std::string_view method, std::string_view path,
                                  std::string_view body);

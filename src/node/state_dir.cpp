@@ -169,6 +169,16 @@ Result<void> StateDir::store_clients(const StoredClients& stored) const {
                       private_file);
 }
 
+Result<SecretBytes> StateDir::cookie_keys() const {
+  const std::string path = file("trickle.key");
+  if (::access(path.c_str(), F_OK) != 0) return SecretBytes();
+  return read_secret_file(path);
+}
+
+Result<void> StateDir::store_cookie_keys(Bytes text) const {
+  return replace_file(file("trickle.key"), text, private_file);
+}
+
 std::optional<std::string> StateDir::address() const {
   const auto text = read_file(file("address"), 512);
   if (!text) return std::nullopt;

@@ -55,6 +55,10 @@ class StateDir {
   Result<StoredClients> load_clients() const;
   Result<void> store_clients(const StoredClients& clients) const;
 
+  // The text of outlets/cookie_keys.h; empty when there is none yet.
+  Result<SecretBytes> cookie_keys() const;
+  Result<void> store_cookie_keys(Bytes text) const;
+
   // Where the node's https outlet was last reachable, for `invite` while it does not run.
   std::optional<std::string> address() const;
   void remember_address(const std::string& address) const;

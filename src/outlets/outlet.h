@@ -46,6 +46,10 @@ struct OutletServices {
   net::IoThreads& threads;
   const Clock& clock;
   std::function<net::ServerTls()> identity;  // the node's own key and certificate
+  // Trickle's: the text of outlets/cookie_keys.h as it is kept, made if need be; and to keep a
+  // newer one. From any thread.
+  std::function<SecretBytes()> cookie_keys;
+  std::function<void(const SecretBytes& text)> keep_cookie_keys;
   // The documents; `viewer` is the client that asks, or null for the operator.
   std::function<std::string(const share::Client* viewer)> status;
   std::function<std::string()> metrics;

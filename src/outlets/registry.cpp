@@ -11,6 +11,7 @@
 #include "outlets/kernel_pool.h"
 #include "outlets/seed_file.h"
 #include "outlets/standard_output.h"
+#include "outlets/trickle_outlet.h"
 
 namespace qanat::outlets {
 namespace {
@@ -142,6 +143,12 @@ OutletDescription describe_http(const Spec& spec) {
   return {spec.text, "tcp " + settings.address.text(), who};
 }
 
+TrickleSettings trickle_settings(const Spec& spec, const OutletDefaults& defaults) {
+  auto address = wire::parse_address(spec.target, 7749);
+  if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+  return {spec.text, *address, defaults.http};
+}
+
 OutletDescription describe_scheduled(const Spec& spec) {
   const Schedule schedule = schedule_of(spec, {});
   return {spec.text, spec.target.empty() ? spec.type : spec.target,
@@ -160,6 +167,15 @@ constexpr std::array types{
     Type{"https", "access cert key ca grade rate burst weight", "the HTTP API over TLS 1.3",
          make_http, describe_http},
     Type{"http", "access grade rate burst weight", "the HTTP API", make_http, describe_http},
+    Type{"trickle", "", "seeds by UDP (docs/trickle.md)",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<TrickleOutlet>(trickle_settings(s, d), services);
+         },
+         [](const Spec& s) -> OutletDescription {
+           return {s.text, "udp " + trickle_settings(s, {}).address.text(),
+                   "who has a cookie from a session over https may draw"};
+         }},
     Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {

@@ -53,6 +53,7 @@ class TrickleServer {
   // bytes are discarded.
   void sent(Reply reply, TimePoint now);
 
+  const CookieKeys& keys() const { return keys_; }
   const TrickleCounters& counters() const { return counters_; }
 
  private:

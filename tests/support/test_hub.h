@@ -28,6 +28,8 @@ class TestHub {
                                     .certificate_pem = identity_.certificate_pem,
                                     .client_ca = {}};
             },
+        .cookie_keys = [this] { return SecretBytes(as_bytes(cookie_text)); },
+        .keep_cookie_keys = [](const SecretBytes&) {},
         .status = [](const share::Client*) { return std::string("{}\n"); },
         .metrics = [] { return std::string("qanat_info 1\n"); },
         .ready = [this] { return drbg_->pool().ready(); },
@@ -61,6 +63,7 @@ class TestHub {
 
   share::Dispenser dispenser{1 << 20, 64 << 10};
   entropy::Provenance provenance;
+  std::string cookie_text;  // of outlets/cookie_keys.h
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);
   }};

@@ -1,0 +1,256 @@
+#include "outlets/trickle_outlet.h"
+
+#include <fmt/core.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <ctime>
+
+#include "net/io_threads.h"
+#include "net/listen.h"
+#include "outlets/trickle_server.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+using wire::trickle::most_datagram;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Datagrams of one system call: more gains little, and takes memory.
+constexpr std::size_t batch = 64;
+// The cookie keys go on with the hour even while nobody asks, so that old ones are gone from the
+// disk too.
+constexpr Duration key_interval = 5min;
+
+// One datagram, with who sent it and to which of our addresses.
+struct Slot {
+  std::array<std::uint8_t, most_datagram + 1> in;  // one more, to see what is too long
+  std::array<std::uint8_t, most_datagram> out;
+  sockaddr_storage peer;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control;
+  iovec in_vector;
+  iovec out_vector;
+};
+
+// The interface is the routing table's business, but for addresses of one link.
+void answer_from_where_it_was_asked(msghdr& header) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      info.ipi_ifindex = 0;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) info.ipi6_ifindex = 0;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    }
+  }
+}
+
+}  // namespace
+
+// On one thread, but for `counters`.
+class TrickleOutlet::Worker {
+ public:
+  Worker(const TrickleSettings& settings, const OutletServices& services, asio::io_context& context,
+         std::size_t slot, UniqueFd fd, CookieKeys keys)
+      : services_(services),
+        context_(context),
+        first_(slot == 0),
+        fd_(std::move(fd)),
+        socket_(context, fd_.get()),
+        key_timer_(context),
+        server_(services, settings.limits, slot, std::move(keys)),
+        slots_(batch),
+        received_(batch),
+        sending_(batch),
+        replies_(batch) {}
+  ~Worker() {
+    if (socket_.is_open()) (void)socket_.release();  // fd_ closes it
+  }
+
+  void start() {
+    running_ = 1;
+    asio::co_spawn(context_, serve(), [this](const std::exception_ptr&) { --running_; });
+    if (!first_) return;
+    ++running_;
+    asio::co_spawn(context_, turn_keys(), [this](const std::exception_ptr&) { --running_; });
+  }
+  void stop() {
+    stopping_ = true;
+    if (socket_.is_open()) (void)socket_.release();
+    key_timer_.cancel();
+  }
+  bool at_rest() const { return running_ == 0; }
+  const TrickleCounters& counters() const { return server_.counters(); }
+  std::uint64_t unsent() const { return unsent_; }
+
+ private:
+  asio::awaitable<void> serve() {
+    boost::system::error_code problem;
+    while (!stopping_) {
+      co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read,
+                                  asio::redirect_error(asio::use_awaitable, problem));
+      if (problem || stopping_) co_return;
+      // A flood does not keep the other outlets of this thread from their turn.
+      constexpr int batches_a_turn = 16;
+      for (int i = 0; i < batches_a_turn && serve_batch(); ++i) {
+      }
+    }
+  }
+  asio::awaitable<void> turn_keys() {
+    boost::system::error_code ignored;
+    while (!stopping_) {
+      server_.refresh(unix_time());
+      services_.keep_cookie_keys(server_.keys().text());
+      key_timer_.expires_after(key_interval);
+      co_await key_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+  }
+  static std::uint64_t unix_time() { return static_cast<std::uint64_t>(std::time(nullptr)); }
+
+  // Whether there may be more.
+  bool serve_batch() {
+    for (std::size_t i = 0; i < batch; ++i) {
+      Slot& slot = slots_[i];
+      slot.in_vector = {slot.in.data(), slot.in.size()};
+      received_[i].msg_hdr = {&slot.peer, sizeof slot.peer,    &slot.in_vector,
+                              1,          slot.control.data(), slot.control.size(),
+                              0};
+    }
+    const int got = ::recvmmsg(fd_.get(), received_.data(), batch, MSG_DONTWAIT, nullptr);
+    if (got <= 0) return false;
+    server_.refresh(unix_time());
+    const TimePoint now = services_.clock.now();
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+      Slot& slot = slots_[i];
+      auto reply = server_.answer(Bytes(slot.in).first(received_[i].msg_len),
+                                  net::peer_of(slot.peer, fd_.get()), now, slot.out);
+      if (reply.bytes == 0) continue;
+      slot.out_vector = {slot.out.data(), reply.bytes};
+      msghdr& header = sending_[count].msg_hdr;
+      header = received_[i].msg_hdr;
+      header.msg_iov = &slot.out_vector;
+      header.msg_flags = 0;
+      answer_from_where_it_was_asked(header);
+      replies_[count++] = std::move(reply);
+    }
+    send(count, now);
+    return static_cast<std::size_t>(got) == batch;
+  }
+
+  void send(std::size_t count, TimePoint now) {
+    std::size_t done = 0;
+    while (done < count) {
+      const int sent = ::sendmmsg(fd_.get(), sending_.data() + done,
+                                  static_cast<unsigned>(count - done), MSG_DONTWAIT);
+      if (sent <= 0) {
+        // The first of the rest cannot go (no route, a full buffer): its bytes are discarded, the
+        // client asks again.
+        ++unsent_;
+        replies_[done++] = {};
+        continue;
+      }
+      for (int i = 0; i < sent; ++i) {
+        server_.sent(std::exchange(replies_[done], {}), now);
+        ++done;
+      }
+    }
+    for (std::size_t i = 0; i < batch; ++i) wipe(slots_[i].out);
+  }
+
+  const OutletServices& services_;
+  asio::io_context& context_;
+  const bool first_;
+  UniqueFd fd_;
+  asio::posix::stream_descriptor socket_;
+  asio::steady_timer key_timer_;
+  TrickleServer server_;
+  std::vector<Slot> slots_;
+  std::vector<mmsghdr> received_;
+  std::vector<mmsghdr> sending_;
+  std::vector<TrickleServer::Reply> replies_;
+  std::atomic<std::uint64_t> unsent_{0};
+  int running_ = 0;
+  bool stopping_ = false;
+};
+
+TrickleOutlet::TrickleOutlet(TrickleSettings settings, const OutletServices& services)
+    : settings_(std::move(settings)), services_(services) {}
+
+TrickleOutlet::~TrickleOutlet() { stop(); }
+
+void TrickleOutlet::start() {
+  const auto generation = CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr)));
+  const SecretBytes text = services_.cookie_keys();
+  for (std::size_t i = 0; i < services_.threads.size(); ++i) {
+    auto keys = CookieKeys::parse(as_text(text.view()), generation);
+    if (!keys) throw Failure(fmt::format("{}: {}", settings_.name, keys.error().message));
+    UniqueFd fd = net::listen_udp(settings_.address);
+    settings_.address.port = net::local_port(fd.get());
+    workers_.push_back(std::make_unique<Worker>(settings_, services_, services_.threads.context(i),
+                                                i, std::move(fd), std::move(*keys)));
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    services_.threads.run_on(i, [&] { workers_[i]->start(); });
+  }
+}
+
+void TrickleOutlet::drain() {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    services_.threads.run_on(i, [&] { workers_[i]->stop(); });
+  }
+}
+
+void TrickleOutlet::stop() {
+  drain();
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    bool resting = false;
+    while (!resting) {
+      services_.threads.run_on(i, [&] { resting = workers_[i]->at_rest(); });
+    }
+    services_.threads.run_on(i, [&] { workers_[i].reset(); });
+  }
+  workers_.clear();
+}
+
+OutletReport TrickleOutlet::report() const {
+  OutletReport report{.name = settings_.name,
+                      .detail = fmt::format("listening on UDP {}", settings_.address.text()),
+                      .problem = {},
+                      .refused = {}};
+  using wire::trickle::Drop;
+  for (const auto& worker : workers_) {
+    const TrickleCounters& c = worker->counters();
+    report.deliveries += c.replies;
+    report.full_bytes += c.full_bytes;
+    report.drbg_bytes += c.drbg_bytes;
+    for (const Drop drop : {Drop::too_short, Drop::too_long, Drop::malformed, Drop::padding}) {
+      report.refused[std::string(to_string(drop))] += c.dropped[static_cast<std::size_t>(drop)];
+    }
+    for (const auto& [reason, count] :
+         {std::pair{"generation", &c.generation}, std::pair{"cookie", &c.cookie},
+          std::pair{"mac", &c.mac}, std::pair{"over_share", &c.refused[1]},
+          std::pair{"unavailable", &c.refused[2]}, std::pair{"unseeded", &c.refused[3]},
+          std::pair{"revoked", &c.refused[4]}}) {
+      report.refused[reason] += *count;
+    }
+    report.refused["unsent"] += worker->unsent();
+  }
+  return report;
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,42 @@
+// Trickle: seeds by UDP (docs/trickle.md). A socket a thread, datagrams in batches.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "outlets/http_settings.h"
+#include "outlets/outlet.h"
+#include "wire/spec.h"
+
+namespace qanat::outlets {
+
+struct TrickleSettings {
+  std::string name;  // as configured
+  wire::Address address;
+  HttpLimits limits;  // of grade drbg, shared with the HTTP API
+};
+
+class TrickleOutlet final : public Outlet {
+ public:
+  TrickleOutlet(TrickleSettings settings, const OutletServices& services);
+  ~TrickleOutlet() override;
+
+  void start() override;
+  void drain() override;
+  bool idle() const override { return true; }  // nothing is ever under way
+  void stop() override;
+  OutletReport report() const override;
+
+  // Where it listens; the real port when 0 was asked for.
+  const wire::Address& address() const { return settings_.address; }
+
+ private:
+  class Worker;
+
+  TrickleSettings settings_;
+  const OutletServices& services_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace qanat::outlets
