@@ -1,6 +1,7 @@
 #include "crypto/hash.h"
 
 #include <openssl/core_names.h>
+#include <openssl/kdf.h>
 #include <openssl/params.h>
 
 #include "crypto/openssl.h"
@@ -92,6 +93,27 @@ void hmac_sha512(Bytes key, std::initializer_list<Bytes> parts,
   HmacSha512 mac(key);
   for (Bytes part : parts) mac.update(part);
   mac.finish(out);
+}
+
+void hkdf_sha512(Bytes salt, Bytes input, Bytes info, MutableBytes out) {
+  const std::unique_ptr<EVP_KDF, FreeWith<EVP_KDF_free>> kdf(
+      EVP_KDF_fetch(nullptr, "HKDF", nullptr));
+  const std::unique_ptr<EVP_KDF_CTX, FreeWith<EVP_KDF_CTX_free>> context(
+      EVP_KDF_CTX_new(kdf.get()));
+  const auto octets = [](const char* name, Bytes bytes) {
+    // OpenSSL only reads them. An empty one still needs a place.
+    static std::uint8_t nothing = 0;
+    void* const data =
+        bytes.empty() ? &nothing : const_cast<std::uint8_t*>(bytes.data());  // NOLINT
+    return OSSL_PARAM_construct_octet_string(name, data, bytes.size());
+  };
+  std::array<char, 7> digest{"SHA512"};
+  const std::array<OSSL_PARAM, 5> parameters{
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
+      octets(OSSL_KDF_PARAM_SALT, salt), octets(OSSL_KDF_PARAM_KEY, input),
+      octets(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()};
+  require(context && EVP_KDF_derive(context.get(), out.data(), out.size(), parameters.data()) == 1,
+          "HKDF");
 }
 
 }  // namespace qanat::crypto

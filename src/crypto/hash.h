@@ -66,4 +66,8 @@ class HmacSha512 {
 void hmac_sha512(Bytes key, std::initializer_list<Bytes> parts,
                  std::span<std::uint8_t, HmacSha512::output_bytes> out);
 
+// HKDF with SHA-512 (RFC 5869), from OpenSSL. out.size() at most 255 * 64. Throws Failure if the
+// provider fails.
+void hkdf_sha512(Bytes salt, Bytes input, Bytes info, MutableBytes out);
+
 }  // namespace qanat::crypto

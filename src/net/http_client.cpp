@@ -87,6 +87,12 @@ HttpClient::HttpClient(Endpoint endpoint, const Waker& waker, Timeouts timeouts)
 
 HttpClient::~HttpClient() { disconnect(); }
 
+bool HttpClient::exporter(std::string_view label, MutableBytes out) const {
+  if (!connection_ || connection_->transport.ssl() == nullptr) return false;
+  export_keying_material(connection_->transport.ssl(), label, out);
+  return true;
+}
+
 std::optional<crypto::Pin> HttpClient::server_key() const {
   if (!connection_ || connection_->transport.ssl() == nullptr) return std::nullopt;
   const X509* const certificate = SSL_get0_peer_certificate(connection_->transport.ssl());

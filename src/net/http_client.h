@@ -82,6 +82,8 @@ class HttpClient {
   const Endpoint& endpoint() const { return endpoint_; }
   // Of the server's key on the present connection; nullopt without TLS.
   std::optional<crypto::Pin> server_key() const;
+  // Exported keying material (RFC 8446, 7.5) of the present connection; false without TLS.
+  bool exporter(std::string_view label, MutableBytes out) const;
   // What the server said last of the nodes behind its bytes (wire/path.h): in the response's
   // header, or with a later chunk of it. Not decoded.
   const std::string& path() const { return path_; }

@@ -16,6 +16,7 @@
 #include "observe/metrics.h"
 #include "observe/status.h"
 #include "outlets/cookie_keys.h"
+#include "outlets/trickle_outlet.h"
 
 namespace qanat::node {
 
@@ -109,6 +110,7 @@ outlets::OutletServices Node::make_services() {
                               true);
                 }
               },
+          .trickle_port = [this] { return trickle_port_.load(); },
           .status = [this](const share::Client* viewer) { return status_for(viewer); },
           .metrics = [this] { return observe::metrics_text(snapshot()); },
           .ready = [this] { return drbg_->pool().ready(); },
@@ -185,6 +187,7 @@ void Node::start() {
     sources_ = std::move(sources);
     outlets_ = std::move(outlets);
   }
+  find_trickle_port();
   if (const std::string at = address(); !at.empty() && state_writable_) state_.remember_address(at);
   open_control_socket();
   if (!settings_.feed) drbg_->pool().start();
@@ -230,6 +233,16 @@ sources::SourceServices Node::source_services() {
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {
   return {text, outlets::make_outlet(text, defaults_, services_)};
+}
+
+void Node::find_trickle_port() {
+  const std::scoped_lock guard(lists_mutex_);
+  std::uint16_t port = 0;
+  for (const NamedOutlet& named : outlets_) {
+    const auto* trickle = dynamic_cast<const outlets::TrickleOutlet*>(named.outlet.get());
+    if (trickle != nullptr && port == 0) port = trickle->address().port;
+  }
+  trickle_port_ = port;
 }
 
 void Node::wake_sources() {
@@ -346,6 +359,7 @@ void Node::reload(const Config& config) {
   if (!stop_sources(old_sources, source_patience)) {
     for (NamedSource& named : old_sources) (void)named.source.release();
   }
+  find_trickle_port();
   book_.configure(config.clients);
   settings_.config = config;
 }

@@ -1,6 +1,7 @@
 // A node: sources, reserve and outlets, made from a configuration.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -81,6 +82,7 @@ class Node {
   sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
   void wake_sources();
+  void find_trickle_port();
   bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
   std::string status_for(const share::Client* viewer) const;
 
@@ -100,6 +102,7 @@ class Node {
   ClientStore clients_;
   share::BucketTable blocks_;
   std::shared_ptr<share::SeededDrbg> drbg_;
+  std::atomic<std::uint16_t> trickle_port_{0};
   net::IoThreads threads_;
   outlets::OutletServices services_;
   outlets::OutletDefaults defaults_;

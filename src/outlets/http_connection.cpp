@@ -261,6 +261,7 @@ asio::awaitable<void> HttpConnection::respond() {
   if (const auto* pollen = std::get_if<wire::PollenRequest>(&*parsed)) {
     co_return co_await send_pollen(*pollen);
   }
+  if (std::holds_alternative<wire::SessionRequest>(*parsed)) co_return co_await send_session();
   co_await send_stream(std::get<wire::StreamRequest>(*parsed));
 }
 
@@ -277,7 +278,7 @@ asio::awaitable<void> HttpConnection::refuse(unsigned status, std::string_view e
   const auto lease = worker_.pool_.lease();
   const std::string body = wire::refusal_json(error, hint);
   const std::string extra = retry_after > 0 ? fmt::format("Retry-After: {}\r\n", retry_after)
-                            : status == 405 ? "Allow: GET\r\n"
+                            : status == 405 ? "Allow: GET, POST\r\n"
                                             : "";
   if (status == 408) keep_alive_ = false;
   expired_ = false;

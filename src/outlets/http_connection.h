@@ -59,6 +59,7 @@ class HttpConnection {
   Task<void> send_random(const wire::RandomRequest& request);
   Task<void> send_random_body(const wire::RandomRequest& request, Bytes full);
   Task<void> send_pollen(const wire::PollenRequest& request);
+  Task<void> send_session();
   Task<void> send_stream(const wire::StreamRequest& request);
 
   // Full-entropy bytes, all of them or none: waits in line until `deadline`, or until the peer has

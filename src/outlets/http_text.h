@@ -10,6 +10,7 @@ inline constexpr std::string_view index_text =
 
 GET  /v1/random?bytes=N&grade=full|drbg&format=raw|hex|base64|json&wait=10s
 GET  /v1/stream?grade=full|drbg&rate=1KiB/s
+POST /v1/session      cookies for seeds by UDP
 GET  /v1/status
 GET  /metrics
 GET  /healthz

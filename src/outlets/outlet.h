@@ -50,6 +50,8 @@ struct OutletServices {
   // newer one. From any thread.
   std::function<SecretBytes()> cookie_keys;
   std::function<void(const SecretBytes& text)> keep_cookie_keys;
+  // The port of the trickle outlet; 0 when there is none.
+  std::function<std::uint16_t()> trickle_port;
   // The documents; `viewer` is the client that asks, or null for the operator.
   std::function<std::string(const share::Client* viewer)> status;
   std::function<std::string()> metrics;

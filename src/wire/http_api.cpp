@@ -183,6 +183,10 @@ tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
     if (!get) return only_get();
     return route.page;
   }
+  if (path == "/v1/session") {
+    if (method != "POST") return refuse(405, "method not allowed", "use POST");
+    return SessionRequest{};
+  }
   if (path != "/v1/random" && path != "/v1/stream") {
     return refuse(404, "no such page", "see GET / for what there is");
   }

@@ -45,7 +45,10 @@ struct PollenRequest {
 };
 enum class Page { index, status, metrics, health, ready };
 
-using ApiRequest = std::variant<Page, RandomRequest, StreamRequest, PollenRequest>;
+// POST /v1/session: docs/trickle.md.
+struct SessionRequest {};
+
+using ApiRequest = std::variant<Page, RandomRequest, StreamRequest, PollenRequest, SessionRequest>;
 
 struct ApiLimits {
   std::uint64_t drbg_bytes = 1ULL << 30;

@@ -4,6 +4,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/blake2b.h"
+#include "crypto/hash.h"
 
 namespace qanat::wire::trickle {
 namespace {
@@ -77,6 +78,16 @@ std::array<std::uint8_t, client_id_bytes> client_id(std::string_view name) {
   std::array<std::uint8_t, client_id_bytes> id;
   crypto::blake2b({}, {as_bytes("qanat trickle v1 client"), as_bytes(name)}, id);
   return id;
+}
+
+void session_keys(Bytes exporter, Bytes shared_key, Bytes session_nonce, unsigned number,
+                  MutableBytes out) {
+  constexpr std::string_view label = "qanat trickle v1";
+  std::array<std::uint8_t, label.size() + session_nonce_bytes + 1> info{};
+  std::copy(label.begin(), label.end(), info.begin());
+  std::copy(session_nonce.begin(), session_nonce.end(), info.begin() + label.size());
+  info.back() = static_cast<std::uint8_t>(number);
+  crypto::hkdf_sha512(shared_key, exporter, info, out);
 }
 
 void next_keys(Bytes keys, Bytes fresh, MutableBytes out) {

@@ -54,6 +54,13 @@ struct Ticket {
 
 // Who a client is to every server: BLAKE2b-128 of its name.
 std::array<std::uint8_t, client_id_bytes> client_id(std::string_view name);
+// Of a session over TLS: the exporter's label and size, and the keys of cookie `number` (from 0).
+// `shared_key` is empty for a client that has none.
+inline constexpr std::string_view exporter_label = "EXPORTER-qanat-trickle-v1";
+inline constexpr std::size_t exporter_bytes = 64;
+inline constexpr std::size_t session_nonce_bytes = 32;
+void session_keys(Bytes exporter, Bytes shared_key, Bytes session_nonce, unsigned number,
+                  MutableBytes out);
 // K', from the keys of the cookie that was spent and what came with the fresh one.
 void next_keys(Bytes keys, Bytes fresh, MutableBytes out);
 // The cookie key of the next generation.

@@ -12,6 +12,23 @@
 namespace qanat::crypto {
 namespace {
 
+TEST(Hkdf, KnownAnswers) {
+  // Inputs of RFC 5869, A.1 and A.3, with SHA-512; outputs by Python's hmac.
+  const auto input = std::vector<std::uint8_t>(22, 0x0b);
+  std::array<std::uint8_t, 42> out;
+  hkdf_sha512(*from_hex("000102030405060708090a0b0c"), input, *from_hex("f0f1f2f3f4f5f6f7f8f9"),
+              out);
+  EXPECT_EQ(to_hex(out),
+            "832390086cda71fb47625bb5ceb168e4c8e26a1a16ed34d9fc7fe92c1481"
+            "579338da362cb8d9f925d7cb");
+  std::array<std::uint8_t, 100> more;
+  hkdf_sha512({}, input, {}, more);
+  EXPECT_EQ(to_hex(more),
+            "f5fa02b18298a72a8c23898a8703472c6eb179dc204c03425c970e3b164bf90fff22d0"
+            "4836d0e2343bacc4e7cb6045faaa698e0e3b3eb91331306def1db8319e8a699b5ee45a"
+            "b993847dc4df75bde023692c8c0710a67a55123f10a8b2d8327f9eb138da");
+}
+
 TEST(Hash, KnownAnswers) {
   // FIPS 180-4 examples and RFC 4231: "algorithm key-hex message-hex result-hex".
   std::ifstream file(TEST_DATA "/hash_vectors.txt");

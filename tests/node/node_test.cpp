@@ -1,20 +1,26 @@
 #include "node/node.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <atomic>
+#include <boost/json.hpp>
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <set>
 #include <thread>
 #include <unordered_set>
 
 #include "support/eventually.h"
+#include "wire/join_string.h"
 #include "wire/path.h"
+#include "wire/trickle.h"
 
 namespace qanat::node {
 namespace {
@@ -289,6 +295,66 @@ TEST_F(RelayTest, AFirstFeedDoesNotStandInADryHubsLine) {
   EXPECT_LT(seconds(Clock().now() - began), 10);
 }
 
+TEST_F(RelayTest, ASessionOverHttpsGivesCookiesForSeedsByUdp) {
+  namespace trickle = wire::trickle;
+  auto node = started(hub({"https://127.0.0.1:0?access=join", "trickle://127.0.0.1:0"}));
+  ASSERT_TRUE(ready(*node));
+  const std::string join = invite(*node, "leaf");
+  const Waker waker;
+  net::HttpClient client(sources::parse_upstream(join), waker);
+  const auto session = client.text("POST", "/v1/session");
+  ASSERT_TRUE(session) << session.error().message;
+  const auto document = boost::json::parse(*session);
+  EXPECT_EQ(document.at("cookies").as_array().size(), 8U);
+  const auto bytes_of = [](const boost::json::value& text) {
+    return *from_base64url(std::string(text.as_string().c_str()));
+  };
+  WipedArray<trickle::exporter_bytes> exporter;
+  ASSERT_TRUE(client.exporter(trickle::exporter_label, exporter.view()));
+  const auto nonce = bytes_of(document.at("nonce"));
+  const auto decoded = wire::decode_join_string(join);
+  std::set<std::string> seeds;
+  for (unsigned i = 0; i < 8; ++i) {
+    std::array<std::uint8_t, trickle::keys_bytes> keys;
+    trickle::session_keys(exporter.view(), decoded->key.view(), nonce, i, keys);
+    trickle::Request request;
+    request.grade = trickle::Grade::full_or_drbg;
+    request.bytes = 64;
+    request.id = {static_cast<std::uint8_t>(i)};
+    const auto cookie = bytes_of(document.at("cookies").at(i));
+    ASSERT_EQ(cookie.size(), trickle::cookie_bytes);
+    std::copy(cookie.begin(), cookie.end(), request.cookie.begin());
+    const auto datagram = trickle::encode_request(request, Bytes(keys).first(trickle::key_bytes));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(document.at("port").to_number<std::uint16_t>());
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    ASSERT_GT(::send(fd.get(), datagram.data(), datagram.size(), 0), 0);
+    ASSERT_EQ(wait_for(fd.get(), POLLIN, waker, Duration(30s)), Wake::ready);
+    std::array<std::uint8_t, 2000> in{};
+    const ssize_t size = ::recv(fd.get(), in.data(), in.size(), 0);
+    ASSERT_GT(size, 0);
+    const auto answer = trickle::decode_answer(Bytes(in).first(static_cast<std::size_t>(size)),
+                                               request.id, Bytes(keys).last(trickle::key_bytes));
+    ASSERT_TRUE(answer && !answer->refused) << i;
+    EXPECT_EQ(answer->grade, trickle::Grade::full);
+    EXPECT_TRUE(seeds.insert(to_hex(answer->entropy())).second);
+  }
+  EXPECT_TRUE(eventually([&] { return node->snapshot().clients.at(0).full_bytes == 8 * 64; }));
+  EXPECT_TRUE(account(*node).balanced());
+  // The keys are kept, for the owner only.
+  struct stat info {};
+  ASSERT_EQ(::stat((directory_ + "/hub/trickle.key").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  // Without a trickle outlet there is no session.
+  auto other = started(relay("other", {join}));
+  const std::string reader = invite(*other, "reader");
+  net::HttpClient without(sources::parse_upstream(reader), waker);
+  EXPECT_NE(without.text("POST", "/v1/session").error().message.find("404"), std::string::npos);
+}
+
 TEST_F(RelayTest, ALoopIsNamedAndCreditsNothing) {
   auto a = started(hub());
   auto b = started(relay("b", {invite(*a, "b")}));
@@ -323,8 +389,9 @@ TEST_F(RelayTest, WithAQuorumTheUpstreamsAreOneSource) {
   auto node = started(std::move(settings));
   ASSERT_TRUE(full(*node));
   EXPECT_EQ(node->snapshot().sources.size(), 1U);
-  EXPECT_GT(account(*a).delivered, account(*node).credited);
-  EXPECT_GT(account(*b).delivered, account(*node).credited);
+  for (const Node* upstream : {a.get(), b.get()}) {
+    EXPECT_TRUE(eventually([&] { return account(*upstream).delivered > account(*node).credited; }));
+  }
 }
 
 // Every byte run that clients receive, whole or cut off: any eight bytes in a row, at whatever

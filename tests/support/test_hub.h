@@ -30,6 +30,7 @@ class TestHub {
             },
         .cookie_keys = [this] { return SecretBytes(as_bytes(cookie_text)); },
         .keep_cookie_keys = [](const SecretBytes&) {},
+        .trickle_port = [this] { return trickle_port; },
         .status = [](const share::Client*) { return std::string("{}\n"); },
         .metrics = [] { return std::string("qanat_info 1\n"); },
         .ready = [this] { return drbg_->pool().ready(); },
@@ -64,6 +65,7 @@ class TestHub {
   share::Dispenser dispenser{1 << 20, 64 << 10};
   entropy::Provenance provenance;
   std::string cookie_text;  // of outlets/cookie_keys.h
+  std::uint16_t trickle_port = 0;
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);
   }};

@@ -1,0 +1,55 @@
+// The part of HttpConnection that begins a trickle session (docs/trickle.md).
+#include <fmt/format.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <ctime>
+
+#include "crypto/aead.h"
+#include "outlets/cookie_keys.h"
+#include "outlets/http_connection.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+namespace trickle = wire::trickle;
+
+asio::awaitable<void> HttpConnection::send_session() {
+  constexpr unsigned session_cookies = 8;
+  if (!client_ || transport_.ssl() == nullptr) {
+    co_return co_await refuse(403, "a session needs a name",
+                              "connect over https with a join string or a certificate");
+  }
+  const std::uint16_t port = worker_.services_.trickle_port();
+  if (port == 0) {
+    co_return co_await refuse(404, "no trickle here", "this hub has no trickle:// outlet");
+  }
+  const auto hour = CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr)));
+  const SecretBytes text = worker_.services_.cookie_keys();
+  const auto keys = CookieKeys::parse(as_text(text.view()), hour);
+  if (!keys) {
+    ++worker_.counters_.unavailable;
+    co_return co_await refuse(503, "no cookie key", keys.error().message, 60);
+  }
+  WipedArray<trickle::exporter_bytes> exporter;
+  net::export_keying_material(transport_.ssl(), trickle::exporter_label, exporter.view());
+  std::array<std::uint8_t, trickle::session_nonce_bytes> session_nonce;
+  crypto::random_bytes(session_nonce);
+  std::string body = fmt::format(
+      R"({{"version": 1, "suite": 1, "port": {}, "lifetime": {}, "nonce": "{}", "cookies": [)",
+      port, CookieKeys::generation_seconds, to_base64url(session_nonce));
+  trickle::Ticket ticket;
+  ticket.client = trickle::client_id(client_->name);
+  for (unsigned i = 0; i < session_cookies; ++i) {
+    trickle::session_keys(exporter.view(), client_->shared_key.view(), session_nonce, i,
+                          ticket.keys.view());
+    trickle::Nonce nonce;
+    crypto::random_bytes(nonce);
+    const trickle::Cookie cookie =
+        trickle::seal_cookie(keys->current(), keys->generation(), nonce, ticket);
+    body += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", to_base64url(cookie));
+  }
+  body += "]}\n";
+  co_await send_text("application/json", body);
+}
+
+}  // namespace qanat::outlets
