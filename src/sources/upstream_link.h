@@ -22,8 +22,8 @@ class UpstreamLink {
     wire::Path path;  // the nodes that they passed
   };
   // Fills `out` with bytes of grade full, for which we stay in the server's line so long, or drbg.
-  // Tested here too: FIPS 140-2 blocks, 4-bit blocks, a transfer that came before, a path that
-  // leads through this node.
+  // Tested here too: FIPS 140-2 blocks (two in a row), 4-bit blocks, a transfer that came before, a
+  // path that leads through this node.
   tl::expected<Transfer, net::ClientError> fetch(MutableBytes out, bool full, Duration wait);
 
   // The server's key: the pinned one, or the one it has shown; nullopt before that, or without TLS.
@@ -33,6 +33,7 @@ class UpstreamLink {
   void disconnect() { client_.disconnect(); }
 
  private:
+  bool judge_blocks(Bytes bytes);
   std::string judge(Bytes bytes, const std::optional<wire::Path>& path);
 
   const std::string own_id_;
@@ -40,6 +41,7 @@ class UpstreamLink {
   std::array<std::uint8_t, 32> last_digest_{};
   mutable std::mutex mutex_;
   entropy::BlockTests block_tests_;
+  int fips_failed_in_row_ = 0;
 };
 
 }  // namespace qanat::sources
