@@ -78,6 +78,8 @@ std::string format_size(double bytes) {
   return fmt::format("{:.{}f} {}", bytes, whole ? 0 : 1, names[unit]);
 }
 
+std::string format_rate(double bytes_per_second) { return format_size(bytes_per_second) + "/s"; }
+
 std::string format_duration(Duration duration) {
   const double s = seconds(duration);
   if (s < 1) return fmt::format("{:.0f} ms", s * 1000);

@@ -45,10 +45,9 @@ int run(const std::string& option) {
   }
   if (!config.clients.empty()) fmt::print("\nClients\n");
   for (const auto& [name, terms] : config.clients) {
-    const std::string promise =
-        terms.rate == 0
-            ? "nothing promised"
-            : fmt::format("promised {}/s", format_size(static_cast<double>(terms.rate)));
+    const std::string promise = terms.rate == 0
+                                    ? "nothing promised"
+                                    : "promised " + format_rate(static_cast<double>(terms.rate));
     fmt::print("  {:<30} {}, weight {:g}\n", name, promise, terms.weight);
   }
   return 0;

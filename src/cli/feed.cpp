@@ -90,7 +90,7 @@ Run add_feed(CLI::App& command) {
   command
       .add_option("--quorum", options->quorum,
                   "Credit only what so many upstreams with different keys have contributed to (1)")
-      ->check(CLI::Range(1, 16));
+      ->check(CLI::Range(std::size_t{1}, node::most_quorum));
   command.add_flag("--once", options->once, "Feed once, then end");
   return [options] {
     node::NodeSettings settings;

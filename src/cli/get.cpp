@@ -45,10 +45,10 @@ class Progress {
     const double part = static_cast<double>(done_) / static_cast<double>(total_);
     const double rate = static_cast<double>(done_) / std::max(seconds(now - begun_), 1e-3);
     const auto filled = static_cast<std::size_t>(part * bar_width);
-    fmt::print(stderr, "\r[{}{}] {:3.0f}%  {} of {}  {}/s  {:.1f} s left\x1b[K",
+    fmt::print(stderr, "\r[{}{}] {:3.0f}%  {} of {}  {}  {:.1f} s left\x1b[K",
                std::string(filled, '#'), std::string(bar_width - filled, ' '), 100 * part,
                format_size(static_cast<double>(done_)), format_size(static_cast<double>(total_)),
-               format_size(rate), static_cast<double>(total_ - done_) / rate);
+               format_rate(rate), static_cast<double>(total_ - done_) / rate);
   }
 
  private:

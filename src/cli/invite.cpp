@@ -67,7 +67,7 @@ Run add_invite(CLI::App& command) {
   command.add_option("--burst", options->burst,
                      "Of the guarantee, bytes at once after a pause (a second's worth)");
   command.add_option("--weight", options->weight, "Weight in sharing what guarantees leave")
-      ->check(CLI::Range(0.001, 1000.0));
+      ->check(CLI::Range(share::least_weight, share::most_weight));
   command.add_option("--address", options->address,
                      "HOST:PORT at which the client reaches the node");
   command.add_option("--state", options->state, "The node's state directory");

@@ -55,7 +55,7 @@ Run add_serve(CLI::App& command) {
   command
       .add_option("--quorum", options->quorum,
                   "Credit upstreams only for what so many of them, with different keys, gave (1)")
-      ->check(CLI::Range(1, 16));
+      ->check(CLI::Range(std::size_t{1}, node::most_quorum));
   command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
   command.footer(
       with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +

@@ -105,8 +105,8 @@ void print_table(const std::vector<Probe>& probes) {
   fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", "Source", "State", "Rate", "Claimed",
              "Measured", "Samples");
   for (const Probe& p : probes) {
-    fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", p.name, p.state,
-               format_size(p.rate) + "/s", p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
+    fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", p.name, p.state, format_rate(p.rate),
+               p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
                p.samples > 0 ? fmt::format("{:.2f}", p.measured) : "-", p.samples);
     if (!p.note.empty()) fmt::print("  {}\n", p.note);
   }

@@ -16,13 +16,13 @@ struct Place {
   std::string certificate_name;
 };
 
-// The places of a service (wire::is_service_name), in the order in which to try them:
-//   - "_qanat._tcp.example.org": by DNS SRV records (RFC 2782). The certificate must be for the
-//   domain that was asked for, not
-//     for the target that an unauthenticated answer named (RFC 6125, 6.2.1);
-//   - "_qanat._tcp.local": by mDNS and DNS-SD (RFC 6763) through the machine's Avahi daemon.
-//   Whoever is on
-//     the link can answer: the certificate must be for the host that did.
+// The places of a service (wire::is_service_name), in the order in which to try them.
+//
+// "_qanat._tcp.example.org" is looked up by DNS SRV records (RFC 2782). The certificate must be for
+// the domain that was asked for, not for the target that an unauthenticated answer named (RFC 6125,
+// 6.2.1). "_qanat._tcp.local" is looked up by mDNS and DNS-SD (RFC 6763) through the machine's
+// Avahi daemon. Whoever is on the link can answer: the certificate must be for the host that did.
+//
 // Finding is no trusting: pin, CA and pre-shared key decide, as ever. Blocks for some seconds at
 // most. An Error when there is none, or nobody to ask; with an empty message when woken.
 Result<std::vector<Place>> discover(const std::string& service, const Waker& waker);

@@ -128,7 +128,6 @@ class Reader {
 
 void read_core(const Reader& reader, const toml::table& root, Config& config) {
   constexpr std::size_t most_threads = 256;
-  constexpr std::size_t most_quorum = 16;
   if (const auto* t = reader.section(root, "node")) {
     reader.only(*t, "node", {"threads", "quorum"});
     reader.size(*t, "node", "quorum", config.quorum);

@@ -12,6 +12,9 @@
 
 namespace qanat::node {
 
+// Upstreams of one quorum, at most: each costs a connection and 72 bytes a block.
+inline constexpr std::size_t most_quorum = 16;
+
 struct Config {
   std::size_t threads = 1;
   std::size_t reserve_bytes = 256 << 10;

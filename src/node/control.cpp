@@ -70,7 +70,7 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
     const auto join = clients_.invite(name, terms, at, identity_->pin);
     if (!join) return refused(400, join.error().message);
     const std::string promised =
-        rate == 0 ? "" : fmt::format(", promised {}/s", format_size(static_cast<double>(rate)));
+        rate == 0 ? "" : ", promised " + format_rate(static_cast<double>(rate));
     events_.add("clients", fmt::format("invited '{}'{}", name, promised), false);
     return done({{"join", *join}, {"address", at}});
   }

@@ -152,12 +152,11 @@ void Node::start() {
 
   dispenser_.on_demand([this] { wake_sources(); });
   dispenser_.on_guarantee([this](const share::GuaranteeChange& change) {
-    const auto rate = [](double bytes) { return format_size(bytes) + "/s"; };
     events_.add(change.name,
                 change.kept
-                    ? fmt::format("the guarantee of {} is kept again", rate(change.rate))
+                    ? fmt::format("the guarantee of {} is kept again", format_rate(change.rate))
                     : fmt::format("the guarantee of {} is suspended: the sources deliver {}",
-                                  rate(change.rate), rate(change.proved)),
+                                  format_rate(change.rate), format_rate(change.proved)),
                 !change.kept);
   });
   std::vector<NamedSource> sources;

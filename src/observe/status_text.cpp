@@ -59,11 +59,11 @@ std::string sources_text(const json::value& document) {
                                 "State", "Rate", "h", "Credited", "Alarms", "Failed");
   for (const json::value& s : document.at("sources").as_array()) {
     const bool credit = s.at("credit").as_bool();
-    out += fmt::format(
-        "{:<26} {:<8} {:>12} {:>5} {:>10} {:>6.0f} {:>6.0f}\n", cut(text(s, "name"), 26),
-        text(s, "state"), format_size(number(s, "rate")) + "/s",
-        credit ? fmt::format("{:.2f}", number(s, "h")) : "0", bits(s.at("ledger"), "credited"),
-        number(s, "alarms"), number(s, "failures"));
+    out +=
+        fmt::format("{:<26} {:<8} {:>12} {:>5} {:>10} {:>6.0f} {:>6.0f}\n",
+                    cut(text(s, "name"), 26), text(s, "state"), format_rate(number(s, "rate")),
+                    credit ? fmt::format("{:.2f}", number(s, "h")) : "0",
+                    bits(s.at("ledger"), "credited"), number(s, "alarms"), number(s, "failures"));
     if (!text(s, "detail").empty()) out += clip("  " + text(s, "detail"));
   }
   return out;
@@ -114,7 +114,7 @@ std::string clients_text(const json::value& document) {
     suspended = suspended || held;
     out += fmt::format(
         "{:<16} {:>10} {:>6g} {:>9} {:>9} {:>8} {:>7.0f} {:>8}\n", cut(text(c, "name"), 16),
-        rate > 0 ? format_size(rate) + (held ? "/s!" : "/s") : "-", number(c, "weight"),
+        rate > 0 ? format_rate(rate) + (held ? "!" : "") : "-", number(c, "weight"),
         format_size(number(c, "minute_bytes")),
         format_size(number(c, "full_bytes") + number(c, "drbg_bytes")),
         format_size(number(c, "waiting_bytes")), number(c, "refused"), ago(number(c, "last_seen")));
@@ -140,10 +140,10 @@ std::string status_text(const json::value& document) {
   out += fmt::format("         + {} discarded + {} here\n", bits(ledger, "discarded"),
                      bits(ledger, "reserve"));
   const json::value& supply = document.at("supply");
-  out += fmt::format("Supply   {}/s proved, {}/s of it promised{}\n",
-                     format_size(number(supply, "proved")), format_size(number(supply, "promised")),
+  out += fmt::format("Supply   {} proved, {} of it promised{}\n",
+                     format_rate(number(supply, "proved")), format_rate(number(supply, "promised")),
                      number(supply, "suspended") > 0
-                         ? fmt::format(", {}/s suspended", format_size(number(supply, "suspended")))
+                         ? fmt::format(", {} suspended", format_rate(number(supply, "suspended")))
                          : "");
   out += sources_text(document) + outlets_text(document);
   if (!document.at("clients").as_array().empty()) out += "\n" + clients_text(document);

@@ -76,7 +76,7 @@ class HttpConnection {
   void arm(Duration limit);
   // Until then, or until the connection must end.
   Task<void> pause(TimePoint end);
-  Duration charge_drbg(std::uint64_t bytes);
+  Duration charge(std::uint64_t bytes);
   void count_full(std::size_t bytes);
   void count_drbg(std::size_t bytes);
 

@@ -6,11 +6,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cmath>
 
 #include "base/quantity.h"
 #include "crypto/hash.h"
 #include "outlets/http_connection.h"
+#include "outlets/limits.h"
 #include "wire/path.h"
 
 namespace qanat::outlets {
@@ -22,14 +22,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// When nothing is known of the supply.
-constexpr Duration unknown_wait = 5s;
-
-// Seconds for a Retry-After header.
-unsigned retry_after(Duration wait) {
-  constexpr double longest = 3600;
-  return static_cast<unsigned>(std::clamp(std::ceil(seconds(wait)), 1.0, longest));
-}
+// For a Retry-After header: no less than the 1 that HTTP can say.
+unsigned retry_after(Duration wait) { return std::max(1U, retry_seconds(wait)); }
 
 constexpr std::string_view json_head = R"({"bytes": )";
 constexpr std::size_t pollen_seed_bytes = 64;
@@ -88,7 +82,7 @@ asio::awaitable<bool> HttpConnection::refuse_hopeless(std::size_t bytes, Duratio
   if (!estimate || estimate->wait <= patience) co_return false;
   if (client_) ++client_->refused;
   const bool lost = estimate->wait == Duration::max();
-  const unsigned later = retry_after(lost ? unknown_wait : estimate->wait - patience);
+  const unsigned later = retry_after(lost ? worth_a_try(estimate) : estimate->wait - patience);
   if (lost) {
     ++worker_.counters_.unavailable;
     co_await refuse(503, "no source delivers full-entropy bytes now",
@@ -119,31 +113,22 @@ asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration wa
   const std::string hint = fmt::format(
       "waited {:.1f} s; ask for fewer, wait longer (wait=), or take grade=drbg", seconds(waited));
   co_await refuse(503, "the reserve has no full-entropy bytes for you yet", hint,
-                  retry_after(estimate && estimate->wait < 1h ? estimate->wait : unknown_wait));
+                  retry_after(worth_a_try(estimate)));
 }
 
 // Counts `bytes` of grade drbg; how long to wait before the next.
-Duration HttpConnection::charge_drbg(std::uint64_t bytes) {
-  const HttpLimits& limits = worker_.settings_.limits;
-  if (peer_.local && !limits.limit_local) return Duration::zero();
-  const TimePoint now = worker_.services_.clock.now();
-  const Duration block =
-      worker_.services_.blocks.charge(peer_.block, limits.block_drbg, bytes, now);
-  return client_ ? std::max(block, client_->drbg_bucket.charge(limits.client_drbg, bytes, now))
-                 : block;
+Duration HttpConnection::charge(std::uint64_t bytes) {
+  return charge_drbg(worker_.services_, worker_.settings_.limits, peer_, client_.get(), bytes,
+                     worker_.services_.clock.now());
 }
 
 // Refuses a request of grade drbg whose client or block has used up its tokens; whether it did.
 asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
   const HttpLimits& limits = worker_.settings_.limits;
-  if (peer_.local && !limits.limit_local) co_return false;
-  const TimePoint now = worker_.services_.clock.now();
   const std::uint64_t cost =
       limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_between_turns);
-  Duration wait = worker_.services_.blocks.take(peer_.block, limits.block_drbg, cost, now);
-  if (wait == Duration::zero() && client_) {
-    wait = client_->drbg_bucket.take(limits.client_drbg, cost, now);
-  }
+  const Duration wait = take_drbg(worker_.services_, limits, peer_, client_.get(), cost,
+                                  worker_.services_.clock.now());
   if (wait == Duration::zero()) co_return false;
   ++worker_.counters_.over_share;
   if (client_) ++client_->refused;
@@ -288,7 +273,7 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
     since_turn += filled;
     filled = 0;
     if (since_turn >= bytes_between_turns) {
-      const Duration owed = drbg ? charge_drbg(since_turn) : Duration::zero();
+      const Duration owed = drbg ? charge(since_turn) : Duration::zero();
       since_turn = 0;
       if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
       if (closing_) co_return;
@@ -421,7 +406,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
     }
     since_turn += slice;
     if (since_turn >= bytes_between_turns) {
-      const Duration owed = drbg ? charge_drbg(since_turn) : Duration::zero();
+      const Duration owed = drbg ? charge(since_turn) : Duration::zero();
       since_turn = 0;
       if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
       co_await asio::post(worker_.context_, asio::use_awaitable);

@@ -241,8 +241,7 @@ OutletDescription describe_outlet(const std::string& text) {
   OutletDescription description = type_of(spec).describe(spec);
   const share::Terms terms = terms_of(spec);
   if (terms.rate > 0) {
-    description.note +=
-        fmt::format("; promised {}/s", format_size(static_cast<double>(terms.rate)));
+    description.note += "; promised " + format_rate(static_cast<double>(terms.rate));
   }
   if (terms.weight != 1) description.note += fmt::format("; weight {:g}", terms.weight);
   return description;

@@ -13,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <ctime>
+#include <optional>
 
 #include "net/io_threads.h"
 #include "net/listen.h"
@@ -112,9 +113,13 @@ class TrickleOutlet::Worker {
   }
   asio::awaitable<void> turn_keys() {
     boost::system::error_code ignored;
+    std::optional<std::uint32_t> kept;
     while (!stopping_) {
       server_.refresh(unix_time());
-      services_.keep_cookie_keys(server_.keys().text());
+      if (kept != server_.keys().generation()) {
+        kept = server_.keys().generation();
+        services_.keep_cookie_keys(server_.keys().text());
+      }
       key_timer_.expires_after(key_interval);
       co_await key_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }

@@ -1,10 +1,10 @@
 #include "outlets/trickle_server.h"
 
 #include <algorithm>
-#include <cmath>
 #include <ctime>
 
 #include "crypto/aead.h"
+#include "outlets/limits.h"
 
 namespace qanat::outlets {
 
@@ -32,24 +32,14 @@ void TrickleServer::random(MutableBytes out, TimePoint now) {
   if (!services_.drbg.generate(slot_, out, now)) crypto::random_bytes(out);
 }
 
-Duration TrickleServer::over_rate(share::Client& client, const net::Peer& peer, std::size_t bytes,
-                                  TimePoint now) {
-  if (peer.local && !limits_.limit_local) return Duration::zero();
-  const std::uint64_t cost = limits_.drbg_request + bytes;
-  const Duration block = services_.blocks.take(peer.block, limits_.block_drbg, cost, now);
-  return block > Duration::zero() ? block : client.drbg_bucket.take(limits_.client_drbg, cost, now);
-}
-
 TrickleServer::Reply TrickleServer::refuse(const trickle::Request& request, Reason reason,
                                            Duration wait, Bytes s2c, share::Client* client,
                                            MutableBytes out) {
-  constexpr double longest = 3600;
   ++counters_.refused[static_cast<std::size_t>(reason)];
   if (client != nullptr) ++client->refused;
   trickle::Nonce nonce;
   crypto::random_bytes(nonce);
-  const auto seconds_to_wait =
-      static_cast<std::uint16_t>(std::clamp(std::ceil(seconds(wait)), 0.0, longest));
+  const auto seconds_to_wait = static_cast<std::uint16_t>(retry_seconds(wait));
   Reply reply;
   reply.bytes = trickle::encode_refusal(request, reason, seconds_to_wait, s2c, nonce, out);
   return reply;
@@ -85,7 +75,8 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   share::Client& client = *known->second;
   ++client.requests;
   client.last_seen.store(std::time(nullptr));
-  if (const Duration wait = over_rate(client, peer, request->bytes, now); wait > 0s) {
+  const std::uint64_t cost = limits_.drbg_request + request->bytes;
+  if (const Duration wait = take_drbg(services_, limits_, peer, &client, cost, now); wait > 0s) {
     return refuse(*request, Reason::rate, wait, s2c, &client, out);
   }
 
@@ -102,9 +93,7 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   }
   if (!reply.full && request->grade == Grade::full) {
     const auto estimate = services_.dispenser.estimate(client.flow.id(), bytes.size(), now);
-    constexpr Duration unknown_wait = 5s;
-    const bool told = estimate && estimate->wait < 1h;
-    return refuse(*request, Reason::dry, told ? estimate->wait : unknown_wait, s2c, &client, out);
+    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, &client, out);
   }
   if (!reply.full && !services_.drbg.generate(slot_, bytes, now)) {
     return refuse(*request, Reason::unseeded, 1s, s2c, &client, out);

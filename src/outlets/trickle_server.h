@@ -67,8 +67,6 @@ class TrickleServer {
     }
   };
 
-  Duration over_rate(share::Client& client, const net::Peer& peer, std::size_t bytes,
-                     TimePoint now);
   Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
                Bytes s2c, share::Client* client, MutableBytes out);
   void random(MutableBytes out, TimePoint now);

@@ -30,8 +30,6 @@ Duration time_for(double bytes, double rate) {
       std::chrono::duration<double>(std::min(longest, bytes / rate)));
 }
 
-std::string rate_text(double rate) { return format_size(rate) + "/s"; }
-
 }  // namespace
 
 Flow::Flow(Flow&& other) noexcept
@@ -150,10 +148,19 @@ TimePoint Dispenser::advance_locked(TimePoint now) {
   return now_ = std::max(now_, brought_ + skew_);
 }
 
-void Dispenser::credit(entropy::SourceId source, Bytes full_entropy, TimePoint now) {
+template <typename Change>
+void Dispenser::change(const Change& make) {
   Callbacks callbacks;
   {
     const std::scoped_lock lock(mutex_);
+    make();
+    settle_locked(callbacks);
+  }
+  for (const auto& callback : callbacks) callback();
+}
+
+void Dispenser::credit(entropy::SourceId source, Bytes full_entropy, TimePoint now) {
+  change([&] {
     advance_locked(now);
     meter_.demand(demand_, now_);
     Account& account = ledger_[source];
@@ -163,21 +170,15 @@ void Dispenser::credit(entropy::SourceId source, Bytes full_entropy, TimePoint n
     account.discarded += 8 * (full_entropy.size() - kept);
     account.reserve += 8 * kept;
     meter_.credit(source, full_entropy.size(), now_);
-    settle_locked(callbacks);
-  }
-  for (const auto& callback : callbacks) callback();
+  });
 }
 
 void Dispenser::lost(entropy::SourceId source, TimePoint now) {
-  Callbacks callbacks;
-  {
-    const std::scoped_lock lock(mutex_);
+  change([&] {
     advance_locked(now);
     meter_.lost(source);
     reviewed_ = TimePoint();
-    settle_locked(callbacks);
-  }
-  for (const auto& callback : callbacks) callback();
+  });
 }
 
 void Dispenser::settle_locked(Callbacks& callbacks) {
@@ -232,17 +233,13 @@ bool Dispenser::demand() const {
 }
 
 Flow Dispenser::open_flow(std::string name, const Terms& terms) {
-  Callbacks callbacks;
   FlowId id = 0;
-  {
-    const std::scoped_lock lock(mutex_);
+  change([&] {
     id = queue_.open(terms.weight);
     if (id >= flows_.size()) flows_.resize(id + 1);
     flows_[id] = {std::move(name), {}};
     agree_locked(id, terms);
-    settle_locked(callbacks);
-  }
-  for (const auto& callback : callbacks) callback();
+  });
   return {this, id};
 }
 
@@ -265,19 +262,13 @@ void Dispenser::agree_locked(FlowId id, const Terms& terms) {
 }
 
 void Dispenser::set_terms(FlowId id, const Terms& terms) {
-  Callbacks callbacks;
-  {
-    const std::scoped_lock lock(mutex_);
-    agree_locked(id, terms);
-    settle_locked(callbacks);
-  }
-  for (const auto& callback : callbacks) callback();
+  change([&] { agree_locked(id, terms); });
 }
 
 Flow::Report Dispenser::report_of(FlowId id) const {
   const std::scoped_lock lock(mutex_);
   const FairQueue::FlowView view = queue_.view(id);
-  return {flows_[id].terms, view.rate > 0, view.requests, view.bytes, view.granted_bytes};
+  return {flows_[id].terms, view.rate > 0, view.requests, view.bytes};
 }
 
 tl::expected<void, Dispenser::NoPromise> Dispenser::check_promise(std::uint64_t rate,
@@ -295,8 +286,8 @@ tl::expected<void, Dispenser::NoPromise> Dispenser::check_promise(std::uint64_t 
   return tl::unexpected(NoPromise{
       fmt::format("{} cannot be promised: the sources have proved {}, {} of it is promised and a "
                   "tenth is kept back; at most {} could be promised now",
-                  rate_text(static_cast<double>(rate)), rate_text(proved),
-                  rate_text(guarantees_.promised()), rate_text(std::floor(left))),
+                  format_rate(static_cast<double>(rate)), format_rate(proved),
+                  format_rate(guarantees_.promised()), format_rate(std::floor(left))),
       false});
 }
 
@@ -360,15 +351,11 @@ bool Dispenser::is_ready(RequestId id) const {
 }
 
 void Dispenser::cancel(RequestId id) {
-  Callbacks callbacks;
-  {
-    const std::scoped_lock lock(mutex_);
+  change([&] {
     // Either all its bytes were set aside, or those that it had been granted.
     const Place place = std::move(places_.extract(id).mapped());
     set_aside_ -= place.ready ? place.bytes : queue_.remove(id).value_or(0);
-    settle_locked(callbacks);
-  }
-  for (const auto& callback : callbacks) callback();
+  });
 }
 
 Withdrawal Dispenser::collect(RequestId id, MutableBytes out) {

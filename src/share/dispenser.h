@@ -83,7 +83,6 @@ class Flow {
     bool kept = false;         // the guarantee, now; false when there is none
     std::size_t requests = 0;  // that wait
     std::size_t bytes = 0;     // that they wait for
-    std::uint64_t granted_bytes = 0;
   };
   Report report() const;
   void set_terms(const Terms& terms);
@@ -208,6 +207,9 @@ class Dispenser final : public entropy::Sink {
   void review_locked(Callbacks& callbacks);
   // All of the above that a change of the reserve or the line calls for.
   void settle_locked(Callbacks& callbacks);
+  // Makes a change under the lock, settles it, and calls back without the lock.
+  template <typename Change>
+  void change(const Change& make);
   void agree_locked(FlowId flow, const Terms& terms);
   Ticket enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,
                  std::function<void()> on_ready);

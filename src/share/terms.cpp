@@ -13,9 +13,9 @@ Result<void> check(const Terms& terms) {
         fmt::format("weight {} is not from {} to {}", terms.weight, least_weight, most_weight));
   }
   if (terms.rate > most_rate) {
-    return error(fmt::format("rate {}/s is more than {}/s",
-                             format_size(static_cast<double>(terms.rate)),
-                             format_size(static_cast<double>(most_rate))));
+    return error(fmt::format("rate {} is more than {}",
+                             format_rate(static_cast<double>(terms.rate)),
+                             format_rate(static_cast<double>(most_rate))));
   }
   if (terms.burst > most_burst) {
     return error(fmt::format("burst {} is more than {}",

@@ -157,7 +157,7 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& 
 Upstream::Outcome Upstream::fetch_one(std::size_t bytes) {
   Outcome outcome;
   bool hopeless = true;
-  std::string distrust;
+  bool distrusted = false;
   for (std::size_t tried = 0; tried < links_.size(); ++tried) {
     MutableBytes out = buffer_.view().first(bytes);
     bool full = true;
@@ -170,7 +170,7 @@ Upstream::Outcome Upstream::fetch_one(std::size_t bytes) {
     if (transfer) {
       // Another may do better; this one is asked again when none does.
       reject(out, transfer->distrust);
-      distrust = transfer->distrust;
+      distrusted = true;
       outcome = tl::unexpected(ClientError{Trouble::protocol, transfer->distrust});
       hopeless = false;
     } else {
@@ -187,9 +187,8 @@ Upstream::Outcome Upstream::fetch_one(std::size_t bytes) {
     set_state("healthy", outcome.error().message, false);
     return outcome;
   }
-  if (!distrust.empty()) {
-    set_state("suspect", distrust + ": mixed in, not credited", false);
-  } else {
+  // What was rejected has set the state already.
+  if (!distrusted) {
     set_state(outcome.error().trouble == Trouble::distrusted ? "failed" : "gone",
               outcome.error().message, hopeless);
   }
@@ -307,10 +306,10 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
 }
 
 void Upstream::set_state(const char* state, const std::string& detail, bool hopeless) {
+  const bool good = std::string_view(state) == "healthy";
   bool changed = false;
   {
     const std::scoped_lock lock(report_mutex_);
-    const bool good = std::string_view(state) == "healthy";
     changed = state_ != state || (detail_ != detail && !good);
     if (state_ != "failed" && std::string_view(state) == "failed") ++failures_;
     state_ = state;
@@ -318,7 +317,6 @@ void Upstream::set_state(const char* state, const std::string& detail, bool hope
     hopeless_ = hopeless;
   }
   if (!changed) return;
-  const bool good = std::string_view(state) == "healthy";
   if (!good) services_.dispenser.lost(account_, services_.clock.now());
   services_.on_event(name_, detail.empty() ? state : fmt::format("{}: {}", state, detail), !good);
 }
