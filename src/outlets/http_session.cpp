@@ -38,7 +38,10 @@ asio::awaitable<void> HttpConnection::send_session() {
       R"({{"version": 1, "suite": 1, "port": {}, "lifetime": {}, "nonce": "{}", "cookies": [)",
       port, CookieKeys::generation_seconds, to_base64url(session_nonce));
   trickle::Ticket ticket;
-  ticket.client = trickle::client_id(client_->name);
+  ticket.client_class = client_->shared_key.empty() ? trickle::ClientClass::certified
+                                                    : trickle::ClientClass::invited;
+  ticket.session = keys->generation();
+  ticket.client = trickle::client_id(client_->name, client_->shared_key.view());
   for (unsigned i = 0; i < session_cookies; ++i) {
     trickle::session_keys(exporter.view(), client_->shared_key.view(), session_nonce, i,
                           ticket.keys.view());

@@ -146,7 +146,7 @@ OutletDescription describe_http(const Spec& spec) {
 TrickleSettings trickle_settings(const Spec& spec, const OutletDefaults& defaults) {
   auto address = wire::parse_address(spec.target, 7749);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
-  return {spec.text, *address, defaults.http};
+  return {spec.text, *address, defaults.http, terms_of(spec)};
 }
 
 OutletDescription describe_scheduled(const Spec& spec) {
@@ -167,7 +167,7 @@ constexpr std::array types{
     Type{"https", "access cert key ca grade rate burst weight", "the HTTP API over TLS 1.3",
          make_http, describe_http},
     Type{"http", "access grade rate burst weight", "the HTTP API", make_http, describe_http},
-    Type{"trickle", "", "seeds by UDP (docs/trickle.md)",
+    Type{"trickle", "rate burst weight", "seeds by UDP (docs/trickle.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<TrickleOutlet>(trickle_settings(s, d), services);

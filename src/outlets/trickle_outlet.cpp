@@ -65,15 +65,15 @@ void answer_from_where_it_was_asked(msghdr& header) {
 // On one thread, but for `counters`.
 class TrickleOutlet::Worker {
  public:
-  Worker(const TrickleSettings& settings, const OutletServices& services, asio::io_context& context,
-         std::size_t slot, UniqueFd fd, CookieKeys keys)
+  Worker(const TrickleSettings& settings, const OutletServices& services, share::Visitors& visitors,
+         asio::io_context& context, std::size_t slot, UniqueFd fd, CookieKeys keys)
       : services_(services),
         context_(context),
         first_(slot == 0),
         fd_(std::move(fd)),
         socket_(context, fd_.get()),
         key_timer_(context),
-        server_(services, settings.limits, slot, std::move(keys)),
+        server_(services, settings.limits, visitors, slot, std::move(keys)),
         slots_(batch),
         received_(batch),
         sending_(batch),
@@ -194,7 +194,9 @@ class TrickleOutlet::Worker {
 };
 
 TrickleOutlet::TrickleOutlet(TrickleSettings settings, const OutletServices& services)
-    : settings_(std::move(settings)), services_(services) {}
+    : settings_(std::move(settings)),
+      services_(services),
+      visitors_(services.dispenser, settings_.name, settings_.terms) {}
 
 TrickleOutlet::~TrickleOutlet() { stop(); }
 
@@ -206,7 +208,7 @@ void TrickleOutlet::start() {
     if (!keys) throw Failure(fmt::format("{}: {}", settings_.name, keys.error().message));
     UniqueFd fd = net::listen_udp(settings_.address);
     settings_.address.port = net::local_port(fd.get());
-    workers_.push_back(std::make_unique<Worker>(settings_, services_, services_.threads.context(i),
+    workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_, services_.threads.context(i),
                                                 i, std::move(fd), std::move(*keys)));
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
@@ -250,7 +252,7 @@ OutletReport TrickleOutlet::report() const {
          {std::pair{"generation", &c.generation}, std::pair{"cookie", &c.cookie},
           std::pair{"mac", &c.mac}, std::pair{"over_share", &c.refused[1]},
           std::pair{"unavailable", &c.refused[2]}, std::pair{"unseeded", &c.refused[3]},
-          std::pair{"revoked", &c.refused[4]}}) {
+          std::pair{"session", &c.refused[4]}}) {
       report.refused[reason] += *count;
     }
     report.refused["unsent"] += worker->unsent();

@@ -7,6 +7,7 @@
 
 #include "outlets/http_settings.h"
 #include "outlets/outlet.h"
+#include "share/visitors.h"
 #include "wire/spec.h"
 
 namespace qanat::outlets {
@@ -14,7 +15,8 @@ namespace qanat::outlets {
 struct TrickleSettings {
   std::string name;  // as configured
   wire::Address address;
-  HttpLimits limits;  // of grade drbg, shared with the HTTP API
+  HttpLimits limits;   // of grade drbg, shared with the HTTP API
+  share::Terms terms;  // of those clients that are not in this hub's book
 };
 
 class TrickleOutlet final : public Outlet {
@@ -36,6 +38,7 @@ class TrickleOutlet final : public Outlet {
 
   TrickleSettings settings_;
   const OutletServices& services_;
+  share::Visitors visitors_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

@@ -13,9 +13,24 @@ using trickle::Grade;
 using trickle::Reason;
 using namespace std::chrono_literals;
 
+namespace {
+
+// How long a session over TLS is good for, by its cookies and those that follow from them: so late
+// may a revocation at one hub be noticed by another that shares its cookie key.
+constexpr std::uint32_t session_generations = 24;
+// Everything random that a reply may need: its bytes, and for each cookie its R and its nonce, and
+// the reply's nonce.
+constexpr std::size_t most_random = trickle::most_datagram;
+
+}  // namespace
+
 TrickleServer::TrickleServer(const OutletServices& services, const HttpLimits& limits,
-                             std::size_t slot, CookieKeys keys)
-    : services_(services), limits_(limits), slot_(slot), keys_(std::move(keys)) {}
+                             share::Visitors& visitors, std::size_t slot, CookieKeys keys)
+    : services_(services),
+      limits_(limits),
+      visitors_(visitors),
+      slot_(slot),
+      keys_(std::move(keys)) {}
 
 void TrickleServer::refresh(std::uint64_t unix_seconds) {
   keys_.advance(CookieKeys::generation_at(unix_seconds));
@@ -23,13 +38,52 @@ void TrickleServer::refresh(std::uint64_t unix_seconds) {
   if (version == clients_version_) return;
   clients_version_ = version;
   clients_.clear();
+  barred_.clear();
+  for (const std::string& name : services_.clients.barred()) {
+    barred_.insert(trickle::client_id(name, {}));
+  }
   for (auto& client : services_.clients.list()) {
-    clients_.emplace(trickle::client_id(client->name), std::move(client));
+    // Who is invited has the name for itself: no certificate speaks for it.
+    if (!client->shared_key.empty()) barred_.insert(trickle::client_id(client->name, {}));
+    clients_.emplace(trickle::client_id(client->name, client->shared_key.view()),
+                     std::move(client));
   }
 }
 
-void TrickleServer::random(MutableBytes out, TimePoint now) {
-  if (!services_.drbg.generate(slot_, out, now)) crypto::random_bytes(out);
+// `client` is null for one that is not in the book and may draw all the same.
+bool TrickleServer::admit(const trickle::Ticket& ticket, share::Client*& client) const {
+  constexpr std::uint32_t modulus = 1 << 24;
+  // Another server's clock may be an hour ahead.
+  const std::uint32_t age = (keys_.generation() + 1 - ticket.session) % modulus;
+  if (age > session_generations + 1) return false;
+  if (const auto known = clients_.find(ticket.client); known != clients_.end()) {
+    client = known->second.get();
+    return !client->revoked.load(std::memory_order_relaxed);
+  }
+  return ticket.client_class == trickle::ClientClass::certified && !barred_.contains(ticket.client);
+}
+
+Duration TrickleServer::over_rate(const trickle::Ticket& ticket, share::Client* client,
+                                  const net::Peer& peer, std::size_t bytes, TimePoint now) {
+  const std::uint64_t cost = limits_.drbg_request + bytes;
+  const Duration wait = take_drbg(services_, limits_, peer, client, cost, now);
+  if (wait > 0s || client != nullptr || (peer.local && !limits_.limit_local)) return wait;
+  // Blocks of addresses have their kind in the highest byte, none of which is this.
+  constexpr std::uint64_t kind_client = std::uint64_t{255} << 56;
+  return services_.blocks.take(kind_client | HashId()(ticket.client) >> 8, limits_.client_drbg,
+                               cost, now);
+}
+
+// Of grade full: what is there at once, or nothing. A server that keeps no state has no line.
+bool TrickleServer::withdraw(Reply& reply, const net::Peer& peer, MutableBytes bytes,
+                             TimePoint now) {
+  if (reply.client == nullptr) reply.visitor = visitors_.of(peer.block);
+  const share::FlowId flow =
+      reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
+  share::Ticket place = services_.dispenser.request(flow, bytes.size(), now, [] {});
+  reply.full = place.ready();
+  if (reply.full) reply.withdrawal = place.collect(bytes);
+  return reply.full;
 }
 
 TrickleServer::Reply TrickleServer::refuse(const trickle::Request& request, Reason reason,
@@ -68,71 +122,72 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     ++counters_.mac;
     return {};
   }
-  const auto known = clients_.find(ticket.client);
-  if (known == clients_.end() || known->second->revoked.load()) {
-    return refuse(*request, Reason::revoked, 0s, s2c, nullptr, out);
+  Reply reply;
+  if (!admit(ticket, reply.client)) {
+    return refuse(*request, Reason::session, 0s, s2c, nullptr, out);
   }
-  share::Client& client = *known->second;
-  ++client.requests;
-  client.last_seen.store(std::time(nullptr));
-  const std::uint64_t cost = limits_.drbg_request + request->bytes;
-  if (const Duration wait = take_drbg(services_, limits_, peer, &client, cost, now); wait > 0s) {
-    return refuse(*request, Reason::rate, wait, s2c, &client, out);
+  if (reply.client != nullptr) {
+    ++reply.client->requests;
+    reply.client->last_seen.store(std::time(nullptr), std::memory_order_relaxed);
+  }
+  if (const Duration wait = over_rate(ticket, reply.client, peer, request->bytes, now); wait > 0s) {
+    return refuse(*request, Reason::rate, wait, s2c, reply.client, out);
   }
 
-  Reply reply;
-  reply.client = &client;
   reply.entropy = request->bytes;
-  WipedArray<trickle::most_datagram> entropy;
-  const MutableBytes bytes = entropy.view().first(request->bytes);
-  if (request->grade != Grade::drbg) {
-    // What is there at once, or nothing: a server that keeps no state has no line.
-    share::Ticket place = services_.dispenser.request(client.flow.id(), bytes.size(), now, [] {});
-    reply.full = place.ready();
-    if (reply.full) reply.withdrawal = place.collect(bytes);
+  const std::size_t fresh_bytes = request->cookies * trickle::fresh_bytes;
+  WipedArray<most_random> random;
+  // One draw: a DRBG has its price by the call.
+  const MutableBytes drawn = random.view().first(
+      request->bytes + fresh_bytes + (request->cookies + 1) * trickle::nonce_bytes);
+  const MutableBytes bytes = drawn.first(request->bytes);
+  const Bytes fresh = drawn.subspan(request->bytes, fresh_bytes);
+  Bytes nonces = drawn.subspan(request->bytes + fresh_bytes);
+  const auto next_nonce = [&nonces] {
+    trickle::Nonce nonce;
+    std::copy_n(nonces.begin(), nonce.size(), nonce.begin());
+    nonces = nonces.subspan(nonce.size());
+    return nonce;
+  };
+  const bool full =
+      request->grade != Grade::drbg && withdraw(reply, peer, bytes, now);
+  if (!full && request->grade == Grade::full) {
+    const share::FlowId flow =
+        reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
+    const auto estimate = services_.dispenser.estimate(flow, bytes.size(), now);
+    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, reply.client, out);
   }
-  if (!reply.full && request->grade == Grade::full) {
-    const auto estimate = services_.dispenser.estimate(client.flow.id(), bytes.size(), now);
-    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, &client, out);
-  }
-  if (!reply.full && !services_.drbg.generate(slot_, bytes, now)) {
-    return refuse(*request, Reason::unseeded, 1s, s2c, &client, out);
+  const MutableBytes from_drbg = full ? drawn.subspan(request->bytes) : drawn;
+  if (!services_.drbg.generate(slot_, from_drbg, now)) {
+    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client, out);
+    crypto::random_bytes(from_drbg);
   }
 
   std::array<trickle::Cookie, trickle::most_cookies> cookies;
-  WipedArray<trickle::most_cookies * trickle::fresh_bytes> fresh_all;
-  const MutableBytes fresh = fresh_all.view().first(request->cookies * trickle::fresh_bytes);
-  random(fresh, now);
   trickle::Ticket next;
   next.client_class = ticket.client_class;
+  next.session = ticket.session;
   next.client = ticket.client;
-  trickle::Nonce nonce;
   for (unsigned i = 0; i < request->cookies; ++i) {
     trickle::next_keys(ticket.keys.view(),
                        fresh.subspan(i * trickle::fresh_bytes, trickle::fresh_bytes),
                        next.keys.view());
-    random(nonce, now);
-    cookies[i] = trickle::seal_cookie(keys_.current(), keys_.generation(), nonce, next);
+    cookies[i] = trickle::seal_cookie(keys_.current(), keys_.generation(), next_nonce(), next);
   }
-  random(nonce, now);
-  reply.bytes =
-      trickle::encode_reply(*request, reply.full ? Grade::full : Grade::drbg, bytes,
-                            std::span(cookies).first(request->cookies), fresh, s2c, nonce, out);
+  reply.bytes = trickle::encode_reply(*request, full ? Grade::full : Grade::drbg, bytes,
+                                      std::span(cookies).first(request->cookies), fresh, s2c,
+                                      next_nonce(), out);
   return reply;
 }
 
 void TrickleServer::sent(Reply reply, TimePoint now) {
-  if (reply.entropy == 0 || reply.client == nullptr) return;
+  if (reply.entropy == 0) return;
   ++counters_.replies;
+  if (reply.full) reply.withdrawal.delivered(reply.entropy);
+  (reply.full ? counters_.full_bytes : counters_.drbg_bytes) += reply.entropy;
+  if (reply.client == nullptr) return;
   reply.client->recent_bytes.add(reply.entropy, now);
-  if (reply.full) {
-    reply.withdrawal.delivered(reply.entropy);
-    counters_.full_bytes += reply.entropy;
-    reply.client->full_bytes += reply.entropy;
-  } else {
-    counters_.drbg_bytes += reply.entropy;
-    reply.client->drbg_bytes += reply.entropy;
-  }
+  (reply.full ? reply.client->full_bytes : reply.client->drbg_bytes) += reply.entropy;
 }
 
 }  // namespace qanat::outlets

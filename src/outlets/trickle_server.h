@@ -7,11 +7,13 @@
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "net/peer.h"
 #include "outlets/cookie_keys.h"
 #include "outlets/http_settings.h"
 #include "outlets/outlet.h"
+#include "share/visitors.h"
 
 namespace qanat::outlets {
 
@@ -29,21 +31,24 @@ struct TrickleCounters {
   std::array<std::atomic<std::uint64_t>, 5> refused{};  // by wire::trickle::Reason
 };
 
-// Of one thread. Keeps nothing of a client but what the client book and the table of address blocks
-// hold anyway.
+// Of one thread. Keeps nothing of a client but what the client book holds anyway: one who came to
+// another server with a certificate is served from its cookie alone, with a bucket in the table of
+// fixed size.
 class TrickleServer {
  public:
-  // `slot`: the thread's DRBG. `keys`: its own copy; all threads' go on alike.
-  TrickleServer(const OutletServices& services, const HttpLimits& limits, std::size_t slot,
-                CookieKeys keys);
+  // `visitors`: whose share of grade full clients have that are not in the book. `slot`: the
+  // thread's DRBG. `keys`: its own copy; all threads' go on alike.
+  TrickleServer(const OutletServices& services, const HttpLimits& limits, share::Visitors& visitors,
+                std::size_t slot, CookieKeys keys);
 
   // What is to be sent back; nothing when `bytes` is 0.
   struct Reply {
     std::size_t bytes = 0;
     std::size_t entropy = 0;
-    share::Client* client = nullptr;  // lives until the next `refresh`
-    share::Withdrawal withdrawal;     // of grade full
     bool full = false;
+    share::Client* client = nullptr;        // null: not in the book; lives until the next `refresh`
+    std::shared_ptr<share::Flow> visitor;   // of grade full without a client
+    share::Withdrawal withdrawal;           // of grade full
   };
   // Once a batch of datagrams: takes over new clients and, with the hour, new keys.
   void refresh(std::uint64_t unix_seconds);
@@ -57,7 +62,7 @@ class TrickleServer {
   const TrickleCounters& counters() const { return counters_; }
 
  private:
-  using ClientId = std::array<std::uint8_t, wire::trickle::client_id_bytes>;
+  using ClientId = wire::trickle::ClientId;
   struct HashId {
     // The id is a hash already.
     std::size_t operator()(const ClientId& id) const {
@@ -67,16 +72,21 @@ class TrickleServer {
     }
   };
 
+  bool admit(const wire::trickle::Ticket& ticket, share::Client*& client) const;
+  Duration over_rate(const wire::trickle::Ticket& ticket, share::Client* client,
+                     const net::Peer& peer, std::size_t bytes, TimePoint now);
+  bool withdraw(Reply& reply, const net::Peer& peer, MutableBytes bytes, TimePoint now);
   Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
                Bytes s2c, share::Client* client, MutableBytes out);
-  void random(MutableBytes out, TimePoint now);
 
   const OutletServices& services_;
   const HttpLimits& limits_;
+  share::Visitors& visitors_;
   const std::size_t slot_;
   CookieKeys keys_;
   std::uint64_t clients_version_ = ~std::uint64_t{0};
   std::unordered_map<ClientId, std::shared_ptr<share::Client>, HashId> clients_;
+  std::unordered_set<ClientId, HashId> barred_;  // certified ones
   TrickleCounters counters_;
 };
 

@@ -28,8 +28,8 @@ Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretB
   const auto client = std::make_shared<Client>(name, std::move(shared_key), invited, ++last_serial_,
                                                open_flow_(name, terms_locked(name, invited)));
   clients_.emplace(name, client);
-  version_.fetch_add(1, std::memory_order_release);
   barred_.erase(name);
+  version_.fetch_add(1, std::memory_order_release);
   return client;
 }
 
@@ -68,6 +68,7 @@ std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& nam
 void ClientBook::bar(const std::string& name) {
   const std::scoped_lock lock(mutex_);
   barred_.insert(name);
+  version_.fetch_add(1, std::memory_order_release);
 }
 
 std::vector<std::string> ClientBook::barred() const {
@@ -83,10 +84,10 @@ bool ClientBook::revoke(const std::string& name) {
     auto node = clients_.extract(name);
     if (node.empty()) return false;
     client = std::move(node.mapped());
-    version_.fetch_add(1, std::memory_order_release);
     client->revoked.store(true);
     client->flow.forgo_guarantee();
     if (client->shared_key.empty()) barred_.insert(name);
+    version_.fetch_add(1, std::memory_order_release);
     callbacks = revoke_callbacks_;
   }
   for (const auto& callback : callbacks) callback(client);

@@ -74,9 +74,9 @@ std::size_t begin_answer(const Request& request, Kind kind, Grade grade, unsigne
 
 }  // namespace
 
-std::array<std::uint8_t, client_id_bytes> client_id(std::string_view name) {
-  std::array<std::uint8_t, client_id_bytes> id;
-  crypto::blake2b({}, {as_bytes("qanat trickle v1 client"), as_bytes(name)}, id);
+ClientId client_id(std::string_view name, Bytes shared_key) {
+  ClientId id;
+  crypto::blake2b(shared_key, {as_bytes("qanat trickle v1 client"), as_bytes(name)}, id);
   return id;
 }
 
@@ -105,8 +105,9 @@ Cookie seal_cookie(Bytes cookie_key, std::uint32_t generation, const Nonce& nonc
   put16(cookie.data() + 2, generation & 0xffff);
   std::copy(nonce.begin(), nonce.end(), cookie.begin() + 4);
   WipedArray<ticket_bytes> plain;
-  std::fill_n(plain.data(), 4, std::uint8_t{0});
-  plain.data()[0] = ticket.client_class;
+  plain.data()[0] = static_cast<std::uint8_t>(ticket.client_class);
+  plain.data()[1] = static_cast<std::uint8_t>(ticket.session >> 16);
+  put16(plain.data() + 2, ticket.session & 0xffff);
   std::copy(ticket.client.begin(), ticket.client.end(), plain.data() + 4);
   std::copy_n(ticket.keys.view().data(), keys_bytes, plain.data() + 4 + client_id_bytes);
   std::array<std::uint8_t, 27> data{};
@@ -129,7 +130,8 @@ bool open_cookie(Bytes cookie_key, std::span<const std::uint8_t, cookie_bytes> c
                        data, plain.view())) {
     return false;
   }
-  out.client_class = plain.data()[0];
+  out.client_class = static_cast<ClientClass>(plain.data()[0]);
+  out.session = std::uint32_t{plain.data()[1]} << 16 | get16(plain.data() + 2);
   std::copy_n(plain.data() + 4, client_id_bytes, out.client.begin());
   std::copy_n(plain.data() + 4 + client_id_bytes, keys_bytes, out.keys.data());
   return true;

@@ -32,11 +32,14 @@ inline constexpr std::size_t most_datagram = 1232;
 inline constexpr unsigned most_cookies = 7;
 
 enum class Grade : std::uint8_t { drbg = 1, full = 2, full_or_drbg = 3 };
-enum class Reason : std::uint8_t { rate = 1, dry = 2, unseeded = 3, revoked = 4 };
+enum class Reason : std::uint8_t { rate = 1, dry = 2, unseeded = 3, session = 4 };
+// Who vouches for a client: this hub's invitation, or a certificate that any hub may know.
+enum class ClientClass : std::uint8_t { invited = 1, certified = 2 };
 
 using Id = std::array<std::uint8_t, id_bytes>;
 using Nonce = std::array<std::uint8_t, nonce_bytes>;
 using Cookie = std::array<std::uint8_t, cookie_bytes>;
+using ClientId = std::array<std::uint8_t, client_id_bytes>;
 
 // Bytes of a reply with so much in it.
 constexpr std::size_t reply_bytes(std::size_t bytes, unsigned cookies) {
@@ -47,13 +50,15 @@ inline constexpr std::size_t refusal_bytes = reply_bytes(4, 0);
 
 // What is in a cookie: only servers see it.
 struct Ticket {
-  std::uint8_t client_class = 0;
-  std::array<std::uint8_t, client_id_bytes> client{};
+  ClientClass client_class = ClientClass::certified;
+  std::uint32_t session = 0;  // the generation of its TLS session, modulo 2^24
+  ClientId client{};
   WipedArray<keys_bytes> keys;  // C2S | S2C
 };
 
-// Who a client is to every server: BLAKE2b-128 of its name.
-std::array<std::uint8_t, client_id_bytes> client_id(std::string_view name);
+// Who a client is to every server: of its name and, when it was invited, its pre-shared key. Who is
+// invited again under an old name is somebody else.
+ClientId client_id(std::string_view name, Bytes shared_key);
 // Of a session over TLS: the exporter's label and size, and the keys of cookie `number` (from 0).
 // `shared_key` is empty for a client that has none.
 inline constexpr std::string_view exporter_label = "EXPORTER-qanat-trickle-v1";
@@ -72,6 +77,15 @@ Cookie seal_cookie(Bytes cookie_key, std::uint32_t generation, const Nonce& nonc
 std::uint32_t generation_of(std::span<const std::uint8_t, cookie_bytes> cookie);
 // False when it was not sealed under this key.
 bool open_cookie(Bytes cookie_key, std::span<const std::uint8_t, cookie_bytes> cookie, Ticket& out);
+
+// A cookie as its client holds it.
+struct KeyedCookie {
+  Cookie cookie{};
+  SecretBytes keys;  // C2S | S2C
+
+  Bytes c2s() const { return keys.view().first(key_bytes); }
+  Bytes s2c() const { return keys.view().last(key_bytes); }
+};
 
 struct Request {
   Grade grade = Grade::drbg;

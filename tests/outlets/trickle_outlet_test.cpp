@@ -31,14 +31,15 @@ class TrickleOutletTest : public testing::Test {
     (void)hub_.clients.add("router", SecretBytes(32), {});
     crypto::random_bytes(keys_);
     trickle::Ticket ticket;
-    ticket.client = trickle::client_id("router");
+    ticket.session = keys.generation();
+    ticket.client = trickle::client_id("router", SecretBytes(32).view());
     std::copy(keys_.begin(), keys_.end(), ticket.keys.data());
     cookie_ = trickle::seal_cookie(keys.current(), keys.generation(), {}, ticket);
     hub_.seed_drbg();
   }
   std::unique_ptr<TrickleOutlet> start(const std::string& host) {
     auto outlet =
-        std::make_unique<TrickleOutlet>(TrickleSettings{"trickle", {host, 0}, {}}, hub_.services());
+        std::make_unique<TrickleOutlet>(TrickleSettings{"trickle", {host, 0}, {}, {}}, hub_.services());
     outlet->start();
     return outlet;
   }

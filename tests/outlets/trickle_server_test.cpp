@@ -36,13 +36,18 @@ class TrickleServerTest : public testing::Test {
     server_.refresh(start);
     held_ = issue("router");
   }
-  // What a session gives.
-  Held issue(const std::string& name) {
+  static constexpr std::uint32_t present = start / hour;
+  // What a session gives to an invited client; without a key, to one with a certificate.
+  Held issue(const std::string& name, const SecretBytes& shared_key = SecretBytes(32),
+             std::uint32_t session = present) {
     Held held;
     held.keys.resize(trickle::keys_bytes);
     crypto::random_bytes(held.keys);
     trickle::Ticket ticket;
-    ticket.client = trickle::client_id(name);
+    ticket.client_class = shared_key.empty() ? trickle::ClientClass::certified
+                                             : trickle::ClientClass::invited;
+    ticket.session = session % (1U << 24);
+    ticket.client = trickle::client_id(name, shared_key.view());
     std::copy(held.keys.begin(), held.keys.end(), ticket.keys.data());
     trickle::Nonce nonce;
     crypto::random_bytes(nonce);
@@ -74,7 +79,8 @@ class TrickleServerTest : public testing::Test {
   HttpLimits limits_;
   const std::string key_text_ =
       std::string(as_text(CookieKeys::make(CookieKeys::generation_at(start)).text().view()));
-  TrickleServer server_{hub_.services(), limits_, 0,
+  share::Visitors visitors_{hub_.dispenser, "trickle", {}};
+  TrickleServer server_{hub_.services(), limits_, visitors_, 0,
                         *CookieKeys::parse(key_text_, CookieKeys::generation_at(start))};
   std::shared_ptr<share::Client> client_;
   Held held_;
@@ -174,7 +180,7 @@ TEST_F(TrickleServerTest, CookiesLastTheirHourAndTheNext) {
 TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
   EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::unseeded);
   hub_.seed_drbg();
-  EXPECT_EQ(ask(issue("nobody"), Grade::drbg)->refused, Reason::revoked);
+  EXPECT_EQ(ask(issue("nobody"), Grade::drbg)->refused, Reason::session);
   limits_.client_drbg = {1, 3 * limits_.drbg_request};
   int answered = 0;
   std::optional<trickle::Answer> last;
@@ -187,8 +193,61 @@ TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
   EXPECT_GT(last->wait_seconds, 0U);
   hub_.clients.revoke("router");
   server_.refresh(start);
-  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::revoked);
-  EXPECT_EQ(server_.counters().refused[static_cast<std::size_t>(Reason::revoked)], 2U);
+  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(server_.counters().refused[static_cast<std::size_t>(Reason::session)], 2U);
+}
+
+TEST_F(TrickleServerTest, ACertificateOfAnotherHubIsServedFromItsCookieAlone) {
+  hub_.seed_drbg();
+  hub_.credit(64);
+  const Held other = issue("elsewhere", SecretBytes());
+  const auto answer = ask(other, Grade::full_or_drbg);
+  ASSERT_TRUE(answer && !answer->refused);
+  EXPECT_EQ(answer->grade, Grade::full);
+  EXPECT_EQ(ask(other, Grade::full)->refused, Reason::dry);
+  EXPECT_EQ(hub_.clients.list().size(), 1U) << "and nothing is kept of it";
+  limits_.client_drbg = {1, limits_.drbg_request};
+  EXPECT_FALSE(ask(other, Grade::drbg)->refused);
+  EXPECT_EQ(ask(other, Grade::drbg)->refused, Reason::rate) << "it has a bucket all the same";
+  EXPECT_FALSE(ask(issue("another", SecretBytes()), Grade::drbg)->refused) << "of its own";
+  hub_.clients.bar("elsewhere");
+  server_.refresh(start);
+  EXPECT_EQ(ask(other, Grade::drbg)->refused, Reason::session);
+}
+
+TEST_F(TrickleServerTest, ACertificateDoesNotSpeakForWhoWasInvited) {
+  hub_.seed_drbg();
+  EXPECT_EQ(ask(issue("router", SecretBytes()), Grade::drbg)->refused, Reason::session);
+}
+
+TEST_F(TrickleServerTest, WhoIsInvitedAgainIsSomebodyElse) {
+  hub_.seed_drbg();
+  hub_.clients.revoke("router");
+  SecretBytes another(32);
+  another.view()[0] = 1;
+  (void)*hub_.clients.add("router", SecretBytes(another.view()), {});
+  server_.refresh(start);
+  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::session) << "cookies of the old invitation";
+  EXPECT_FALSE(ask(issue("router", another), Grade::drbg)->refused);
+}
+
+TEST_F(TrickleServerTest, ASessionLastsADayHoweverItsCookiesAreRenewed) {
+  hub_.seed_drbg();
+  const SecretBytes key(32);
+  EXPECT_FALSE(ask(issue("router", key, present - 24), Grade::drbg)->refused);
+  EXPECT_EQ(ask(issue("router", key, present - 25), Grade::drbg)->refused, Reason::session);
+  EXPECT_FALSE(ask(issue("router", key, present + 1), Grade::drbg)->refused)
+      << "another server's clock is ahead";
+  EXPECT_EQ(ask(issue("router", key, present + 2), Grade::drbg)->refused, Reason::session);
+  // A fresh cookie is no younger than its session.
+  Held held = issue("router", key, present - 24);
+  const auto answer = ask(held, Grade::drbg);
+  Samples next(trickle::keys_bytes);
+  trickle::next_keys(held.keys, answer->fresh(0), next);
+  held = {answer->cookie(0), next};
+  EXPECT_FALSE(ask(held, Grade::drbg)->refused);
+  server_.refresh(start + hour);
+  EXPECT_EQ(ask(held, Grade::drbg)->refused, Reason::session);
 }
 
 TEST_F(TrickleServerTest, GarbageIsCountedAndNeverAnswered) {

@@ -29,8 +29,9 @@ std::array<std::uint8_t, N> array_of(unsigned start) {
 class TrickleTest : public testing::Test {
  protected:
   TrickleTest() {
-    ticket_.client_class = 7;
-    ticket_.client = client_id("router");
+    ticket_.client_class = ClientClass::invited;
+    ticket_.session = generation_ - 5;
+    ticket_.client = client_id("router", run(60, 32));
     const Samples keys = run(100, keys_bytes);
     std::copy(keys.begin(), keys.end(), ticket_.keys.data());
     cookie_ = seal_cookie(cookie_key_, generation_, array_of<nonce_bytes>(200), ticket_);
@@ -63,8 +64,9 @@ TEST_F(TrickleTest, AgreesWithAnImplementationMadeFromThePage) {
   std::map<std::string, std::string> expected;
   std::ifstream file(TEST_DATA "/trickle_vectors.txt");
   for (std::string name, hex; file >> name >> hex;) expected[name] = hex;
-  ASSERT_EQ(expected.size(), 7U);
-  EXPECT_EQ(to_hex(client_id("router")), expected["client_id"]);
+  ASSERT_EQ(expected.size(), 8U);
+  EXPECT_EQ(to_hex(client_id("router", run(60, 32))), expected["client_id"]);
+  EXPECT_EQ(to_hex(client_id("router", {})), expected["certified_id"]);
   EXPECT_EQ(to_hex(cookie_), expected["cookie"]);
   EXPECT_EQ(to_hex(datagram_), expected["request"]);
   EXPECT_EQ(to_hex(reply_), expected["reply"]);
@@ -81,7 +83,8 @@ TEST_F(TrickleTest, ACookieGivesItsServerWhatItSealed) {
   Ticket opened;
   ASSERT_TRUE(open_cookie(cookie_key_, cookie_, opened));
   EXPECT_EQ(generation_of(cookie_), generation_);
-  EXPECT_EQ(opened.client_class, 7);
+  EXPECT_EQ(opened.client_class, ClientClass::invited);
+  EXPECT_EQ(opened.session, generation_ - 5);
   EXPECT_EQ(opened.client, ticket_.client);
   EXPECT_EQ(to_hex(opened.keys.view()), to_hex(ticket_.keys.view()));
   EXPECT_FALSE(open_cookie(run(2, key_bytes), cookie_, opened));
