@@ -66,6 +66,10 @@ int run_once(node::NodeSettings settings, Duration patience) {
       why = fmt::format("not fed within {}: {}", format_duration(patience), why_not_fed(node));
     }
   }
+  // Cookies for the next boot are fetched once the machine is fed.
+  constexpr Duration most_rest = 2s;
+  const TimePoint rest_end = Clock().now() + most_rest;
+  while (fed && !node.at_rest() && Clock().now() < rest_end) node::wait_for_signal(2ms);
   end_node(node);
   if (!fed) throw Failure(why);
   return 0;

@@ -11,6 +11,7 @@
 #include "cli/upstream_argument.h"
 #include "net/http_client.h"
 #include "net/transfer_size.h"
+#include "net/trickle_client.h"
 #include "node/state_dir.h"
 #include "sources/registry.h"
 #include "wire/http_api.h"
@@ -78,6 +79,36 @@ net::Endpoint endpoint_for(const Options& options) {
   return net::unix_endpoint(node::StateDir(state_path(options.state)).control_socket());
 }
 
+// In the text form of the API, without its newline.
+std::string formatted(Bytes bytes, wire::Format format) {
+  return format == wire::Format::hex ? to_hex(bytes) : to_base64(bytes);
+}
+
+// Few bytes from a hub that offers trickle, with the cookies of an earlier time: one datagram there
+// and one back. False when they must come over HTTPS.
+bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade grade,
+                    wire::Format format) {
+  SecretBytes out(bytes);
+  const auto got = trickle.ask(out.view(), grade == wire::Grade::full ? wire::trickle::Grade::full
+                                                                      : wire::trickle::Grade::drbg);
+  if (!got && got.error().trouble == net::Trouble::unreachable) return false;
+  if (!got) throw Failure(got.error().message);
+  const bool written = format == wire::Format::raw
+                           ? write_out(out.view())
+                           : write_out(as_bytes(formatted(out.view(), format) + "\n"));
+  if (!written) throw Failure(with_errno("cannot write to standard output", errno));
+  return true;
+}
+
+// For few bytes from another node, where cookies can be kept.
+std::unique_ptr<net::TrickleClient> trickle_for(const Options& options, std::uint64_t bytes,
+                                                const net::Endpoint& endpoint, const Waker& waker) {
+  if (options.from.empty() || bytes > net::TrickleClient::most_bytes) return nullptr;
+  const auto cookies = node::StateDir(state_path(options.state)).cookie_directory();
+  if (!cookies) return nullptr;
+  return std::make_unique<net::TrickleClient>(endpoint, *cookies, waker);
+}
+
 int run(const Options& options) {
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes == 0) {
@@ -96,6 +127,10 @@ int run(const Options& options) {
   // While we are in line the hub is silent.
   constexpr Duration beyond_the_line = std::chrono::seconds(30);
   net::HttpClient client(endpoint_for(options), waker, {.silence = *wait + beyond_the_line});
+  const auto trickle = trickle_for(options, *bytes, client.endpoint(), waker);
+  if (trickle && get_by_trickle(*trickle, static_cast<std::size_t>(*bytes), *grade, *format)) {
+    return 0;
+  }
   Progress progress(*bytes);
   // Text comes piece by piece, each whole: pieces of a multiple of 3 join as base64 does.
   std::string carry;
@@ -137,6 +172,7 @@ int run(const Options& options) {
     left -= piece;
   }
   if (text && !write_out(as_bytes("\n"))) return 1;
+  if (trickle) trickle->refill(client);
   return 0;
 }
 
@@ -150,7 +186,8 @@ Run add_get(CLI::App& command) {
   command.add_option("--grade", options->grade, "full or drbg (drbg)");
   command.add_option("--format", options->format, "raw, hex or base64 (raw)");
   command.add_option("--wait", options->wait, "At grade full: how long to stay in line (10s)");
-  command.add_option("--state", options->state, "The local node's state directory");
+  command.add_option("--state", options->state,
+                     "The local node's state directory; holds the cookies of others too");
   return [options] {
     std::signal(SIGPIPE, SIG_IGN);
     return run(*options);

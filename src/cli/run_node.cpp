@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "node/daemon.h"
+#include "node/resume_watch.h"
 
 namespace qanat::cli {
 
@@ -25,6 +26,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   log_info("qanat {} is running, state in {}", version(), node.state().path());
   for (const auto& outlet : node.snapshot().outlets) log_info("{}: {}", outlet.name, outlet.detail);
   node::tell_systemd("READY=1");
+  const node::ResumeWatch watch([&node](const std::string& why) { node.renew(why); });
   for (;;) {
     switch (node::wait_for_signal()) {
       case node::Signal::stop:
@@ -32,9 +34,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
         end_node(node);
         return 0;
       case node::Signal::now:
-        node.retest();
-        node.reseed();
-        node.feed_now();
+        node.renew("SIGUSR1");
         break;
       case node::Signal::reload:
         if (!reread) break;

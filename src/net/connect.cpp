@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -70,6 +71,16 @@ Result<UniqueFd> connect_unix(const std::string& path) {
   if (!fd) return error(with_errno("socket", errno));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
     return error(with_errno("cannot reach " + path, errno));
+  }
+  return fd;
+}
+
+Result<UniqueFd> connect_udp(const sockaddr_storage& peer) {
+  UniqueFd fd(::socket(peer.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return error(with_errno("socket", errno));
+  const socklen_t size = peer.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&peer), size) != 0) {
+    return error(with_errno("cannot send datagrams there", errno));
   }
   return fd;
 }

@@ -1,6 +1,8 @@
 // Blocking connections, with time limits.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 
 #include "base/files.h"
@@ -13,5 +15,7 @@ namespace qanat::net {
 // error names the last. An Error with an empty message: the waker was woken.
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
+// A non-blocking UDP socket that hears this peer alone (IPv4 or IPv6), from a port of its own.
+Result<UniqueFd> connect_udp(const sockaddr_storage& peer);
 
 }  // namespace qanat::net

@@ -100,6 +100,17 @@ std::optional<crypto::Pin> HttpClient::server_key() const {
   return crypto::pin_of(certificate);
 }
 
+std::optional<sockaddr_storage> HttpClient::peer() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (!connection_ ||
+      ::getpeername(connection_->fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return std::nullopt;
+  }
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return std::nullopt;
+  return address;
+}
+
 void HttpClient::disconnect() {
   if (connection_) connection_->transport.shutdown();
   connection_.reset();

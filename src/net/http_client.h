@@ -1,6 +1,8 @@
 // A blocking HTTP/1.1 client over TLS, plain TCP or a UNIX socket, that keeps its connection.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -82,6 +84,8 @@ class HttpClient {
   const Endpoint& endpoint() const { return endpoint_; }
   // Of the server's key on the present connection; nullopt without TLS.
   std::optional<crypto::Pin> server_key() const;
+  // The address at the other end; nullopt without a connection or where it is none of IP.
+  std::optional<sockaddr_storage> peer() const;
   // Exported keying material (RFC 8446, 7.5) of the present connection; false without TLS.
   bool exporter(std::string_view label, MutableBytes out) const;
   // What the server said last of the nodes behind its bytes (wire/path.h): in the response's

@@ -148,6 +148,9 @@ void Node::start() {
   }
   node_id_ = state_.node_id();
   provenance_.set_own(node_id_);
+  if (settings_.feed && state_writable_) {
+    if (auto directory = state_.cookie_directory()) cookie_directory_ = std::move(*directory);
+  }
   if (!settings_.feed) identity_ = state_.identity();
 
   dispenser_.on_demand([this] { wake_sources(); });
@@ -161,10 +164,9 @@ void Node::start() {
   });
   std::vector<NamedSource> sources;
   if (settings_.feed) {
-    sources.push_back(
-        {"", sources::make_upstream(settings_.feed->upstreams,
-                                    {.accept_drbg = true, .quorum = settings_.feed->quorum},
-                                    source_services())});
+    sources.push_back({"", sources::make_upstream(settings_.feed->upstreams,
+                                                  {.seeds = true, .quorum = settings_.feed->quorum},
+                                                  source_services())});
   }
   for (const std::string& text :
        grouped_sources(settings_.config.sources, settings_.config.quorum)) {
@@ -227,7 +229,7 @@ Node::NamedSource Node::make_source(const std::string& text) {
 }
 
 sources::SourceServices Node::source_services() {
-  return {dispenser_, key_, provenance_, clock_, services_.on_event};
+  return {dispenser_, key_, provenance_, clock_, services_.on_event, cookie_directory_};
 }
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {
@@ -371,6 +373,19 @@ void Node::feed_now() {
 void Node::retest() {
   const std::scoped_lock guard(lists_mutex_);
   for (const NamedSource& named : sources_) named.source->retest();
+}
+
+void Node::renew(const std::string& why) {
+  events_.add("node", why + ": everything is seeded anew", false);
+  drbg_->pool().reseed_all();
+  retest();
+  feed_now();
+}
+
+bool Node::at_rest() const {
+  const std::scoped_lock guard(lists_mutex_);
+  return std::all_of(sources_.begin(), sources_.end(),
+                     [](const NamedSource& named) { return named.source->at_rest(); });
 }
 
 std::string Node::address() const {

@@ -50,12 +50,15 @@ class Node {
   // in both go on undisturbed. Throws Failure, and changes nothing, when one cannot start.
   void reload(const Config& config);
 
-  // Any thread.
+  // Any thread. This machine may be a copy of another, or a person wants it: sources are tested
+  // again and begin new connections, the DRBGs take a fresh seed before their next output if the
+  // reserve has one, and every scheduled outlet delivers now.
+  void renew(const std::string& why);
   void feed_now();
   void retest();
-  // The DRBGs take a fresh seed before their next output, if the reserve has one.
-  void reseed() { drbg_->pool().reseed_all(); }
   observe::Snapshot snapshot() const;
+  // Whether every source has done what follows from its last delivery.
+  bool at_rest() const;
   // Why no source can give anything, now or later; empty while there is hope. For `feed --once`.
   std::string hopeless() const;
 
@@ -91,6 +94,7 @@ class Node {
   UniqueFd lock_;
   bool state_writable_ = false;
   std::string node_id_;
+  std::string cookie_directory_;
   std::optional<Identity> identity_;
   Clock clock_;
   TimePoint started_;

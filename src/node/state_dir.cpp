@@ -179,6 +179,12 @@ Result<void> StateDir::store_cookie_keys(Bytes text) const {
   return replace_file(file("trickle.key"), text, private_file);
 }
 
+Result<std::string> StateDir::cookie_directory() const {
+  const std::string path = file("cookies");
+  if (auto made = make_directories(path); !made) return tl::unexpected(made.error());
+  return path;
+}
+
 std::optional<std::string> StateDir::address() const {
   const auto text = read_file(file("address"), 512);
   if (!text) return std::nullopt;

@@ -59,6 +59,9 @@ class StateDir {
   Result<SecretBytes> cookie_keys() const;
   Result<void> store_cookie_keys(Bytes text) const;
 
+  // Where clients of trickle keep their cookies (net/cookie_jar.h); made if need be.
+  Result<std::string> cookie_directory() const;
+
   // Where the node's https outlet was last reachable, for `invite` while it does not run.
   std::optional<std::string> address() const;
   void remember_address(const std::string& address) const;

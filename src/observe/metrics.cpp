@@ -77,6 +77,15 @@ void add_sources(Families& out, const Snapshot& s) {
   each([](const auto& r) { return static_cast<double>(r.blocks.weak); });
 }
 
+void add_trickle(Families& out, const Snapshot& s) {
+  out.counter("qanat_source_trickle_total", "Of an upstream: datagrams and what came of them");
+  for (const auto& source : s.sources) {
+    for (const auto& [what, count] : source.trickle) {
+      out.add(static_cast<double>(count), {{"source", source.name}, {"what", what}});
+    }
+  }
+}
+
 void add_outlets(Families& out, const Snapshot& s) {
   out.gauge("qanat_outlet_connections", "Connections open");
   for (const auto& o : s.outlets) {
@@ -150,6 +159,7 @@ std::string metrics_text(const Snapshot& s) {
   out.add(static_cast<double>(s.events_total));
   add_ledger(out, s);
   add_sources(out, s);
+  add_trickle(out, s);
   add_outlets(out, s);
   add_clients(out, s);
   return out.text();

@@ -17,6 +17,8 @@ json::object account(const entropy::Account& a) {
 }
 
 json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
+  json::object trickle;
+  for (const auto& [what, count] : s.trickle) trickle[what] = count;
   return {{"name", s.name},
           {"state", s.state},
           {"detail", s.detail},
@@ -29,6 +31,7 @@ json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
           {"blocks", s.blocks.blocks},
           {"fips_failed", s.blocks.fips_failed},
           {"weak", s.blocks.weak},
+          {"trickle", std::move(trickle)},
           {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
 }
 

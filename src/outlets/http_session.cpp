@@ -1,10 +1,9 @@
 // The part of HttpConnection that begins a trickle session (docs/trickle.md).
-#include <fmt/format.h>
-
 #include <boost/asio/awaitable.hpp>
 #include <ctime>
 
 #include "crypto/aead.h"
+#include "net/trickle_session.h"
 #include "outlets/cookie_keys.h"
 #include "outlets/http_connection.h"
 
@@ -32,27 +31,24 @@ asio::awaitable<void> HttpConnection::send_session() {
   }
   WipedArray<trickle::exporter_bytes> exporter;
   net::export_keying_material(transport_.ssl(), trickle::exporter_label, exporter.view());
-  std::array<std::uint8_t, trickle::session_nonce_bytes> session_nonce;
-  crypto::random_bytes(session_nonce);
-  std::string body = fmt::format(
-      R"({{"version": 1, "suite": 1, "port": {}, "lifetime": {}, "nonce": "{}", "cookies": [)",
-      port, CookieKeys::generation_seconds, to_base64url(session_nonce));
+  net::TrickleSession session;
+  session.port = port;
+  session.lifetime = CookieKeys::generation_seconds;
+  crypto::random_bytes(session.nonce);
   trickle::Ticket ticket;
-  ticket.client_class = client_->shared_key.empty() ? trickle::ClientClass::certified
-                                                    : trickle::ClientClass::invited;
+  ticket.client_class =
+      client_->shared_key.empty() ? trickle::ClientClass::certified : trickle::ClientClass::invited;
   ticket.session = keys->generation();
   ticket.client = trickle::client_id(client_->name, client_->shared_key.view());
   for (unsigned i = 0; i < session_cookies; ++i) {
-    trickle::session_keys(exporter.view(), client_->shared_key.view(), session_nonce, i,
+    trickle::session_keys(exporter.view(), client_->shared_key.view(), session.nonce, i,
                           ticket.keys.view());
     trickle::Nonce nonce;
     crypto::random_bytes(nonce);
-    const trickle::Cookie cookie =
-        trickle::seal_cookie(keys->current(), keys->generation(), nonce, ticket);
-    body += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", to_base64url(cookie));
+    session.cookies.push_back(
+        trickle::seal_cookie(keys->current(), keys->generation(), nonce, ticket));
   }
-  body += "]}\n";
-  co_await send_text("application/json", body);
+  co_await send_text("application/json", encode(session));
 }
 
 }  // namespace qanat::outlets

@@ -208,8 +208,9 @@ void TrickleOutlet::start() {
     if (!keys) throw Failure(fmt::format("{}: {}", settings_.name, keys.error().message));
     UniqueFd fd = net::listen_udp(settings_.address);
     settings_.address.port = net::local_port(fd.get());
-    workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_, services_.threads.context(i),
-                                                i, std::move(fd), std::move(*keys)));
+    workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_,
+                                                services_.threads.context(i), i, std::move(fd),
+                                                std::move(*keys)));
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     services_.threads.run_on(i, [&] { workers_[i]->start(); });

@@ -138,8 +138,8 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   const std::size_t fresh_bytes = request->cookies * trickle::fresh_bytes;
   WipedArray<most_random> random;
   // One draw: a DRBG has its price by the call.
-  const MutableBytes drawn = random.view().first(
-      request->bytes + fresh_bytes + (request->cookies + 1) * trickle::nonce_bytes);
+  const MutableBytes drawn = random.view().first(request->bytes + fresh_bytes +
+                                                 (request->cookies + 1) * trickle::nonce_bytes);
   const MutableBytes bytes = drawn.first(request->bytes);
   const Bytes fresh = drawn.subspan(request->bytes, fresh_bytes);
   Bytes nonces = drawn.subspan(request->bytes + fresh_bytes);
@@ -149,8 +149,7 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     nonces = nonces.subspan(nonce.size());
     return nonce;
   };
-  const bool full =
-      request->grade != Grade::drbg && withdraw(reply, peer, bytes, now);
+  const bool full = request->grade != Grade::drbg && withdraw(reply, peer, bytes, now);
   if (!full && request->grade == Grade::full) {
     const share::FlowId flow =
         reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();

@@ -46,9 +46,9 @@ class TrickleServer {
     std::size_t bytes = 0;
     std::size_t entropy = 0;
     bool full = false;
-    share::Client* client = nullptr;        // null: not in the book; lives until the next `refresh`
-    std::shared_ptr<share::Flow> visitor;   // of grade full without a client
-    share::Withdrawal withdrawal;           // of grade full
+    share::Client* client = nullptr;       // null: not in the book; lives until the next `refresh`
+    std::shared_ptr<share::Flow> visitor;  // of grade full without a client
+    share::Withdrawal withdrawal;          // of grade full
   };
   // Once a batch of datagrams: takes over new clients and, with the hour, new keys.
   void refresh(std::uint64_t unix_seconds);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@ struct SourceReport {
   std::uint64_t alarms = 0;
   std::uint64_t failures = 0;
   entropy::BlockTests::Counts blocks;
+  std::map<std::string, std::uint64_t> trickle = {};  // of an upstream: counters by name
   entropy::SourceId account = 0;
 };
 
@@ -39,6 +41,7 @@ struct SourceServices {
   entropy::Provenance& provenance;
   const Clock& clock;
   OnEvent on_event;
+  std::string cookie_directory;  // of trickle clients; empty: nothing is kept over a restart
 };
 
 // Its functions may be called from any thread.
@@ -53,8 +56,12 @@ class RunningSource {
   // `limit` has passed: the process can then only exit.
   virtual void request_stop() = 0;
   virtual bool join(Duration limit) = 0;
-  // SP 800-90B 4.3 item 5, on-demand test.
+  // SP 800-90B 4.3 item 5, on-demand test. Whatever another copy of this machine may have too
+  // (connections, the jitter of back-offs) is made anew.
   virtual void retest() = 0;
+  // Whether it has done what follows from its last delivery; a program that is about to end waits
+  // for it.
+  virtual bool at_rest() const { return true; }
   virtual SourceReport report() const = 0;
 };
 

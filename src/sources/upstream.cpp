@@ -66,7 +66,7 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
   check_quorum(endpoints, settings.quorum);
   for (net::Endpoint& endpoint : endpoints) {
     links_.push_back(std::make_unique<UpstreamLink>(std::move(endpoint), services.provenance.own(),
-                                                    stop_waker_));
+                                                    services.cookie_directory, stop_waker_));
   }
 }
 
@@ -90,6 +90,8 @@ void Upstream::request_stop() {
 
 void Upstream::retest() {
   hurry_.store(true);
+  renew_.store(true);
+  stop_waker_.wake();
   waker_.wake();
 }
 
@@ -99,12 +101,18 @@ void Upstream::run() {
     const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_size_.bytes());
     if (!services_.dispenser.demand() || wanted == 0) {
       satisfied_ = satisfied_ || credited_;
-      if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
+      rest();
       continue;
     }
+    if (renew_.exchange(false)) renew();
+    if (thread_.stopping()) return;
     const TimePoint began = services_.clock.now();
     const Outcome outcome = settings_.quorum > 1 ? fetch_quorum(wanted) : fetch_one(wanted);
     if (thread_.stopping()) return;
+    if (!outcome && outcome.error().trouble == Trouble::stopped) {
+      renew_.store(true);
+      continue;
+    }
     if (outcome) {
       backoff_.reset();
       busy_backoff_.reset();
@@ -118,6 +126,25 @@ void Upstream::run() {
     const Duration asked = std::chrono::seconds(outcome.error().retry_after);
     pause(asked + (busy ? busy_backoff_ : backoff_).next());
   }
+}
+
+// Until bytes are wanted.
+void Upstream::rest() {
+  if (settings_.seeds) {
+    for (const auto& link : links_) link->prepare_seeds();
+  }
+  at_rest_.store(true);
+  if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
+  at_rest_.store(false);
+}
+
+// A copy of this machine would go on with the same keys on its connections, and try at the same
+// times.
+void Upstream::renew() {
+  stop_waker_.clear();
+  for (const auto& link : links_) link->renew();
+  backoff_ = Backoff(backoff_base, backoff_cap, crypto::random_seed());
+  busy_backoff_ = Backoff(busy_base, busy_cap, crypto::random_seed());
 }
 
 void Upstream::pause(Duration duration) {
@@ -135,13 +162,25 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& 
                                                                   MutableBytes& out, bool& full) {
   const TimePoint began = services_.clock.now();
   full = true;
-  const bool choice = settings_.accept_drbg || links_.size() > 1;
+  const bool choice = settings_.seeds || links_.size() > 1;
   // A machine that has not been fed yet takes what there is, at once.
-  const bool hurry = settings_.accept_drbg && !satisfied_;
-  auto transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
-  if (!transfer && transfer.error().trouble == Trouble::busy && settings_.accept_drbg) {
-    full = false;
+  const bool hurry = settings_.seeds && !satisfied_;
+  // Of a DRBG's output no more counts than its seed had.
+  const auto shrink_to_seed = [&] {
     if (settings_.quorum == 1) out = out.first(std::min(out.size(), drbg_seed_bytes));
+  };
+  tl::expected<UpstreamLink::Transfer, ClientError> transfer =
+      tl::unexpected(ClientError{Trouble::unreachable, ""});
+  if (settings_.seeds) {
+    transfer = link.seed(out, full);
+    if (transfer && !full) shrink_to_seed();
+  }
+  if (!transfer && transfer.error().trouble == Trouble::unreachable) {
+    transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
+  }
+  if (!transfer && transfer.error().trouble == Trouble::busy && settings_.seeds) {
+    full = false;
+    shrink_to_seed();
     transfer = link.fetch(out, false, 0s);
   }
   if (!transfer) return transfer;
@@ -323,7 +362,17 @@ void Upstream::set_state(const char* state, const std::string& detail, bool hope
 
 SourceReport Upstream::report() const {
   entropy::BlockTests::Counts blocks;
-  for (const auto& link : links_) blocks += link->blocks();
+  std::map<std::string, std::uint64_t> trickle;
+  for (const auto& link : links_) {
+    blocks += link->blocks();
+    const net::TrickleClientCounters& counters = link->trickle();
+    for (const auto& [what, count] :
+         {std::pair{"sessions", &counters.sessions}, std::pair{"sent", &counters.sent},
+          std::pair{"answered", &counters.answered}, std::pair{"refused", &counters.refused},
+          std::pair{"silent", &counters.silent}, std::pair{"strays", &counters.strays}}) {
+      trickle[what] += *count;
+    }
+  }
   const std::scoped_lock lock(report_mutex_);
   return {.name = name_,
           .state = state_,
@@ -336,6 +385,7 @@ SourceReport Upstream::report() const {
           .alarms = alarms_,
           .failures = failures_,
           .blocks = blocks,
+          .trickle = std::move(trickle),
           .account = account_};
 }
 

@@ -19,9 +19,10 @@ namespace qanat::sources {
 
 struct UpstreamSettings {
   bool credit = true;
-  // When an upstream has no full-entropy bytes, take a seed of grade drbg, credited 256 bits:
-  // better than nothing for a kernel, never for passing on.
-  bool accept_drbg = false;
+  // Seeds for this machine alone, never for passing on: by trickle where the upstream offers it;
+  // and when it has no full-entropy bytes, one of grade drbg, credited 256 bits, is better than
+  // nothing for a kernel.
+  bool seeds = false;
   // Credit nothing before so many upstreams with different keys have contributed.
   std::size_t quorum = 1;
 };
@@ -44,8 +45,9 @@ class Upstream final : public RunningSource {
   void wake() override { waker_.wake(); }
   void request_stop() override;
   bool join(Duration limit) override { return thread_.join(limit); }
-  // Ends a back-off: the next try is now.
+  // Ends a back-off: the next try is now, on a connection of its own.
   void retest() override;
+  bool at_rest() const override { return at_rest_.load(); }
   SourceReport report() const override;
 
  private:
@@ -61,6 +63,8 @@ class Upstream final : public RunningSource {
 
   void run();
   void pause(Duration duration);
+  void rest();
+  void renew();
   Outcome fetch_one(std::size_t bytes);
   Outcome fetch_quorum(std::size_t bytes);
   Outcome contribute(UpstreamLink& link);
@@ -79,6 +83,8 @@ class Upstream final : public RunningSource {
   Waker waker_;       // bytes are wanted, or a back-off should end
   Waker stop_waker_;  // interrupts the network
   std::atomic<bool> hurry_{false};
+  std::atomic<bool> renew_{false};
+  std::atomic<bool> at_rest_{false};
   std::vector<std::unique_ptr<UpstreamLink>> links_;
   std::size_t current_ = 0;
   net::TransferSize transfer_size_;

@@ -20,9 +20,25 @@ constexpr Duration beyond_the_line = 30s;
 
 }  // namespace
 
-UpstreamLink::UpstreamLink(net::Endpoint endpoint, std::string own_id, const Waker& stop)
+UpstreamLink::UpstreamLink(net::Endpoint endpoint, std::string own_id,
+                           const std::string& cookie_directory, const Waker& stop)
     : own_id_(std::move(own_id)),
-      client_(std::move(endpoint), stop, {.silence = longest_line + beyond_the_line}) {}
+      client_(std::move(endpoint), stop, {.silence = longest_line + beyond_the_line}),
+      trickle_(client_.endpoint(), cookie_directory, stop) {}
+
+tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::seed(MutableBytes out, bool& full) {
+  const auto grade = trickle_.ask(out, wire::trickle::Grade::full_or_drbg);
+  if (!grade) return tl::unexpected(grade.error());
+  full = *grade == wire::trickle::Grade::full;
+  // It has done its work, and costs the hub memory.
+  client_.disconnect();
+  fetched_ = false;
+  return Transfer{judge(out, wire::Path()), {}};
+}
+
+void UpstreamLink::prepare_seeds() {
+  if (std::exchange(fetched_, false)) trickle_.refill(client_);
+}
 
 tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full,
                                                                       Duration wait) {
@@ -43,6 +59,7 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableByt
         fmt::format("{} sent {} bytes instead of {}", name(), response->body_bytes, out.size())});
   }
   auto path = wire::decode_path(client_.path());
+  fetched_ = true;
   Transfer transfer{judge(out, path), {}};
   if (path) transfer.path = std::move(*path);
   return transfer;
@@ -80,8 +97,10 @@ bool UpstreamLink::judge_blocks(Bytes bytes) {
   return fips_failed_in_row_ < 2 && after.weak == before.weak;
 }
 
-std::optional<crypto::Pin> UpstreamLink::key() const {
-  return client_.endpoint().trust.pin ? client_.endpoint().trust.pin : client_.server_key();
+std::optional<crypto::Pin> UpstreamLink::key() {
+  if (client_.endpoint().trust.pin) return client_.endpoint().trust.pin;
+  const auto key = client_.server_key();
+  return key ? key : trickle_.server_key();
 }
 
 entropy::BlockTests::Counts UpstreamLink::blocks() const {

@@ -5,6 +5,7 @@
 
 #include "entropy/block_tests.h"
 #include "net/http_client.h"
+#include "net/trickle_client.h"
 #include "wire/path.h"
 
 namespace qanat::sources {
@@ -13,7 +14,9 @@ namespace qanat::sources {
 class UpstreamLink {
  public:
   // `own_id`: this node's; bytes that passed it before are refused. `stop` ends what it does.
-  UpstreamLink(net::Endpoint endpoint, std::string own_id, const Waker& stop);
+  // `cookie_directory`: where trickle's cookies are kept; empty: in memory.
+  UpstreamLink(net::Endpoint endpoint, std::string own_id, const std::string& cookie_directory,
+               const Waker& stop);
 
   // What has arrived, besides the bytes.
   struct Transfer {
@@ -26,10 +29,25 @@ class UpstreamLink {
   // path that leads through this node.
   tl::expected<Transfer, net::ClientError> fetch(MutableBytes out, bool full, Duration wait);
 
+  // The same by trickle, in one round trip and without a line: `full` tells the grade that came. An
+  // upstream says nothing of a path there: what comes is for this machine alone, not to be passed
+  // on. Trouble::unreachable: not by this way, now; `fetch` may do.
+  tl::expected<Transfer, net::ClientError> seed(MutableBytes out, bool& full);
+  // After a fetch, and once nobody waits for bytes: sees to it that the next seed can come by
+  // trickle.
+  void prepare_seeds();
+  const net::TrickleClientCounters& trickle() const { return trickle_.counters(); }
+
   // The server's key: the pinned one, or the one it has shown; nullopt before that, or without TLS.
-  std::optional<crypto::Pin> key() const;
+  std::optional<crypto::Pin> key();
   std::string name() const { return client_.endpoint().text(); }
   entropy::BlockTests::Counts blocks() const;
+  // This machine may be a copy of another: no more of the connection and the cookies that the other
+  // has too.
+  void renew() {
+    client_.disconnect();
+    trickle_.renew();
+  }
   void disconnect() { client_.disconnect(); }
 
  private:
@@ -38,6 +56,8 @@ class UpstreamLink {
 
   const std::string own_id_;
   net::HttpClient client_;
+  net::TrickleClient trickle_;
+  bool fetched_ = false;  // since prepare_seeds
   std::array<std::uint8_t, 32> last_digest_{};
   mutable std::mutex mutex_;
   entropy::BlockTests block_tests_;

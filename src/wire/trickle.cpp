@@ -233,32 +233,30 @@ Cookie Answer::cookie(unsigned i) const {
   return cookie;
 }
 
-std::optional<Answer> decode_answer(Bytes datagram, const Id& id, Bytes s2c) {
-  if (datagram.size() < reply_bytes(0, 0) || datagram.size() > most_datagram) return std::nullopt;
+bool decode_answer(Bytes datagram, const Id& id, Bytes s2c, Answer& out) {
+  if (datagram.size() < reply_bytes(0, 0) || datagram.size() > most_datagram) return false;
   const bool refusal = sound_header(datagram, refusal_kind);
-  if (!refusal && !sound_header(datagram, reply_kind)) return std::nullopt;
-  if (!std::equal(id.begin(), id.end(), datagram.begin() + at_id)) return std::nullopt;
-  Answer answer;
-  answer.cookies = datagram[6];
-  answer.bytes = get16(datagram.data() + 8);
+  if (!refusal && !sound_header(datagram, reply_kind)) return false;
+  if (!std::equal(id.begin(), id.end(), datagram.begin() + at_id)) return false;
+  out.cookies = datagram[6];
+  out.bytes = get16(datagram.data() + 8);
   const std::uint8_t grade = datagram[5];
-  if (grade < 1 || grade > 3 || (!refusal && grade == 3)) return std::nullopt;
-  answer.grade = static_cast<Grade>(grade);
-  const std::size_t size = refusal ? refusal_bytes : reply_bytes(answer.bytes, answer.cookies);
-  if (datagram.size() != size || (refusal && (answer.bytes != 0 || answer.cookies != 0))) {
-    return std::nullopt;
-  }
-  answer.plaintext = SecretBytes(size - at_sealed - tag_bytes);
+  if (grade < 1 || grade > 3 || (!refusal && grade == 3)) return false;
+  out.grade = static_cast<Grade>(grade);
+  const std::size_t size = refusal ? refusal_bytes : reply_bytes(out.bytes, out.cookies);
+  if (datagram.size() != size || (refusal && (out.bytes != 0 || out.cookies != 0))) return false;
+  const MutableBytes plaintext = out.plaintext.view().first(size - at_sealed - tag_bytes);
   if (!crypto::open_to(s2c, datagram.subspan(at_nonce, nonce_bytes), datagram.subspan(at_sealed),
-                       datagram.first(at_sealed), answer.plaintext.view())) {
-    return std::nullopt;
+                       datagram.first(at_sealed), plaintext)) {
+    return false;
   }
-  if (!refusal) return answer;
-  const std::uint8_t* const body = answer.plaintext.view().data();
-  if (body[0] < 1 || body[0] > 4 || body[1] != 0) return std::nullopt;
-  answer.refused = static_cast<Reason>(body[0]);
-  answer.wait_seconds = get16(body + 2);
-  return answer;
+  out.refused.reset();
+  out.wait_seconds = 0;
+  if (!refusal) return true;
+  if (plaintext[0] < 1 || plaintext[0] > 4 || plaintext[1] != 0) return false;
+  out.refused = static_cast<Reason>(plaintext[0]);
+  out.wait_seconds = get16(plaintext.data() + 2);
+  return true;
 }
 
 }  // namespace qanat::wire::trickle

@@ -81,7 +81,8 @@ bool open_cookie(Bytes cookie_key, std::span<const std::uint8_t, cookie_bytes> c
 // A cookie as its client holds it.
 struct KeyedCookie {
   Cookie cookie{};
-  SecretBytes keys;  // C2S | S2C
+  SecretBytes keys;            // C2S | S2C
+  std::uint64_t received = 0;  // Unix time; 0 while it has just come
 
   Bytes c2s() const { return keys.view().first(key_bytes); }
   Bytes s2c() const { return keys.view().last(key_bytes); }
@@ -117,7 +118,6 @@ std::size_t encode_refusal(const Request& request, Reason reason, std::uint16_t 
 // What a client makes of a datagram that may answer its question.
 struct Answer {
   Grade grade = Grade::drbg;
-  SecretBytes plaintext;  // entropy, then fresh | cookie for each
   std::size_t bytes = 0;  // of entropy
   unsigned cookies = 0;
   std::optional<Reason> refused;
@@ -126,9 +126,11 @@ struct Answer {
   Bytes entropy() const { return plaintext.view().first(bytes); }
   Bytes fresh(unsigned i) const;
   Cookie cookie(unsigned i) const;
+
+  WipedArray<most_datagram> plaintext;  // entropy, then fresh | cookie for each
 };
-// nullopt for everything but a reply or refusal to the question with this id, sealed under S2C,
-// that keeps to the form. Total.
-std::optional<Answer> decode_answer(Bytes datagram, const Id& id, Bytes s2c);
+// False for everything but a reply or refusal to the question with this id, sealed under S2C, that
+// keeps to the form; then nothing of `out` means anything. Total.
+bool decode_answer(Bytes datagram, const Id& id, Bytes s2c, Answer& out);
 
 }  // namespace qanat::wire::trickle

@@ -22,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   Id id{};
   if (size >= header_bytes + id_bytes) std::copy_n(data + header_bytes, id_bytes, id.begin());
-  (void)decode_answer(datagram, id, key);
+  Answer answer;
+  (void)decode_answer(datagram, id, key, answer);
   // A reply that is sealed right, whatever is in it, is total to read.
   if (size >= refusal_bytes && size <= most_datagram) {
     std::vector<std::uint8_t> sealed(data, data + size);
@@ -30,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Request question;
     question.id = id;
     encode_refusal(question, static_cast<Reason>(data[5]), 1, key, nonce, sealed);
-    (void)decode_answer(Bytes(sealed).first(refusal_bytes), id, key);
+    (void)decode_answer(Bytes(sealed).first(refusal_bytes), id, key, answer);
   }
   return 0;
 }

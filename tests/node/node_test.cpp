@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "support/eventually.h"
+#include "support/trickle_answer.h"
 #include "wire/join_string.h"
 #include "wire/path.h"
 #include "wire/trickle.h"
@@ -73,7 +74,7 @@ TEST_F(NodeTest, AFeedIsFedByAHubItWasInvitedTo) {
   Node leaf(std::move(feed));
   leaf.start();
   EXPECT_TRUE(eventually([&] { return fed == 1; }));
-  leaf.feed_now();
+  leaf.renew("the test");
   EXPECT_TRUE(eventually([&] { return fed == 2; }));
   const auto at_leaf = leaf.snapshot();
   EXPECT_EQ(at_leaf.role, "feed");
@@ -336,8 +337,8 @@ TEST_F(RelayTest, ASessionOverHttpsGivesCookiesForSeedsByUdp) {
     std::array<std::uint8_t, 2000> in{};
     const ssize_t size = ::recv(fd.get(), in.data(), in.size(), 0);
     ASSERT_GT(size, 0);
-    const auto answer = trickle::decode_answer(Bytes(in).first(static_cast<std::size_t>(size)),
-                                               request.id, Bytes(keys).last(trickle::key_bytes));
+    const auto answer = test::answer_of(Bytes(in).first(static_cast<std::size_t>(size)), request.id,
+                                        Bytes(keys).last(trickle::key_bytes));
     ASSERT_TRUE(answer && !answer->refused) << i;
     EXPECT_EQ(answer->grade, trickle::Grade::full);
     EXPECT_TRUE(seeds.insert(to_hex(answer->entropy())).second);
@@ -468,7 +469,7 @@ TEST_F(RelayTest, NoByteLeavesTwiceThroughRelaysRetriesDisconnectsAndRestarts) {
     EXPECT_TRUE(nodes[i]->snapshot().dispenser.total.balanced());
     nodes[i].reset();
     nodes[i] = started(std::move(again));
-    for (const auto& node : nodes) node->retest();  // ends the back-offs of its relays
+    for (const auto& node : nodes) node->renew("the test");  // ends the back-offs of its relays
   }
   EXPECT_TRUE(progress(50));
   stop = true;

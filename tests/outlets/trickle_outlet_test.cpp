@@ -12,6 +12,7 @@
 #include "outlets/cookie_keys.h"
 #include "support/eventually.h"
 #include "support/test_hub.h"
+#include "support/trickle_answer.h"
 
 namespace qanat::outlets {
 namespace {
@@ -38,8 +39,8 @@ class TrickleOutletTest : public testing::Test {
     hub_.seed_drbg();
   }
   std::unique_ptr<TrickleOutlet> start(const std::string& host) {
-    auto outlet =
-        std::make_unique<TrickleOutlet>(TrickleSettings{"trickle", {host, 0}, {}, {}}, hub_.services());
+    auto outlet = std::make_unique<TrickleOutlet>(TrickleSettings{"trickle", {host, 0}, {}, {}},
+                                                  hub_.services());
     outlet->start();
     return outlet;
   }
@@ -75,13 +76,13 @@ class TrickleOutletTest : public testing::Test {
     }
     return fd;
   }
-  std::optional<trickle::Answer> receive(const UniqueFd& fd, std::uint8_t number) {
+  test::AnswerPtr receive(const UniqueFd& fd, std::uint8_t number) {
     Samples in(2000);
-    if (wait_for(fd.get(), POLLIN, waker_, Duration(30s)) != Wake::ready) return std::nullopt;
+    if (wait_for(fd.get(), POLLIN, waker_, Duration(30s)) != Wake::ready) return nullptr;
     const ssize_t size = ::recv(fd.get(), in.data(), in.size(), 0);
-    if (size <= 0) return std::nullopt;
-    return trickle::decode_answer(Bytes(in).first(static_cast<std::size_t>(size)), {number},
-                                  Bytes(keys_).last(trickle::key_bytes));
+    if (size <= 0) return nullptr;
+    return test::answer_of(Bytes(in).first(static_cast<std::size_t>(size)), {number},
+                           Bytes(keys_).last(trickle::key_bytes));
   }
 
   TestHub hub_;

@@ -6,6 +6,7 @@
 
 #include "crypto/aead.h"
 #include "support/test_hub.h"
+#include "support/trickle_answer.h"
 
 namespace qanat::outlets {
 namespace {
@@ -44,8 +45,8 @@ class TrickleServerTest : public testing::Test {
     held.keys.resize(trickle::keys_bytes);
     crypto::random_bytes(held.keys);
     trickle::Ticket ticket;
-    ticket.client_class = shared_key.empty() ? trickle::ClientClass::certified
-                                             : trickle::ClientClass::invited;
+    ticket.client_class =
+        shared_key.empty() ? trickle::ClientClass::certified : trickle::ClientClass::invited;
     ticket.session = session % (1U << 24);
     ticket.client = trickle::client_id(name, shared_key.view());
     std::copy(held.keys.begin(), held.keys.end(), ticket.keys.data());
@@ -70,9 +71,8 @@ class TrickleServerTest : public testing::Test {
     server_.sent(std::move(reply), now_);
     return out;
   }
-  std::optional<trickle::Answer> ask(const Held& held, Grade grade, std::size_t bytes = 64,
-                                     unsigned cookies = 1) {
-    return trickle::decode_answer(exchange(question(held, grade, bytes, cookies)), id_, held.s2c());
+  test::AnswerPtr ask(const Held& held, Grade grade, std::size_t bytes = 64, unsigned cookies = 1) {
+    return test::answer_of(exchange(question(held, grade, bytes, cookies)), id_, held.s2c());
   }
 
   TestHub hub_;
@@ -138,7 +138,7 @@ TEST_F(TrickleServerTest, AReplayedQuestionGetsOtherBytes) {
   const auto datagram = question(held_, Grade::drbg);
   std::set<std::string> seen;
   for (int i = 0; i < 100; ++i) {
-    const auto answer = trickle::decode_answer(exchange(datagram), id_, held_.s2c());
+    const auto answer = test::answer_of(exchange(datagram), id_, held_.s2c());
     ASSERT_TRUE(answer);
     EXPECT_TRUE(seen.insert(to_hex(answer->entropy())).second);
     EXPECT_TRUE(seen.insert(to_hex(answer->cookie(0))).second);
@@ -183,7 +183,7 @@ TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
   EXPECT_EQ(ask(issue("nobody"), Grade::drbg)->refused, Reason::session);
   limits_.client_drbg = {1, 3 * limits_.drbg_request};
   int answered = 0;
-  std::optional<trickle::Answer> last;
+  test::AnswerPtr last;
   do {
     last = ask(held_, Grade::drbg);
     ++answered;

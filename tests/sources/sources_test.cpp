@@ -36,7 +36,8 @@ class SourcesTest : public testing::Test {
                            [this](const std::string& subject, const std::string& what, bool) {
                              const std::scoped_lock lock(mutex_);
                              events_.push_back(subject + ": " + what);
-                           }});
+                           },
+                           ""});
     running_.push_back(source.get());
     source->start();
     return source;

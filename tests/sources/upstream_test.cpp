@@ -56,7 +56,8 @@ class UpstreamTest : public testing::Test {
                        [this](const std::string&, const std::string& what, bool alarm) {
                          const std::scoped_lock lock(mutex_);
                          if (alarm) alarms_.push_back(what);
-                       }});
+                       },
+                       ""});
   }
   std::unique_ptr<Upstream> start(std::vector<net::Endpoint> endpoints,
                                   UpstreamSettings settings = {}) {

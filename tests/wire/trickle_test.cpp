@@ -6,6 +6,7 @@
 #include <map>
 
 #include "support/noise.h"
+#include "support/trickle_answer.h"
 
 namespace qanat::wire::trickle {
 namespace {
@@ -105,14 +106,14 @@ TEST_F(TrickleTest, AQuestionArrivesAsItWasAsked) {
 TEST_F(TrickleTest, AnAnswerFitsItsQuestionAndGivesWhatItHolds) {
   EXPECT_LE(reply_.size(), datagram_.size());
   EXPECT_LE(refusal_.size(), datagram_.size());
-  const auto answer = decode_answer(reply_, request_.id, s2c());
+  const auto answer = test::answer_of(reply_, request_.id, s2c());
   ASSERT_TRUE(answer);
   EXPECT_FALSE(answer->refused);
   EXPECT_EQ(answer->grade, Grade::full);
   EXPECT_EQ(to_hex(answer->entropy()), to_hex(run(33, 64)));
   EXPECT_EQ(to_hex(answer->fresh(0)), to_hex(run(9, fresh_bytes)));
   EXPECT_EQ(answer->cookie(0), cookie_);
-  const auto refused = decode_answer(refusal_, request_.id, s2c());
+  const auto refused = test::answer_of(refusal_, request_.id, s2c());
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->refused, Reason::dry);
   EXPECT_EQ(refused->wait_seconds, 300U);
@@ -138,10 +139,10 @@ TEST_F(TrickleTest, EveryCutOfEveryPacketIsRefused) {
     EXPECT_FALSE(decode_request(Bytes(datagram_).first(size))) << size;
   }
   for (std::size_t size = 0; size < reply_.size(); ++size) {
-    EXPECT_FALSE(decode_answer(Bytes(reply_).first(size), request_.id, s2c())) << size;
+    EXPECT_FALSE(test::answer_of(Bytes(reply_).first(size), request_.id, s2c())) << size;
   }
   for (std::size_t size = 0; size < refusal_.size(); ++size) {
-    EXPECT_FALSE(decode_answer(Bytes(refusal_).first(size), request_.id, s2c())) << size;
+    EXPECT_FALSE(test::answer_of(Bytes(refusal_).first(size), request_.id, s2c())) << size;
   }
 }
 
@@ -161,10 +162,10 @@ TEST_F(TrickleTest, EveryFlippedBitIsNoticed) {
         << bit;
   });
   for_each_flip(reply_, [&](const auto& packet, std::size_t bit) {
-    EXPECT_FALSE(decode_answer(packet, request_.id, s2c())) << bit;
+    EXPECT_FALSE(test::answer_of(packet, request_.id, s2c())) << bit;
   });
   for_each_flip(refusal_, [&](const auto& packet, std::size_t bit) {
-    EXPECT_FALSE(decode_answer(packet, request_.id, s2c())) << bit;
+    EXPECT_FALSE(test::answer_of(packet, request_.id, s2c())) << bit;
   });
   for_each_flip(cookie_, [&](const Cookie& cookie, std::size_t bit) {
     Ticket opened;
@@ -173,9 +174,9 @@ TEST_F(TrickleTest, EveryFlippedBitIsNoticed) {
 }
 
 TEST_F(TrickleTest, AnswersToOtherQuestionsAndUnderOtherKeysAreNone) {
-  EXPECT_FALSE(decode_answer(reply_, array_of<id_bytes>(51), s2c()));
-  EXPECT_FALSE(decode_answer(reply_, request_.id, c2s()));
-  EXPECT_FALSE(decode_answer(datagram_, request_.id, s2c())) << "a question is no answer";
+  EXPECT_FALSE(test::answer_of(reply_, array_of<id_bytes>(51), s2c()));
+  EXPECT_FALSE(test::answer_of(reply_, request_.id, c2s()));
+  EXPECT_FALSE(test::answer_of(datagram_, request_.id, s2c())) << "a question is no answer";
 }
 
 TEST_F(TrickleTest, SaysWhyItDropsWhatIsNoQuestion) {
@@ -205,7 +206,7 @@ TEST_F(TrickleTest, TwoCopiesOfAClientPartWithTheirFirstReplies) {
     Samples reply(reply_bytes(64, 1));
     encode_reply(request_, Grade::drbg, test::uniform(64, copy), {{cookie_}},
                  test::uniform(fresh_bytes, 10 + copy), s2c(), array_of<nonce_bytes>(copy), reply);
-    const auto answer = decode_answer(reply, request_.id, s2c());
+    const auto answer = test::answer_of(reply, request_.id, s2c());
     ASSERT_TRUE(answer);
     entropy[copy] = to_hex(answer->entropy());
     keys[copy].resize(keys_bytes);

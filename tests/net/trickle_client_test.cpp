@@ -1,0 +1,285 @@
+#include "net/trickle_client.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <random>
+#include <set>
+
+#include "net/trickle_session.h"
+#include "support/eventually.h"
+#include "support/trickle_hub.h"
+
+namespace qanat::net {
+namespace {
+
+using test::eventually;
+using test::Samples;
+using test::TrickleHub;
+using wire::trickle::Grade;
+
+class TrickleClientTest : public testing::Test {
+ protected:
+  TrickleClientTest() { std::filesystem::create_directories(directory_); }
+  ~TrickleClientTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<TrickleClient> client(const std::string& directory = "") {
+    return std::make_unique<TrickleClient>(endpoint_, directory, waker_, [this](MutableBytes out) {
+      for (auto& byte : out) byte = static_cast<std::uint8_t>(random_());
+    });
+  }
+  // One that has had its session.
+  std::unique_ptr<TrickleClient> introduced(const std::string& directory = "") {
+    auto made = client(directory);
+    made->refill(https_);
+    https_.disconnect();
+    return made;
+  }
+  // Hex of 64 bytes; empty when they did not come.
+  static std::string ask(TrickleClient& who, Grade grade = Grade::drbg) {
+    SecretBytes out(64);
+    const auto got = who.ask(out.view(), grade);
+    return got ? to_hex(out.view()) : "";
+  }
+
+  const std::string directory_ =
+      testing::TempDir() + "/qanat-trickle-" + std::to_string(::getpid());
+  TrickleHub hub_;
+  Endpoint endpoint_ = hub_.endpoint();
+  Waker waker_;
+  HttpClient https_{hub_.endpoint(), waker_};
+  std::mt19937 random_{3};
+};
+
+TEST_F(TrickleClientTest, ASessionAndThenADatagramThereAndOneBack) {
+  const auto who = client();
+  SecretBytes out(64);
+  EXPECT_EQ(who->ask(out.view(), Grade::drbg).error().trouble, Trouble::unreachable);
+  who->refill(https_);
+  EXPECT_EQ(who->counters().sessions, 1U);
+  EXPECT_EQ(who->server_key(), hub_.pin());
+  std::set<std::string> seen;
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(seen.insert(ask(*who)).second) << i;
+  EXPECT_EQ(who->counters().sent, 30U) << "no datagram twice, no session again";
+  EXPECT_EQ(who->counters().sessions, 1U);
+  hub_.credit(64);
+  EXPECT_EQ(who->ask(out.view(), Grade::full_or_drbg), Grade::full);
+  EXPECT_EQ(who->ask(out.view(), Grade::full_or_drbg), Grade::drbg);
+  EXPECT_EQ(who->ask(out.view(), Grade::full).error().trouble, Trouble::unreachable)
+      << "grade full is worth HTTPS and its line";
+}
+
+TEST_F(TrickleClientTest, TheNextProcessNeedsNoSession) {
+  EXPECT_NE(ask(*introduced(directory_)), "");
+  for (int i = 0; i < 20; ++i) {
+    const auto next = client(directory_);
+    EXPECT_NE(ask(*next), "");
+    EXPECT_EQ(next->counters().sent, 1U);
+  }
+}
+
+TEST_F(TrickleClientTest, OtherCredentialsHaveOtherCookies) {
+  (void)introduced(directory_);
+  endpoint_.client_name = "other";
+  EXPECT_EQ(ask(*client(directory_)), "");
+  endpoint_ = hub_.endpoint();
+  endpoint_.shared_key.view()[0] ^= 1;
+  EXPECT_EQ(ask(*client(directory_)), "");
+  endpoint_ = hub_.endpoint();
+  EXPECT_NE(ask(*client(directory_)), "");
+}
+
+TEST_F(TrickleClientTest, LostDatagramsAreSentAgain) {
+  const auto who = introduced();
+  int asked = 0;
+  hub_.relay->to_hub([&](Samples datagram) {
+    return asked++ % 2 == 0 ? std::vector<Samples>() : std::vector<Samples>{std::move(datagram)};
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_NE(ask(*who), "");
+  EXPECT_EQ(who->counters().sent, 6U);
+  EXPECT_EQ(who->counters().answered, 3U);
+}
+
+TEST_F(TrickleClientTest, RepeatedAndSpoiledDatagramsAreCountedAndHarmNobody) {
+  const auto who = introduced();
+  const auto spoil = [](Samples datagram) {
+    std::vector<Samples> out;
+    Samples cut = datagram;
+    cut.resize(cut.size() / 2);
+    out.push_back(cut);
+    for (std::size_t i = 0; i < datagram.size(); i += 11) {
+      out.push_back(datagram);
+      out.back()[i] ^= 4;
+    }
+    out.push_back(datagram);
+    out.push_back(std::move(datagram));
+    return out;
+  };
+  hub_.relay->to_client(spoil);
+  std::set<std::string> seen;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(seen.insert(ask(*who)).second);
+  EXPECT_GT(who->counters().strays, 20U * 10);
+  EXPECT_EQ(who->counters().answered, 20U);
+  // Towards the hub: what is repeated costs the hub an answer, what is spoiled none.
+  hub_.relay->to_client([](Samples datagram) { return std::vector<Samples>{std::move(datagram)}; });
+  hub_.relay->to_hub(spoil);
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(seen.insert(ask(*who)).second);
+  EXPECT_TRUE(eventually([&] { return hub_.trickle_report().deliveries == 20 + 2 * 20; }));
+}
+
+TEST_F(TrickleClientTest, WhereNoDatagramsPassHttpsDoesAndTheyAreLeftAlone) {
+  const auto who = introduced(directory_);
+  hub_.relay->to_hub([](Samples) { return std::vector<Samples>(); });
+  EXPECT_EQ(ask(*who), "");
+  EXPECT_EQ(who->counters().sent, 5U);
+  EXPECT_EQ(who->counters().silent, 1U);
+  // While HTTPS does not pass either, the cookies are kept: the hub is away, and comes back.
+  hub_.relay->to_hub([](Samples datagram) { return std::vector<Samples>{std::move(datagram)}; });
+  EXPECT_NE(ask(*who), "");
+  hub_.relay->to_hub([](Samples) { return std::vector<Samples>(); });
+  EXPECT_EQ(ask(*who), "");
+  who->refill(https_);
+  EXPECT_EQ(who->counters().sessions, 1U) << "HTTPS passed, datagrams do not: no new session";
+  EXPECT_EQ(ask(*who), "");
+  EXPECT_EQ(who->counters().sent, 5U + 1 + 5) << "and no more tries";
+  who->refill(https_);
+  EXPECT_EQ(ask(*client(directory_)), "") << "nor by the next process";
+  EXPECT_EQ(hub_.relay->asked().size(), 11U);
+}
+
+TEST_F(TrickleClientTest, ARevokedClientIsToldSoOverHttps) {
+  const auto who = introduced();
+  EXPECT_NE(ask(*who), "");
+  hub_.clients.revoke("leaf");
+  EXPECT_TRUE(eventually([&] { return ask(*who).empty(); }));
+  EXPECT_EQ(who->counters().refused, 1U);
+  const auto sent = who->counters().sent.load();
+  EXPECT_EQ(ask(*who), "");
+  EXPECT_EQ(who->counters().sent, sent) << "all its cookies went with the session";
+  who->refill(https_);
+  EXPECT_EQ(who->counters().sessions, 1U);
+}
+
+TEST_F(TrickleClientTest, AHubWithoutTrickleIsAskedForNoSessionAgain) {
+  hub_.trickle_port = 0;
+  const auto who = introduced();
+  EXPECT_EQ(who->counters().sessions, 0U);
+  hub_.trickle_port = hub_.relay->port();
+  who->refill(https_);
+  EXPECT_EQ(who->counters().sessions, 0U) << "not within the hour";
+  EXPECT_EQ(ask(*who), "");
+}
+
+// The worst copy: of the whole process, with the generator from which ids come.
+TEST_F(TrickleClientTest, AForkedCopyPartsAfterOneReply) {
+  const auto who = introduced();
+  EXPECT_NE(ask(*who), "");
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const std::size_t before = hub_.relay->asked().size();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // Two seeds, as text, and nothing of the test's own ends here.
+    const std::string seeds = ask(*who) + ask(*who);
+    const bool written =
+        ::write(ends[1], seeds.data(), seeds.size()) == static_cast<ssize_t>(seeds.size());
+    ::_exit(written ? 0 : 1);
+  }
+  ASSERT_GT(child, 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  std::string theirs(256, ' ');
+  ASSERT_EQ(::read(ends[0], theirs.data(), theirs.size()), 256);
+  ::close(ends[0]);
+  ::close(ends[1]);
+  const std::string first = ask(*who);
+  const std::string second = ask(*who);
+  const auto asked = hub_.relay->asked();
+  ASSERT_EQ(asked.size(), before + 4);
+  EXPECT_EQ(asked[before], asked[before + 2]) << "they asked the same, to the bit";
+  EXPECT_NE(theirs.substr(0, 128), first) << "and got something else";
+  EXPECT_NE(theirs.substr(128), second);
+  const auto cookie_of = [](const Samples& datagram) {
+    return to_hex(wire::trickle::decode_request(datagram)->cookie);
+  };
+  EXPECT_NE(cookie_of(asked[before + 1]), cookie_of(asked[before + 3]))
+      << "from then on they have cookies, and so keys, of their own";
+}
+
+TEST_F(TrickleClientTest, CopiesOfAStateDirectoryShareNothingAfterOneReply) {
+  std::filesystem::create_directories(directory_ + "/a");
+  (void)introduced(directory_ + "/a");
+  std::filesystem::copy(directory_ + "/a", directory_ + "/b");
+  random_.seed(1);
+  const std::string here = ask(*client(directory_ + "/a"));
+  random_.seed(1);
+  const std::string there = ask(*client(directory_ + "/b"));
+  ASSERT_NE(here, "");
+  EXPECT_NE(here, there);
+  const auto asked = hub_.relay->asked();
+  EXPECT_EQ(asked[asked.size() - 1], asked[asked.size() - 2]) << "they asked the same";
+  // The files have no cookie in common any more.
+  const auto cookies_in = [this](const char* name) {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ + name)) {
+      CookieJar jar(entry.path());
+      while (const auto held = jar.take(static_cast<UnixTime>(std::time(nullptr)))) {
+        found.insert(to_hex(held->cookie));
+        found.insert(to_hex(held->keys.view()));
+      }
+    }
+    return found;
+  };
+  std::set<std::string> all = cookies_in("/a");
+  const std::size_t ours = all.size();
+  EXPECT_EQ(ours, 2U * 6) << "six cookies and their keys, all of them new";
+  all.merge(cookies_in("/b"));
+  EXPECT_EQ(all.size(), 2 * ours);
+}
+
+TEST(TrickleSession, IsReadAsItWasWritten) {
+  TrickleSession session;
+  session.port = 7749;
+  session.lifetime = 3600;
+  session.nonce.fill(9);
+  session.cookies.resize(8);
+  session.cookies[7].fill(3);
+  const auto read = decode_trickle_session(encode(session));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->port, 7749);
+  EXPECT_EQ(read->lifetime, 3600U);
+  EXPECT_EQ(read->nonce, session.nonce);
+  EXPECT_EQ(read->cookies, session.cookies);
+}
+
+TEST(TrickleSession, RefusesWhatItDoesNotUnderstand) {
+  TrickleSession session;
+  session.port = 7749;
+  session.lifetime = 3600;
+  session.cookies.resize(1);
+  const std::string good = encode(session);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    return decode_trickle_session(text.replace(text.find(from), from.size(), to)).has_value();
+  };
+  EXPECT_TRUE(with("7749", "7750"));
+  EXPECT_FALSE(with("\"version\": 1", "\"version\": 2"));
+  EXPECT_FALSE(with("\"suite\": 1", "\"suite\": 2"));
+  EXPECT_FALSE(with("7749", "70000"));
+  EXPECT_FALSE(with("7749", "-1"));
+  EXPECT_FALSE(with("7749", "0"));
+  EXPECT_FALSE(with("3600", "1e99"));
+  EXPECT_FALSE(with("\"nonce\": \"AA", "\"nonce\": \""));
+  EXPECT_FALSE(with("[\"AA", "[\""));
+  for (const char* text : {"", "[]", "{}", "null", "{\"version\": 1}"}) {
+    EXPECT_FALSE(decode_trickle_session(text)) << text;
+  }
+  session.cookies.resize(9);
+  EXPECT_FALSE(decode_trickle_session(encode(session)));
+}
+
+}  // namespace
+}  // namespace qanat::net
