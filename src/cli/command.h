@@ -25,5 +25,6 @@ Run add_sources(CLI::App& command);
 Run add_status(CLI::App& command);
 Run add_top(CLI::App& command);
 Run add_check(CLI::App& command);
+Run add_bench(CLI::App& command);
 
 }  // namespace qanat::cli

@@ -41,6 +41,7 @@ constexpr std::array commands{
     Command{"status", "What a running node does", cli::add_status},
     Command{"top", "The same, live", cli::add_top},
     Command{"check", "Validate a configuration and say what it would do", cli::add_check},
+    Command{"bench", "Put load on a hub, and measure", cli::add_bench},
 };
 
 }  // namespace

@@ -42,6 +42,17 @@ AddressList resolve_local(const wire::Address& address, int type) {
   return {raw, ::freeaddrinfo};
 }
 
+bool is_every_address(const sockaddr* address) {
+  if (address->sa_family == AF_INET6) {
+    sockaddr_in6 in{};
+    std::memcpy(&in, address, sizeof in);
+    return IN6_IS_ADDR_UNSPECIFIED(&in.sin6_addr);
+  }
+  sockaddr_in in{};
+  std::memcpy(&in, address, sizeof in);
+  return in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
 // Enough that a burst of a thousand clients in one moment is not refused by the kernel.
 constexpr int backlog = 4096;
 
@@ -79,9 +90,14 @@ UniqueFd listen_udp(const wire::Address& address) {
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
   if (list->ai_family == AF_INET6) {
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
-  } else {
-    ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+  }
+  // A socket with an address of its own answers from there anyway.
+  if (is_every_address(list->ai_addr)) {
+    if (list->ai_family == AF_INET6) {
+      ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+    } else {
+      ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+    }
   }
   if (::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0) {
     throw Failure(with_errno("cannot listen on UDP " + address.text(), errno));

@@ -12,8 +12,8 @@ namespace qanat::net {
 // Non-blocking, listening, with SO_REUSEPORT so that each thread has one of its own. Host "" or "*"
 // is every address. Throws Failure: the address is not ours, the port is taken.
 UniqueFd listen_tcp(const wire::Address& address);
-// A non-blocking UDP socket, with SO_REUSEPORT, that tells to which address each datagram came
-// (IP_PKTINFO, IPV6_RECVPKTINFO). As listen_tcp otherwise.
+// A non-blocking UDP socket, with SO_REUSEPORT. One that listens on every address tells to which
+// each datagram came (IP_PKTINFO, IPV6_RECVPKTINFO). As listen_tcp otherwise.
 UniqueFd listen_udp(const wire::Address& address);
 // A UNIX socket of this mode; a stale file is replaced, a live one is a Failure.
 UniqueFd listen_unix(const std::string& path, unsigned mode);

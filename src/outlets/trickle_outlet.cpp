@@ -77,7 +77,9 @@ class TrickleOutlet::Worker {
         slots_(batch),
         received_(batch),
         sending_(batch),
-        replies_(batch) {}
+        replies_(batch) {
+    prepare_slots(batch);
+  }
   ~Worker() {
     if (socket_.is_open()) (void)socket_.release();  // fd_ closes it
   }
@@ -126,18 +128,23 @@ class TrickleOutlet::Worker {
   }
   static std::uint64_t unix_time() { return static_cast<std::uint64_t>(std::time(nullptr)); }
 
-  // Whether there may be more.
-  bool serve_batch() {
-    for (std::size_t i = 0; i < batch; ++i) {
+  // What the kernel changed when it filled the first so many.
+  void prepare_slots(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
       Slot& slot = slots_[i];
       slot.in_vector = {slot.in.data(), slot.in.size()};
       received_[i].msg_hdr = {&slot.peer, sizeof slot.peer,    &slot.in_vector,
                               1,          slot.control.data(), slot.control.size(),
                               0};
     }
+  }
+
+  // Whether there may be more.
+  bool serve_batch() {
     const int got = ::recvmmsg(fd_.get(), received_.data(), batch, MSG_DONTWAIT, nullptr);
     if (got <= 0) return false;
     server_.refresh(unix_time());
+    server_.begin_batch(static_cast<std::size_t>(got));
     const TimePoint now = services_.clock.now();
     std::size_t count = 0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
@@ -153,7 +160,9 @@ class TrickleOutlet::Worker {
       answer_from_where_it_was_asked(header);
       replies_[count++] = std::move(reply);
     }
+    server_.end_batch();
     send(count, now);
+    prepare_slots(static_cast<std::size_t>(got));
     return static_cast<std::size_t>(got) == batch;
   }
 
@@ -174,7 +183,6 @@ class TrickleOutlet::Worker {
         ++done;
       }
     }
-    for (std::size_t i = 0; i < batch; ++i) wipe(slots_[i].out);
   }
 
   const OutletServices& services_;

@@ -18,9 +18,10 @@ namespace {
 // How long a session over TLS is good for, by its cookies and those that follow from them: so late
 // may a revocation at one hub be noticed by another that shares its cookie key.
 constexpr std::uint32_t session_generations = 24;
-// Everything random that a reply may need: its bytes, and for each cookie its R and its nonce, and
-// the reply's nonce.
-constexpr std::size_t most_random = trickle::most_datagram;
+// Drawn at once, at most. A reply needs its bytes, for each cookie R and a nonce, and a nonce: less
+// than its size.
+constexpr std::size_t most_random = 8192;
+static_assert(most_random > trickle::most_datagram);
 
 }  // namespace
 
@@ -30,7 +31,9 @@ TrickleServer::TrickleServer(const OutletServices& services, const HttpLimits& l
       limits_(limits),
       visitors_(visitors),
       slot_(slot),
-      keys_(std::move(keys)) {}
+      keys_(std::move(keys)),
+      full_(trickle::most_datagram),
+      random_(most_random) {}
 
 void TrickleServer::refresh(std::uint64_t unix_seconds) {
   keys_.advance(CookieKeys::generation_at(unix_seconds));
@@ -74,6 +77,24 @@ Duration TrickleServer::over_rate(const trickle::Ticket& ticket, share::Client* 
                                cost, now);
 }
 
+// Random bytes of the thread's DRBG, to be wiped by who uses them; empty before its first seed.
+MutableBytes TrickleServer::draw(std::size_t bytes, TimePoint now) {
+  if (random_end_ - random_at_ < bytes) {
+    end_batch();
+    const std::size_t wanted = std::min(most_random, bytes * (batch_left_ + 1));
+    if (!services_.drbg.generate(slot_, random_.view().first(wanted), now)) return {};
+    random_end_ = wanted;
+  }
+  const MutableBytes drawn = random_.view().subspan(random_at_, bytes);
+  random_at_ += bytes;
+  return drawn;
+}
+
+void TrickleServer::end_batch() {
+  wipe(random_.view().subspan(random_at_, random_end_ - random_at_));
+  random_at_ = random_end_ = 0;
+}
+
 // Of grade full: what is there at once, or nothing. A server that keeps no state has no line.
 bool TrickleServer::withdraw(Reply& reply, const net::Peer& peer, MutableBytes bytes,
                              TimePoint now) {
@@ -101,6 +122,7 @@ TrickleServer::Reply TrickleServer::refuse(const trickle::Request& request, Reas
 
 TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer, TimePoint now,
                                            MutableBytes out) {
+  if (batch_left_ > 0) --batch_left_;
   const auto request = trickle::decode_request(datagram);
   if (!request) {
     ++counters_.dropped[static_cast<std::size_t>(request.error())];
@@ -135,32 +157,32 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   }
 
   reply.entropy = request->bytes;
+  const MutableBytes full_bytes = full_.view().first(request->bytes);
+  const bool full = request->grade != Grade::drbg && withdraw(reply, peer, full_bytes, now);
+  if (!full && request->grade == Grade::full) {
+    const share::FlowId flow =
+        reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
+    const auto estimate = services_.dispenser.estimate(flow, request->bytes, now);
+    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, reply.client, out);
+  }
   const std::size_t fresh_bytes = request->cookies * trickle::fresh_bytes;
-  WipedArray<most_random> random;
-  // One draw: a DRBG has its price by the call.
-  const MutableBytes drawn = random.view().first(request->bytes + fresh_bytes +
-                                                 (request->cookies + 1) * trickle::nonce_bytes);
-  const MutableBytes bytes = drawn.first(request->bytes);
-  const Bytes fresh = drawn.subspan(request->bytes, fresh_bytes);
-  Bytes nonces = drawn.subspan(request->bytes + fresh_bytes);
+  const std::size_t needed =
+      (full ? 0 : request->bytes) + fresh_bytes + (request->cookies + 1) * trickle::nonce_bytes;
+  MutableBytes drawn = draw(needed, now);
+  if (drawn.empty()) {
+    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client, out);
+    drawn = random_.view().first(needed);
+    crypto::random_bytes(drawn);
+  }
+  const MutableBytes bytes = full ? full_bytes : drawn.first(request->bytes);
+  const Bytes fresh = drawn.subspan(full ? 0 : request->bytes, fresh_bytes);
+  Bytes nonces = drawn.last((request->cookies + 1) * trickle::nonce_bytes);
   const auto next_nonce = [&nonces] {
     trickle::Nonce nonce;
     std::copy_n(nonces.begin(), nonce.size(), nonce.begin());
     nonces = nonces.subspan(nonce.size());
     return nonce;
   };
-  const bool full = request->grade != Grade::drbg && withdraw(reply, peer, bytes, now);
-  if (!full && request->grade == Grade::full) {
-    const share::FlowId flow =
-        reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
-    const auto estimate = services_.dispenser.estimate(flow, bytes.size(), now);
-    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, reply.client, out);
-  }
-  const MutableBytes from_drbg = full ? drawn.subspan(request->bytes) : drawn;
-  if (!services_.drbg.generate(slot_, from_drbg, now)) {
-    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client, out);
-    crypto::random_bytes(from_drbg);
-  }
 
   std::array<trickle::Cookie, trickle::most_cookies> cookies;
   trickle::Ticket next;
@@ -176,6 +198,8 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   reply.bytes = trickle::encode_reply(*request, full ? Grade::full : Grade::drbg, bytes,
                                       std::span(cookies).first(request->cookies), fresh, s2c,
                                       next_nonce(), out);
+  wipe(drawn);
+  if (full) wipe(full_bytes);
   return reply;
 }
 

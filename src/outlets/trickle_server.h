@@ -50,8 +50,13 @@ class TrickleServer {
     std::shared_ptr<share::Flow> visitor;  // of grade full without a client
     share::Withdrawal withdrawal;          // of grade full
   };
-  // Once a batch of datagrams: takes over new clients and, with the hour, new keys.
+  // Once a batch of datagrams, or now and then: takes over new clients and, with the hour, new
+  // keys.
   void refresh(std::uint64_t unix_seconds);
+  // Around so many datagrams that are answered in a row: their random bytes are drawn together, as
+  // a DRBG has its price by the call. Nothing drawn outlasts the batch. Without it, one by one.
+  void begin_batch(std::size_t datagrams) { batch_left_ = datagrams; }
+  void end_batch();
   // out.size() >= most_datagram; only Reply::bytes of it mean anything.
   Reply answer(Bytes datagram, const net::Peer& peer, TimePoint now, MutableBytes out);
   // The reply has been sent: its bytes are delivered. One that could not be is let go, and its
@@ -75,6 +80,7 @@ class TrickleServer {
   bool admit(const wire::trickle::Ticket& ticket, share::Client*& client) const;
   Duration over_rate(const wire::trickle::Ticket& ticket, share::Client* client,
                      const net::Peer& peer, std::size_t bytes, TimePoint now);
+  MutableBytes draw(std::size_t bytes, TimePoint now);
   bool withdraw(Reply& reply, const net::Peer& peer, MutableBytes bytes, TimePoint now);
   Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
                Bytes s2c, share::Client* client, MutableBytes out);
@@ -84,6 +90,11 @@ class TrickleServer {
   share::Visitors& visitors_;
   const std::size_t slot_;
   CookieKeys keys_;
+  SecretBytes full_;    // of grade full, on its way into a reply
+  SecretBytes random_;  // drawn for this batch; of it [random_at_, random_end_) is left
+  std::size_t random_at_ = 0;
+  std::size_t random_end_ = 0;
+  std::size_t batch_left_ = 0;  // datagrams
   std::uint64_t clients_version_ = ~std::uint64_t{0};
   std::unordered_map<ClientId, std::shared_ptr<share::Client>, HashId> clients_;
   std::unordered_set<ClientId, HashId> barred_;  // certified ones

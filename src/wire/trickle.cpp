@@ -15,7 +15,8 @@ enum Kind : std::uint8_t { request_kind = 1, reply_kind = 2, refusal_kind = 3 };
 
 // Places in a packet.
 constexpr std::size_t at_id = header_bytes;
-constexpr std::size_t at_cookie = at_id + id_bytes;
+constexpr std::size_t at_mac = at_id + id_bytes;
+constexpr std::size_t at_cookie = at_mac + mac_bytes;
 constexpr std::size_t at_padding = at_cookie + cookie_bytes;
 constexpr std::size_t at_nonce = at_id + id_bytes;
 constexpr std::size_t at_sealed = at_nonce + nonce_bytes;
@@ -47,6 +48,12 @@ bool sound_header(Bytes datagram, Kind kind) {
   return datagram[0] == 'Q' && datagram[1] == 'T' && datagram[2] == version &&
          datagram[3] == kind && datagram[4] == suite && datagram[7] == 0 && datagram[10] == 0 &&
          datagram[11] == 0;
+}
+
+// Header and id. The key stands before them, in the same block: half the price of BLAKE2b's own
+// keyed mode, which gives the key a block for itself, and as good (docs/trickle.md, Why).
+void make_mac(Bytes head, Bytes c2s, MutableBytes mac) {
+  crypto::blake2b({}, {as_bytes("qanat trickle v1 request"), c2s, head}, mac);
 }
 
 void cookie_data(std::uint32_t generation, std::array<std::uint8_t, 27>& out) {
@@ -91,7 +98,7 @@ void session_keys(Bytes exporter, Bytes shared_key, Bytes session_nonce, unsigne
 }
 
 void next_keys(Bytes keys, Bytes fresh, MutableBytes out) {
-  crypto::blake2b(keys, {as_bytes("qanat trickle v1 next"), fresh}, out);
+  crypto::blake2b({}, {as_bytes("qanat trickle v1 next"), keys, fresh}, out);
 }
 
 void next_cookie_key(Bytes key, MutableBytes out) {
@@ -158,7 +165,7 @@ std::vector<std::uint8_t> encode_request(const Request& request, Bytes c2s) {
   std::copy(request.id.begin(), request.id.end(), out.begin() + at_id);
   std::copy(request.cookie.begin(), request.cookie.end(), out.begin() + at_cookie);
   const MutableBytes whole(out);
-  crypto::blake2b(c2s, {whole.first(out.size() - mac_bytes)}, whole.last(mac_bytes));
+  make_mac(whole.first(at_mac), c2s, whole.subspan(at_mac, mac_bytes));
   return out;
 }
 
@@ -177,8 +184,11 @@ tl::expected<Request, Drop> decode_request(Bytes datagram) {
   if (reply_bytes(request.bytes, request.cookies) > datagram.size()) {
     return tl::unexpected(Drop::padding);
   }
-  const Bytes padding = datagram.subspan(at_padding, datagram.size() - at_padding - mac_bytes);
-  if (!std::all_of(padding.begin(), padding.end(), [](std::uint8_t b) { return b == 0; })) {
+  const Bytes padding = datagram.subspan(at_padding);
+  // No way out on the way: 16 bytes at a time.
+  std::uint8_t any = 0;
+  for (const std::uint8_t byte : padding) any |= byte;
+  if (any != 0) {
     return tl::unexpected(Drop::malformed);
   }
   std::copy_n(datagram.begin() + at_id, id_bytes, request.id.begin());
@@ -188,8 +198,8 @@ tl::expected<Request, Drop> decode_request(Bytes datagram) {
 
 bool authentic(Bytes datagram, Bytes c2s) {
   std::array<std::uint8_t, mac_bytes> mac;
-  crypto::blake2b(c2s, {datagram.first(datagram.size() - mac_bytes)}, mac);
-  return equal_constant_time(mac, datagram.last(mac_bytes));
+  make_mac(datagram.first(at_mac), c2s, mac);
+  return equal_constant_time(mac, datagram.subspan(at_mac, mac_bytes));
 }
 
 std::size_t encode_reply(const Request& request, Grade grade, Bytes entropy,

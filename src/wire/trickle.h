@@ -26,7 +26,7 @@ inline constexpr std::size_t client_id_bytes = 16;
 inline constexpr std::size_t ticket_bytes = 1 + 3 + client_id_bytes + keys_bytes;
 inline constexpr std::size_t cookie_bytes = 4 + nonce_bytes + ticket_bytes + tag_bytes;
 static_assert(cookie_bytes == 128);
-inline constexpr std::size_t least_request = header_bytes + id_bytes + cookie_bytes + mac_bytes;
+inline constexpr std::size_t least_request = header_bytes + id_bytes + mac_bytes + cookie_bytes;
 // What every IPv6 path carries unfragmented: 1280 less its header and UDP's (RFC 8200, 5).
 inline constexpr std::size_t most_datagram = 1232;
 inline constexpr unsigned most_cookies = 7;

@@ -2,15 +2,14 @@
 
 import collections
 import pathlib
-import random
 import shutil
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
 from conftest import QANAT, eventually, free_port, need, qanat
+from lossy_relay import LossyRelay
 
 
 @pytest.fixture
@@ -187,45 +186,6 @@ def test_a_clock_that_jumps_is_a_resume(trickle_hub, run, tmp_path):
     assert (tmp_path / "seed").read_bytes() != first
     eventually(lambda: leaf.status()["outlets"][0]["deliveries"] == 3)
     assert "set back" in leaf.log()
-
-
-class LossyRelay(threading.Thread):
-    """UDP from 127.0.0.2 to a hub at 127.0.0.1, losing each datagram with a probability, both ways."""
-
-    def __init__(self, port, loss, seed=1):
-        super().__init__(daemon=True)
-        self.front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.front.bind(("127.0.0.2", port))
-        self.hub = ("127.0.0.1", port)
-        self.loss = loss
-        self.random = random.Random(seed)
-        self.lost = 0
-
-    def keep(self):
-        if self.random.random() >= self.loss:
-            return True
-        self.lost += 1
-        return False
-
-    def back(self, way, client):
-        while True:
-            try:
-                answer = way.recv(2000)
-                if self.keep():
-                    self.front.sendto(answer, client)
-            except OSError:
-                return
-
-    def run(self):
-        ways = {}
-        while True:
-            datagram, client = self.front.recvfrom(2000)
-            if client not in ways:
-                ways[client] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                ways[client].connect(self.hub)
-                threading.Thread(target=self.back, args=(ways[client], client), daemon=True).start()
-            if self.keep():
-                ways[client].send(datagram)
 
 
 def test_half_of_all_datagrams_may_be_lost(run, tmp_path):

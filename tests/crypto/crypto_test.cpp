@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "crypto/aead.h"
@@ -27,6 +28,36 @@ TEST(Hkdf, KnownAnswers) {
             "f5fa02b18298a72a8c23898a8703472c6eb179dc204c03425c970e3b164bf90fff22d0"
             "4836d0e2343bacc4e7cb6045faaa698e0e3b3eb91331306def1db8319e8a699b5ee45a"
             "b993847dc4df75bde023692c8c0710a67a55123f10a8b2d8327f9eb138da");
+}
+
+// Ours for packets against libsodium's, at every size around a block and some beyond our own limit.
+TEST(Aead, PacketsAreSealedAsLibsodiumDoes) {
+  std::mt19937 random(11);
+  const auto bytes = [&](std::size_t size) {
+    std::vector<std::uint8_t> out(size);
+    for (auto& byte : out) byte = static_cast<std::uint8_t>(random());
+    return out;
+  };
+  for (std::size_t size = 0; size <= 1400; size += size < 330 ? 1 : 37) {
+    const auto key = bytes(aead_key_bytes);
+    const auto plaintext = bytes(size);
+    const auto associated = bytes(random() % 90);
+    auto packet = bytes(aead_nonce_bytes);
+    packet.resize(aead_nonce_bytes + size + aead_tag_bytes);
+    const MutableBytes sealed = MutableBytes(packet).subspan(aead_nonce_bytes);
+    // In place, as replies are.
+    std::copy(plaintext.begin(), plaintext.end(), sealed.begin());
+    seal_to(key, Bytes(packet).first(aead_nonce_bytes), sealed.first(size), associated, sealed);
+    const auto opened = open(key, packet, associated);
+    ASSERT_TRUE(opened) << size;
+    EXPECT_EQ(to_hex(opened->view()), to_hex(plaintext));
+    std::vector<std::uint8_t> out(size, 1);
+    ASSERT_TRUE(open_to(key, Bytes(packet).first(aead_nonce_bytes), sealed, associated, out));
+    EXPECT_EQ(out, plaintext);
+    packet[aead_nonce_bytes + random() % sealed.size()] ^= 1;
+    EXPECT_FALSE(open_to(key, Bytes(packet).first(aead_nonce_bytes), sealed, associated, out));
+    EXPECT_EQ(out, std::vector<std::uint8_t>(size)) << "and nothing of it is left";
+  }
 }
 
 TEST(Hash, KnownAnswers) {

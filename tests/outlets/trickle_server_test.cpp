@@ -148,10 +148,10 @@ TEST_F(TrickleServerTest, AReplayedQuestionGetsOtherBytes) {
 TEST_F(TrickleServerTest, WithoutAMacThereIsNoAnswer) {
   hub_.seed_drbg();
   auto datagram = question(held_, Grade::drbg);
-  datagram.back() ^= 1;
+  datagram[trickle::header_bytes + trickle::id_bytes] ^= 1;
   EXPECT_TRUE(exchange(datagram).empty());
   datagram = question(held_, Grade::drbg);
-  datagram[40] ^= 1;
+  datagram[60] ^= 1;
   EXPECT_TRUE(exchange(datagram).empty());
   EXPECT_TRUE(exchange(Samples(300, 0)).empty());
   EXPECT_TRUE(exchange(Samples(10, 0)).empty());
