@@ -1,5 +1,5 @@
 // Both sides: a server that gets anything, and a client that does.
-#include "wire/trickle.h"
+#include "wire/trickle_question.h"
 
 #include "fuzz.h"
 
@@ -25,6 +25,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size >= header_bytes + id_bytes) std::copy_n(data + header_bytes, id_bytes, id.begin());
   Answer answer;
   (void)decode_answer(datagram, id, key, answer);
+  // Whatever comes while a question waits is no answer to it.
+  static Question waiting({64, Grade::drbg, 2},
+                          [] { return KeyedCookie{{}, SecretBytes(keys_bytes)}; },
+                          [](MutableBytes out) { wipe(out); });
+  (void)waiting.due(TimePoint());
+  must(!waiting.take(datagram, answer));
   // A reply that is sealed right, whatever is in it, is total to read.
   if (size >= refusal_bytes && size <= most_datagram) {
     std::vector<std::uint8_t> sealed(data, data + size);
