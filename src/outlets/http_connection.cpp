@@ -198,7 +198,7 @@ void HttpConnection::identify_by_certificate() {
   std::array<char, 65> name{};
   X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(),
                             static_cast<int>(name.size()));
-  become(worker_.services_.clients.find_or_add_certified(name.data()));
+  become(worker_.services_.clients.find_or_add_certified(name.data(), std::time(nullptr)));
 }
 
 // Whether the peer is who the outlet's access asks for.

@@ -35,11 +35,8 @@ TrickleServer::TrickleServer(const OutletServices& services, const HttpLimits& l
       full_(trickle::most_datagram),
       random_(most_random) {}
 
-void TrickleServer::refresh(std::uint64_t unix_seconds) {
-  keys_.advance(CookieKeys::generation_at(unix_seconds));
-  const std::uint64_t version = services_.clients.version();
-  if (version == clients_version_) return;
-  clients_version_ = version;
+void TrickleServer::copy_book() {
+  clients_version_ = services_.clients.version();
   clients_.clear();
   barred_.clear();
   for (const std::string& name : services_.clients.barred()) {
@@ -53,17 +50,27 @@ void TrickleServer::refresh(std::uint64_t unix_seconds) {
   }
 }
 
-// `client` is null for one that is not in the book and may draw all the same.
-bool TrickleServer::admit(const trickle::Ticket& ticket, share::Client*& client) const {
+// `client` stays null for one that is not in the book and may draw all the same.
+bool TrickleServer::admit(const trickle::Ticket& ticket, TimePoint now,
+                          std::shared_ptr<share::Client>& client) {
   constexpr std::uint32_t modulus = 1 << 24;
   // Another server's clock may be an hour ahead.
   const std::uint32_t age = (keys_.generation() + 1 - ticket.session) % modulus;
   if (age > session_generations + 1) return false;
-  if (const auto known = clients_.find(ticket.client); known != clients_.end()) {
-    client = known->second.get();
-    return !client->revoked.load(std::memory_order_relaxed);
+  const bool invited = ticket.client_class == trickle::ClientClass::invited;
+  auto known = clients_.find(ticket.client);
+  // A copy of a large book takes milliseconds: where certified clients come and go all the time,
+  // not for each of them.
+  constexpr Duration between_copies = 50ms;
+  if (known == clients_.end() && clients_version_ != services_.clients.version() &&
+      (invited || now - copied_ >= between_copies)) {
+    copy_book();
+    copied_ = now;
+    known = clients_.find(ticket.client);
   }
-  return ticket.client_class == trickle::ClientClass::certified && !barred_.contains(ticket.client);
+  if (known == clients_.end()) return !invited && !barred_.contains(ticket.client);
+  client = known->second;
+  return !client->revoked.load(std::memory_order_relaxed);
 }
 
 Duration TrickleServer::over_rate(const trickle::Ticket& ticket, share::Client* client,
@@ -145,15 +152,16 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     return {};
   }
   Reply reply;
-  if (!admit(ticket, reply.client)) {
+  if (!admit(ticket, now, reply.client)) {
     return refuse(*request, Reason::session, 0s, s2c, nullptr, out);
   }
   if (reply.client != nullptr) {
     ++reply.client->requests;
     reply.client->last_seen.store(std::time(nullptr), std::memory_order_relaxed);
   }
-  if (const Duration wait = over_rate(ticket, reply.client, peer, request->bytes, now); wait > 0s) {
-    return refuse(*request, Reason::rate, wait, s2c, reply.client, out);
+  if (const Duration wait = over_rate(ticket, reply.client.get(), peer, request->bytes, now);
+      wait > 0s) {
+    return refuse(*request, Reason::rate, wait, s2c, reply.client.get(), out);
   }
 
   reply.entropy = request->bytes;
@@ -163,14 +171,14 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     const share::FlowId flow =
         reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
     const auto estimate = services_.dispenser.estimate(flow, request->bytes, now);
-    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, reply.client, out);
+    return refuse(*request, Reason::dry, worth_a_try(estimate), s2c, reply.client.get(), out);
   }
   const std::size_t fresh_bytes = request->cookies * trickle::fresh_bytes;
   const std::size_t needed =
       (full ? 0 : request->bytes) + fresh_bytes + (request->cookies + 1) * trickle::nonce_bytes;
   MutableBytes drawn = draw(needed, now);
   if (drawn.empty()) {
-    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client, out);
+    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client.get(), out);
     drawn = random_.view().first(needed);
     crypto::random_bytes(drawn);
   }

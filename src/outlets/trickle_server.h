@@ -46,13 +46,14 @@ class TrickleServer {
     std::size_t bytes = 0;
     std::size_t entropy = 0;
     bool full = false;
-    share::Client* client = nullptr;       // null: not in the book; lives until the next `refresh`
-    std::shared_ptr<share::Flow> visitor;  // of grade full without a client
-    share::Withdrawal withdrawal;          // of grade full
+    std::shared_ptr<share::Client> client;  // null: not in the book
+    std::shared_ptr<share::Flow> visitor;   // of grade full without a client
+    share::Withdrawal withdrawal;           // of grade full
   };
-  // Once a batch of datagrams, or now and then: takes over new clients and, with the hour, new
-  // keys.
-  void refresh(std::uint64_t unix_seconds);
+  // Once a batch of datagrams, or now and then: with the hour, new keys.
+  void refresh(std::uint64_t unix_seconds) {
+    keys_.advance(CookieKeys::generation_at(unix_seconds));
+  }
   // Around so many datagrams that are answered in a row: their random bytes are drawn together, as
   // a DRBG has its price by the call. Nothing drawn outlasts the batch. Without it, one by one.
   void begin_batch(std::size_t datagrams) { batch_left_ = datagrams; }
@@ -77,7 +78,9 @@ class TrickleServer {
     }
   };
 
-  bool admit(const wire::trickle::Ticket& ticket, share::Client*& client) const;
+  bool admit(const wire::trickle::Ticket& ticket, TimePoint now,
+             std::shared_ptr<share::Client>& client);
+  void copy_book();
   Duration over_rate(const wire::trickle::Ticket& ticket, share::Client* client,
                      const net::Peer& peer, std::size_t bytes, TimePoint now);
   MutableBytes draw(std::size_t bytes, TimePoint now);
@@ -95,7 +98,9 @@ class TrickleServer {
   std::size_t random_at_ = 0;
   std::size_t random_end_ = 0;
   std::size_t batch_left_ = 0;  // datagrams
+  // The book's clients by their ids, as they were at that version.
   std::uint64_t clients_version_ = ~std::uint64_t{0};
+  TimePoint copied_{};
   std::unordered_map<ClientId, std::shared_ptr<share::Client>, HashId> clients_;
   std::unordered_set<ClientId, HashId> barred_;  // certified ones
   TrickleCounters counters_;

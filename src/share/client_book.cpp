@@ -52,17 +52,36 @@ void ClientBook::configure(std::map<std::string, Terms> terms) {
   }
 }
 
-std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& name) {
+std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& name,
+                                                          std::int64_t now) {
   if (!valid_client_name(name)) return nullptr;
   const std::scoped_lock lock(mutex_);
   if (barred_.contains(name)) return nullptr;
-  auto& client = clients_[name];
-  if (!client) {
-    client = std::make_shared<Client>(name, SecretBytes(), Terms(), ++last_serial_,
-                                      open_flow_(name, terms_locked(name, {})));
+  auto& known = clients_[name];
+  if (known && !known->shared_key.empty()) return nullptr;
+  if (!known) {
+    known = std::make_shared<Client>(name, SecretBytes(), Terms(), ++last_serial_,
+                                     open_flow_(name, terms_locked(name, {})));
+    ++certified_;
     version_.fetch_add(1, std::memory_order_release);
   }
-  return client->shared_key.empty() ? client : nullptr;
+  // Before it can be forgotten.
+  known->last_seen.store(now);
+  std::shared_ptr<Client> client = known;
+  if (certified_ > forget_at_) forget_idle_locked(now);
+  return client;
+}
+
+void ClientBook::forget_idle_locked(std::int64_t now) {
+  constexpr std::int64_t idle_seconds = 600;
+  certified_ -= std::erase_if(clients_, [&](const auto& entry) {
+    const Client& client = *entry.second;
+    return client.shared_key.empty() && client.connections.load() == 0 &&
+           client.last_seen.load() < now - idle_seconds && !configured_.contains(entry.first);
+  });
+  // Where few were idle the next look is worth its price only after as many more.
+  forget_at_ = std::max(most_certified, certified_ + most_certified / 8);
+  version_.fetch_add(1, std::memory_order_release);
 }
 
 void ClientBook::bar(const std::string& name) {
@@ -86,7 +105,10 @@ bool ClientBook::revoke(const std::string& name) {
     client = std::move(node.mapped());
     client->revoked.store(true);
     client->flow.forgo_guarantee();
-    if (client->shared_key.empty()) barred_.insert(name);
+    if (client->shared_key.empty()) {
+      barred_.insert(name);
+      --certified_;
+    }
     version_.fetch_add(1, std::memory_order_release);
     callbacks = revoke_callbacks_;
   }

@@ -73,8 +73,12 @@ class ClientBook {
   // Changes with every client that comes or goes: whoever keeps a list of its own looks here.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   // A client whom a CA vouches for: known from its first connection on. Null when the name is not
-  // valid, was revoked, or belongs to a client with a pre-shared key.
-  std::shared_ptr<Client> find_or_add_certified(const std::string& name);
+  // valid, was revoked, or belongs to a client with a pre-shared key. Beyond most_certified of
+  // them, those that have no connection, no terms of the configuration and were not seen for ten
+  // minutes are forgotten: a fleet of a million does not fill the memory of a hub that each visits
+  // once a day. `now` in seconds since 1970.
+  static constexpr std::size_t most_certified = 10000;
+  std::shared_ptr<Client> find_or_add_certified(const std::string& name, std::int64_t now);
   // Names that a certificate may no longer use; invite ends it.
   void bar(const std::string& name);
   std::vector<std::string> barred() const;
@@ -83,6 +87,7 @@ class ClientBook {
   void on_revoke(std::function<void(const std::shared_ptr<Client>&)> callback);
 
  private:
+  void forget_idle_locked(std::int64_t now);
   Terms terms_locked(const std::string& name, const Terms& invited) const;
 
   const OpenFlow open_flow_;
@@ -91,6 +96,8 @@ class ClientBook {
   std::uint64_t last_serial_ = 0;
   std::atomic<std::uint64_t> version_{0};
   std::map<std::string, std::shared_ptr<Client>, std::less<>> clients_;
+  std::size_t certified_ = 0;  // of them
+  std::size_t forget_at_ = most_certified;
   std::set<std::string> barred_;
   std::vector<std::function<void(const std::shared_ptr<Client>&)>> revoke_callbacks_;
 };

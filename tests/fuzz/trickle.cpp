@@ -26,9 +26,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Answer answer;
   (void)decode_answer(datagram, id, key, answer);
   // Whatever comes while a question waits is no answer to it.
-  static Question waiting({64, Grade::drbg, 2},
-                          [] { return KeyedCookie{{}, SecretBytes(keys_bytes)}; },
-                          [](MutableBytes out) { wipe(out); });
+  static Question waiting(
+      {64, Grade::drbg, 2},
+      [] {
+        return KeyedCookie{{}, SecretBytes(keys_bytes)};
+      },
+      [](MutableBytes out) { wipe(out); });
   (void)waiting.due(TimePoint());
   must(!waiting.take(datagram, answer));
   // A reply that is sealed right, whatever is in it, is total to read.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace qanat::share {
 namespace {
 
@@ -41,7 +43,7 @@ TEST_F(ClientBookTest, TheConfigurationsTermsGoBeforeThoseOfAnInvitation) {
   book_.configure({{"vm-1", {200, 0, 2}}, {"db", {50, 0, 1}}});
   EXPECT_EQ(client->flow.report().terms, (Terms{200, 0, 2}));
   EXPECT_EQ(client->invited, (Terms{100, 0, 1})) << "what is stored stays what was agreed";
-  EXPECT_EQ(book_.find_or_add_certified("db")->flow.report().terms.rate, 50U);
+  EXPECT_EQ(book_.find_or_add_certified("db", 1000)->flow.report().terms.rate, 50U);
   book_.configure({});
   EXPECT_EQ(client->flow.report().terms, (Terms{100, 0, 1}));
   book_.revoke("vm-1");
@@ -49,14 +51,37 @@ TEST_F(ClientBookTest, TheConfigurationsTermsGoBeforeThoseOfAnInvitation) {
 }
 
 TEST_F(ClientBookTest, ARevokedCertificateDoesNotComeBackByItself) {
-  ASSERT_NE(book_.find_or_add_certified("db"), nullptr);
-  EXPECT_EQ(book_.find_or_add_certified("db"), book_.find("db"));
+  ASSERT_NE(book_.find_or_add_certified("db", 1000), nullptr);
+  EXPECT_EQ(book_.find_or_add_certified("db", 1000), book_.find("db"));
   book_.revoke("db");
-  EXPECT_EQ(book_.find_or_add_certified("db"), nullptr);
+  EXPECT_EQ(book_.find_or_add_certified("db", 1000), nullptr);
   EXPECT_EQ(book_.barred(), std::vector<std::string>{"db"});
   // Nor may it pass for a client with a key of its own.
   ASSERT_TRUE(book_.add("router", SecretBytes(32), {}));
-  EXPECT_EQ(book_.find_or_add_certified("router"), nullptr);
+  EXPECT_EQ(book_.find_or_add_certified("router", 1000), nullptr);
+}
+
+TEST_F(ClientBookTest, ForgetsCertifiedOnesThatAreIdleWhereTheyAreMany) {
+  book_.configure({{"named", Terms{50, 0, 1}}});
+  (void)*book_.add("invited", SecretBytes(32), {});
+  (void)book_.find_or_add_certified("named", 1000);
+  const auto connected = book_.find_or_add_certified("connected", 1000);
+  ++connected->connections;
+  for (std::size_t i = 2; i < ClientBook::most_certified; ++i) {
+    (void)book_.find_or_add_certified("vm-" + std::to_string(i), 1000);
+  }
+  EXPECT_EQ(book_.list().size(), ClientBook::most_certified + 1);
+  const auto recent = book_.find_or_add_certified("vm-2", 1500);
+  const std::uint64_t version = book_.version();
+  const auto one_more = book_.find_or_add_certified("one-more", 1601);
+  ASSERT_NE(one_more, nullptr);
+  EXPECT_NE(book_.version(), version);
+  std::set<std::string> left;
+  for (const auto& client : book_.list()) left.insert(client->name);
+  EXPECT_EQ(left, (std::set<std::string>{"invited", "named", "connected", "vm-2", "one-more"}));
+  // A revoked one is no longer counted, and a forgotten one may come again.
+  EXPECT_TRUE(book_.revoke("one-more"));
+  EXPECT_NE(book_.find_or_add_certified("vm-3", 1601), nullptr);
 }
 
 }  // namespace
