@@ -1,6 +1,7 @@
 """Seeds by UDP, as a machine that boots, moves, is copied and sleeps gets them."""
 
 import collections
+import json
 import pathlib
 import shutil
 import socket
@@ -186,6 +187,23 @@ def test_a_clock_that_jumps_is_a_resume(trickle_hub, run, tmp_path):
     assert (tmp_path / "seed").read_bytes() != first
     eventually(lambda: leaf.status()["outlets"][0]["deliveries"] == 3)
     assert "set back" in leaf.log()
+
+
+def test_bench_puts_load_on_a_hub_and_measures(trickle_hub):
+    join = trickle_hub.invite("bench")
+    text = qanat("bench", "trickle", join, "--clients", "50", "--rate", "2000", "--for", "1s").stdout
+    fields = {line.split()[0]: line for line in text.splitlines()}
+    assert fields["sent"].split()[1] == fields["answered"].split()[1] == "2000"
+    assert fields["lost"].split()[1] == fields["equal"].split()[1] == fields["strays"].split()[1] == "0"
+    assert all(what in fields["latency"] for what in ("p50", "p99", "p99.9"))
+    assert eventually(lambda: trickled(trickle_hub)["deliveries"] == 2000)
+    result = json.loads(qanat("bench", "trickle", join, "--clients", "5", "--for", "1s", "--grade", "full", "--json").stdout)
+    assert result["answered"] + result["refused"] + result["lost"] == result["sent"] > 0
+    port = free_port()
+    for odd in (["--clients", "0"], ["--rate", "-1"], ["--bytes", "2000"], ["--for", "long"], ["--grade", "best"]):
+        assert qanat("bench", "trickle", join, *odd, check=False).returncode in (1, 2), odd
+    nobody = qanat("bench", "trickle", f"https://127.0.0.1:{port}", check=False)
+    assert nobody.returncode == 1 and "no session" in nobody.stderr
 
 
 def test_half_of_all_datagrams_may_be_lost(run, tmp_path):

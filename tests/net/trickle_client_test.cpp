@@ -149,6 +149,15 @@ TEST_F(TrickleClientTest, WhereNoDatagramsPassHttpsDoesAndTheyAreLeftAlone) {
   EXPECT_EQ(hub_.relay->asked().size(), 11U);
 }
 
+TEST_F(TrickleClientTest, AHubThatIsAwayCostsNoCookies) {
+  const auto who = introduced(directory_);
+  hub_.leave();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(*who), "") << "refused by the network: at once";
+  hub_.come_back();
+  EXPECT_NE(ask(*who), "");
+  EXPECT_EQ(who->counters().sessions, 1U);
+}
+
 TEST_F(TrickleClientTest, ARevokedClientIsToldSoOverHttps) {
   const auto who = introduced();
   EXPECT_NE(ask(*who), "");

@@ -22,9 +22,10 @@ class UdpRelay {
   // What becomes of a datagram: these are sent on in its place.
   using Policy = std::function<std::vector<Samples>(Samples datagram)>;
 
-  explicit UdpRelay(std::uint16_t to) {
+  // `port`: 0 for any.
+  explicit UdpRelay(std::uint16_t to, std::uint16_t port = 0) {
     fd_ = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    sockaddr_in at = loopback(0);
+    sockaddr_in at = loopback(port);
     if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) std::abort();
     socklen_t size = sizeof at;
     ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&at), &size);
@@ -131,6 +132,9 @@ class TrickleHub : public TestHub {
     endpoint.shared_key = SecretBytes(Bytes(constant(32, 5)));
     return endpoint;
   }
+  // The hub's datagrams are refused, as when it is restarted, and pass again.
+  void leave() { relay.reset(); }
+  void come_back() { relay = std::make_unique<UdpRelay>(trickle_->address().port, trickle_port); }
   outlets::OutletReport trickle_report() const { return trickle_->report(); }
 
   std::shared_ptr<share::Client> client;
