@@ -8,6 +8,9 @@
 //   bench_trickle distinct COOKIE-KEY-FILE PORT COUNT
 // One question of each of so many clients, whose sessions are simulated with the hub's own cookie
 // key. Prints how many were answered.
+//   bench_trickle gaps SECONDS
+// What the machine takes away from a program that does nothing but look at the clock: the parts of
+// a second lost in gaps of 0.2 ms and more, and the longest of them in ms.
 #include <fmt/core.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -239,6 +242,22 @@ int distinct(const std::string& key_file, std::uint16_t port, std::size_t count)
   return 0;
 }
 
+int gaps(double length) {
+  constexpr Duration least = std::chrono::microseconds(200);
+  const Clock clock;
+  const TimePoint begin = clock.now();
+  Duration lost{};
+  Duration longest{};
+  for (TimePoint last = begin; seconds(last - begin) < length;) {
+    const TimePoint now = clock.now();
+    if (now - last >= least) lost += now - last;
+    longest = std::max(longest, now - last);
+    last = now;
+  }
+  fmt::print("{:.5f} {:.2f}\n", seconds(lost) / length, 1000 * seconds(longest));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -250,6 +269,7 @@ int main(int argc, char** argv) try {
                  argc > 5 ? static_cast<unsigned>(std::stoi(argv[5])) : 1);
   }
   if (mode == "garbage" && argc == 5) return garbage(argv[2], std::stod(argv[3]), argv[4]);
+  if (mode == "gaps" && argc == 3) return gaps(std::stod(argv[2]));
   if (mode == "distinct" && argc == 5) {
     return distinct(argv[2], static_cast<std::uint16_t>(std::stoi(argv[3])), std::stoul(argv[4]));
   }
