@@ -177,8 +177,8 @@ void Node::start() {
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
     const std::scoped_lock guard(lists_mutex_);
     for (const NamedOutlet& named : outlets_) {
-      if (auto* http = dynamic_cast<outlets::HttpOutlet*>(named.outlet.get()))
-        http->close_of(client);
+      if (auto* stream = dynamic_cast<outlets::StreamOutlet*>(named.outlet.get()))
+        stream->close_of(client);
     }
   });
   // All of them listen, or the node does not start.

@@ -21,63 +21,15 @@ namespace http = boost::beast::http;
 using net::IoStatus;
 
 HttpConnection::HttpConnection(HttpWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl)
-    : worker_(worker),
-      fd_(std::move(fd)),
-      socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
-      transport_(fd_.get(), std::move(ssl)),
-      reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes),
-      peer_(peer) {
-  worker_.connections_.insert(this);
-  worker_.counters_.connections.store(worker_.connections_.size());
-}
+    : StreamConnection(worker, std::move(fd), peer, std::move(ssl)),
+      worker_(worker),
+      reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes) {}
 
-HttpConnection::~HttpConnection() {
-  become(nullptr);
-  worker_.connections_.erase(this);
-  worker_.counters_.connections.store(worker_.connections_.size());
-  socket_.release();  // fd_ closes it
-}
-
-// A rule for every coroutine here: no co_await inside a condition and no temporary with a
-// destructor in its operand. GCC 12 destroys such temporaries twice, and loses `this` in `if
-// (co_await member())`.
 asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, UniqueFd fd, net::Peer peer,
                                             crypto::SslPtr ssl) {
   // In the coroutine's frame: one allocation a connection, gone with it.
   HttpConnection connection(worker, std::move(fd), peer, std::move(ssl));
   co_await connection.run();
-}
-
-void HttpConnection::arm(Duration limit) { deadline_ = worker_.services_.clock.now() + limit; }
-
-void HttpConnection::expire(TimePoint now) {
-  if (now < deadline_) return;
-  deadline_ = TimePoint::max();
-  expired_ = true;
-  ++worker_.counters_.timed_out;
-  socket_.cancel();
-}
-
-void HttpConnection::drain() {
-  draining_ = true;
-  if (!busy_) close();
-}
-
-void HttpConnection::close() {
-  closing_ = true;
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
-  if (waiting_ != nullptr) waiting_->cancel();
-}
-
-// False when the wait was cut short: the deadline has passed, or the connection must end.
-asio::awaitable<bool> HttpConnection::wait(IoStatus status) {
-  if (closing_ || expired_) co_return false;
-  if (status != IoStatus::want_read && status != IoStatus::want_write) co_return false;
-  boost::system::error_code problem;
-  const auto what = status == IoStatus::want_read ? Socket::wait_read : Socket::wait_write;
-  co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, problem));
-  co_return !problem && !closing_ && !expired_;
 }
 
 asio::awaitable<void> HttpConnection::run() {
@@ -117,7 +69,7 @@ asio::awaitable<bool> HttpConnection::handshake() {
 // True with a whole request in reader_.
 asio::awaitable<bool> HttpConnection::read_request() {
   using State = HttpRequestReader::State;
-  const HttpLimits& limits = worker_.settings_.limits;
+  const Limits& limits = worker_.settings_.limits;
   State state = reader_.next();
   arm(state == State::empty ? limits.idle : limits.header);
   if (state == State::empty && !transport_.pending()) {
@@ -152,24 +104,6 @@ asio::awaitable<bool> HttpConnection::read_request() {
   }
   keep_alive_ = reader_.keep_alive() && !draining_;
   arm(limits.write);
-  co_return true;
-}
-
-asio::awaitable<bool> HttpConnection::write(Bytes bytes) {
-  while (!bytes.empty()) {
-    const net::IoResult written = transport_.write(bytes);
-    if (written.status == IoStatus::ok) {
-      bytes = bytes.subspan(written.bytes);
-      continue;
-    }
-    arm(worker_.settings_.limits.write);
-    // A peer that was told to go may still be told why.
-    const bool ready = co_await wait(written.status);
-    if (!ready) {
-      keep_alive_ = false;
-      co_return false;
-    }
-  }
   co_return true;
 }
 
@@ -316,31 +250,6 @@ asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
   if (services.ready()) co_return co_await send_text("text/plain", "ready\n");
   ++worker_.counters_.unavailable;
   co_await refuse(503, "not ready", "the first seed is still being gathered; see /v1/status", 1);
-}
-
-bool HttpConnection::peer_has_gone() const {
-  pollfd state{fd_.get(), POLLRDHUP, 0};
-  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-void HttpConnection::become(std::shared_ptr<share::Client> client) {
-  if (client_) --client_->connections;
-  client_ = std::move(client);
-  if (client_) ++client_->connections;
-}
-
-void HttpConnection::count_full(std::size_t bytes) {
-  worker_.counters_.full_bytes += bytes;
-  if (!client_) return;
-  client_->full_bytes += bytes;
-  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
-}
-
-void HttpConnection::count_drbg(std::size_t bytes) {
-  worker_.counters_.drbg_bytes += bytes;
-  if (!client_) return;
-  client_->drbg_bytes += bytes;
-  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
 }
 
 }  // namespace qanat::outlets

@@ -116,15 +116,9 @@ asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration wa
                   retry_after(worth_a_try(estimate)));
 }
 
-// Counts `bytes` of grade drbg; how long to wait before the next.
-Duration HttpConnection::charge(std::uint64_t bytes) {
-  return charge_drbg(worker_.services_, worker_.settings_.limits, peer_, client_.get(), bytes,
-                     worker_.services_.clock.now());
-}
-
 // Refuses a request of grade drbg whose client or block has used up its tokens; whether it did.
 asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
-  const HttpLimits& limits = worker_.settings_.limits;
+  const Limits& limits = worker_.settings_.limits;
   const std::uint64_t cost =
       limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_between_turns);
   const Duration wait = take_drbg(worker_.services_, limits, peer_, client_.get(), cost,
@@ -138,62 +132,9 @@ asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
   co_return true;
 }
 
-asio::awaitable<void> HttpConnection::pause(TimePoint end) {
-  asio::steady_timer timer(worker_.context_, end);
-  waiting_ = &timer;
-  deadline_ = TimePoint::max();
-  boost::system::error_code ignored;
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  waiting_ = nullptr;
-  if (peer_has_gone()) closing_ = true;
-  arm(worker_.settings_.limits.write);
-}
-
 asio::awaitable<void> HttpConnection::refuse_unseeded() {
   co_await refuse(503, "the DRBG has no seed yet", "the sources are still in their start-up tests",
                   1);
-}
-
-share::FlowId HttpConnection::flow() {
-  if (client_) return client_->flow.id();
-  if (!visitor_) visitor_ = worker_.visitors_.of(peer_.block);
-  return visitor_->id();
-}
-
-asio::awaitable<std::optional<HttpConnection::Drawn>> HttpConnection::draw(std::size_t bytes,
-                                                                           Duration wait) {
-  using namespace asio::experimental::awaitable_operators;
-  const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
-  // Called by a source's thread: the timer is touched on ours only.
-  share::Ticket place =
-      worker_.services_.dispenser.request(flow(), bytes, worker_.services_.clock.now(), [timer] {
-        asio::post(timer->get_executor(), [timer] { timer->expires_at(TimePoint::min()); });
-      });
-  deadline_ = TimePoint::max();  // the wait has its own
-  waiting_ = timer.get();
-  bool watching = true;
-  while (!place.ready() && !closing_ && timer->expiry() > worker_.services_.clock.now()) {
-    boost::system::error_code timer_problem;
-    boost::system::error_code socket_problem;
-    if (watching) {
-      auto timed = timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
-      auto readable = socket_.async_wait(Socket::wait_read,
-                                         asio::redirect_error(asio::use_awaitable, socket_problem));
-      auto either = std::move(timed) || std::move(readable);
-      co_await std::move(either);
-      if (peer_has_gone()) closing_ = true;
-      // Readable: the next request is there already. Only the timer can wake us now.
-      watching = timer->expiry() > worker_.services_.clock.now() && socket_problem;
-    } else {
-      co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
-    }
-  }
-  waiting_ = nullptr;
-  arm(worker_.settings_.limits.write);
-  if (!place.ready() || closing_) co_return std::nullopt;
-  Drawn drawn{SecretBytes(bytes), {}};
-  drawn.withdrawal = place.collect(drawn.bytes.view());
-  co_return drawn;
 }
 
 asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& request) {

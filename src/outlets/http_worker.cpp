@@ -1,132 +1,29 @@
 #include "outlets/http_worker.h"
 
-#include <sys/socket.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
-
-#include "base/log.h"
 #include "outlets/http_connection.h"
 
 namespace qanat::outlets {
-
-namespace asio = boost::asio;
-using namespace std::chrono_literals;
 
 namespace {
 
 // What one read may bring: a TLS record.
 constexpr std::size_t scratch_bytes = 16384;
-// Out of descriptors: let some close before the next try.
-constexpr Duration accept_pause = 100ms;
 
 }  // namespace
 
 HttpWorker::HttpWorker(const HttpSettings& settings, const OutletServices& services,
-                       share::Visitors& visitors, asio::io_context& context, std::size_t slot,
-                       SSL_CTX* tls, UniqueFd listener)
-    : settings_(settings),
-      services_(services),
-      visitors_(visitors),
-      context_(context),
-      slot_(slot),
+                       share::Visitors& visitors, boost::asio::io_context& context,
+                       std::size_t slot, SSL_CTX* tls, UniqueFd listener)
+    : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+      settings_(settings),
       tls_(tls),
-      listener_(std::move(listener)),
-      acceptor_(context, listener_.get()),
-      sweep_timer_(context),
       pool_(HttpConnection::block_bytes),
       scratch_(scratch_bytes) {}
 
-HttpWorker::~HttpWorker() {
-  if (acceptor_.is_open()) (void)acceptor_.release();  // listener_ closes it
-}
-
-void HttpWorker::start() {
-  accepting_ = true;
-  asio::co_spawn(context_, accept_loop(),
-                 [this](const std::exception_ptr&) { accepting_ = false; });
-}
-
-asio::awaitable<void> HttpWorker::accept_loop() {
-  boost::system::error_code problem;
-  while (!draining_) {
-    co_await acceptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                  asio::redirect_error(asio::use_awaitable, problem));
-    if (problem || draining_) co_return;
-    for (;;) {
-      sockaddr_storage address{};
-      socklen_t size = sizeof address;
-      UniqueFd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size,
-                            SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-        ++counters_.too_many;
-        asio::steady_timer pause(context_, accept_pause);
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, problem));
-        break;
-      }
-      if (!fd) {
-        if (errno == ECONNABORTED || errno == EINTR) continue;
-        break;
-      }
-      if (connections_.size() >= settings_.limits.connections) {
-        ++counters_.too_many;
-        continue;
-      }
-      crypto::SslPtr ssl(tls_ != nullptr ? SSL_new(tls_) : nullptr);
-      if (ssl) SSL_set_accept_state(ssl.get());
-      const net::Peer peer = net::peer_of(address, fd.get());
-      asio::co_spawn(context_, HttpConnection::serve(*this, std::move(fd), peer, std::move(ssl)),
-                     [](const std::exception_ptr& failure) {
-                       // A connection ends on any error, and only it.
-                       if (!failure) return;
-                       try {
-                         std::rethrow_exception(failure);
-                       } catch (const std::exception& e) {
-                         log_error("a connection ended: {}", e.what());
-                       }
-                     });
-      begin_sweeping();
-    }
-  }
-}
-
-void HttpWorker::begin_sweeping() {
-  if (sweeping_ || draining_) return;
-  sweeping_ = true;
-  asio::co_spawn(context_, sweep(), [this](const std::exception_ptr&) { sweeping_ = false; });
-}
-
-// One timer for all deadlines of the thread: once a second, while there are connections.
-asio::awaitable<void> HttpWorker::sweep() {
-  boost::system::error_code problem;
-  do {
-    sweep_timer_.expires_after(1s);
-    co_await sweep_timer_.async_wait(asio::redirect_error(asio::use_awaitable, problem));
-    const TimePoint now = services_.clock.now();
-    for (HttpConnection* connection : connections_) connection->expire(now);
-  } while (!connections_.empty());
-}
-
-void HttpWorker::drain() {
-  draining_ = true;
-  // Closed, not only left alone: who connects now is told at once, and so is who was not accepted
-  // yet.
-  if (acceptor_.is_open()) (void)acceptor_.release();
-  listener_.reset();
-  for (HttpConnection* connection : connections_) connection->drain();
-}
-
-void HttpWorker::close_all() {
-  for (HttpConnection* connection : connections_) connection->close();
-  sweep_timer_.cancel();
-}
-
-void HttpWorker::close_of(const share::Client& client) {
-  for (HttpConnection* connection : connections_) {
-    if (connection->client() == &client) connection->close();
-  }
+boost::asio::awaitable<void> HttpWorker::serve(UniqueFd fd, net::Peer peer) {
+  crypto::SslPtr ssl(tls_ != nullptr ? SSL_new(tls_) : nullptr);
+  if (ssl) SSL_set_accept_state(ssl.get());
+  return HttpConnection::serve(*this, std::move(fd), peer, std::move(ssl));
 }
 
 }  // namespace qanat::outlets

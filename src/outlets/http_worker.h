@@ -1,87 +1,27 @@
-// The part of an HTTP outlet that lives on one thread: its listening socket, its connections, their
-// deadlines.
+// The part of an HTTP outlet that lives on one thread.
 #pragma once
 
-#include <atomic>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <unordered_set>
-
-#include "base/files.h"
 #include "crypto/openssl.h"
 #include "outlets/http_settings.h"
-#include "outlets/outlet.h"
-#include "share/visitors.h"
+#include "outlets/stream_worker.h"
 
 namespace qanat::outlets {
 
-class HttpConnection;
-
-using Socket = boost::asio::generic::stream_protocol::socket;
-
-// Relaxed: statistics only.
-struct HttpCounters {
-  std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> deliveries{0};
-  std::atomic<std::uint64_t> full_bytes{0};
-  std::atomic<std::uint64_t> drbg_bytes{0};
-  std::atomic<std::uint64_t> handshake_failed{0};
-  std::atomic<std::uint64_t> timed_out{0};
-  std::atomic<std::uint64_t> too_many{0};
-  std::atomic<std::uint64_t> malformed{0};     // 400, 404, 405, 408, 431
-  std::atomic<std::uint64_t> unauthorised{0};  // 401, 403
-  std::atomic<std::uint64_t> too_large{0};     // 413
-  std::atomic<std::uint64_t> over_share{0};    // 429
-  std::atomic<std::uint64_t> unavailable{0};   // 503
-  std::atomic<std::uint64_t> undelivered{0};   // bytes of grade full whose delivery failed
-};
-
-// Everything but `counters()` runs on its own thread.
-class HttpWorker {
+class HttpWorker final : public StreamWorker {
  public:
-  // `slot`: the thread's number, and its DRBG's.
   HttpWorker(const HttpSettings& settings, const OutletServices& services,
              share::Visitors& visitors, boost::asio::io_context& context, std::size_t slot,
              SSL_CTX* tls, UniqueFd listener);
-  ~HttpWorker();
-
-  void start();
-  void drain();
-  // Closes every connection; they end as soon as their coroutines run.
-  void close_all();
-  void close_of(const share::Client& client);
-  // Whether none of its coroutines is left, so that it may be destroyed.
-  bool at_rest() const { return !accepting_ && !sweeping_ && connections_.empty(); }
-
-  const HttpCounters& counters() const { return counters_; }
 
  private:
   friend class HttpConnection;
 
-  boost::asio::awaitable<void> accept_loop();
-  boost::asio::awaitable<void> sweep();
-  void begin_sweeping();
+  boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
 
   const HttpSettings& settings_;
-  const OutletServices& services_;
-  share::Visitors& visitors_;
-  boost::asio::io_context& context_;
-  const std::size_t slot_;
   SSL_CTX* const tls_;
-  UniqueFd listener_;
-  // Waits for the listening socket; the kernel hands out connections through listener_ itself.
-  boost::asio::posix::stream_descriptor acceptor_;
-  boost::asio::steady_timer sweep_timer_;
-  bool accepting_ = false;
-  bool sweeping_ = false;
-  bool draining_ = false;
-  std::unordered_set<HttpConnection*> connections_;
   SecretPool pool_;
   std::vector<std::uint8_t> scratch_;  // what is read, for the moment until it is parsed
-  HttpCounters counters_;
 };
 
 }  // namespace qanat::outlets

@@ -12,13 +12,13 @@ namespace {
 constexpr Duration longest_wait = 1h;
 constexpr Duration unknown_wait = 5s;
 
-bool exempt(const HttpLimits& limits, const net::Peer& peer) {
+bool exempt(const Limits& limits, const net::Peer& peer) {
   return peer.local && !limits.limit_local;
 }
 
 }  // namespace
 
-Duration take_drbg(const OutletServices& services, const HttpLimits& limits, const net::Peer& peer,
+Duration take_drbg(const OutletServices& services, const Limits& limits, const net::Peer& peer,
                    share::Client* client, std::uint64_t cost, TimePoint now) {
   if (exempt(limits, peer)) return Duration::zero();
   const Duration block = services.blocks.take(peer.block, limits.block_drbg, cost, now);
@@ -26,9 +26,8 @@ Duration take_drbg(const OutletServices& services, const HttpLimits& limits, con
   return client->drbg_bucket.take(limits.client_drbg, cost, now);
 }
 
-Duration charge_drbg(const OutletServices& services, const HttpLimits& limits,
-                     const net::Peer& peer, share::Client* client, std::uint64_t cost,
-                     TimePoint now) {
+Duration charge_drbg(const OutletServices& services, const Limits& limits, const net::Peer& peer,
+                     share::Client* client, std::uint64_t cost, TimePoint now) {
   if (exempt(limits, peer)) return Duration::zero();
   const Duration block = services.blocks.charge(peer.block, limits.block_drbg, cost, now);
   if (client == nullptr) return block;

@@ -1,23 +1,45 @@
-// What every outlet asks before it serves a peer, and says when it does not.
+// The limits of outlets, what each asks before it serves a peer, and says when it does not.
 #pragma once
 
 #include <optional>
 
 #include "net/peer.h"
-#include "outlets/http_settings.h"
 #include "outlets/outlet.h"
 
 namespace qanat::outlets {
 
+// Of one outlet, with their reasons.
+struct Limits {
+  // Open connections of one outlet. At some 20 KB each (TLS, idle) that is 400 MB at the worst.
+  std::size_t connections = 20000;
+  // A request's header or body: eight times what any client of ours sends.
+  std::size_t header_bytes = 8192;
+  std::size_t body_bytes = 8192;
+  // TLS and a whole header: slower peers hold a connection for nothing.
+  Duration handshake = std::chrono::seconds(10);
+  Duration header = std::chrono::seconds(10);
+  // Between requests: longer than the usual 60 s between two feeds, so that those keep theirs.
+  Duration idle = std::chrono::seconds(150);
+  // A peer that takes nothing for this long has gone.
+  Duration write = std::chrono::seconds(30);
+  // Grade drbg, per client and per block of addresses: a request costs its bytes and drbg_request.
+  // So one client takes at most some fifth of a core, a block at most one. Peers on this machine
+  // are free of it unless the operator names a rate.
+  share::BucketRate client_drbg{128 << 20, 256 << 20};
+  share::BucketRate block_drbg{512 << 20, 1 << 30};
+  bool limit_local = false;
+  // What a request costs beside its bytes, in the time of one byte: 13 us against 1.2 ns measured.
+  std::uint64_t drbg_request = 8192;
+};
+
 // Grade drbg, by block of addresses and by client (null: one without a name). Zero when `cost` was
 // taken from both; else how long to wait. A peer on this machine is free of it unless the operator
 // named a rate.
-Duration take_drbg(const OutletServices& services, const HttpLimits& limits, const net::Peer& peer,
+Duration take_drbg(const OutletServices& services, const Limits& limits, const net::Peer& peer,
                    share::Client* client, std::uint64_t cost, TimePoint now);
 // The same for what is under way: taken in any case; how long to pause.
-Duration charge_drbg(const OutletServices& services, const HttpLimits& limits,
-                     const net::Peer& peer, share::Client* client, std::uint64_t cost,
-                     TimePoint now);
+Duration charge_drbg(const OutletServices& services, const Limits& limits, const net::Peer& peer,
+                     share::Client* client, std::uint64_t cost, TimePoint now);
 
 // When a refused request for full-entropy bytes may be worth another try: what is estimated, or
 // some seconds where nothing is known or no source is left.

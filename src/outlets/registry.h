@@ -13,7 +13,7 @@ namespace qanat::outlets {
 
 struct OutletDefaults {
   wire::ApiLimits api;
-  HttpLimits http;
+  Limits http;
   Schedule schedule;
 };
 

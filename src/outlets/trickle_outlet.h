@@ -15,7 +15,7 @@ namespace qanat::outlets {
 struct TrickleSettings {
   std::string name;  // as configured
   wire::Address address;
-  HttpLimits limits;   // of grade drbg, shared with the HTTP API
+  Limits limits;       // of grade drbg, shared with the HTTP API
   share::Terms terms;  // of those clients that are not in this hub's book
 };
 

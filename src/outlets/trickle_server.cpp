@@ -25,7 +25,7 @@ static_assert(most_random > trickle::most_datagram);
 
 }  // namespace
 
-TrickleServer::TrickleServer(const OutletServices& services, const HttpLimits& limits,
+TrickleServer::TrickleServer(const OutletServices& services, const Limits& limits,
                              share::Visitors& visitors, std::size_t slot, CookieKeys keys)
     : services_(services),
       limits_(limits),

@@ -38,7 +38,7 @@ class TrickleServer {
  public:
   // `visitors`: whose share of grade full clients have that are not in the book. `slot`: the
   // thread's DRBG. `keys`: its own copy; all threads' go on alike.
-  TrickleServer(const OutletServices& services, const HttpLimits& limits, share::Visitors& visitors,
+  TrickleServer(const OutletServices& services, const Limits& limits, share::Visitors& visitors,
                 std::size_t slot, CookieKeys keys);
 
   // What is to be sent back; nothing when `bytes` is 0.
@@ -89,7 +89,7 @@ class TrickleServer {
                Bytes s2c, share::Client* client, MutableBytes out);
 
   const OutletServices& services_;
-  const HttpLimits& limits_;
+  const Limits& limits_;
   share::Visitors& visitors_;
   const std::size_t slot_;
   CookieKeys keys_;

@@ -73,7 +73,7 @@ class HttpOutletTest : public testing::Test {
     }
   }
 
-  HttpLimits limits_;
+  Limits limits_;
   TestHub hub_;
   Waker waker_;
 };

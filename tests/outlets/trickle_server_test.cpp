@@ -76,7 +76,7 @@ class TrickleServerTest : public testing::Test {
   }
 
   TestHub hub_;
-  HttpLimits limits_;
+  Limits limits_;
   const std::string key_text_ =
       std::string(as_text(CookieKeys::make(CookieKeys::generation_at(start)).text().view()));
   share::Visitors visitors_{hub_.dispenser, "trickle", {}};

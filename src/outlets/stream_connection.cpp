@@ -1,0 +1,167 @@
+#include "outlets/stream_connection.h"
+
+#include <poll.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+using net::IoStatus;
+
+StreamConnection::StreamConnection(StreamWorker& worker, UniqueFd fd, net::Peer peer,
+                                   crypto::SslPtr ssl)
+    : fd_(std::move(fd)),
+      socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
+      transport_(fd_.get(), std::move(ssl)),
+      peer_(peer),
+      worker_(worker) {
+  worker_.connections_.insert(this);
+  worker_.counters_.connections.store(worker_.connections_.size());
+}
+
+StreamConnection::~StreamConnection() {
+  become(nullptr);
+  worker_.connections_.erase(this);
+  worker_.counters_.connections.store(worker_.connections_.size());
+  socket_.release();  // fd_ closes it
+}
+
+void StreamConnection::arm(Duration limit) { deadline_ = worker_.services_.clock.now() + limit; }
+
+void StreamConnection::expire(TimePoint now) {
+  if (now < deadline_) return;
+  deadline_ = TimePoint::max();
+  expired_ = true;
+  ++worker_.counters_.timed_out;
+  socket_.cancel();
+}
+
+void StreamConnection::drain() {
+  draining_ = true;
+  if (!busy_) close();
+}
+
+void StreamConnection::close() {
+  closing_ = true;
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+  if (waiting_ != nullptr) waiting_->cancel();
+}
+
+// False when the wait was cut short: the deadline has passed, or the connection must end.
+asio::awaitable<bool> StreamConnection::wait(IoStatus status) {
+  if (closing_ || expired_) co_return false;
+  if (status != IoStatus::want_read && status != IoStatus::want_write) co_return false;
+  boost::system::error_code problem;
+  const auto what = status == IoStatus::want_read ? Socket::wait_read : Socket::wait_write;
+  co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, problem));
+  co_return !problem && !closing_ && !expired_;
+}
+
+asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
+  while (!bytes.empty()) {
+    const net::IoResult written = transport_.write(bytes);
+    if (written.status == IoStatus::ok) {
+      bytes = bytes.subspan(written.bytes);
+      continue;
+    }
+    arm(worker_.limits_.write);
+    // A peer that was told to go may still be told why.
+    const bool ready = co_await wait(written.status);
+    if (!ready) {
+      keep_alive_ = false;
+      co_return false;
+    }
+  }
+  co_return true;
+}
+
+bool StreamConnection::peer_has_gone() const {
+  pollfd state{fd_.get(), POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void StreamConnection::become(std::shared_ptr<share::Client> client) {
+  if (client_) --client_->connections;
+  client_ = std::move(client);
+  if (client_) ++client_->connections;
+}
+
+void StreamConnection::count_full(std::size_t bytes) {
+  worker_.counters_.full_bytes += bytes;
+  if (!client_) return;
+  client_->full_bytes += bytes;
+  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
+}
+
+void StreamConnection::count_drbg(std::size_t bytes) {
+  worker_.counters_.drbg_bytes += bytes;
+  if (!client_) return;
+  client_->drbg_bytes += bytes;
+  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
+}
+
+// Counts `bytes` of grade drbg; how long to wait before the next.
+Duration StreamConnection::charge(std::uint64_t bytes) {
+  return charge_drbg(worker_.services_, worker_.limits_, peer_, client_.get(), bytes,
+                     worker_.services_.clock.now());
+}
+
+asio::awaitable<void> StreamConnection::pause(TimePoint end) {
+  asio::steady_timer timer(worker_.context_, end);
+  waiting_ = &timer;
+  deadline_ = TimePoint::max();
+  boost::system::error_code ignored;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  waiting_ = nullptr;
+  if (peer_has_gone()) closing_ = true;
+  arm(worker_.limits_.write);
+}
+
+share::FlowId StreamConnection::flow() {
+  if (client_) return client_->flow.id();
+  if (!visitor_) visitor_ = worker_.visitors_.of(peer_.block);
+  return visitor_->id();
+}
+
+asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(std::size_t bytes,
+                                                                               Duration wait) {
+  using namespace asio::experimental::awaitable_operators;
+  const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
+  // Called by a source's thread: the timer is touched on ours only.
+  share::Ticket place =
+      worker_.services_.dispenser.request(flow(), bytes, worker_.services_.clock.now(), [timer] {
+        asio::post(timer->get_executor(), [timer] { timer->expires_at(TimePoint::min()); });
+      });
+  deadline_ = TimePoint::max();  // the wait has its own
+  waiting_ = timer.get();
+  bool watching = true;
+  while (!place.ready() && !closing_ && timer->expiry() > worker_.services_.clock.now()) {
+    boost::system::error_code timer_problem;
+    boost::system::error_code socket_problem;
+    if (watching) {
+      auto timed = timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
+      auto readable = socket_.async_wait(Socket::wait_read,
+                                         asio::redirect_error(asio::use_awaitable, socket_problem));
+      auto either = std::move(timed) || std::move(readable);
+      co_await std::move(either);
+      if (peer_has_gone()) closing_ = true;
+      // Readable: the next request is there already. Only the timer can wake us now.
+      watching = timer->expiry() > worker_.services_.clock.now() && socket_problem;
+    } else {
+      co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
+    }
+  }
+  waiting_ = nullptr;
+  arm(worker_.limits_.write);
+  if (!place.ready() || closing_) co_return std::nullopt;
+  Drawn drawn{SecretBytes(bytes), {}};
+  drawn.withdrawal = place.collect(drawn.bytes.view());
+  co_return drawn;
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,79 @@
+// One connection of a stream protocol: its socket, its deadlines, its share.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+
+#include "net/peer.h"
+#include "net/transport.h"
+#include "outlets/stream_worker.h"
+
+namespace qanat::outlets {
+
+// What a protocol's connection derives from. Lives on its worker's thread, as long as its
+// coroutine.
+//
+// A rule for every coroutine here and there: no co_await inside a condition and no temporary with a
+// destructor in its operand. GCC 12 destroys such temporaries twice, and loses `this` in `if
+// (co_await member())`.
+class StreamConnection {
+ public:
+  StreamConnection(StreamWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl = nullptr);
+  StreamConnection(const StreamConnection&) = delete;
+  StreamConnection& operator=(const StreamConnection&) = delete;
+  virtual ~StreamConnection();
+
+  // Called by the worker.
+  void expire(TimePoint now);
+  void drain();
+  void close();
+  const share::Client* client() const { return client_.get(); }
+
+ protected:
+  template <typename T>
+  using Task = boost::asio::awaitable<T>;
+
+  // The deadline of what is under way; see StreamWorker::sweep.
+  void arm(Duration limit);
+  // False when the wait was cut short: the deadline has passed, or the connection must end.
+  Task<bool> wait(net::IoStatus status);
+  // All of it; false, and keep_alive_ is too, when the peer does not take it in time.
+  Task<bool> write(Bytes bytes);
+  // Until then, or until the connection must end.
+  Task<void> pause(TimePoint end);
+  bool peer_has_gone() const;
+
+  void become(std::shared_ptr<share::Client> client);
+  // On whose account it draws: the client's, or that of the nameless of its block.
+  share::FlowId flow();
+  // Full-entropy bytes, all of them or none: waits in line so long, or until the peer has gone.
+  struct Drawn {
+    SecretBytes bytes;
+    share::Withdrawal withdrawal;
+  };
+  Task<std::optional<Drawn>> draw(std::size_t bytes, Duration wait);
+  // Counts `bytes` of grade drbg against its rate; how long to wait before the next.
+  Duration charge(std::uint64_t bytes);
+  void count_full(std::size_t bytes);
+  void count_drbg(std::size_t bytes);
+
+  UniqueFd fd_;
+  Socket socket_;
+  net::Transport transport_;
+  const net::Peer peer_;
+  std::shared_ptr<share::Client> client_;
+  std::shared_ptr<share::Flow> visitor_;  // its share while it has no name
+  TimePoint deadline_ = TimePoint::max();
+  boost::asio::steady_timer* waiting_ = nullptr;  // while in line
+  bool keep_alive_ = true;
+  bool busy_ = false;  // between a request's first byte and its answer's last
+  bool expired_ = false;
+  bool closing_ = false;  // told to end
+  bool draining_ = false;
+
+ private:
+  StreamWorker& worker_;
+};
+
+}  // namespace qanat::outlets

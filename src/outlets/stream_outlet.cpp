@@ -1,0 +1,103 @@
+#include "outlets/stream_outlet.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+
+#include "net/io_threads.h"
+#include "net/listen.h"
+#include "outlets/stream_worker.h"
+
+namespace qanat::outlets {
+
+StreamOutlet::StreamOutlet(std::string name, StreamAddress at, const share::Terms& terms,
+                           const OutletServices& services)
+    : name_(std::move(name)),
+      at_(std::move(at)),
+      services_(services),
+      visitors_(services.dispenser, name_, terms) {}
+
+void StreamOutlet::listen() {
+  // A UNIX socket has no SO_REUSEPORT: the first thread serves it.
+  const bool local = !at_.unix_path.empty();
+  const std::size_t count = local ? 1 : services_.threads.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    UniqueFd listener =
+        local ? net::listen_unix(at_.unix_path, at_.unix_mode) : net::listen_tcp(at_.address);
+    if (!local) at_.address.port = net::local_port(listener.get());
+    workers_.push_back(make_worker(i, std::move(listener)));
+  }
+  for_each_worker([](StreamWorker& worker) { worker.start(); });
+  address_text_ = local ? at_.unix_path : at_.address.text();
+}
+
+void StreamOutlet::for_each_worker(const std::function<void(StreamWorker&)>& work) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    services_.threads.run_on(i, [&] { work(*workers_[i]); });
+  }
+}
+
+void StreamOutlet::drain() {
+  for_each_worker([](StreamWorker& worker) { worker.drain(); });
+}
+
+bool StreamOutlet::idle() const { return report().connections == 0; }
+
+void StreamOutlet::stop() {
+  if (workers_.empty()) return;
+  drain();
+  // Cancelled operations complete on the threads; then their coroutines have ended.
+  while (!idle()) for_each_worker([](StreamWorker& worker) { worker.close_all(); });
+  // The accept loops and sweeps end in the same way.
+  for_each_worker([](StreamWorker& worker) { worker.close_all(); });
+  bool resting = false;
+  while (!resting) {
+    resting = true;
+    for_each_worker([&](StreamWorker& worker) { resting = resting && worker.at_rest(); });
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    services_.threads.run_on(i, [&] { workers_[i].reset(); });
+  }
+  workers_.clear();
+  if (!at_.unix_path.empty()) ::unlink(at_.unix_path.c_str());
+}
+
+void StreamOutlet::close_of(const std::shared_ptr<share::Client>& client) {
+  // Posted, not awaited: the control socket revokes from an I/O thread. A worker ends on its own
+  // thread, after what was posted there before.
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    boost::asio::post(services_.threads.context(i),
+                      [worker = workers_[i].get(), client] { worker->close_of(*client); });
+  }
+}
+
+OutletReport StreamOutlet::report() const {
+  OutletReport report{.name = name_,
+                      .detail = fmt::format("listening on {}", address_text_),
+                      .problem = {},
+                      .refused = {}};
+  for (const auto& worker : workers_) {
+    const StreamCounters& c = worker->counters();
+    report.connections += c.connections;
+    report.deliveries += c.deliveries;
+    report.full_bytes += c.full_bytes;
+    report.drbg_bytes += c.drbg_bytes;
+    for (const auto& [reason, count] : {
+             std::pair{"handshake", &c.handshake_failed},
+             std::pair{"timeout", &c.timed_out},
+             std::pair{"connections", &c.too_many},
+             std::pair{"malformed", &c.malformed},
+             std::pair{"unauthorised", &c.unauthorised},
+             std::pair{"too_large", &c.too_large},
+             std::pair{"over_share", &c.over_share},
+             std::pair{"unavailable", &c.unavailable},
+             std::pair{"undelivered_bytes", &c.undelivered},
+         }) {
+      report.refused[reason] += *count;
+    }
+  }
+  return report;
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,61 @@
+// Outlets that are asked over connections: a listening socket per thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "outlets/outlet.h"
+#include "share/visitors.h"
+#include "wire/spec.h"
+
+namespace qanat::outlets {
+
+class StreamWorker;
+
+// Where to listen: a UNIX socket when `unix_path` is not empty, else TCP.
+struct StreamAddress {
+  std::string unix_path;
+  unsigned unix_mode = 0600;
+  wire::Address address;
+};
+
+// What a protocol's outlet derives from: `start` calls `listen`, and the destructor `stop`, as
+// workers use what the derived class holds.
+class StreamOutlet : public Outlet {
+ public:
+  void drain() override;
+  bool idle() const override;
+  void stop() override;
+  OutletReport report() const override;
+
+  // Where it listens; the real port when 0 was asked for. Empty before start.
+  std::string address_text() const { return address_text_; }
+  // Closes the connections of a client that was revoked.
+  void close_of(const std::shared_ptr<share::Client>& client);
+
+ protected:
+  // `terms`: of those who have no name.
+  StreamOutlet(std::string name, StreamAddress at, const share::Terms& terms,
+               const OutletServices& services);
+
+  void listen();
+  // On the thread that starts the outlet.
+  virtual std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) = 0;
+
+  const OutletServices& services() const { return services_; }
+  share::Visitors& visitors() { return visitors_; }
+
+ private:
+  void for_each_worker(const std::function<void(StreamWorker&)>& work);
+
+  const std::string name_;
+  StreamAddress at_;
+  const OutletServices& services_;
+  share::Visitors visitors_;
+  std::vector<std::unique_ptr<StreamWorker>> workers_;
+  std::string address_text_;
+};
+
+}  // namespace qanat::outlets
