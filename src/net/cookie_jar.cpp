@@ -205,7 +205,7 @@ void CookieJar::fill(std::size_t i, const trickle::KeyedCookie& cookie, UnixTime
   seal<place_check>(to);
 }
 
-void CookieJar::put(std::vector<trickle::KeyedCookie> cookies, UnixTime now) {
+void CookieJar::put(const std::vector<trickle::KeyedCookie>& cookies, UnixTime now) {
   Opened opened(*this);
   for (const trickle::KeyedCookie& cookie : cookies) {
     std::size_t oldest = 0;
@@ -217,7 +217,7 @@ void CookieJar::put(std::vector<trickle::KeyedCookie> cookies, UnixTime now) {
   }
 }
 
-void CookieJar::restart(const Server& server, std::vector<trickle::KeyedCookie> cookies,
+void CookieJar::restart(const Server& server, const std::vector<trickle::KeyedCookie>& cookies,
                         UnixTime now) {
   Opened opened(*this);
   clear();

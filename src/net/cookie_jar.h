@@ -42,9 +42,10 @@ class CookieJar {
   // The newest of them, which from now on is the caller's.
   std::optional<wire::trickle::KeyedCookie> take(UnixTime now);
   // In place of the oldest, where there is no room.
-  void put(std::vector<wire::trickle::KeyedCookie> cookies, UnixTime now);
+  void put(const std::vector<wire::trickle::KeyedCookie>& cookies, UnixTime now);
   // A new session: what was here before is overwritten.
-  void restart(const Server& server, std::vector<wire::trickle::KeyedCookie> cookies, UnixTime now);
+  void restart(const Server& server, const std::vector<wire::trickle::KeyedCookie>& cookies,
+               UnixTime now);
   // Datagrams do not get through: no cookies, and no new session before `until`.
   void fall_silent(UnixTime until);
   bool silent(UnixTime now);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -128,6 +129,19 @@ UniqueFd listen_unix(const std::string& path, unsigned mode) {
   if (::listen(fd.get(), backlog) != 0)
     throw Failure(with_errno("cannot listen on " + path, errno));
   return fd;
+}
+
+void give_to_group(const std::string& path, const std::string& name) {
+  std::array<char, 16384> buffer;
+  group entry{};
+  group* found = nullptr;
+  if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
+      found == nullptr) {
+    throw Failure(fmt::format("there is no group '{}'", name));
+  }
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) {
+    throw Failure(with_errno(fmt::format("cannot give {} to the group {}", path, name), errno));
+  }
 }
 
 std::uint16_t local_port(int fd) {

@@ -17,6 +17,8 @@ UniqueFd listen_tcp(const wire::Address& address);
 UniqueFd listen_udp(const wire::Address& address);
 // A UNIX socket of this mode; a stale file is replaced, a live one is a Failure.
 UniqueFd listen_unix(const std::string& path, unsigned mode);
+// The group of a socket's file is this one from now on. Throws Failure: no such group, no right.
+void give_to_group(const std::string& path, const std::string& group);
 
 // The port that a socket was given when it asked for port 0.
 std::uint16_t local_port(int fd);

@@ -98,11 +98,11 @@ tl::expected<Grade, ClientError> TrickleClient::ask(MutableBytes out, Grade grad
     return not_now(name_ + " answers no datagrams");
   }
   if (answer.refused) return refusal(answer);
-  auto fresh = question.fresh(answer);
+  const auto fresh = question.fresh(answer);
   if (std::exchange(renew_, false) && !fresh.empty()) {
-    jar_.restart(*server, std::move(fresh), now);
+    jar_.restart(*server, fresh, now);
   } else {
-    jar_.put(std::move(fresh), now);
+    jar_.put(fresh, now);
   }
   if (answer.bytes != out.size()) {
     return tl::unexpected(ClientError{
@@ -205,7 +205,7 @@ void TrickleClient::refill(HttpClient& client) {
                           static_cast<unsigned>(cookies.size()), held.keys.view());
     cookies.push_back(std::move(held));
   }
-  jar_.restart(server, std::move(cookies), now);
+  jar_.restart(server, cookies, now);
   ++counters_.sessions;
 }
 

@@ -91,6 +91,7 @@ outlets::OutletServices Node::make_services() {
           .drbg = drbg_->pool(),
           .clients = book_,
           .provenance = provenance_,
+          .key = key_,
           .blocks = blocks_,
           .threads = threads_,
           .clock = clock_,

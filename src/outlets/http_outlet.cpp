@@ -6,7 +6,7 @@
 namespace qanat::outlets {
 
 HttpOutlet::HttpOutlet(HttpSettings settings, const OutletServices& services)
-    : StreamOutlet(settings.name, {settings.unix_path, 0600, settings.address}, settings.terms,
+    : StreamOutlet(settings.name, {settings.unix_path, 0600, "", settings.address}, settings.terms,
                    services),
       settings_(std::move(settings)) {}
 

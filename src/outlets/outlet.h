@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "entropy/conditioner.h"
 #include "entropy/drbg_pool.h"
 #include "entropy/provenance.h"
 #include "net/tls.h"
@@ -42,7 +43,8 @@ struct OutletServices {
   entropy::DrbgPool& drbg;
   share::ClientBook& clients;
   const entropy::Provenance& provenance;
-  share::BucketTable& blocks;  // grade drbg, by block of addresses, all outlets together
+  entropy::ConditioningKey& key;  // takes what peers add, credited nothing
+  share::BucketTable& blocks;     // grade drbg, by block of addresses, all outlets together
   net::IoThreads& threads;
   const Clock& clock;
   std::function<net::ServerTls()> identity;  // the node's own key and certificate

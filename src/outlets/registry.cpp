@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/quantity.h"
+#include "outlets/egd.h"
 #include "outlets/fifo.h"
 #include "outlets/http_outlet.h"
 #include "outlets/kernel_pool.h"
@@ -155,6 +156,61 @@ OutletDescription describe_scheduled(const Spec& spec) {
           fmt::format("{} bytes every {}", schedule.bytes, format_duration(schedule.every))};
 }
 
+// "//HOST:PORT" is TCP; a path is a UNIX socket, with mode= and group=. Who draws there has no
+// name: loopback, unless the operator says access=open.
+StreamAddress stream_address(const Spec& spec, std::uint16_t default_port) {
+  StreamAddress at;
+  const auto mode = spec.option("mode");
+  at.unix_group = spec.option("group").value_or("");
+  if (!spec.target.starts_with("//")) {
+    at.unix_path = require_target(spec);
+    if (!mode) return at;
+    const auto [end, problem] =
+        std::from_chars(mode->data(), mode->data() + mode->size(), at.unix_mode, 8);
+    if (problem != std::errc() || end != mode->data() + mode->size() || at.unix_mode > 0777) {
+      throw Failure(fmt::format("{}: mode={} is none; write it like 0660", spec.text, *mode));
+    }
+    return at;
+  }
+  auto address = wire::parse_address(spec.target, default_port);
+  if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+  at.address = *address;
+  if (mode || !at.unix_group.empty()) {
+    throw Failure(fmt::format("{}: mode= and group= belong to a UNIX socket", spec.text));
+  }
+  const std::string access = spec.option("access").value_or("");
+  if (!access.empty() && access != "open") {
+    throw Failure(
+        fmt::format("{}: access={} is not known here; {} cannot tell who draws, so it is "
+                    "open or on loopback",
+                    spec.text, access, spec.type));
+  }
+  if (access.empty() && !wire::is_loopback(at.address.host)) {
+    throw Failure(fmt::format(
+        "{}: {} cannot tell who draws, and {} is beyond loopback; write access=open if everybody "
+        "who reaches it may draw",
+        spec.text, spec.type, at.address.text()));
+  }
+  return at;
+}
+
+EgdSettings egd_settings(const Spec& spec, const OutletDefaults& defaults) {
+  constexpr std::uint16_t usual_port = 8888;
+  return {spec.text, stream_address(spec, usual_port), grade_of(spec, Grade::full), terms_of(spec),
+          defaults.http};
+}
+
+OutletDescription describe_stream(const Spec& spec, const StreamAddress& at, Grade grade) {
+  const bool local = !at.unix_path.empty();
+  const std::string who =
+      !local              ? "whoever reaches it may draw"
+      : at.unix_mode & 07 ? "every user of this machine may draw"
+                          : fmt::format("mode {:04o}{}", at.unix_mode,
+                                        at.unix_group.empty() ? "" : ", group " + at.unix_group);
+  return {spec.text, local ? at.unix_path : "tcp " + at.address.text(),
+          fmt::format("{}, grade {}", who, to_string(grade))};
+}
+
 struct Type {
   std::string_view name;
   std::string_view options;
@@ -175,6 +231,16 @@ constexpr std::array types{
          [](const Spec& s) -> OutletDescription {
            return {s.text, "udp " + trickle_settings(s, {}).address.text(),
                    "who has a cookie from a session over https may draw"};
+         }},
+    Type{"egd", "grade mode group access rate burst weight",
+         "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<Egd>(egd_settings(s, d), services);
+         },
+         [](const Spec& s) {
+           const EgdSettings settings = egd_settings(s, {});
+           return describe_stream(s, settings.at, settings.grade);
          }},
     Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,

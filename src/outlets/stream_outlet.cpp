@@ -25,6 +25,7 @@ void StreamOutlet::listen() {
   for (std::size_t i = 0; i < count; ++i) {
     UniqueFd listener =
         local ? net::listen_unix(at_.unix_path, at_.unix_mode) : net::listen_tcp(at_.address);
+    if (local && !at_.unix_group.empty()) net::give_to_group(at_.unix_path, at_.unix_group);
     if (!local) at_.address.port = net::local_port(listener.get());
     workers_.push_back(make_worker(i, std::move(listener)));
   }

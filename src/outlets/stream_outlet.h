@@ -18,6 +18,7 @@ class StreamWorker;
 struct StreamAddress {
   std::string unix_path;
   unsigned unix_mode = 0600;
+  std::string unix_group;  // empty: the process's
   wire::Address address;
 };
 

@@ -383,6 +383,11 @@ void Dispenser::settle(std::span<const Run> runs, std::uint64_t Account::*to) {
   }
 }
 
+std::size_t Dispenser::available() const {
+  const std::scoped_lock lock(mutex_);
+  return free_locked();
+}
+
 DispenserReport Dispenser::report() const {
   const std::scoped_lock lock(mutex_);
   DispenserReport report{.total = ledger_.total(),

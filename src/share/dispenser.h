@@ -177,6 +177,8 @@ class Dispenser final : public entropy::Sink {
   // bytes. Who delivers by pieces does well to ask for as much.
   std::size_t slice() const;
 
+  // Bytes in the reserve that nobody has a right to yet.
+  std::size_t available() const;
   DispenserReport report() const;
   // Wipes the reserve; what it held is discarded.
   void drain();

@@ -9,6 +9,7 @@
 
 #include "sources/cpu.h"
 #include "sources/device.h"
+#include "sources/egd.h"
 #include "sources/exec.h"
 #include "sources/file.h"
 #include "sources/jitter.h"
@@ -37,6 +38,14 @@ std::optional<unsigned> baud_of(const Spec& spec) {
 
 // One line a type. `h` is the claim when the operator makes none: conservative, as a claim that is
 // too high is a lie to every client, and one that is too low only costs time.
+std::unique_ptr<Source> make_egd(const Spec& spec) {
+  if (!spec.target.starts_with("//")) return std::make_unique<Egd>(spec.target, wire::Address());
+  constexpr std::uint16_t usual_port = 8888;
+  const auto address = wire::parse_address(spec.target, usual_port);
+  if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+  return std::make_unique<Egd>("", *address);
+}
+
 struct Type {
   std::string_view name;
   bool needs_target;
@@ -72,6 +81,9 @@ constexpr std::array types{
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<File>(s.target); }},
     Type{"exec", true, 4, true, "", "what a command prints",
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<Exec>(s.target); }},
+    // Nobody knows what is behind it.
+    Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
+         [](const Spec& s) -> std::unique_ptr<Source> { return make_egd(s); }},
 };
 
 Spec parse(const std::string& text) {
@@ -136,6 +148,11 @@ std::string note_of(const Type& type, const Spec& spec) {
   if (type.name == "file") {
     return "a regular file is read once a start: put new bytes in it, or add credit=no, lest a "
            "restart counts the same bytes again";
+  }
+  if (type.name == "egd") {
+    return "EGD knows no keys: whoever answers there decides what comes, and on the way anybody "
+           "can "
+           "read it";
   }
   if (type.name == "rdrand" && spec.option("credit") == "yes") {
     return "RDRAND is a DRBG: at most what RDSEED gives is in it";

@@ -111,9 +111,9 @@ bool SampleRunner::must_read() const {
 
 void SampleRunner::sleep_until_needed() {
   const bool pacing = services_.dispenser.demand();
-  const Wake wake =
-      wait_for(source_->descriptor(), 0, waker_, pacing ? uncredited_interval : idle_interval);
-  // No events were asked for: ready means an error or a hang-up.
+  const Wake wake = wait_for(source_->descriptor(), POLLRDHUP, waker_,
+                             pacing ? uncredited_interval : idle_interval);
+  // An error or a hang-up; of a socket, that the peer has ended its half.
   if (wake == Wake::ready) lose("the device hung up");
 }
 

@@ -97,7 +97,7 @@ TEST_F(CookieJarTest, TheNewestGoesFirstAndTheOldestMakesRoom) {
   auto old = jar.take(now + 60);
   std::vector<KeyedCookie> back;
   back.push_back(std::move(*old));
-  jar.put(std::move(back), now + 60);
+  jar.put(back, now + 60);
   EXPECT_EQ(jar.count(now + 3601), 0U);
 }
 

@@ -19,6 +19,7 @@ class TestHub {
         .drbg = drbg_->pool(),
         .clients = clients,
         .provenance = provenance,
+        .key = key,
         .blocks = blocks_,
         .threads = threads_,
         .clock = clock_,
@@ -64,6 +65,7 @@ class TestHub {
 
   share::Dispenser dispenser{1 << 20, 64 << 10};
   entropy::Provenance provenance;
+  entropy::ConditioningKey key{Samples(64)};
   std::string cookie_text;  // of outlets/cookie_keys.h
   std::uint16_t trickle_port = 0;
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {

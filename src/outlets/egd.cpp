@@ -1,0 +1,255 @@
+#include "outlets/egd.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+
+#include "net/io_threads.h"
+#include "outlets/stream_connection.h"
+#include "wire/egd.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+namespace egd = wire::egd;
+using egd::Verb;
+using wire::Grade;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Commands that a peer has sent ahead: sixteen of the longest.
+constexpr std::size_t inbox_bytes = 16 * egd::most_command;
+// Answers that leave together.
+constexpr std::size_t outbox_bytes = 16384;
+// A blocking read waits until it has its bytes, or the peer has gone. For ever, but for the timer's
+// range.
+constexpr Duration for_ever = 24h * 365;
+// What a client may think is there, at grade drbg: as much as a full pool of the original.
+constexpr std::uint64_t drbg_level_bits = 32768;
+
+class EgdWorker;
+
+class EgdConnection final : public StreamConnection {
+ public:
+  EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer);
+
+  Task<void> run();
+
+ private:
+  Task<bool> answer(const egd::Command& command);
+  Task<bool> answer_full(const egd::Command& command);
+  Task<bool> answer_drbg(const egd::Command& command);
+  Task<bool> answer_partly(const egd::Command& command);
+  Task<bool> reply(Bytes bytes);
+  Task<bool> flush();
+
+  EgdWorker& egd_;
+  std::array<std::uint8_t, inbox_bytes> inbox_;
+  std::size_t received_ = 0;
+  SecretPool::Lease outbox_;
+  std::size_t pending_ = 0;       // of outbox_
+  std::size_t pending_drbg_ = 0;  // bytes of grade drbg among them
+};
+
+class EgdWorker final : public StreamWorker {
+ public:
+  EgdWorker(const EgdSettings& settings, const OutletServices& services, share::Visitors& visitors,
+            asio::io_context& context, std::size_t slot, UniqueFd listener)
+      : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+        settings_(settings),
+        pool_(outbox_bytes) {}
+
+ private:
+  friend class EgdConnection;
+
+  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override {
+    EgdConnection connection(*this, std::move(fd), peer);
+    co_await connection.run();
+  }
+
+  const EgdSettings& settings_;
+  SecretPool pool_;
+};
+
+EgdConnection::EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer)
+    : StreamConnection(worker, std::move(fd), peer), egd_(worker) {}
+
+asio::awaitable<void> EgdConnection::run() {
+  while (!closing_ && !draining_ && keep_alive_) {
+    const net::IoResult got = transport_.read(MutableBytes(inbox_).subspan(received_));
+    if (got.status != net::IoStatus::ok) {
+      // An idle client is none the worse: QEMU asks when its guest does.
+      deadline_ = TimePoint::max();
+      const bool ready = co_await wait(got.status);
+      if (!ready) co_return;
+      continue;
+    }
+    received_ += got.bytes;
+    busy_ = true;
+    std::size_t at = 0;
+    for (;;) {
+      egd::Command command;
+      std::size_t used = 0;
+      const auto status = decode(Bytes(inbox_).first(received_).subspan(at), command, used);
+      if (status == egd::Status::malformed) {
+        ++egd_.counters_.malformed;
+        co_await flush();
+        co_return;
+      }
+      if (status == egd::Status::incomplete) break;
+      at += used;
+      const bool answered = co_await answer(command);
+      if (!answered) co_return;
+    }
+    std::copy(inbox_.begin() + static_cast<std::ptrdiff_t>(at),
+              inbox_.begin() + static_cast<std::ptrdiff_t>(received_), inbox_.begin());
+    received_ -= at;
+    const bool sent = co_await flush();
+    if (!sent) co_return;
+    busy_ = false;
+  }
+}
+
+// False when the connection must end.
+asio::awaitable<bool> EgdConnection::answer(const egd::Command& command) {
+  const bool full = egd_.settings_.grade == Grade::full;
+  switch (command.verb) {
+    case Verb::level: {
+      const std::uint64_t bits = full ? 8 * egd_.services_.dispenser.available() : drbg_level_bits;
+      const auto level = egd::encode_level(bits);
+      co_return co_await reply(level);
+    }
+    case Verb::process: {
+      std::string text = fmt::format(" {}", ::getpid());
+      text.front() = static_cast<char>(text.size() - 1);
+      co_return co_await reply(as_bytes(text));
+    }
+    case Verb::add:
+      // Mixed in, and worth nothing: whoever reaches the socket may say anything.
+      egd_.services_.key.mix("egd", command.data);
+      co_return true;
+    case Verb::wait:
+      if (command.bytes == 0) co_return true;
+      if (full) co_return co_await answer_full(command);
+      co_return co_await answer_drbg(command);
+    case Verb::read:
+      if (full) co_return co_await answer_partly(command);
+      co_return co_await answer_drbg(command);
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> EgdConnection::answer_drbg(const egd::Command& command) {
+  const TimePoint now = egd_.services_.clock.now();
+  const Duration over = charge(egd_.limits_.drbg_request + command.bytes);
+  if (over > Duration::zero()) {
+    // There is no word for "later" but to be late.
+    const bool sent = co_await flush();
+    if (!sent) co_return false;
+    ++egd_.counters_.over_share;
+    co_await pause(now + over);
+  }
+  std::array<std::uint8_t, 1 + egd::most_bytes> bytes;
+  const bool counted = command.verb == Verb::read;
+  const std::size_t head = counted ? 1 : 0;
+  const MutableBytes random = MutableBytes(bytes).subspan(head, command.bytes);
+  bool seeded = egd_.services_.drbg.generate(egd_.slot_, random, now);
+  while (!seeded && !counted && !closing_) {
+    co_await pause(egd_.services_.clock.now() + 100ms);
+    seeded = egd_.services_.drbg.generate(egd_.slot_, random, egd_.services_.clock.now());
+  }
+  const std::size_t given = seeded ? command.bytes : 0;
+  bytes[0] = counted ? static_cast<std::uint8_t>(given) : bytes[0];
+  const Bytes whole = Bytes(bytes).first(head + given);
+  const bool replied = co_await reply(whole);
+  pending_drbg_ += given;
+  wipe(bytes);
+  co_return replied && !closing_;
+}
+
+asio::awaitable<bool> EgdConnection::answer_full(const egd::Command& command) {
+  const bool sent = co_await flush();
+  if (!sent) co_return false;
+  auto drawn = co_await draw(command.bytes, for_ever);
+  if (!drawn) co_return false;
+  const Bytes bytes = drawn->bytes.view();
+  const bool written = co_await write(bytes);
+  if (!written) {
+    egd_.counters_.undelivered += command.bytes;
+    co_return false;
+  }
+  drawn->withdrawal.delivered(command.bytes);
+  count_full(command.bytes);
+  ++egd_.counters_.deliveries;
+  co_return true;
+}
+
+// As many as there are for us at once.
+asio::awaitable<bool> EgdConnection::answer_partly(const egd::Command& command) {
+  const bool sent = co_await flush();
+  if (!sent) co_return false;
+  SecretBytes bytes(1 + egd::most_bytes);
+  share::Withdrawal withdrawal;
+  std::size_t given = 0;
+  for (std::size_t n = command.bytes; n > 0 && given == 0; n /= 2) {
+    share::Ticket place =
+        egd_.services_.dispenser.request(flow(), n, egd_.services_.clock.now(), [] {});
+    if (!place.ready()) continue;
+    withdrawal = place.collect(bytes.view().subspan(1, n));
+    given = n;
+  }
+  bytes.view()[0] = static_cast<std::uint8_t>(given);
+  const Bytes whole = Bytes(bytes.view()).first(1 + given);
+  const bool written = co_await write(whole);
+  if (!written) {
+    egd_.counters_.undelivered += given;
+    co_return false;
+  }
+  withdrawal.delivered(given);
+  count_full(given);
+  ++egd_.counters_.deliveries;
+  co_return true;
+}
+
+asio::awaitable<bool> EgdConnection::reply(Bytes bytes) {
+  if (pending_ + bytes.size() > outbox_bytes) {
+    const bool sent = co_await flush();
+    if (!sent) co_return false;
+  }
+  if (pending_ == 0) outbox_ = egd_.pool_.lease();
+  std::copy(bytes.begin(), bytes.end(),
+            outbox_.view().begin() + static_cast<std::ptrdiff_t>(pending_));
+  pending_ += bytes.size();
+  ++egd_.counters_.deliveries;
+  co_return true;
+}
+
+asio::awaitable<bool> EgdConnection::flush() {
+  if (pending_ == 0) co_return true;
+  const MutableBytes whole = outbox_.view().first(pending_);
+  const bool written = co_await write(whole);
+  wipe(whole);
+  pending_ = 0;
+  outbox_ = {};
+  const std::size_t random = std::exchange(pending_drbg_, 0);
+  if (written) count_drbg(random);
+  co_return written;
+}
+
+}  // namespace
+
+Egd::Egd(EgdSettings settings, const OutletServices& services)
+    : StreamOutlet(settings.name, settings.at, settings.terms, services),
+      settings_(std::move(settings)) {}
+
+Egd::~Egd() { stop(); }
+
+std::unique_ptr<StreamWorker> Egd::make_worker(std::size_t slot, UniqueFd listener) {
+  return std::make_unique<EgdWorker>(settings_, services(), visitors(),
+                                     services().threads.context(slot), slot, std::move(listener));
+}
+
+}  // namespace qanat::outlets

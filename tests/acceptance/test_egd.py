@@ -1,0 +1,138 @@
+"""EGD, with the daemons that speak it: Entropy Broker's, from and to us."""
+
+import grp
+import os
+import socket
+import subprocess
+
+import pytest
+from conftest import eventually, free_port, need, qanat
+
+BROKER = """
+max_number_of_mem_pools = 512
+max_number_of_disk_pools = 256
+min_store_on_disk_n = 5
+listen_adapter = ::FFFF:127.0.0.1
+listen_port = {port}
+listen_queue_size = 5
+pool_size_in_bytes = 2048
+default_max_get_bps = 16000000
+max_get_put_size = 32768
+stirrer_type = aes
+hash_type = sha512
+stream_cipher = 3des
+mac_hasher = md5
+hash_hasher = sha512
+bitcount_estimator = shannon
+default_sleep_when_pools_empty = 1
+default_max_sleep_when_pools_empty = 1
+communication_timeout = 15
+communication_session_timeout = 3600
+default_max_bits_per_interval = 16000000
+ignore_rngtest_fips140 = 1
+ignore_rngtest_scc = 1
+allow_prng = 1
+users = {users}
+"""
+
+
+@pytest.fixture
+def egd_hub(run, tmp_path):
+    path = tmp_path / "egd"
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"egd:{path}?grade=drbg&mode=0660&group=nogroup",
+               "--outlet", f"egd://127.0.0.1:{(port := free_port())}", name="hub").ready()
+    node.path, node.port = path, port
+    return node
+
+
+@pytest.fixture
+def daemons(tmp_path):
+    """Starts the broker's programs, and ends them."""
+    need("entropy_broker")
+    auth = tmp_path / "auth"
+    auth.write_text("qanat\nsecret\n")
+    auth.chmod(0o600)
+    running = []
+
+    def start(*words):
+        log = open(tmp_path / f"{words[0]}.log", "w")
+        running.append(subprocess.Popen([*map(str, words), "-n"], stdout=log, stderr=log, cwd=tmp_path))
+        return running[-1]
+
+    start.auth = auth
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def outlet(node, kind):
+    return next(o for o in node.status()["outlets"] if o["name"].startswith(kind))
+
+
+def test_unix_and_tcp_and_who_may(egd_hub):
+    info = os.stat(egd_hub.path)
+    assert info.st_mode & 0o777 == 0o660 and grp.getgrgid(info.st_gid).gr_name == "nogroup"
+    with socket.create_connection(("127.0.0.1", egd_hub.port)) as tcp:
+        tcp.sendall(b"\x02\x40" * 100)
+        got = b""
+        while len(got) < 6400:
+            got += tcp.recv(10000)
+    assert len(got) == 6400 and len({got[i:i + 8] for i in range(0, 6400, 8)}) == 800
+    assert eventually(lambda: outlet(egd_hub, "egd://")["full_bytes"] == 6400)
+    for wrong in ("egd://0.0.0.0:18888", "egd:", "egd:/tmp/x?mode=999", "egd://127.0.0.1:1?mode=0600", "egd://127.0.0.1:1?access=join"):
+        done = qanat("serve", "--outlet", wrong, "--state", str(egd_hub.path) + ".other", check=False, timeout=20)
+        assert done.returncode == 1 and done.stderr.strip(), wrong
+
+
+def test_many_half_commands_disturb_nobody(egd_hub):
+    held = []
+    try:
+        for _ in range(900):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(egd_hub.path))
+            s.sendall(b"\x03\xff")  # half a command
+            held.append(s)
+        with socket.create_connection(("127.0.0.1", egd_hub.port), timeout=10) as other:
+            other.sendall(b"\x02\x10")
+            assert len(other.recv(16, socket.MSG_WAITALL)) == 16
+    finally:
+        for s in held:
+            s.close()
+    assert eventually(lambda: outlet(egd_hub, "egd:/")["connections"] == 0)
+
+
+def test_entropy_brokers_egd_reader_draws_from_us(egd_hub, daemons, tmp_path):
+    daemons("eb_server_egd", "-X", daemons.auth, "-d", egd_hub.path, "-o", tmp_path / "out", "-a", 64, "-b", 1)
+    assert eventually(lambda: (tmp_path / "out").exists() and (tmp_path / "out").stat().st_size >= 1000)
+    assert outlet(egd_hub, "egd:/")["drbg_bytes"] >= 1000
+
+
+def test_our_bytes_through_the_broker_and_back(egd_hub, daemons, run, tmp_path):
+    """qanat -> eb_server_egd -> entropy_broker -> eb_client_egd -> qanat: two old systems meet here."""
+    users, config, port = tmp_path / "users", tmp_path / "broker.conf", free_port()
+    users.write_text("qanat|secret|16000000\n")
+    config.write_text(BROKER.format(port=port, users=users))
+    users.chmod(0o600)
+    config.chmod(0o600)
+    daemons("entropy_broker", "-c", config)
+    daemons("eb_server_egd", "-X", daemons.auth, "-d", egd_hub.path, "-I", f"127.0.0.1:{port}", "-a", 640, "-b", 1)
+    # A broker that is asked while it is empty sends its clients away for long.
+    eventually(lambda: outlet(egd_hub, "egd:/")["drbg_bytes"] >= 4096)
+    daemons("eb_client_egd", "-X", daemons.auth, "-d", tmp_path / "broker.egd", "-I", f"127.0.0.1:{port}")
+    eventually(lambda: (tmp_path / "broker.egd").exists())
+    node = run("serve", "--source", f"egd:{tmp_path}/broker.egd", "--source", "exec:cat /dev/urandom?h=8",
+               "--outlet", f"http://127.0.0.1:{free_port()}", name="taker").up()
+    name = f"egd:{tmp_path}/broker.egd"
+    assert eventually(lambda: node.source(name)["bytes"] >= 1024, limit=60)
+    source = node.source(name)
+    assert not source["credit"] and source["ledger"]["credited"] == 0
+
+
+def test_an_egd_that_goes_away_is_noticed(egd_hub, run):
+    name = f"egd://127.0.0.1:{egd_hub.port}"
+    node = run("serve", "--source", name, "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}",
+               name="taker").up()
+    assert eventually(lambda: node.source(name)["state"] == "healthy")
+    egd_hub.process.kill()
+    assert eventually(lambda: node.source(name)["state"] == "gone")

@@ -1,0 +1,158 @@
+#include "outlets/egd.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <set>
+
+#include "net/connect.h"
+#include "support/eventually.h"
+#include "support/test_hub.h"
+
+namespace qanat::outlets {
+namespace {
+
+using test::eventually;
+using test::Samples;
+using test::TestHub;
+using wire::Grade;
+
+class EgdTest : public testing::Test {
+ protected:
+  EgdTest() { std::filesystem::create_directories(directory_); }
+  ~EgdTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Egd> start(Grade grade, unsigned mode = 0600) {
+    EgdSettings settings;
+    settings.name = "egd";
+    settings.at.unix_path = path_;
+    settings.at.unix_mode = mode;
+    settings.grade = grade;
+    auto outlet = std::make_unique<Egd>(settings, hub_.services());
+    outlet->start();
+    return outlet;
+  }
+  UniqueFd connect() { return *net::connect_unix(path_); }
+  static void say(const UniqueFd& fd, const Samples& bytes) {
+    ASSERT_EQ(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  // So many bytes; fewer when the peer closed before, or is silent for 30 s.
+  Samples hear(const UniqueFd& fd, std::size_t count) {
+    Samples in(count);
+    std::size_t have = 0;
+    while (have < count &&
+           wait_for(fd.get(), POLLIN, waker_, std::chrono::seconds(30)) == Wake::ready) {
+      const ssize_t n = ::recv(fd.get(), in.data() + have, count - have, 0);
+      if (n <= 0) break;
+      have += static_cast<std::size_t>(n);
+    }
+    in.resize(have);
+    return in;
+  }
+  std::uint64_t delivered() const { return hub_.dispenser.report().total.delivered; }
+
+  const std::string directory_ = testing::TempDir() + "/qanat-egd-" + std::to_string(::getpid());
+  const std::string path_ = directory_ + "/egd";
+  TestHub hub_;
+  Waker waker_;
+};
+
+TEST_F(EgdTest, AnswersAllCommandsAndPaysForFull) {
+  const auto outlet = start(Grade::full);
+  const UniqueFd fd = connect();
+  say(fd, {0});
+  EXPECT_EQ(hear(fd, 4), (Samples{0, 0, 0, 0}));
+  hub_.credit(512);
+  say(fd, {0, 2, 255, 0});
+  EXPECT_EQ(hear(fd, 4), (Samples{0, 0, 16, 0}));
+  EXPECT_EQ(hear(fd, 255).size(), 255U);
+  EXPECT_EQ(hear(fd, 4), (Samples{0, 0, 8, 8})) << "257 bytes are left";
+  say(fd, {1, 255, 1, 255});
+  EXPECT_EQ(hear(fd, 1), Samples{255});
+  EXPECT_EQ(hear(fd, 255).size(), 255U);
+  const Samples rest = hear(fd, 1);
+  EXPECT_GT(rest.at(0), 0U) << "fewer, but what there is";
+  EXPECT_EQ(hear(fd, rest.at(0)).size(), rest.at(0));
+  EXPECT_TRUE(eventually([&] { return delivered() == 8 * (510U + rest.at(0)); }));
+  EXPECT_TRUE(hub_.dispenser.report().total.balanced());
+  say(fd, {4});
+  const Samples length = hear(fd, 1);
+  const Samples digits = hear(fd, length.at(0));
+  EXPECT_EQ(std::string(digits.begin(), digits.end()), std::to_string(::getpid()));
+  const std::uint64_t before = hub_.key.generation();
+  say(fd, {3, 0, 24, 3, 1, 2, 3});
+  EXPECT_TRUE(eventually([&] { return hub_.key.generation() == before + 1; }));
+  EXPECT_EQ(hub_.dispenser.report().total.credited, 8U * 512) << "and credited nothing";
+}
+
+TEST_F(EgdTest, ABlockingReadWaitsAndOneThatLeavesIsForgotten) {
+  const auto outlet = start(Grade::full);
+  const UniqueFd fd = connect();
+  say(fd, {2, 64});
+  EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 1; }));
+  {
+    const UniqueFd leaver = connect();
+    say(leaver, {2, 64});
+    EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 2; }));
+  }
+  EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 1; }));
+  hub_.credit(64);
+  EXPECT_EQ(hear(fd, 64).size(), 64U);
+  EXPECT_TRUE(eventually([&] { return delivered() == 512; }));
+}
+
+TEST_F(EgdTest, CommandsMayComeInPiecesAndMany) {
+  hub_.seed_drbg();
+  const auto outlet = start(Grade::drbg);
+  const UniqueFd fd = connect();
+  for (const std::uint8_t byte : Samples{3, 0, 8, 2, 9, 9, 2, 16}) say(fd, {byte});
+  std::set<std::string> seen{to_hex(hear(fd, 16))};
+  Samples many;
+  for (int i = 0; i < 5000; ++i) {
+    many.push_back(2);
+    many.push_back(16);
+  }
+  say(fd, many);
+  for (int i = 0; i < 5000; ++i) EXPECT_TRUE(seen.insert(to_hex(hear(fd, 16))).second);
+  EXPECT_TRUE(eventually([&] { return outlet->report().drbg_bytes == 16 * 5001; }));
+}
+
+TEST_F(EgdTest, NonsenseEndsTheConnectionAndIsCounted) {
+  hub_.seed_drbg();
+  const auto outlet = start(Grade::drbg);
+  const UniqueFd fd = connect();
+  say(fd, {2, 8, 77});
+  EXPECT_EQ(hear(fd, 20).size(), 8U) << "what came before it is answered";
+  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("malformed") == 1; }));
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+}
+
+TEST_F(EgdTest, WhoReadsNothingHoldsNobodyUp) {
+  hub_.seed_drbg();
+  const auto outlet = start(Grade::drbg);
+  const UniqueFd lazy = connect();
+  Samples many;
+  for (int i = 0; i < 30000; ++i) {
+    many.push_back(2);
+    many.push_back(255);
+  }
+  (void)::send(lazy.get(), many.data(), many.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  const UniqueFd fd = connect();
+  for (int i = 0; i < 100; ++i) {
+    say(fd, {2, 32});
+    EXPECT_EQ(hear(fd, 32).size(), 32U);
+  }
+}
+
+TEST_F(EgdTest, TheSocketHasTheModeThatWasAskedFor) {
+  const auto outlet = start(Grade::drbg, 0666);
+  struct stat info {};
+  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0666U);
+}
+
+}  // namespace
+}  // namespace qanat::outlets
