@@ -78,15 +78,19 @@ EgdConnection::EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer)
     : StreamConnection(worker, std::move(fd), peer), egd_(worker) {}
 
 asio::awaitable<void> EgdConnection::run() {
+  bool more = false;
   while (!closing_ && !draining_ && keep_alive_) {
-    const net::IoResult got = transport_.read(MutableBytes(inbox_).subspan(received_));
-    if (got.status != net::IoStatus::ok) {
-      // An idle client is none the worse: QEMU asks when its guest does.
+    if (!more) {
+      // No read to learn that it is too early. An idle client is none the worse: QEMU asks when its
+      // guest does.
       deadline_ = TimePoint::max();
-      const bool ready = co_await wait(got.status);
+      const bool ready = co_await wait(net::IoStatus::want_read);
       if (!ready) co_return;
-      continue;
     }
+    const net::IoResult got = transport_.read(MutableBytes(inbox_).subspan(received_));
+    more = got.status == net::IoStatus::ok && received_ + got.bytes == inbox_.size();
+    if (got.status == net::IoStatus::want_read) continue;
+    if (got.status != net::IoStatus::ok) co_return;
     received_ += got.bytes;
     busy_ = true;
     std::size_t at = 0;
