@@ -1,4 +1,4 @@
-"""EGD, with the daemons that speak it: Entropy Broker's, from and to us."""
+"""EGD, with a daemon that speaks it: Entropy Broker's reader."""
 
 import grp
 import os
@@ -7,34 +7,6 @@ import subprocess
 
 import pytest
 from conftest import eventually, free_port, need, qanat
-
-BROKER = """
-max_number_of_mem_pools = 512
-max_number_of_disk_pools = 256
-min_store_on_disk_n = 5
-listen_adapter = ::FFFF:127.0.0.1
-listen_port = {port}
-listen_queue_size = 5
-pool_size_in_bytes = 2048
-default_max_get_bps = 16000000
-max_get_put_size = 32768
-stirrer_type = aes
-hash_type = sha512
-stream_cipher = 3des
-mac_hasher = md5
-hash_hasher = sha512
-bitcount_estimator = shannon
-default_sleep_when_pools_empty = 1
-default_max_sleep_when_pools_empty = 1
-communication_timeout = 15
-communication_session_timeout = 3600
-default_max_bits_per_interval = 16000000
-ignore_rngtest_fips140 = 1
-ignore_rngtest_scc = 1
-allow_prng = 1
-users = {users}
-"""
-
 
 @pytest.fixture
 def egd_hub(run, tmp_path):
@@ -48,7 +20,7 @@ def egd_hub(run, tmp_path):
 @pytest.fixture
 def daemons(tmp_path):
     """Starts the broker's programs, and ends them."""
-    need("entropy_broker")
+    need("eb_server_egd")
     auth = tmp_path / "auth"
     auth.write_text("qanat\nsecret\n")
     auth.chmod(0o600)
@@ -106,27 +78,6 @@ def test_entropy_brokers_egd_reader_draws_from_us(egd_hub, daemons, tmp_path):
     daemons("eb_server_egd", "-X", daemons.auth, "-d", egd_hub.path, "-o", tmp_path / "out", "-a", 64, "-b", 1)
     assert eventually(lambda: (tmp_path / "out").exists() and (tmp_path / "out").stat().st_size >= 1000)
     assert outlet(egd_hub, "egd:/")["drbg_bytes"] >= 1000
-
-
-def test_our_bytes_through_the_broker_and_back(egd_hub, daemons, run, tmp_path):
-    """qanat -> eb_server_egd -> entropy_broker -> eb_client_egd -> qanat: two old systems meet here."""
-    users, config, port = tmp_path / "users", tmp_path / "broker.conf", free_port()
-    users.write_text("qanat|secret|16000000\n")
-    config.write_text(BROKER.format(port=port, users=users))
-    users.chmod(0o600)
-    config.chmod(0o600)
-    daemons("entropy_broker", "-c", config)
-    daemons("eb_server_egd", "-X", daemons.auth, "-d", egd_hub.path, "-I", f"127.0.0.1:{port}", "-a", 640, "-b", 1)
-    # A broker that is asked while it is empty sends its clients away for long.
-    eventually(lambda: outlet(egd_hub, "egd:/")["drbg_bytes"] >= 4096)
-    daemons("eb_client_egd", "-X", daemons.auth, "-d", tmp_path / "broker.egd", "-I", f"127.0.0.1:{port}")
-    eventually(lambda: (tmp_path / "broker.egd").exists())
-    node = run("serve", "--source", f"egd:{tmp_path}/broker.egd", "--source", "exec:cat /dev/urandom?h=8",
-               "--outlet", f"http://127.0.0.1:{free_port()}", name="taker").up()
-    name = f"egd:{tmp_path}/broker.egd"
-    assert eventually(lambda: node.source(name)["bytes"] >= 1024, limit=60)
-    source = node.source(name)
-    assert not source["credit"] and source["ledger"]["credited"] == 0
 
 
 def test_an_egd_that_goes_away_is_noticed(egd_hub, run):
