@@ -56,8 +56,9 @@ class EgdConnection final : public StreamConnection {
 
 class EgdWorker final : public StreamWorker {
  public:
-  EgdWorker(const EgdSettings& settings, const OutletServices& services, share::Visitors& visitors,
-            asio::io_context& context, std::size_t slot, UniqueFd listener)
+  EgdWorker(const StreamSettings& settings, const OutletServices& services,
+            share::Visitors& visitors, asio::io_context& context, std::size_t slot,
+            UniqueFd listener)
       : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
         settings_(settings),
         pool_(outbox_bytes) {}
@@ -70,7 +71,7 @@ class EgdWorker final : public StreamWorker {
     co_await connection.run();
   }
 
-  const EgdSettings& settings_;
+  const StreamSettings& settings_;
   SecretPool pool_;
 };
 
@@ -245,7 +246,7 @@ asio::awaitable<bool> EgdConnection::flush() {
 
 }  // namespace
 
-Egd::Egd(EgdSettings settings, const OutletServices& services)
+Egd::Egd(StreamSettings settings, const OutletServices& services)
     : StreamOutlet(settings.name, settings.at, settings.terms, services),
       settings_(std::move(settings)) {}
 

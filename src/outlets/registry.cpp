@@ -10,6 +10,7 @@
 #include "outlets/fifo.h"
 #include "outlets/http_outlet.h"
 #include "outlets/kernel_pool.h"
+#include "outlets/raw.h"
 #include "outlets/seed_file.h"
 #include "outlets/standard_output.h"
 #include "outlets/trickle_outlet.h"
@@ -158,7 +159,7 @@ OutletDescription describe_scheduled(const Spec& spec) {
 
 // "//HOST:PORT" is TCP; a path is a UNIX socket, with mode= and group=. Who draws there has no
 // name: loopback, unless the operator says access=open.
-StreamAddress stream_address(const Spec& spec, std::uint16_t default_port) {
+StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usual_port) {
   StreamAddress at;
   const auto mode = spec.option("mode");
   at.unix_group = spec.option("group").value_or("");
@@ -172,7 +173,7 @@ StreamAddress stream_address(const Spec& spec, std::uint16_t default_port) {
     }
     return at;
   }
-  auto address = wire::parse_address(spec.target, default_port);
+  auto address = wire::parse_address(spec.target, usual_port);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   at.address = *address;
   if (mode || !at.unix_group.empty()) {
@@ -194,21 +195,23 @@ StreamAddress stream_address(const Spec& spec, std::uint16_t default_port) {
   return at;
 }
 
-EgdSettings egd_settings(const Spec& spec, const OutletDefaults& defaults) {
-  constexpr std::uint16_t usual_port = 8888;
+StreamSettings stream_settings(const Spec& spec, const OutletDefaults& defaults,
+                               std::optional<std::uint16_t> usual_port) {
   return {spec.text, stream_address(spec, usual_port), grade_of(spec, Grade::full), terms_of(spec),
           defaults.http};
 }
+constexpr std::uint16_t egd_port = 8888;
 
-OutletDescription describe_stream(const Spec& spec, const StreamAddress& at, Grade grade) {
+OutletDescription describe_stream(const StreamSettings& settings) {
+  const StreamAddress& at = settings.at;
   const bool local = !at.unix_path.empty();
   const std::string who =
       !local              ? "whoever reaches it may draw"
       : at.unix_mode & 07 ? "every user of this machine may draw"
                           : fmt::format("mode {:04o}{}", at.unix_mode,
                                         at.unix_group.empty() ? "" : ", group " + at.unix_group);
-  return {spec.text, local ? at.unix_path : "tcp " + at.address.text(),
-          fmt::format("{}, grade {}", who, to_string(grade))};
+  return {settings.name, local ? at.unix_path : "tcp " + at.address.text(),
+          fmt::format("{}, grade {}", who, to_string(settings.grade))};
 }
 
 struct Type {
@@ -236,12 +239,16 @@ constexpr std::array types{
          "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
-           return std::make_unique<Egd>(egd_settings(s, d), services);
+           return std::make_unique<Egd>(stream_settings(s, d, egd_port), services);
          },
-         [](const Spec& s) {
-           const EgdSettings settings = egd_settings(s, {});
-           return describe_stream(s, settings.at, settings.grade);
-         }},
+         [](const Spec& s) { return describe_stream(stream_settings(s, {}, egd_port)); }},
+    Type{"raw", "grade mode group access rate burst weight",
+         "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<Raw>(stream_settings(s, d, std::nullopt), services);
+         },
+         [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
     Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {

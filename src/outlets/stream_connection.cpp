@@ -81,8 +81,9 @@ asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
 }
 
 bool StreamConnection::peer_has_gone() const {
-  pollfd state{fd_.get(), POLLRDHUP, 0};
-  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  const short ended = one_way_ ? 0 : POLLRDHUP;
+  pollfd state{fd_.get(), ended, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & (ended | POLLHUP | POLLERR)) != 0;
 }
 
 void StreamConnection::become(std::shared_ptr<share::Client> client) {

@@ -71,6 +71,8 @@ class StreamConnection {
   bool expired_ = false;
   bool closing_ = false;  // told to end
   bool draining_ = false;
+  // The peer says nothing: that it has ended its half (nc </dev/null) is no hang-up.
+  bool one_way_ = false;
 
  private:
   StreamWorker& worker_;

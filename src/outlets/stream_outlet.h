@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "base/files.h"
+#include "outlets/limits.h"
 #include "outlets/outlet.h"
 #include "share/visitors.h"
+#include "wire/http_api.h"
 #include "wire/spec.h"
 
 namespace qanat::outlets {
@@ -20,6 +22,15 @@ struct StreamAddress {
   unsigned unix_mode = 0600;
   std::string unix_group;  // empty: the process's
   wire::Address address;
+};
+
+// Of an outlet whose protocol cannot tell who draws.
+struct StreamSettings {
+  std::string name;  // as configured
+  StreamAddress at;
+  wire::Grade grade = wire::Grade::full;
+  share::Terms terms;
+  Limits limits;
 };
 
 // What a protocol's outlet derives from: `start` calls `listen`, and the destructor `stop`, as

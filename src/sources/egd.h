@@ -1,33 +1,21 @@
 // Another machine's or program's EGD, as a source. docs/protocols/egd.md.
 #pragma once
 
-#include <string>
-
-#include "sources/source.h"
-#include "wire/spec.h"
+#include "sources/stream_source.h"
+#include "wire/egd.h"
 
 namespace qanat::sources {
 
-// Asks for 255 bytes at a time, waiting. Nobody vouches for the peer: credited 0 unless the
-// operator says otherwise.
-class Egd final : public Source {
+// Asks for 255 bytes at a time, waiting.
+class Egd final : public StreamSource {
  public:
-  // A UNIX socket when `path` is not empty, else TCP.
-  Egd(std::string path, wire::Address address)
-      : path_(std::move(path)), address_(std::move(address)) {}
-
-  Result<void> open() override;
-  Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
-  void close() override;
-  int descriptor() const override { return fd_.get(); }
+  using StreamSource::StreamSource;
 
  private:
-  std::string name() const { return path_.empty() ? address_.text() : path_; }
+  Question question() override { return {ask_, wire::egd::most_bytes}; }
 
-  const std::string path_;
-  const wire::Address address_;
-  UniqueFd fd_;
-  std::size_t expected_ = 0;  // bytes that were asked for and have not come
+  const std::array<std::uint8_t, 2> ask_ =
+      wire::egd::encode_read(wire::egd::Verb::wait, wire::egd::most_bytes);
 };
 
 }  // namespace qanat::sources

@@ -38,13 +38,16 @@ std::optional<unsigned> baud_of(const Spec& spec) {
 
 // One line a type. `h` is the claim when the operator makes none: conservative, as a claim that is
 // too high is a lie to every client, and one that is too low only costs time.
-std::unique_ptr<Source> make_egd(const Spec& spec) {
-  if (!spec.target.starts_with("//")) return std::make_unique<Egd>(spec.target, wire::Address());
-  constexpr std::uint16_t usual_port = 8888;
+// "//HOST:PORT" is TCP, anything else the path of a UNIX socket.
+template <typename Kind>
+std::unique_ptr<Source> make_stream(const Spec& spec, std::optional<std::uint16_t> usual_port) {
+  if (!spec.target.starts_with("//")) return std::make_unique<Kind>(spec.target, wire::Address());
   const auto address = wire::parse_address(spec.target, usual_port);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
-  return std::make_unique<Egd>("", *address);
+  return std::make_unique<Kind>("", *address);
 }
+
+constexpr std::uint16_t egd_port = 8888;
 
 struct Type {
   std::string_view name;
@@ -83,7 +86,11 @@ constexpr std::array types{
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<Exec>(s.target); }},
     // Nobody knows what is behind it.
     Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
-         [](const Spec& s) -> std::unique_ptr<Source> { return make_egd(s); }},
+         [](const Spec& s) -> std::unique_ptr<Source> { return make_stream<Egd>(s, egd_port); }},
+    Type{"raw", true, 4, false, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
+         [](const Spec& s) -> std::unique_ptr<Source> {
+           return make_stream<StreamSource>(s, std::nullopt);
+         }},
 };
 
 Spec parse(const std::string& text) {
@@ -149,8 +156,8 @@ std::string note_of(const Type& type, const Spec& spec) {
     return "a regular file is read once a start: put new bytes in it, or add credit=no, lest a "
            "restart counts the same bytes again";
   }
-  if (type.name == "egd") {
-    return "EGD knows no keys: whoever answers there decides what comes, and on the way anybody "
+  if (type.name == "egd" || type.name == "raw") {
+    return "it knows no keys: whoever answers there decides what comes, and on the way anybody "
            "can "
            "read it";
   }

@@ -25,7 +25,7 @@ class EgdTest : public testing::Test {
   ~EgdTest() override { std::filesystem::remove_all(directory_); }
 
   std::unique_ptr<Egd> start(Grade grade, unsigned mode = 0600) {
-    EgdSettings settings;
+    StreamSettings settings;
     settings.name = "egd";
     settings.at.unix_path = path_;
     settings.at.unix_mode = mode;

@@ -1,19 +1,17 @@
-#include "sources/egd.h"
+#include "sources/stream_source.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "net/connect.h"
-#include "wire/egd.h"
 
 namespace qanat::sources {
 
 using namespace std::chrono_literals;
 
-Result<void> Egd::open() {
+Result<void> StreamSource::open() {
   // There is nobody to wake: the runner stops a source by its own thread.
   const Waker never;
   auto fd = path_.empty() ? net::connect_tcp(address_, never, 10s) : net::connect_unix(path_);
@@ -23,16 +21,14 @@ Result<void> Egd::open() {
   return {};
 }
 
-void Egd::close() { fd_.reset(); }
-
-Result<std::size_t> Egd::read(MutableBytes out, const Waker& waker) {
+Result<std::size_t> StreamSource::read(MutableBytes out, const Waker& waker) {
   if (expected_ == 0) {
-    const auto command = wire::egd::encode_read(wire::egd::Verb::wait, wire::egd::most_bytes);
-    if (::send(fd_.get(), command.data(), command.size(), MSG_NOSIGNAL) !=
-        static_cast<ssize_t>(command.size())) {
+    const Question asked = question();
+    if (::send(fd_.get(), asked.bytes.data(), asked.bytes.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(asked.bytes.size())) {
       return error(with_errno(name() + " takes no questions", errno));
     }
-    expected_ = wire::egd::most_bytes;
+    expected_ = asked.wanted;
   }
   for (;;) {
     if (wait_for(fd_.get(), POLLIN, waker, std::nullopt) == Wake::woken) return std::size_t{0};

@@ -1,0 +1,121 @@
+#include "outlets/raw.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "net/io_threads.h"
+#include "outlets/stream_connection.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+using wire::Grade;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t drbg_block = 16384;
+// Others of the thread have their turn after so many bytes.
+constexpr std::size_t bytes_between_turns = 256 << 10;
+
+class RawWorker;
+
+class RawConnection final : public StreamConnection {
+ public:
+  RawConnection(RawWorker& worker, UniqueFd fd, net::Peer peer);
+
+  Task<void> run();
+
+ private:
+  Task<void> run_full();
+  Task<void> run_drbg();
+
+  RawWorker& raw_;
+};
+
+class RawWorker final : public StreamWorker {
+ public:
+  RawWorker(const StreamSettings& settings, const OutletServices& services,
+            share::Visitors& visitors, asio::io_context& context, std::size_t slot,
+            UniqueFd listener)
+      : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+        grade_(settings.grade),
+        pool_(drbg_block) {}
+
+ private:
+  friend class RawConnection;
+
+  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override {
+    RawConnection connection(*this, std::move(fd), peer);
+    co_await connection.run();
+  }
+
+  const Grade grade_;
+  SecretPool pool_;
+};
+
+RawConnection::RawConnection(RawWorker& worker, UniqueFd fd, net::Peer peer)
+    : StreamConnection(worker, std::move(fd), peer), raw_(worker) {
+  one_way_ = true;
+}
+
+asio::awaitable<void> RawConnection::run() {
+  ++raw_.counters_.deliveries;
+  if (raw_.grade_ == Grade::full) co_return co_await run_full();
+  co_await run_drbg();
+}
+
+// In pieces, as many readers take turns; nothing is drawn before the peer has taken the last.
+asio::awaitable<void> RawConnection::run_full() {
+  while (!closing_ && !draining_) {
+    const std::size_t slice = raw_.services_.dispenser.slice();
+    auto drawn = co_await draw(slice, 1h);
+    if (!drawn) continue;
+    const Bytes bytes = drawn->bytes.view();
+    const bool written = co_await write(bytes);
+    if (!written) {
+      raw_.counters_.undelivered += slice;
+      co_return;
+    }
+    drawn->withdrawal.delivered(slice);
+    count_full(slice);
+  }
+}
+
+asio::awaitable<void> RawConnection::run_drbg() {
+  const auto lease = raw_.pool_.lease();
+  std::size_t since_turn = 0;
+  while (!closing_ && !draining_) {
+    const TimePoint now = raw_.services_.clock.now();
+    if (!raw_.services_.drbg.generate(raw_.slot_, lease.view(), now)) {
+      co_await pause(now + 100ms);
+      continue;
+    }
+    const bool written = co_await write(lease.view());
+    wipe(lease.view());
+    if (!written) co_return;
+    count_drbg(drbg_block);
+    since_turn += drbg_block;
+    if (since_turn < bytes_between_turns) continue;
+    const Duration owed = charge(since_turn);
+    since_turn = 0;
+    if (owed > Duration::zero()) co_await pause(raw_.services_.clock.now() + owed);
+    co_await asio::post(raw_.context_, asio::use_awaitable);
+  }
+}
+
+}  // namespace
+
+Raw::Raw(StreamSettings settings, const OutletServices& services)
+    : StreamOutlet(settings.name, settings.at, settings.terms, services),
+      settings_(std::move(settings)) {}
+
+Raw::~Raw() { stop(); }
+
+std::unique_ptr<StreamWorker> Raw::make_worker(std::size_t slot, UniqueFd listener) {
+  return std::make_unique<RawWorker>(settings_, services(), visitors(),
+                                     services().threads.context(slot), slot, std::move(listener));
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,42 @@
+// Sources that come over a stream: a UNIX socket or TCP.
+#pragma once
+
+#include <limits>
+#include <string>
+
+#include "sources/source.h"
+#include "wire/spec.h"
+
+namespace qanat::sources {
+
+// Connects, and reads what comes. Of a protocol in which one has to ask, a class derives from it.
+// Nobody vouches for the peer.
+class StreamSource : public Source {
+ public:
+  // A UNIX socket when `path` is not empty, else TCP.
+  StreamSource(std::string path, wire::Address address)
+      : path_(std::move(path)), address_(std::move(address)) {}
+
+  Result<void> open() override;
+  Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  void close() override { fd_.reset(); }
+  int descriptor() const override { return fd_.get(); }
+
+ protected:
+  // What to send for more bytes, and how many those are; nothing, where they come by themselves.
+  struct Question {
+    Bytes bytes;
+    std::size_t wanted = std::numeric_limits<std::size_t>::max();
+  };
+  virtual Question question() { return {}; }
+
+ private:
+  std::string name() const { return path_.empty() ? address_.text() : path_; }
+
+  const std::string path_;
+  const wire::Address address_;
+  UniqueFd fd_;
+  std::size_t expected_ = 0;  // bytes that were asked for and have not come
+};
+
+}  // namespace qanat::sources
