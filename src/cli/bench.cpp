@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/trickle_load.h"
 #include "cli/upstream_argument.h"
+#include "net/trickle_client.h"
 #include "sources/registry.h"
 #include "wire/http_api.h"
 
@@ -122,7 +123,7 @@ Run add_bench(CLI::App& command) {
       ->check(CLI::Range(0.0, 1e7));
   trickle->add_option("--for", options->length, "How long (10s)");
   trickle->add_option("--bytes", options->bytes, "Bytes a seed (64)")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1004}));
+      ->check(CLI::Range(std::size_t{1}, net::TrickleClient::most_bytes));
   trickle->add_option("--grade", options->grade, "full or drbg (drbg)");
   trickle->add_flag("--json", options->json, "One line for programs");
   trickle->footer(
