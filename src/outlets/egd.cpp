@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 
-#include "net/io_threads.h"
+#include "outlets/nameless_outlet.h"
 #include "outlets/stream_connection.h"
 #include "wire/egd.h"
 
@@ -246,15 +246,8 @@ asio::awaitable<bool> EgdConnection::flush() {
 
 }  // namespace
 
-Egd::Egd(StreamSettings settings, const OutletServices& services)
-    : StreamOutlet(settings.name, settings.at, settings.terms, services),
-      settings_(std::move(settings)) {}
-
-Egd::~Egd() { stop(); }
-
-std::unique_ptr<StreamWorker> Egd::make_worker(std::size_t slot, UniqueFd listener) {
-  return std::make_unique<EgdWorker>(settings_, services(), visitors(),
-                                     services().threads.context(slot), slot, std::move(listener));
+std::unique_ptr<Outlet> make_egd(StreamSettings settings, const OutletServices& services) {
+  return std::make_unique<NamelessOutlet<EgdWorker>>(std::move(settings), services);
 }
 
 }  // namespace qanat::outlets

@@ -5,17 +5,6 @@
 
 namespace qanat::outlets {
 
-class Egd final : public StreamOutlet {
- public:
-  Egd(StreamSettings settings, const OutletServices& services);
-  ~Egd() override;
-
-  void start() override { listen(); }
-
- private:
-  std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override;
-
-  const StreamSettings settings_;
-};
+std::unique_ptr<Outlet> make_egd(StreamSettings settings, const OutletServices& services);
 
 }  // namespace qanat::outlets

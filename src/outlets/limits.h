@@ -12,6 +12,11 @@ namespace qanat::outlets {
 struct Limits {
   // Open connections of one outlet. At some 20 KB each (TLS, idle) that is 400 MB at the worst.
   std::size_t connections = 20000;
+  // Of those, by one user of this machine or one block of addresses: that a peer which forgets to
+  // hang up leaves room for the others.
+  std::size_t peer_connections = 20000;
+  // Whoever comes when all are taken waits for one to end, instead of being hung up on.
+  bool wait_for_room = false;
   // A request's header or body: eight times what any client of ours sends.
   std::size_t header_bytes = 8192;
   std::size_t body_bytes = 8192;

@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "net/io_threads.h"
+#include "outlets/nameless_outlet.h"
 #include "outlets/stream_connection.h"
 
 namespace qanat::outlets {
@@ -107,15 +107,8 @@ asio::awaitable<void> RawConnection::run_drbg() {
 
 }  // namespace
 
-Raw::Raw(StreamSettings settings, const OutletServices& services)
-    : StreamOutlet(settings.name, settings.at, settings.terms, services),
-      settings_(std::move(settings)) {}
-
-Raw::~Raw() { stop(); }
-
-std::unique_ptr<StreamWorker> Raw::make_worker(std::size_t slot, UniqueFd listener) {
-  return std::make_unique<RawWorker>(settings_, services(), visitors(),
-                                     services().threads.context(slot), slot, std::move(listener));
+std::unique_ptr<Outlet> make_raw(StreamSettings settings, const OutletServices& services) {
+  return std::make_unique<NamelessOutlet<RawWorker>>(std::move(settings), services);
 }
 
 }  // namespace qanat::outlets

@@ -5,17 +5,6 @@
 
 namespace qanat::outlets {
 
-class Raw final : public StreamOutlet {
- public:
-  Raw(StreamSettings settings, const OutletServices& services);
-  ~Raw() override;
-
-  void start() override { listen(); }
-
- private:
-  std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override;
-
-  const StreamSettings settings_;
-};
+std::unique_ptr<Outlet> make_raw(StreamSettings settings, const OutletServices& services);
 
 }  // namespace qanat::outlets

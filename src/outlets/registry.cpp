@@ -195,11 +195,28 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
   return at;
 }
 
+// One user, or one block of addresses, at one outlet: as many guests as a large host has, with room.
+constexpr std::size_t usual_peer_connections = 1000;
+
+std::size_t peer_connections_of(const Spec& spec) {
+  const auto text = spec.option("connections");
+  if (!text) return usual_peer_connections;
+  std::size_t count = 0;
+  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), count);
+  if (problem != std::errc() || end != text->data() + text->size() || count == 0) {
+    throw Failure(fmt::format("{}: connections={} is no number of connections", spec.text, *text));
+  }
+  return count;
+}
+
 StreamSettings stream_settings(const Spec& spec, const OutletDefaults& defaults,
                                std::optional<std::uint16_t> usual_port) {
-  return {spec.text, stream_address(spec, usual_port), grade_of(spec, Grade::full), terms_of(spec),
-          defaults.http};
+  StreamSettings settings{spec.text, stream_address(spec, usual_port), grade_of(spec, Grade::full),
+                          terms_of(spec), defaults.http};
+  settings.limits.peer_connections = peer_connections_of(spec);
+  return settings;
 }
+
 constexpr std::uint16_t egd_port = 8888;
 
 OutletDescription describe_stream(const StreamSettings& settings) {
@@ -235,18 +252,18 @@ constexpr std::array types{
            return {s.text, "udp " + trickle_settings(s, {}).address.text(),
                    "who has a cookie from a session over https may draw"};
          }},
-    Type{"egd", "grade mode group access rate burst weight",
+    Type{"egd", "grade mode group connections access rate burst weight",
          "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
-           return std::make_unique<Egd>(stream_settings(s, d, egd_port), services);
+           return make_egd(stream_settings(s, d, egd_port), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, egd_port)); }},
-    Type{"raw", "grade mode group access rate burst weight",
+    Type{"raw", "grade mode group connections access rate burst weight",
          "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
-           return std::make_unique<Raw>(stream_settings(s, d, std::nullopt), services);
+           return make_raw(stream_settings(s, d, std::nullopt), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
     Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",

@@ -88,6 +88,7 @@ OutletReport StreamOutlet::report() const {
              std::pair{"handshake", &c.handshake_failed},
              std::pair{"timeout", &c.timed_out},
              std::pair{"connections", &c.too_many},
+             std::pair{"peer_connections", &c.peer_too_many},
              std::pair{"malformed", &c.malformed},
              std::pair{"unauthorised", &c.unauthorised},
              std::pair{"too_large", &c.too_large},

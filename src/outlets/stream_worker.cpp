@@ -32,7 +32,8 @@ StreamWorker::StreamWorker(const Limits& limits, const OutletServices& services,
       slot_(slot),
       listener_(std::move(listener)),
       acceptor_(context, listener_.get()),
-      sweep_timer_(context) {}
+      sweep_timer_(context),
+      pause_timer_(context) {}
 
 StreamWorker::~StreamWorker() {
   if (acceptor_.is_open()) (void)acceptor_.release();  // listener_ closes it
@@ -45,7 +46,9 @@ void StreamWorker::start() {
 }
 
 asio::awaitable<void> StreamWorker::accept_loop() {
+  using Entry = share::Visitors::Entry;
   boost::system::error_code problem;
+  Entry entry = Entry::full;
   while (!draining_) {
     co_await acceptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                                   asio::redirect_error(asio::use_awaitable, problem));
@@ -57,20 +60,30 @@ asio::awaitable<void> StreamWorker::accept_loop() {
                             SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
         ++counters_.too_many;
-        asio::steady_timer pause(context_, accept_pause);
-        co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, problem));
+        pause_timer_.expires_after(accept_pause);
+        co_await pause_timer_.async_wait(asio::redirect_error(asio::use_awaitable, problem));
         break;
       }
       if (!fd) {
         if (errno == ECONNABORTED || errno == EINTR) continue;
         break;
       }
-      if (connections_.size() >= limits_.connections) {
-        ++counters_.too_many;
+      const net::Peer peer = net::peer_of(address, fd.get());
+      for (;;) {
+        entry = visitors_.come_in(peer.block, limits_.peer_connections, limits_.connections);
+        if (entry != Entry::full || !limits_.wait_for_room || draining_) break;
+        // Others wait in the socket's backlog.
+        pause_timer_.expires_after(accept_pause);
+        co_await pause_timer_.async_wait(asio::redirect_error(asio::use_awaitable, problem));
+      }
+      if (entry != Entry::in || draining_) {
+        if (entry == Entry::in) visitors_.leave(peer.block);
+        ++(entry == Entry::too_many_of_block ? counters_.peer_too_many : counters_.too_many);
         continue;
       }
-      const net::Peer peer = net::peer_of(address, fd.get());
-      asio::co_spawn(context_, serve(std::move(fd), peer), [](const std::exception_ptr& failure) {
+      asio::co_spawn(context_, serve(std::move(fd), peer),
+                     [this, peer](const std::exception_ptr& failure) {
+        visitors_.leave(peer.block);
         // A connection ends on any error, and only it.
         if (!failure) return;
         try {
@@ -113,6 +126,7 @@ void StreamWorker::drain() {
 void StreamWorker::close_all() {
   for (StreamConnection* connection : connections_) connection->close();
   sweep_timer_.cancel();
+  pause_timer_.cancel();
 }
 
 void StreamWorker::close_of(const share::Client& client) {

@@ -31,6 +31,7 @@ struct StreamCounters {
   std::atomic<std::uint64_t> handshake_failed{0};
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> too_many{0};
+  std::atomic<std::uint64_t> peer_too_many{0};
   std::atomic<std::uint64_t> malformed{0};     // 400, 404, 405, 408, 431
   std::atomic<std::uint64_t> unauthorised{0};  // 401, 403
   std::atomic<std::uint64_t> too_large{0};     // 413
@@ -81,6 +82,7 @@ class StreamWorker {
   // Waits for the listening socket; the kernel hands out connections through listener_ itself.
   boost::asio::posix::stream_descriptor acceptor_;
   boost::asio::steady_timer sweep_timer_;
+  boost::asio::steady_timer pause_timer_;  // of the accept loop
   bool accepting_ = false;
   bool sweeping_ = false;
   bool draining_ = false;

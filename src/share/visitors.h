@@ -19,13 +19,26 @@ class Visitors {
   // The share of a block; it lasts as long as somebody holds it.
   std::shared_ptr<Flow> of(std::uint64_t block);
 
+  // One more connection of a block, unless that has `most_of_block` or all have `most` already.
+  // Each that came in leaves once.
+  enum class Entry { in, full, too_many_of_block };
+  Entry come_in(std::uint64_t block, std::size_t most_of_block, std::size_t most);
+  void leave(std::uint64_t block);
+
  private:
+  struct Block {
+    std::weak_ptr<Flow> flow;
+    std::size_t connections = 0;
+  };
+  Block& find_locked(std::uint64_t block);
+
   Dispenser& dispenser_;
   const std::string name_;
   const Terms terms_;
   std::mutex mutex_;
   std::shared_ptr<Flow> together_;
-  std::unordered_map<std::uint64_t, std::weak_ptr<Flow>> blocks_;
+  std::unordered_map<std::uint64_t, Block> blocks_;
+  std::size_t connections_ = 0;
   std::size_t swept_at_ = 0;  // entries left by the last sweep
 };
 

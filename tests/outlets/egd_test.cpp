@@ -24,13 +24,14 @@ class EgdTest : public testing::Test {
   EgdTest() { std::filesystem::create_directories(directory_); }
   ~EgdTest() override { std::filesystem::remove_all(directory_); }
 
-  std::unique_ptr<Egd> start(Grade grade, unsigned mode = 0600) {
+  std::unique_ptr<Outlet> start(Grade grade, unsigned mode = 0600) {
     StreamSettings settings;
     settings.name = "egd";
     settings.at.unix_path = path_;
     settings.at.unix_mode = mode;
     settings.grade = grade;
-    auto outlet = std::make_unique<Egd>(settings, hub_.services());
+    settings.limits.peer_connections = peer_connections_;
+    auto outlet = make_egd(settings, hub_.services());
     outlet->start();
     return outlet;
   }
@@ -56,6 +57,7 @@ class EgdTest : public testing::Test {
 
   const std::string directory_ = testing::TempDir() + "/qanat-egd-" + std::to_string(::getpid());
   const std::string path_ = directory_ + "/egd";
+  std::size_t peer_connections_ = 1000;
   TestHub hub_;
   Waker waker_;
 };
@@ -145,6 +147,30 @@ TEST_F(EgdTest, WhoReadsNothingHoldsNobodyUp) {
     say(fd, {2, 32});
     EXPECT_EQ(hear(fd, 32).size(), 32U);
   }
+}
+
+TEST_F(EgdTest, OneUserHasSoManyConnectionsAndNoMore) {
+  hub_.seed_drbg();
+  peer_connections_ = 3;
+  const auto outlet = start(Grade::drbg);
+  std::vector<UniqueFd> held;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(connect());
+    say(held.back(), {2, 8});
+    EXPECT_EQ(hear(held.back(), 8).size(), 8U);
+  }
+  const UniqueFd fourth = connect();
+  EXPECT_EQ(hear(fourth, 1).size(), 0U) << "hung up on";
+  EXPECT_EQ(outlet->report().refused.at("peer_connections"), 1U);
+  held.pop_back();
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 2; }));
+  // The place is free a moment after the connection has ended.
+  EXPECT_TRUE(eventually([&] {
+    const UniqueFd fd = connect();
+    const Samples ask = {2, 8};
+    (void)::send(fd.get(), ask.data(), ask.size(), MSG_NOSIGNAL);
+    return hear(fd, 8).size() == 8;
+  }));
 }
 
 TEST_F(EgdTest, TheSocketHasTheModeThatWasAskedFor) {
