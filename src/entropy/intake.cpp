@@ -22,6 +22,7 @@ void Intake::samples(Bytes raw, TimePoint began, TimePoint now) {
   const std::scoped_lock lock(mutex_);
   measure_rate(raw.size(), now - began);
   samples_ += raw.size();
+  last_samples_ = now;
   block_tests_.add(raw);
   while (!raw.empty()) {
     const std::size_t n = std::min(raw.size(), window_samples - filled_);
@@ -107,6 +108,15 @@ void Intake::announce(const Verdict& verdict, TimePoint now) {
     case SourceState::gone:
       return;
   }
+}
+
+bool Intake::due(bool demand, TimePoint now) const {
+  const std::scoped_lock lock(mutex_);
+  const SourceState state = health_.state();
+  if (state == SourceState::start_up || state == SourceState::suspect) return true;
+  const Duration since = now - last_samples_;
+  if (since >= idle_interval) return true;
+  return demand && (claim_.credit || since >= uncredited_interval);
 }
 
 void Intake::retest() {

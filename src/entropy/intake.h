@@ -44,6 +44,15 @@ class Intake {
   // left, so that new samples are worth reading.
   bool drain(TimePoint now);
 
+  // Whether another window is worth reading now, or asking a peer for: `demand` is the sink's.
+  bool due(bool demand, TimePoint now) const;
+  // An idle source still gives a window this often: so a device that was pulled out or went stuck
+  // is known before its bytes are needed.
+  static constexpr Duration idle_interval = std::chrono::seconds(60);
+  // One of credit 0 gives a window this often while others work: it is mixed in, and counts
+  // nothing.
+  static constexpr Duration uncredited_interval = std::chrono::seconds(1);
+
   void retest();
   void gone(const std::string& why, TimePoint now);
   void back();
@@ -81,6 +90,7 @@ class Intake {
   std::size_t left_ = 0;    // of passed_, its last bytes: not conditioned yet
   std::uint64_t windows_ = 0;
   std::uint64_t samples_ = 0;
+  TimePoint last_samples_{};
   std::uint64_t credited_samples_ = 0;
   double recent_samples_ = 0;
   double recent_seconds_ = 0;

@@ -355,6 +355,7 @@ void Node::reload(const Config& config) {
     }
   }
   for (const NamedOutlet& named : old_outlets) named.outlet->stop();
+  for (const NamedOutlet& named : outlets_) named.outlet->reload();
   if (!stop_sources(old_sources, source_patience)) {
     for (NamedSource& named : old_sources) (void)named.source.release();
   }

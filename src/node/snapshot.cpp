@@ -30,7 +30,13 @@ observe::Snapshot Node::snapshot() const {
   {
     const std::scoped_lock guard(lists_mutex_);
     for (const NamedSource& named : sources_) s.sources.push_back(named.source->report());
-    for (const NamedOutlet& named : outlets_) s.outlets.push_back(named.outlet->report());
+    for (const NamedOutlet& named : outlets_) {
+      s.outlets.push_back(named.outlet->report());
+      for (const outlets::InflowReport& in : s.outlets.back().inflows) {
+        s.sources.push_back(
+            sources::report_of(in.name, in.detail, in.claim, in.intake, in.account));
+      }
+    }
   }
   // After the sources: none of them has an account that the ledger does not know.
   s.dispenser = dispenser_.report();

@@ -6,10 +6,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "entropy/conditioner.h"
 #include "entropy/drbg_pool.h"
+#include "entropy/intake.h"
 #include "entropy/provenance.h"
 #include "net/tls.h"
 #include "share/client_book.h"
@@ -22,6 +24,15 @@ class IoThreads;
 
 namespace qanat::outlets {
 
+// What peers deliver to an outlet; for the status document it is a source.
+struct InflowReport {
+  std::string name;
+  std::string detail;  // why it is gone or failed; may be empty
+  entropy::Claim claim;
+  entropy::IntakeReport intake;
+  entropy::SourceId account = 0;
+};
+
 // For the status document and the metrics.
 struct OutletReport {
   std::string name;     // as configured
@@ -32,6 +43,7 @@ struct OutletReport {
   std::uint64_t full_bytes = 0;
   std::uint64_t drbg_bytes = 0;
   std::map<std::string, std::uint64_t> refused;  // by reason
+  std::vector<InflowReport> inflows = {};
 };
 
 using OnEvent =
@@ -79,6 +91,9 @@ class Outlet {
   virtual void stop() = 0;
   // Deliver now, whatever the schedule (SIGUSR1). From any thread; does not wait.
   virtual void feed_now() {}
+  // The configuration was read again, with this outlet in it: what it has in files of its own may
+  // have changed.
+  virtual void reload() {}
   virtual OutletReport report() const = 0;
 };
 

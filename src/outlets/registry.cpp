@@ -6,6 +6,8 @@
 #include <charconv>
 
 #include "base/quantity.h"
+#include "outlets/broker.h"
+#include "outlets/broker_producer.h"
 #include "outlets/egd.h"
 #include "outlets/fifo.h"
 #include "outlets/http_outlet.h"
@@ -14,6 +16,7 @@
 #include "outlets/seed_file.h"
 #include "outlets/standard_output.h"
 #include "outlets/trickle_outlet.h"
+#include "wire/claim.h"
 
 namespace qanat::outlets {
 namespace {
@@ -180,6 +183,14 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
     throw Failure(fmt::format("{}: mode= and group= belong to a UNIX socket", spec.text));
   }
   const std::string access = spec.option("access").value_or("");
+  const bool passwords = spec.type == "broker";
+  if (passwords && access.empty() && !wire::is_loopback(at.address.host)) {
+    throw Failure(fmt::format(
+        "{}: who listens on the way can find the broker's passwords, and {} is beyond loopback; "
+        "write access=password if the network is your own",
+        spec.text, at.address.text()));
+  }
+  if (passwords && access == "password") return at;
   if (!access.empty() && access != "open") {
     throw Failure(
         fmt::format("{}: access={} is not known here; {} cannot tell who draws, so it is "
@@ -195,7 +206,8 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
   return at;
 }
 
-// One user, or one block of addresses, at one outlet: as many guests as a large host has, with room.
+// One user, or one block of addresses, at one outlet: as many guests as a large host has, with
+// room.
 constexpr std::size_t usual_peer_connections = 1000;
 
 std::size_t peer_connections_of(const Spec& spec) {
@@ -229,6 +241,72 @@ OutletDescription describe_stream(const StreamSettings& settings) {
                                         at.unix_group.empty() ? "" : ", group " + at.unix_group);
   return {settings.name, local ? at.unix_path : "tcp " + at.address.text(),
           fmt::format("{}, grade {}", who, to_string(settings.grade))};
+}
+
+// An algorithm's name, or the usual one.
+template <typename Find>
+std::string algorithm_of(const Spec& spec, std::string_view option, std::string usual, Find find,
+                         const std::string& known) {
+  const auto text = spec.option(option);
+  if (!text) return usual;
+  if (find(*text) == nullptr) {
+    throw Failure(
+        fmt::format("{}: {}={} is not known; there are {}", spec.text, option, *text, known));
+  }
+  return *text;
+}
+
+// What producers deliver is somebody's word: as of an EGD, and credited only by the operator's.
+constexpr double usual_inflow_h = 4;
+
+BrokerSettings broker_settings(const Spec& spec, const OutletDefaults& defaults) {
+  BrokerSettings settings;
+  if (!spec.target.starts_with("//")) {
+    throw Failure(fmt::format("{}: write broker://ADDR:PORT?users=FILE", spec.text));
+  }
+  settings.stream = stream_settings(spec, defaults, wire::broker::usual_port);
+  const auto users = spec.option("users");
+  if (!users) {
+    throw Failure(fmt::format("{}: needs users=FILE, with lines of NAME|PASSWORD|BITS-PER-SECOND",
+                              spec.text));
+  }
+  settings.users_file = *users;
+  using namespace wire::broker;
+  settings.suite.cipher =
+      algorithm_of(spec, "cipher", settings.suite.cipher, find_cipher, known_ciphers());
+  settings.suite.mac = algorithm_of(spec, "mac", settings.suite.mac, find_hash, known_hashes());
+  settings.suite.hash = algorithm_of(spec, "hash", settings.suite.hash, find_hash, known_hashes());
+  settings.claim = wire::claim_of(spec, {usual_inflow_h, false});
+  return settings;
+}
+
+// "//USER:PASSFILE@HOST": somebody else's broker, to which we deliver.
+bool is_account(const Spec& spec) { return spec.target.find('@') != std::string::npos; }
+
+wire::broker::Account broker_account(const Spec& spec) {
+  auto account = wire::broker::parse_account(spec.target);
+  if (!account) throw Failure(fmt::format("{}: {}", spec.text, account.error().message));
+  return std::move(*account);
+}
+
+OutletDescription describe_broker(const Spec& spec) {
+  if (is_account(spec)) {
+    const auto account = broker_account(spec);
+    return {
+        spec.text, spec.text,
+        fmt::format("delivers to the broker at {} as {}, grade {}; whoever listens on the way "
+                    "and finds the password has all that was sent",
+                    account.address.text(), account.user, to_string(grade_of(spec, Grade::full)))};
+  }
+  const BrokerSettings settings = broker_settings(spec, {});
+  return {
+      spec.text, "tcp " + settings.stream.at.address.text(),
+      fmt::format("who is in {} may draw and deliver (credited {}), grade {}; whoever listens "
+                  "on the way can try passwords at leisure, and has with one all that was "
+                  "sent: keep it on a network of your own",
+                  settings.users_file,
+                  settings.claim.credit ? fmt::format("{:g} bits a byte", settings.claim.h) : "0",
+                  to_string(settings.stream.grade))};
 }
 
 struct Type {
@@ -266,6 +344,18 @@ constexpr std::array types{
            return make_raw(stream_settings(s, d, std::nullopt), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
+    Type{"broker", "users cipher mac hash h credit grade connections access rate burst weight",
+         "Entropy Broker: //HOST:PORT for its consumers and producers; //USER:PASSFILE@HOST:PORT "
+         "delivers to one (docs/protocols/broker.md)",
+         [](const Spec& s, const OutletDefaults& d,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           if (is_account(s)) {
+             return std::make_unique<BrokerProducer>(
+                 s.text, broker_account(s), grade_of(s, Grade::full), terms_of(s), services);
+           }
+           return std::make_unique<Broker>(broker_settings(s, d), services);
+         },
+         describe_broker},
     Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {

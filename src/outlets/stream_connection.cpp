@@ -33,6 +33,10 @@ StreamConnection::~StreamConnection() {
 void StreamConnection::arm(Duration limit) { deadline_ = worker_.services_.clock.now() + limit; }
 
 void StreamConnection::expire(TimePoint now) {
+  if (now >= wake_at_) {
+    wake_at_ = TimePoint::max();
+    socket_.cancel();
+  }
   if (now < deadline_) return;
   deadline_ = TimePoint::max();
   expired_ = true;
@@ -60,6 +64,17 @@ asio::awaitable<bool> StreamConnection::wait(IoStatus status) {
   const auto what = status == IoStatus::want_read ? Socket::wait_read : Socket::wait_write;
   co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, problem));
   co_return !problem && !closing_ && !expired_;
+}
+
+asio::awaitable<bool> StreamConnection::wait_input_until(TimePoint time) {
+  if (closing_ || expired_) co_return false;
+  wake_at_ = time;
+  boost::system::error_code problem;
+  co_await socket_.async_wait(Socket::wait_read,
+                              asio::redirect_error(asio::use_awaitable, problem));
+  const bool woken = wake_at_ != time;
+  wake_at_ = TimePoint::max();
+  co_return (!problem || woken) && !closing_ && !expired_;
 }
 
 asio::awaitable<bool> StreamConnection::write(Bytes bytes) {

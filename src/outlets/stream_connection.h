@@ -38,6 +38,8 @@ class StreamConnection {
   void arm(Duration limit);
   // False when the wait was cut short: the deadline has passed, or the connection must end.
   Task<bool> wait(net::IoStatus status);
+  // The same for input, and returns true too once `time` has passed, a second late at most.
+  Task<bool> wait_input_until(TimePoint time);
   // All of it; false, and keep_alive_ is too, when the peer does not take it in time.
   Task<bool> write(Bytes bytes);
   // Until then, or until the connection must end.
@@ -65,6 +67,7 @@ class StreamConnection {
   std::shared_ptr<share::Client> client_;
   std::shared_ptr<share::Flow> visitor_;  // its share while it has no name
   TimePoint deadline_ = TimePoint::max();
+  TimePoint wake_at_ = TimePoint::max();          // see wait_input_until
   boost::asio::steady_timer* waiting_ = nullptr;  // while in line
   bool keep_alive_ = true;
   bool busy_ = false;  // between a request's first byte and its answer's last

@@ -94,6 +94,7 @@ OutletReport StreamOutlet::report() const {
              std::pair{"too_large", &c.too_large},
              std::pair{"over_share", &c.over_share},
              std::pair{"unavailable", &c.unavailable},
+             std::pair{"not_wanted", &c.not_wanted},
              std::pair{"undelivered_bytes", &c.undelivered},
          }) {
       report.refused[reason] += *count;

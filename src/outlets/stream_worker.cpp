@@ -83,15 +83,15 @@ asio::awaitable<void> StreamWorker::accept_loop() {
       }
       asio::co_spawn(context_, serve(std::move(fd), peer),
                      [this, peer](const std::exception_ptr& failure) {
-        visitors_.leave(peer.block);
-        // A connection ends on any error, and only it.
-        if (!failure) return;
-        try {
-          std::rethrow_exception(failure);
-        } catch (const std::exception& e) {
-          log_error("a connection ended: {}", e.what());
-        }
-      });
+                       visitors_.leave(peer.block);
+                       // A connection ends on any error, and only it.
+                       if (!failure) return;
+                       try {
+                         std::rethrow_exception(failure);
+                       } catch (const std::exception& e) {
+                         log_error("a connection ended: {}", e.what());
+                       }
+                     });
       begin_sweeping();
     }
   }

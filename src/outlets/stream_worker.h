@@ -37,6 +37,7 @@ struct StreamCounters {
   std::atomic<std::uint64_t> too_large{0};     // 413
   std::atomic<std::uint64_t> over_share{0};    // 429
   std::atomic<std::uint64_t> unavailable{0};   // 503
+  std::atomic<std::uint64_t> not_wanted{0};    // what a peer would deliver
   std::atomic<std::uint64_t> undelivered{0};   // bytes of grade full whose delivery failed
 };
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 
+#include "sources/broker.h"
 #include "sources/cpu.h"
 #include "sources/device.h"
 #include "sources/egd.h"
@@ -15,6 +16,7 @@
 #include "sources/jitter.h"
 #include "sources/kernel.h"
 #include "sources/sample_runner.h"
+#include "wire/claim.h"
 
 namespace qanat::sources {
 namespace {
@@ -48,6 +50,12 @@ std::unique_ptr<Source> make_stream(const Spec& spec, std::optional<std::uint16_
 }
 
 constexpr std::uint16_t egd_port = 8888;
+
+wire::broker::Account broker_account(const Spec& spec) {
+  auto account = wire::broker::parse_account(spec.target);
+  if (!account) throw Failure(fmt::format("{}: {}", spec.text, account.error().message));
+  return std::move(*account);
+}
 
 struct Type {
   std::string_view name;
@@ -87,6 +95,11 @@ constexpr std::array types{
     // Nobody knows what is behind it.
     Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> { return make_stream<Egd>(s, egd_port); }},
+    Type{"broker", true, 4, false, "",
+         "an Entropy Broker, as a consumer: //USER:PASSFILE@HOST:PORT; credited 0",
+         [](const Spec& s) -> std::unique_ptr<Source> {
+           return std::make_unique<Broker>(broker_account(s));
+         }},
     Type{"raw", true, 4, false, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return make_stream<StreamSource>(s, std::nullopt);
@@ -117,27 +130,6 @@ const Type& type_of(const Spec& spec) {
                             spec.type, known));
 }
 
-bool parse_credit(const Spec& spec, bool usual) {
-  const auto text = spec.option("credit");
-  if (!text) return usual;
-  if (*text == "yes" || *text == "no") return *text == "yes";
-  throw Failure(fmt::format("{}: credit={} is neither yes nor no", spec.text, *text));
-}
-
-entropy::Claim claim_of(const Spec& spec, const Type& type) {
-  entropy::Claim claim{type.h, parse_credit(spec, type.credit)};
-  if (const auto text = spec.option("h")) {
-    const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), claim.h);
-    // Below 1/32 a window of 512 samples has cut-offs that nothing can exceed.
-    if (problem != std::errc() || end != text->data() + text->size() || !(claim.h >= 1.0 / 32) ||
-        !(claim.h <= 8)) {
-      throw Failure(fmt::format(
-          "{}: h={} is no min-entropy; write bits per byte, from 0.03125 to 8", spec.text, *text));
-    }
-  }
-  return claim;
-}
-
 void check_options(const Spec& spec, std::string_view known) {
   for (const auto& [key, value] : spec.options) {
     const std::string list = fmt::format(" {} ", known);
@@ -160,6 +152,10 @@ std::string note_of(const Type& type, const Spec& spec) {
     return "it knows no keys: whoever answers there decides what comes, and on the way anybody "
            "can "
            "read it";
+  }
+  if (type.name == "broker") {
+    return "whoever listens on the way can try passwords at leisure, and decide with one what "
+           "comes";
   }
   if (type.name == "rdrand" && spec.option("credit") == "yes") {
     return "RDRAND is a DRBG: at most what RDSEED gives is in it";
@@ -192,7 +188,7 @@ UpstreamSettings upstream_settings(const std::string& text) {
   // Nobody vouches for what comes over plain http, but a local socket's neighbour.
   const auto address = wire::parse_address(spec.target, 7748);
   const bool safe = spec.type == "https" || (address && wire::is_loopback(address->host));
-  settings.credit = parse_credit(spec, safe);
+  settings.credit = wire::credit_of(spec, safe);
   return settings;
 }
 
@@ -259,7 +255,7 @@ SourceDescription describe_source(const std::string& text) {
   const Type& type = type_of(spec);
   check_options(spec, known_options(type));
   baud_of(spec);
-  const entropy::Claim claim = claim_of(spec, type);
+  const entropy::Claim claim = wire::claim_of(spec, {type.h, type.credit});
   return {text, claim.h, claim.credit, note_of(type, spec)};
 }
 
@@ -269,7 +265,8 @@ std::unique_ptr<RunningSource> make_source(const std::string& text,
   const Spec spec = parse(text);
   const Type& type = type_of(spec);
   check_options(spec, known_options(type));
-  return std::make_unique<SampleRunner>(text, type.make(spec), claim_of(spec, type), services);
+  return std::make_unique<SampleRunner>(text, type.make(spec),
+                                        wire::claim_of(spec, {type.h, type.credit}), services);
 }
 
 std::unique_ptr<Source> make_probe(const std::string& text) {

@@ -30,6 +30,10 @@ struct SourceReport {
   entropy::SourceId account = 0;
 };
 
+// Of what is tested and credited by an intake.
+SourceReport report_of(std::string name, std::string detail, const entropy::Claim& claim,
+                       const entropy::IntakeReport& intake, entropy::SourceId account);
+
 // An alarm or a change, for the log, the status and the metrics.
 using OnEvent =
     std::function<void(const std::string& subject, const std::string& text, bool alarm)>;

@@ -4,6 +4,7 @@
 
 namespace qanat::sources {
 
+using entropy::Intake;
 using entropy::SourceState;
 using namespace std::chrono_literals;
 
@@ -11,11 +12,6 @@ namespace {
 
 // A lost device is looked for this often: soon enough for a person who plugs it in again.
 constexpr Duration reopen_interval = 2s;
-// An idle source still gives a window this often: so a device that was pulled out or went stuck is
-// known before its bytes are needed.
-constexpr Duration idle_interval = 60s;
-// One of credit 0 gives a window this often while others work: it is mixed in, and counts nothing.
-constexpr Duration uncredited_interval = 1s;
 
 }  // namespace
 
@@ -69,7 +65,7 @@ void SampleRunner::run() {
     if (intake_.state() == SourceState::gone) pause(reopen_interval);
     if (thread_.stopping()) return;
     if (!ensure_open()) continue;
-    if (must_read()) {
+    if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
       read_some();
     } else {
       sleep_until_needed();
@@ -98,28 +94,17 @@ bool SampleRunner::ensure_open() {
   return true;
 }
 
-bool SampleRunner::must_read() const {
-  const SourceState state = intake_.state();
-  if (state == SourceState::start_up || state == SourceState::suspect) return true;
-  const Duration since = services_.clock.now() - last_read_;
-  if (since >= idle_interval) return true;
-  if (services_.dispenser.demand()) {
-    return intake_.claim().credit || since >= uncredited_interval;
-  }
-  return false;
-}
-
 void SampleRunner::sleep_until_needed() {
   const bool pacing = services_.dispenser.demand();
   const Wake wake = wait_for(source_->descriptor(), POLLRDHUP, waker_,
-                             pacing ? uncredited_interval : idle_interval);
+                             pacing ? Intake::uncredited_interval : Intake::idle_interval);
   // An error or a hang-up; of a socket, that the peer has ended its half.
   if (wake == Wake::ready) lose("the device hung up");
 }
 
 void SampleRunner::read_some() {
   if (!intake_.drain(services_.clock.now()) && intake_.state() == SourceState::healthy &&
-      services_.clock.now() - last_read_ < idle_interval) {
+      services_.clock.now() - last_read_ < Intake::idle_interval) {
     return;  // what was read before was enough
   }
   // A whole window, however little a read gives.
@@ -149,21 +134,10 @@ void SampleRunner::lose(const std::string& why) {
 }
 
 SourceReport SampleRunner::report() const {
+  // Before the lock: the intake calls back with its own held.
   const entropy::IntakeReport intake = intake_.report();
-  SourceReport report{.name = name_,
-                      .state = to_string(intake.state),
-                      .detail = {},
-                      .rate = intake.rate,
-                      .h = intake_.claim().h,
-                      .credit = intake_.claim().credit,
-                      .bytes = intake.samples,
-                      .alarms = intake.alarms,
-                      .failures = intake.failures,
-                      .blocks = intake.blocks,
-                      .account = intake_.id()};
   const std::scoped_lock lock(detail_mutex_);
-  report.detail = detail_;
-  return report;
+  return report_of(name_, detail_, intake_.claim(), intake, intake_.id());
 }
 
 }  // namespace qanat::sources

@@ -30,7 +30,6 @@ class SampleRunner final : public RunningSource {
   void sleep_until_needed();
   void read_some();
   void lose(const std::string& why);
-  bool must_read() const;
 
   const std::string name_;
   const std::unique_ptr<Source> source_;

@@ -1,0 +1,57 @@
+// Delivers to somebody else's Entropy Broker, as one of its producers. docs/protocols/broker.md.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "net/broker_link.h"
+#include "outlets/outlet.h"
+#include "share/seeded_drbg.h"
+#include "wire/http_api.h"
+
+namespace qanat::outlets {
+
+// As much as the broker wants and our share allows, on a thread of its own.
+class BrokerProducer final : public Outlet {
+ public:
+  BrokerProducer(std::string name, wire::broker::Account account, wire::Grade grade,
+                 const share::Terms& terms, const OutletServices& services);
+  ~BrokerProducer() override;
+
+  // Throws Failure when the password cannot be read. The broker may be away.
+  void start() override;
+  void drain() override { stop(); }
+  bool idle() const override { return true; }
+  void stop() override;
+  OutletReport report() const override;
+
+ private:
+  void run();
+  Result<void> serve(net::BrokerLink& link);
+  void pause(Duration duration);
+  void tell(std::string problem);
+
+  const std::string name_;
+  const wire::broker::Account account_;
+  const wire::Grade grade_;
+  const OutletServices& services_;
+  const share::Flow flow_;
+  std::shared_ptr<share::SeededDrbg> drbg_;  // of grade drbg: the thread's own
+  wire::broker::User user_;
+  Waker stop_waker_;
+  // By a stop too; shared with callbacks that may come after the outlet has ended.
+  const std::shared_ptr<Waker> bytes_waker_ = std::make_shared<Waker>();
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint64_t> connected_{0};
+  std::atomic<std::uint64_t> deliveries_{0};
+  std::atomic<std::uint64_t> full_bytes_{0};
+  std::atomic<std::uint64_t> drbg_bytes_{0};
+  std::atomic<std::uint64_t> undelivered_{0};
+  std::atomic<std::uint64_t> not_wanted_{0};
+  mutable std::mutex mutex_;
+  std::string problem_;
+  std::thread thread_;
+};
+
+}  // namespace qanat::outlets

@@ -1,0 +1,35 @@
+// What a peer delivers to an outlet whose protocol goes both ways: tested, conditioned and credited
+// as a source's samples are.
+#pragma once
+
+#include <mutex>
+#include <string>
+
+#include "entropy/intake.h"
+#include "outlets/outlet.h"
+
+namespace qanat::outlets {
+
+// Of one name; several connections may deliver under it, which are one source then. Thread-safe.
+class Inflow {
+ public:
+  Inflow(std::string name, entropy::Claim claim, const OutletServices& services);
+
+  // Whether samples are worth having now.
+  bool wanted(TimePoint now);
+  void take(Bytes samples, TimePoint began, TimePoint now);
+  // A connection that delivers has come, or ended.
+  void came();
+  void left(TimePoint now);
+  InflowReport report() const;
+
+ private:
+  const std::string name_;
+  const OutletServices& services_;
+  entropy::Intake intake_;
+  mutable std::mutex mutex_;
+  std::size_t connections_ = 0;
+  std::string detail_;
+};
+
+}  // namespace qanat::outlets

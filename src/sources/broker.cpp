@@ -1,0 +1,23 @@
+#include "sources/broker.h"
+
+namespace qanat::sources {
+
+using namespace std::chrono_literals;
+
+Result<void> Broker::open() {
+  const auto user = net::read_broker_user(account_);
+  if (!user) return tl::unexpected(user.error());
+  // There is nobody to wake: the runner stops a source by its own thread.
+  const Waker never;
+  auto link =
+      net::BrokerLink::open(account_.address, *user, net::BrokerLink::Role::consumer, never, 10s);
+  if (!link) return tl::unexpected(link.error());
+  link_.emplace(std::move(*link));
+  return {};
+}
+
+Result<std::size_t> Broker::read(MutableBytes out, const Waker& waker) {
+  return link_->take(out, waker);
+}
+
+}  // namespace qanat::sources

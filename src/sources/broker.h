@@ -1,0 +1,26 @@
+// An Entropy Broker that we draw from, as one of its consumers. docs/protocols/broker.md.
+#pragma once
+
+#include <optional>
+
+#include "net/broker_link.h"
+#include "sources/source.h"
+
+namespace qanat::sources {
+
+// Whoever knows the password, or listened and guessed it, decides what comes.
+class Broker final : public Source {
+ public:
+  explicit Broker(wire::broker::Account account) : account_(std::move(account)) {}
+
+  Result<void> open() override;
+  Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  void close() override { link_.reset(); }
+  int descriptor() const override { return link_ ? link_->descriptor() : -1; }
+
+ private:
+  const wire::broker::Account account_;
+  std::optional<net::BrokerLink> link_;
+};
+
+}  // namespace qanat::sources

@@ -1,0 +1,20 @@
+#include "sources/running_source.h"
+
+namespace qanat::sources {
+
+SourceReport report_of(std::string name, std::string detail, const entropy::Claim& claim,
+                       const entropy::IntakeReport& intake, entropy::SourceId account) {
+  return {.name = std::move(name),
+          .state = to_string(intake.state),
+          .detail = std::move(detail),
+          .rate = intake.rate,
+          .h = claim.h,
+          .credit = claim.credit,
+          .bytes = intake.samples,
+          .alarms = intake.alarms,
+          .failures = intake.failures,
+          .blocks = intake.blocks,
+          .account = account};
+}
+
+}  // namespace qanat::sources
