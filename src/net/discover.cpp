@@ -107,7 +107,7 @@ std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64
 }
 
 Result<std::vector<Place>> discover(const std::string& service, const Waker& waker) {
-  return service.ends_with(".local") ? discover_mdns(waker) : discover_dns(service);
+  return service.ends_with(".local") ? discover_mdns("_qanat._tcp", waker) : discover_dns(service);
 }
 
 }  // namespace qanat::net

@@ -23,7 +23,7 @@ constexpr int step_ms = 50;
 // One browse, from its beginning to "all for now". Avahi's objects end with their client.
 class Browse {
  public:
-  Result<std::vector<Place>> run(const Waker& waker);
+  Result<std::vector<Place>> run(const char* type, const Waker& waker);
 
  private:
   static void on_client(AvahiClient* client, AvahiClientState state, void* self);
@@ -87,7 +87,7 @@ void Browse::on_resolve(AvahiServiceResolver* resolver, AvahiIfIndex interface, 
   ::avahi_service_resolver_free(resolver);
 }
 
-Result<std::vector<Place>> Browse::run(const Waker& waker) {
+Result<std::vector<Place>> Browse::run(const char* type, const Waker& waker) {
   const std::unique_ptr<AvahiSimplePoll, decltype(&::avahi_simple_poll_free)> poll(
       ::avahi_simple_poll_new(), ::avahi_simple_poll_free);
   if (!poll) return error("mDNS: no memory");
@@ -101,8 +101,8 @@ Result<std::vector<Place>> Browse::run(const Waker& waker) {
                              ::avahi_strerror(code)));
   }
   client_ = client.get();
-  if (::avahi_service_browser_new(client_, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, "_qanat._tcp",
-                                  nullptr, AvahiLookupFlags{}, on_browse, this) == nullptr) {
+  if (::avahi_service_browser_new(client_, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, type, nullptr,
+                                  AvahiLookupFlags{}, on_browse, this) == nullptr) {
     return error(fmt::format("mDNS: {}", ::avahi_strerror(::avahi_client_errno(client_))));
   }
   const TimePoint end = Clock().now() + patience;
@@ -111,7 +111,7 @@ Result<std::vector<Place>> Browse::run(const Waker& waker) {
     ::avahi_simple_poll_iterate(poll.get(), step_ms);
   }
   if (!problem_.empty()) return error("mDNS: " + problem_);
-  if (places_.empty()) return error("mDNS: nobody on this link offers _qanat._tcp");
+  if (places_.empty()) return error(fmt::format("mDNS: nobody on this link offers {}", type));
   // IPv4 first: it needs no interface. Each once, though it was seen on several interfaces.
   std::stable_sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
     const auto is_v6 = [](const Place& place) {
@@ -131,7 +131,9 @@ Result<std::vector<Place>> Browse::run(const Waker& waker) {
 
 }  // namespace
 
-Result<std::vector<Place>> discover_mdns(const Waker& waker) { return Browse().run(waker); }
+Result<std::vector<Place>> discover_mdns(const char* type, const Waker& waker) {
+  return Browse().run(type, waker);
+}
 
 }  // namespace qanat::net
 
@@ -139,7 +141,7 @@ Result<std::vector<Place>> discover_mdns(const Waker& waker) { return Browse().r
 
 namespace qanat::net {
 
-Result<std::vector<Place>> discover_mdns(const Waker&) {
+Result<std::vector<Place>> discover_mdns(const char*, const Waker&) {
   return error("mDNS: this qanat was built without Avahi's library (libavahi-client-dev)");
 }
 

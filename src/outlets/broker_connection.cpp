@@ -39,8 +39,6 @@ constexpr Duration wrong_password = 1s;
 // here would be in every copy of this machine.
 constexpr std::size_t worth_preparing = 1024;
 constexpr Duration prepared_life = 100ms;
-// Grade full goes in pieces no smaller than this: a message has 72 bytes of its own.
-constexpr std::size_t least_piece = 64;
 
 // "joe" is the client "broker-joe": no certificate's name by chance. What a name may not have is
 // written as '_'.
@@ -264,9 +262,7 @@ bool BrokerConnection::prepare(std::size_t bytes, TimePoint now) {
 
 // As many as there are for this user now, or the next piece of its share.
 asio::awaitable<bool> BrokerConnection::give_full(std::size_t bytes) {
-  const share::Dispenser& dispenser = broker_.services_.dispenser;
-  bytes = std::min(bytes, std::max({least_piece, dispenser.slice(), dispenser.available()}));
-  bytes = std::min(bytes, dispenser.max_request_bytes());
+  bytes = piece_of(bytes);
   auto drawn = co_await draw(bytes, longest_wait);
   if (!drawn) {
     if (closing_) co_return false;

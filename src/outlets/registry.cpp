@@ -12,11 +12,13 @@
 #include "outlets/fifo.h"
 #include "outlets/http_outlet.h"
 #include "outlets/kernel_pool.h"
+#include "outlets/netrng.h"
 #include "outlets/raw.h"
 #include "outlets/seed_file.h"
 #include "outlets/standard_output.h"
 #include "outlets/trickle_outlet.h"
 #include "wire/claim.h"
+#include "wire/netrng.h"
 
 namespace qanat::outlets {
 namespace {
@@ -65,6 +67,18 @@ share::Terms terms_of(const Spec& spec) {
   return terms;
 }
 
+std::size_t size_of(const Spec& spec, std::string_view key, std::size_t usual, std::size_t least,
+                    std::size_t most) {
+  const auto text = spec.option(key);
+  if (!text) return usual;
+  const auto size = parse_size(*text);
+  if (!size || *size < least || *size > most) {
+    throw Failure(fmt::format("{}: {}={} is no size between {} and {} bytes", spec.text, key, *text,
+                              least, most));
+  }
+  return static_cast<std::size_t>(*size);
+}
+
 Schedule schedule_of(const Spec& spec, Schedule schedule) {
   schedule.terms = terms_of(spec);
   if (const auto text = spec.option("every")) {
@@ -74,14 +88,7 @@ Schedule schedule_of(const Spec& spec, Schedule schedule) {
     }
     schedule.every = *every;
   }
-  if (const auto text = spec.option("bytes")) {
-    const auto bytes = parse_size(*text);
-    if (!bytes || *bytes < min_feed_bytes || *bytes > max_feed_bytes) {
-      throw Failure(fmt::format("{}: bytes={} is not between {} (256 bits) and {}", spec.text,
-                                *text, min_feed_bytes, max_feed_bytes));
-    }
-    schedule.bytes = static_cast<std::size_t>(*bytes);
-  }
+  schedule.bytes = size_of(spec, "bytes", schedule.bytes, min_feed_bytes, max_feed_bytes);
   return schedule;
 }
 
@@ -210,13 +217,13 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
 // room.
 constexpr std::size_t usual_peer_connections = 1000;
 
-std::size_t peer_connections_of(const Spec& spec) {
-  const auto text = spec.option("connections");
-  if (!text) return usual_peer_connections;
+std::optional<std::size_t> count_of(const Spec& spec, std::string_view key) {
+  const auto text = spec.option(key);
+  if (!text) return std::nullopt;
   std::size_t count = 0;
   const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), count);
   if (problem != std::errc() || end != text->data() + text->size() || count == 0) {
-    throw Failure(fmt::format("{}: connections={} is no number of connections", spec.text, *text));
+    throw Failure(fmt::format("{}: {}={} is no number of 1 or more", spec.text, key, *text));
   }
   return count;
 }
@@ -225,11 +232,9 @@ StreamSettings stream_settings(const Spec& spec, const OutletDefaults& defaults,
                                std::optional<std::uint16_t> usual_port) {
   StreamSettings settings{spec.text, stream_address(spec, usual_port), grade_of(spec, Grade::full),
                           terms_of(spec), defaults.http};
-  settings.limits.peer_connections = peer_connections_of(spec);
+  settings.limits.peer_connections = count_of(spec, "connections").value_or(usual_peer_connections);
   return settings;
 }
-
-constexpr std::uint16_t egd_port = 8888;
 
 OutletDescription describe_stream(const StreamSettings& settings) {
   const StreamAddress& at = settings.at;
@@ -241,6 +246,43 @@ OutletDescription describe_stream(const StreamSettings& settings) {
                                         at.unix_group.empty() ? "" : ", group " + at.unix_group);
   return {settings.name, local ? at.unix_path : "tcp " + at.address.text(),
           fmt::format("{}, grade {}", who, to_string(settings.grade))};
+}
+
+constexpr std::uint16_t egd_port = 8888;
+
+bool yes_or_no(const Spec& spec, std::string_view key, bool usual) {
+  const auto text = spec.option(key);
+  if (!text) return usual;
+  if (*text == "yes" || *text == "no") return *text == "yes";
+  throw Failure(fmt::format("{}: {}={} is neither yes nor no", spec.text, key, *text));
+}
+
+NetrngSettings netrng_settings(const Spec& spec, const OutletDefaults& defaults) {
+  NetrngSettings settings;
+  if (!spec.target.starts_with("//")) {
+    throw Failure(fmt::format("{}: write netrng://ADDR:PORT", spec.text));
+  }
+  settings.stream = stream_settings(spec, defaults, wire::netrng::usual_port);
+  settings.sample_bytes =
+      size_of(spec, "bytes", settings.sample_bytes, 16, wire::netrng::most_sample);
+  if (const auto clients = count_of(spec, "clients")) {
+    settings.stream.limits.connections = *clients;
+    settings.stream.limits.wait_for_room = true;
+  }
+  settings.announce = yes_or_no(spec, "announce", false);
+  if (settings.announce && wire::is_loopback(settings.stream.at.address.host)) {
+    throw Failure(fmt::format("{}: announce=yes, and nobody else can reach {}", spec.text,
+                              settings.stream.at.address.text()));
+  }
+  return settings;
+}
+
+OutletDescription describe_netrng(const Spec& spec) {
+  const NetrngSettings settings = netrng_settings(spec, {});
+  OutletDescription description = describe_stream(settings.stream);
+  description.note += fmt::format(", samples of {} bytes", settings.sample_bytes);
+  if (settings.announce) description.note += ", announced by mDNS";
+  return description;
 }
 
 // An algorithm's name, or the usual one.
@@ -344,6 +386,11 @@ constexpr std::array types{
            return make_raw(stream_settings(s, d, std::nullopt), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
+    Type{"netrng", "bytes clients announce grade connections access rate burst weight",
+         "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
+         [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
+             -> std::unique_ptr<Outlet> { return make_netrng(netrng_settings(s, d), services); },
+         describe_netrng},
     Type{"broker", "users cipher mac hash h credit grade connections access rate burst weight",
          "Entropy Broker: //HOST:PORT for its consumers and producers; //USER:PASSFILE@HOST:PORT "
          "delivers to one (docs/protocols/broker.md)",

@@ -144,6 +144,14 @@ share::FlowId StreamConnection::flow() {
   return visitor_->id();
 }
 
+std::size_t StreamConnection::piece_of(std::size_t bytes) const {
+  // Less is not worth a message.
+  constexpr std::size_t least_piece = 64;
+  const share::Dispenser& dispenser = worker_.services_.dispenser;
+  return std::min({bytes, dispenser.max_request_bytes(),
+                   std::max({least_piece, dispenser.slice(), dispenser.available()})});
+}
+
 asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(std::size_t bytes,
                                                                                Duration wait) {
   using namespace asio::experimental::awaitable_operators;

@@ -55,6 +55,9 @@ class StreamConnection {
     share::Withdrawal withdrawal;
   };
   Task<std::optional<Drawn>> draw(std::size_t bytes, Duration wait);
+  // Of `bytes` of grade full that a peer asks for and need not get at once: what is there, or the
+  // next piece of its share, no less than 64.
+  std::size_t piece_of(std::size_t bytes) const;
   // Counts `bytes` of grade drbg against its rate; how long to wait before the next.
   Duration charge(std::uint64_t bytes);
   void count_full(std::size_t bytes);

@@ -15,6 +15,7 @@
 #include "sources/file.h"
 #include "sources/jitter.h"
 #include "sources/kernel.h"
+#include "sources/netrng.h"
 #include "sources/sample_runner.h"
 #include "wire/claim.h"
 
@@ -95,6 +96,12 @@ constexpr std::array types{
     // Nobody knows what is behind it.
     Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> { return make_stream<Egd>(s, egd_port); }},
+    Type{"netrng", true, 4, false, "", "a NetRNG server: //HOST:8989; credited 0",
+         [](const Spec& s) -> std::unique_ptr<Source> {
+           auto address = wire::parse_address(s.target, wire::netrng::usual_port);
+           if (!address) throw Failure(fmt::format("{}: {}", s.text, address.error().message));
+           return std::make_unique<Netrng>(std::move(*address));
+         }},
     Type{"broker", true, 4, false, "",
          "an Entropy Broker, as a consumer: //USER:PASSFILE@HOST:PORT; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
@@ -148,7 +155,7 @@ std::string note_of(const Type& type, const Spec& spec) {
     return "a regular file is read once a start: put new bytes in it, or add credit=no, lest a "
            "restart counts the same bytes again";
   }
-  if (type.name == "egd" || type.name == "raw") {
+  if (type.name == "egd" || type.name == "raw" || type.name == "netrng") {
     return "it knows no keys: whoever answers there decides what comes, and on the way anybody "
            "can "
            "read it";

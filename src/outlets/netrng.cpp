@@ -1,0 +1,214 @@
+#include "outlets/netrng.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+
+#include "base/version.h"
+#include "net/announce_mdns.h"
+#include "net/io_threads.h"
+#include "outlets/stream_connection.h"
+#include "wire/netrng.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+namespace netrng = wire::netrng;
+using netrng::Side;
+using netrng::Status;
+using netrng::Verb;
+using wire::Grade;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A client that says nothing for so long is hung up on, as by the original.
+constexpr Duration silence = 3s;
+// It gives up a reply after 2 s: what it waits for longer is lost on it.
+constexpr Duration longest_wait = 1500ms;
+// Requests that a client has sent ahead.
+constexpr std::size_t inbox_bytes = 4 * netrng::most_request;
+
+class NetrngWorker final : public StreamWorker {
+ public:
+  NetrngWorker(const NetrngSettings& settings, const OutletServices& services,
+               share::Visitors& visitors, asio::io_context& context, std::size_t slot,
+               UniqueFd listener)
+      : StreamWorker(settings.stream.limits, services, visitors, context, slot,
+                     std::move(listener)),
+        settings_(settings),
+        pool_(netrng::sample_head_bytes + settings.sample_bytes + netrng::delimiter.size()) {}
+
+ private:
+  friend class NetrngConnection;
+
+  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+
+  const NetrngSettings& settings_;
+  SecretPool pool_;
+};
+
+class NetrngConnection final : public StreamConnection {
+ public:
+  NetrngConnection(NetrngWorker& worker, UniqueFd fd, net::Peer peer)
+      : StreamConnection(worker, std::move(fd), peer), netrng_(worker) {}
+
+  Task<void> run();
+
+ private:
+  Task<bool> answer(Verb verb);
+  Task<bool> give_drbg();
+  Task<bool> give_full();
+  static MutableBytes frame(SecretPool::Lease& lease, std::size_t sample, MutableBytes& random);
+
+  NetrngWorker& netrng_;
+  std::array<std::uint8_t, inbox_bytes> inbox_;
+  std::size_t received_ = 0;
+};
+
+asio::awaitable<void> NetrngWorker::serve(UniqueFd fd, net::Peer peer) {
+  NetrngConnection connection(*this, std::move(fd), peer);
+  co_await connection.run();
+}
+
+asio::awaitable<void> NetrngConnection::run() {
+  while (!closing_ && !draining_ && keep_alive_) {
+    netrng::Message message;
+    std::size_t used = 0;
+    const Status status =
+        decode(Side::client, Bytes(inbox_).first(received_), netrng::most_request, message, used);
+    if (status == Status::malformed) {
+      ++netrng_.counters_.malformed;
+      co_return;
+    }
+    if (status == Status::incomplete) {
+      // Waited for before it is read: a client with one request under way has not sent the next.
+      arm(silence);
+      const bool ready = co_await wait(net::IoStatus::want_read);
+      if (!ready) co_return;
+      const net::IoResult got = transport_.read(MutableBytes(inbox_).subspan(received_));
+      if (got.status == net::IoStatus::want_read) continue;
+      if (got.status != net::IoStatus::ok) co_return;
+      received_ += got.bytes;
+      continue;
+    }
+    std::copy(inbox_.begin() + static_cast<std::ptrdiff_t>(used),
+              inbox_.begin() + static_cast<std::ptrdiff_t>(received_), inbox_.begin());
+    received_ -= used;
+    busy_ = true;
+    const bool answered = co_await answer(message.verb);
+    if (!answered) co_return;
+    busy_ = false;
+  }
+}
+
+asio::awaitable<bool> NetrngConnection::answer(Verb verb) {
+  if (verb == Verb::heartbeat) {
+    static const auto beat = encode(Side::server, Verb::heartbeat);
+    co_return co_await write(beat);
+  }
+  if (netrng_.settings_.stream.grade == Grade::full) co_return co_await give_full();
+  co_return co_await give_drbg();
+}
+
+// A reply in the lease's block, and where its sample goes.
+MutableBytes NetrngConnection::frame(SecretPool::Lease& lease, std::size_t sample,
+                                     MutableBytes& random) {
+  const auto head = netrng::encode_sample_head(sample);
+  const std::string_view tail = netrng::delimiter;
+  const MutableBytes whole = lease.view().first(head.size() + sample + tail.size());
+  std::copy(head.begin(), head.end(), whole.begin());
+  random = whole.subspan(head.size(), sample);
+  std::copy(tail.begin(), tail.end(), whole.last(tail.size()).begin());
+  return whole;
+}
+
+asio::awaitable<bool> NetrngConnection::give_drbg() {
+  const std::size_t bytes = netrng_.settings_.sample_bytes;
+  const Duration over = charge(netrng_.limits_.drbg_request + bytes);
+  if (over > Duration::zero()) {
+    // There is no word for "later" but to be late.
+    ++netrng_.counters_.over_share;
+    co_await pause(netrng_.services_.clock.now() + over);
+  }
+  auto lease = netrng_.pool_.lease();
+  MutableBytes random;
+  const MutableBytes whole = frame(lease, bytes, random);
+  // Without a seed it hears nothing, and comes again.
+  if (!netrng_.services_.drbg.generate(netrng_.slot_, random, netrng_.services_.clock.now())) {
+    ++netrng_.counters_.unavailable;
+    co_return false;
+  }
+  const bool written = co_await write(whole);
+  wipe(random);
+  if (!written) co_return false;
+  count_drbg(bytes);
+  ++netrng_.counters_.deliveries;
+  co_return true;
+}
+
+asio::awaitable<bool> NetrngConnection::give_full() {
+  const std::size_t bytes = piece_of(netrng_.settings_.sample_bytes);
+  auto drawn = co_await draw(bytes, longest_wait);
+  if (!drawn) {
+    ++netrng_.counters_.unavailable;
+    co_return false;
+  }
+  auto lease = netrng_.pool_.lease();
+  MutableBytes random;
+  const MutableBytes whole = frame(lease, bytes, random);
+  const Bytes from = drawn->bytes.view();
+  std::copy(from.begin(), from.end(), random.begin());
+  const bool written = co_await write(whole);
+  wipe(random);
+  if (!written) {
+    netrng_.counters_.undelivered += bytes;
+    co_return false;
+  }
+  drawn->withdrawal.delivered(bytes);
+  count_full(bytes);
+  ++netrng_.counters_.deliveries;
+  co_return true;
+}
+
+class Netrng final : public StreamOutlet {
+ public:
+  Netrng(NetrngSettings settings, const OutletServices& services)
+      : StreamOutlet(settings.stream.name, settings.stream.at, settings.stream.terms, services),
+        settings_(std::move(settings)) {}
+  ~Netrng() override { stop(); }
+
+  void start() override {
+    listen();
+    if (!settings_.announce) return;
+    const auto at = wire::parse_address(address_text());
+    announcement_ =
+        net::announce_mdns({"_netrng._tcp", at->port, {fmt::format("version={}", version())}},
+                           [this](const std::string& text, bool alarm) {
+                             services().on_event(settings_.stream.name, text, alarm);
+                           });
+  }
+  void drain() override {
+    announcement_.reset();
+    StreamOutlet::drain();
+  }
+
+ private:
+  std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override {
+    return std::make_unique<NetrngWorker>(settings_, services(), visitors(),
+                                          services().threads.context(slot), slot,
+                                          std::move(listener));
+  }
+
+  const NetrngSettings settings_;
+  std::unique_ptr<net::Announcement> announcement_;
+};
+
+}  // namespace
+
+std::unique_ptr<Outlet> make_netrng(NetrngSettings settings, const OutletServices& services) {
+  return std::make_unique<Netrng>(std::move(settings), services);
+}
+
+}  // namespace qanat::outlets
