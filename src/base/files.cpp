@@ -23,16 +23,6 @@ Result<std::size_t> read_all(int fd, const std::string& path, MutableBytes out) 
   return done;
 }
 
-Result<void> write_all(int fd, const std::string& path, Bytes content) {
-  while (!content.empty()) {
-    const ssize_t n = ::write(fd, content.data(), content.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return error(with_errno("cannot write " + path, errno));
-    content = content.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -72,6 +62,16 @@ Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit)
   if (!size) return tl::unexpected(size.error());
   if (*size > limit) return error(fmt::format("{} is larger than {} bytes", path, limit));
   return SecretBytes(Bytes(buffer.view()).first(*size));
+}
+
+Result<void> write_all(int fd, const std::string& path, Bytes content) {
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return error(with_errno("cannot write " + path, errno));
+    content = content.subspan(static_cast<std::size_t>(n));
+  }
+  return {};
 }
 
 Result<void> replace_file(const std::string& path, Bytes content, unsigned mode) {

@@ -37,6 +37,9 @@ Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 
 // can read is no secret.
 Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit = 1 << 16);
 
+// All of it; `path` is for messages.
+Result<void> write_all(int fd, const std::string& path, Bytes content);
+
 // Replaces `path` in one step: a temporary file of `mode` beside it, fsync, rename, fsync of the
 // directory. After a crash the old or the new content is there, never a part.
 Result<void> replace_file(const std::string& path, Bytes content, unsigned mode);

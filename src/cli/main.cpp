@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/rngnet.h"
 #include "wire/join_string.h"
 
 namespace {
@@ -44,9 +45,24 @@ constexpr std::array commands{
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
 };
 
+// rngsend and rngrecv: links to this program.
+int run_by_name(const std::function<int(int, char**)>& program, int argc, char** argv) {
+  try {
+    initialise_secret_memory();
+    return program(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
+    return 1;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string_view path = argc > 0 ? argv[0] : "";
+  if (const auto program = cli::find_rngnet_program(path.substr(path.rfind('/') + 1))) {
+    return run_by_name(program, argc, argv);
+  }
   CLI::App app("qanat: entropy from where it is real to where it is needed", "qanat");
   app.set_version_flag("--version", std::string("qanat ") + version());
   app.require_subcommand(1);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 
 namespace qanat::net {
@@ -29,21 +30,28 @@ int finish_connect(int fd, const Waker& waker, Duration timeout) {
   return problem;
 }
 
+using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+Result<AddressList> resolve(const wire::Address& address, int type) {
+  addrinfo hints{};
+  hints.ai_socktype = type;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* raw = nullptr;
+  const int problem =
+      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &raw);
+  if (problem != 0) {
+    return error(fmt::format("cannot find {}: {}", address.host, ::gai_strerror(problem)));
+  }
+  return AddressList(raw, ::freeaddrinfo);
+}
+
 }  // namespace
 
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-  addrinfo* raw = nullptr;
-  const int resolved =
-      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &raw);
-  if (resolved != 0) {
-    return error(fmt::format("cannot find {}: {}", address.host, ::gai_strerror(resolved)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(raw, ::freeaddrinfo);
+  const auto list = resolve(address, SOCK_STREAM);
+  if (!list) return tl::unexpected(list.error());
   int problem = EADDRNOTAVAIL;
-  for (const addrinfo* at = raw; at != nullptr; at = at->ai_next) {
+  for (const addrinfo* at = list->get(); at != nullptr; at = at->ai_next) {
     UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) {
       problem = errno;
@@ -73,6 +81,14 @@ Result<UniqueFd> connect_unix(const std::string& path) {
     return error(with_errno("cannot reach " + path, errno));
   }
   return fd;
+}
+
+Result<sockaddr_storage> resolve_udp(const wire::Address& address) {
+  const auto list = resolve(address, SOCK_DGRAM);
+  if (!list) return tl::unexpected(list.error());
+  sockaddr_storage found{};
+  std::memcpy(&found, (*list)->ai_addr, (*list)->ai_addrlen);
+  return found;
 }
 
 Result<UniqueFd> connect_udp(const sockaddr_storage& peer) {

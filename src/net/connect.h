@@ -15,6 +15,8 @@ namespace qanat::net {
 // error names the last. An Error with an empty message: the waker was woken.
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
+// The first address that the name has.
+Result<sockaddr_storage> resolve_udp(const wire::Address& address);
 // A non-blocking UDP socket that hears this peer alone (IPv4 or IPv6), from a port of its own.
 Result<UniqueFd> connect_udp(const sockaddr_storage& peer);
 

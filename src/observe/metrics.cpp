@@ -86,6 +86,15 @@ void add_trickle(Families& out, const Snapshot& s) {
   }
 }
 
+void add_dropped(Families& out, const Snapshot& s) {
+  out.counter("qanat_source_dropped_total", "Messages that came and were not used, by reason");
+  for (const auto& source : s.sources) {
+    for (const auto& [reason, count] : source.dropped) {
+      out.add(static_cast<double>(count), {{"source", source.name}, {"reason", reason}});
+    }
+  }
+}
+
 void add_outlets(Families& out, const Snapshot& s) {
   out.gauge("qanat_outlet_connections", "Connections open");
   for (const auto& o : s.outlets) {
@@ -160,6 +169,7 @@ std::string metrics_text(const Snapshot& s) {
   add_ledger(out, s);
   add_sources(out, s);
   add_trickle(out, s);
+  add_dropped(out, s);
   add_outlets(out, s);
   add_clients(out, s);
   return out.text();

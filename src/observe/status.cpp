@@ -17,6 +17,8 @@ json::object account(const entropy::Account& a) {
 }
 
 json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
+  json::object dropped;
+  for (const auto& [reason, count] : s.dropped) dropped[reason] = count;
   json::object trickle;
   for (const auto& [what, count] : s.trickle) trickle[what] = count;
   return {{"name", s.name},
@@ -32,6 +34,7 @@ json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
           {"fips_failed", s.blocks.fips_failed},
           {"weak", s.blocks.weak},
           {"trickle", std::move(trickle)},
+          {"dropped", std::move(dropped)},
           {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
 }
 

@@ -14,6 +14,7 @@
 #include "outlets/kernel_pool.h"
 #include "outlets/netrng.h"
 #include "outlets/raw.h"
+#include "outlets/rngnet.h"
 #include "outlets/seed_file.h"
 #include "outlets/standard_output.h"
 #include "outlets/trickle_outlet.h"
@@ -79,17 +80,38 @@ std::size_t size_of(const Spec& spec, std::string_view key, std::size_t usual, s
   return static_cast<std::size_t>(*size);
 }
 
+Duration every_of(const Spec& spec, Duration usual, Duration least) {
+  const auto text = spec.option("every");
+  if (!text) return usual;
+  const auto every = parse_duration(*text);
+  if (!every || *every < least) {
+    throw Failure(fmt::format("{}: every={} is no interval of {} or more", spec.text, *text,
+                              format_duration(least)));
+  }
+  return *every;
+}
+
 Schedule schedule_of(const Spec& spec, Schedule schedule) {
   schedule.terms = terms_of(spec);
-  if (const auto text = spec.option("every")) {
-    const auto every = parse_duration(*text);
-    if (!every || *every < std::chrono::seconds(1)) {
-      throw Failure(fmt::format("{}: every={} is no interval of 1s or more", spec.text, *text));
-    }
-    schedule.every = *every;
-  }
+  schedule.every = every_of(spec, schedule.every, std::chrono::seconds(1));
   schedule.bytes = size_of(spec, "bytes", schedule.bytes, min_feed_bytes, max_feed_bytes);
   return schedule;
+}
+
+// A datagram a second, unless told otherwise: nobody says when it is enough.
+Schedule rngnet_schedule(const Spec& spec) {
+  using namespace wire::rngnet;
+  Schedule schedule{std::chrono::seconds(1), usual_bytes, grade_of(spec, Grade::full),
+                    terms_of(spec)};
+  schedule.every = every_of(spec, schedule.every, Duration::zero());
+  schedule.bytes = size_of(spec, "bytes", schedule.bytes, least_bytes, most_bytes);
+  return schedule;
+}
+
+std::vector<wire::Address> rngnet_recipients(const Spec& spec) {
+  auto recipients = wire::rngnet::parse_recipients(spec.target);
+  if (!recipients) throw Failure(fmt::format("{}: {}", spec.text, recipients.error().message));
+  return std::move(*recipients);
 }
 
 std::string require_target(const Spec& spec) {
@@ -386,6 +408,21 @@ constexpr std::array types{
            return make_raw(stream_settings(s, d, std::nullopt), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
+    Type{"rngnet", "bytes every grade rate burst weight",
+         "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)",
+         [](const Spec& s, const OutletDefaults&,
+            const OutletServices& services) -> std::unique_ptr<Outlet> {
+           return std::make_unique<Rngnet>(s.text, rngnet_recipients(s), rngnet_schedule(s),
+                                           services);
+         },
+         [](const Spec& s) -> OutletDescription {
+           const Schedule schedule = rngnet_schedule(s);
+           return {s.text, s.text,
+                   fmt::format("{} bytes every {} to {} recipients in turn, in the clear: whoever "
+                               "listens on the way has them too",
+                               schedule.bytes, format_duration(schedule.every),
+                               rngnet_recipients(s).size())};
+         }},
     Type{"netrng", "bytes clients announce grade connections access rate burst weight",
          "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
          [](const Spec& s, const OutletDefaults& d, const OutletServices& services)

@@ -16,6 +16,13 @@ namespace qanat::outlets {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// After a failure there is one even where deliveries follow each other at once.
+constexpr Duration least_pause = std::chrono::milliseconds(500);
+
+}  // namespace
+
 ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
                                  const OutletServices& services)
     : name_(std::move(name)),
@@ -61,9 +68,14 @@ asio::awaitable<void> ScheduledOutlet::run() {
   boost::system::error_code ignored;
   while (!stopping_) {
     now_ = false;
-    co_await deliver_once();
+    const bool delivered = co_await deliver_once();
+    if (schedule_.every == Duration::zero() && delivered) {
+      // Others of the thread have their turn.
+      co_await asio::post(services_.threads.context(0), asio::use_awaitable);
+      continue;
+    }
     // A cancel that was posted for the delivery that is over may come in here: it ends no gap.
-    const TimePoint due = services_.clock.now() + next_gap();
+    const TimePoint due = services_.clock.now() + std::max(next_gap(), least_pause);
     while (!stopping_ && !now_ && services_.clock.now() < due) {
       timer_->expires_at(due);
       co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -72,6 +84,7 @@ asio::awaitable<void> ScheduledOutlet::run() {
 }
 
 asio::awaitable<bool> ScheduledOutlet::deliver_once() {
+  if (schedule_.grade == wire::Grade::drbg) co_return deliver_drbg();
   // All or nothing: bytes are collected only once all of them are there.
   share::Ticket place = services_.dispenser.request(
       flow_.id(), schedule_.bytes, services_.clock.now(),
@@ -84,26 +97,39 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   if (stopping_) co_return false;
   SecretBytes bytes(schedule_.bytes);
   share::Withdrawal withdrawal = place.collect(bytes.view());
-  const auto delivered = deliver(bytes.view());
+  const bool delivered = settle(deliver(bytes.view()), bytes_);
+  if (delivered) withdrawal.delivered(bytes.size());
+  if (delivered) services_.on_fed();
+  co_return delivered;
+}
+
+bool ScheduledOutlet::deliver_drbg() {
+  SecretBytes bytes(schedule_.bytes);
+  if (!services_.drbg.generate(0, bytes.view(), services_.clock.now())) {
+    return settle(error("there is no DRBG seed yet"), drbg_bytes_);
+  }
+  return settle(deliver(bytes.view()), drbg_bytes_);
+}
+
+// Counts what came of a delivery; true when it arrived.
+bool ScheduledOutlet::settle(const Result<void>& delivered, std::uint64_t& bytes) {
+  bool news = false;
   {
     const std::scoped_lock lock(report_mutex_);
+    const std::string problem = delivered ? "" : delivered.error().message;
+    news = problem != problem_;
+    problem_ = problem;
     if (delivered) {
       ++deliveries_;
-      bytes_ += bytes.size();
+      bytes += schedule_.bytes;
       last_ = services_.clock.now();
-      problem_.clear();
     } else {
       ++failed_;
-      problem_ = delivered.error().message;
     }
   }
-  if (!delivered) {
-    services_.on_event(name_, delivered.error().message, true);
-    co_return false;
-  }
-  withdrawal.delivered(bytes.size());
-  services_.on_fed();
-  co_return true;
+  // The same trouble every second is told once.
+  if (!delivered && news) services_.on_event(name_, delivered.error().message, true);
+  return delivered.has_value();
 }
 
 void ScheduledOutlet::set_note(std::string note) {
@@ -116,6 +142,7 @@ OutletReport ScheduledOutlet::report() const {
   OutletReport report{.name = name_, .detail = note_, .problem = problem_, .refused = {}};
   report.deliveries = deliveries_;
   report.full_bytes = bytes_;
+  report.drbg_bytes = drbg_bytes_;
   report.refused["failed"] = failed_;
   const std::string when =
       deliveries_ == 0 ? "not fed yet"

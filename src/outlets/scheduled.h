@@ -40,6 +40,8 @@ class ScheduledOutlet : public Outlet {
  private:
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
+  bool deliver_drbg();
+  bool settle(const Result<void>& delivered, std::uint64_t& bytes);
   Duration next_gap();
 
   const std::string name_;
@@ -54,7 +56,8 @@ class ScheduledOutlet : public Outlet {
 
   mutable std::mutex report_mutex_;
   std::uint64_t deliveries_ = 0;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_ = 0;  // of grade full
+  std::uint64_t drbg_bytes_ = 0;
   std::uint64_t failed_ = 0;
   TimePoint last_{};
   std::string problem_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/quantity.h"
 #include "sources/broker.h"
 #include "sources/cpu.h"
 #include "sources/device.h"
@@ -16,6 +17,7 @@
 #include "sources/jitter.h"
 #include "sources/kernel.h"
 #include "sources/netrng.h"
+#include "sources/rngnet.h"
 #include "sources/sample_runner.h"
 #include "wire/claim.h"
 
@@ -58,6 +60,28 @@ wire::broker::Account broker_account(const Spec& spec) {
   return std::move(*account);
 }
 
+struct RngnetOptions {
+  wire::Address address;
+  std::size_t bytes = wire::rngnet::usual_bytes;
+};
+
+RngnetOptions rngnet_options(const Spec& spec) {
+  using namespace wire::rngnet;
+  RngnetOptions options;
+  auto address = wire::parse_address(spec.target, usual_port);
+  if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+  options.address = std::move(*address);
+  if (const auto text = spec.option("bytes")) {
+    const auto size = parse_size(*text);
+    if (!size || *size < least_bytes || *size > most_bytes) {
+      throw Failure(fmt::format("{}: bytes={} is no size between {} and {} bytes", spec.text, *text,
+                                least_bytes, most_bytes));
+    }
+    options.bytes = static_cast<std::size_t>(*size);
+  }
+  return options;
+}
+
 struct Type {
   std::string_view name;
   bool needs_target;
@@ -66,6 +90,9 @@ struct Type {
   std::string_view options;  // beside h and credit
   std::string_view summary;
   std::unique_ptr<Source> (*make)(const Spec&);
+  // Of one that is pushed to, instead of `make`.
+  std::unique_ptr<RunningSource> (*run)(const Spec&, entropy::Claim,
+                                        const SourceServices&) = nullptr;
 };
 
 constexpr std::array types{
@@ -96,6 +123,13 @@ constexpr std::array types{
     // Nobody knows what is behind it.
     Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> { return make_stream<Egd>(s, egd_port); }},
+    Type{"rngnet", true, 4, false, "bytes",
+         "what an rngnet sender pushes to //ADDR:PORT; credited 0", nullptr,
+         [](const Spec& s, entropy::Claim claim,
+            const SourceServices& services) -> std::unique_ptr<RunningSource> {
+           const RngnetOptions options = rngnet_options(s);
+           return std::make_unique<Rngnet>(s.text, options.address, options.bytes, claim, services);
+         }},
     Type{"netrng", true, 4, false, "", "a NetRNG server: //HOST:8989; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            auto address = wire::parse_address(s.target, wire::netrng::usual_port);
@@ -155,7 +189,7 @@ std::string note_of(const Type& type, const Spec& spec) {
     return "a regular file is read once a start: put new bytes in it, or add credit=no, lest a "
            "restart counts the same bytes again";
   }
-  if (type.name == "egd" || type.name == "raw" || type.name == "netrng") {
+  if (type.name == "egd" || type.name == "raw" || type.name == "netrng" || type.name == "rngnet") {
     return "it knows no keys: whoever answers there decides what comes, and on the way anybody "
            "can "
            "read it";
@@ -262,6 +296,7 @@ SourceDescription describe_source(const std::string& text) {
   const Type& type = type_of(spec);
   check_options(spec, known_options(type));
   baud_of(spec);
+  if (type.name == "rngnet") rngnet_options(spec);
   const entropy::Claim claim = wire::claim_of(spec, {type.h, type.credit});
   return {text, claim.h, claim.credit, note_of(type, spec)};
 }
@@ -272,6 +307,9 @@ std::unique_ptr<RunningSource> make_source(const std::string& text,
   const Spec spec = parse(text);
   const Type& type = type_of(spec);
   check_options(spec, known_options(type));
+  if (type.run != nullptr) {
+    return type.run(spec, wire::claim_of(spec, {type.h, type.credit}), services);
+  }
   return std::make_unique<SampleRunner>(text, type.make(spec),
                                         wire::claim_of(spec, {type.h, type.credit}), services);
 }
@@ -279,7 +317,8 @@ std::unique_ptr<RunningSource> make_source(const std::string& text,
 std::unique_ptr<Source> make_probe(const std::string& text) {
   if (is_upstream(text)) return nullptr;
   const Spec spec = parse(text);
-  return type_of(spec).make(spec);
+  const Type& type = type_of(spec);
+  return type.make == nullptr ? nullptr : type.make(spec);
 }
 
 std::vector<std::string> default_sources() {

@@ -27,6 +27,7 @@ struct SourceReport {
   std::uint64_t failures = 0;
   entropy::BlockTests::Counts blocks;
   std::map<std::string, std::uint64_t> trickle = {};  // of an upstream: counters by name
+  std::map<std::string, std::uint64_t> dropped = {};  // what came and was not used, by reason
   entropy::SourceId account = 0;
 };
 

@@ -1,0 +1,12 @@
+// The names under which rngnet's users know this program: rngsend and rngrecv.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+namespace qanat::cli {
+
+// What to run when the program was called by `name`; empty for any other name.
+std::function<int(int argc, char** argv)> find_rngnet_program(std::string_view name);
+
+}  // namespace qanat::cli

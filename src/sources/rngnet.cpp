@@ -1,0 +1,116 @@
+#include "sources/rngnet.h"
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "crypto/aead.h"
+
+namespace qanat::sources {
+
+using entropy::SourceState;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration stat_interval = 60s;
+// A sender that has sent nothing for so long has gone.
+constexpr Duration silence = 60s;
+// An address that is in use, or not there yet, is tried again this often.
+constexpr Duration listen_interval = 2s;
+
+}  // namespace
+
+Rngnet::Rngnet(std::string name, wire::Address address, std::size_t bytes, entropy::Claim claim,
+               const SourceServices& services)
+    : name_(std::move(name)),
+      address_(std::move(address)),
+      bytes_(bytes),
+      services_(services),
+      intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
+              crypto::random_seed(), [this](const std::string& text, bool alarm) {
+                {
+                  const std::scoped_lock lock(mutex_);
+                  detail_ = alarm ? text : "";
+                }
+                services_.on_event(name_, text, alarm);
+              }) {}
+
+Rngnet::~Rngnet() { request_stop(); }
+
+void Rngnet::start() {
+  thread_.start([this] { run(); });
+}
+
+void Rngnet::request_stop() {
+  thread_.request_stop();
+  waker_.wake();
+}
+
+void Rngnet::retest() {
+  intake_.retest();
+  tell_now_ = true;
+  waker_.wake();
+}
+
+void Rngnet::tell() { log_info("{}: {}", name_, receiver_->stat_line()); }
+
+// False while the address cannot be had.
+bool Rngnet::listen() {
+  try {
+    auto receiver = std::make_unique<net::RngnetReceiver>(address_, bytes_);
+    const std::scoped_lock lock(mutex_);
+    receiver_ = std::move(receiver);
+    return true;
+  } catch (const Failure& problem) {
+    intake_.gone(problem.what(), services_.clock.now());
+    return false;
+  }
+}
+
+void Rngnet::run() {
+  while (!listen()) {
+    wait_for(-1, 0, waker_, listen_interval);
+    if (thread_.stopping()) return;
+    waker_.clear();
+  }
+  TimePoint last = services_.clock.now();
+  TimePoint tell_at = last + stat_interval;
+  while (!thread_.stopping()) {
+    const auto datagram = receiver_->receive(waker_, tell_at);
+    const TimePoint now = services_.clock.now();
+    if (thread_.stopping()) return;
+    if (!datagram) waker_.clear();
+    if (tell_now_.exchange(false) || now >= tell_at) {
+      tell();
+      tell_at = now + stat_interval;
+    }
+    if (intake_.state() == SourceState::failed && now >= intake_.retry_at()) intake_.try_again();
+    if (!datagram) {
+      if (now - last >= silence) intake_.gone("no datagram has come for a minute", now);
+      continue;
+    }
+    intake_.back();
+    if (intake_.state() != SourceState::failed && intake_.due(services_.dispenser.demand(), now)) {
+      intake_.samples(*datagram, last, now);
+    } else {
+      ++not_wanted_;
+    }
+    wipe(*datagram);
+    last = now;
+  }
+}
+
+SourceReport Rngnet::report() const {
+  // Before the lock: the intake calls back with its own held.
+  const entropy::IntakeReport intake = intake_.report();
+  const std::scoped_lock lock(mutex_);
+  SourceReport report = report_of(name_, detail_, intake_.claim(), intake, intake_.id());
+  if (!receiver_) return report;
+  const wire::rngnet::Counts counts = receiver_->counts();
+  report.dropped = {{"recv_err", counts.recv_err},
+                    {"bad_size", counts.bad_size},
+                    {"not_wanted", not_wanted_.load()}};
+  return report;
+}
+
+}  // namespace qanat::sources

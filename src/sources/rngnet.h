@@ -1,0 +1,48 @@
+// Datagrams that an rngnet sender pushes to us, as a source. docs/protocols/rngnet.md.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "net/rngnet_receiver.h"
+#include "sources/running_source.h"
+#include "sources/source_thread.h"
+
+namespace qanat::sources {
+
+// They come whether they are wanted or not: what is not wanted is dropped, and counted. Nobody
+// vouches for who sends them. Logs the STAT line every minute, and at a retest (SIGUSR1).
+class Rngnet final : public RunningSource {
+ public:
+  Rngnet(std::string name, wire::Address address, std::size_t bytes, entropy::Claim claim,
+         const SourceServices& services);
+  ~Rngnet() override;
+
+  void start() override;
+  void wake() override {}
+  void request_stop() override;
+  bool join(Duration limit) override { return thread_.join(limit); }
+  void retest() override;
+  SourceReport report() const override;
+
+ private:
+  void run();
+  bool listen();
+  void tell();
+
+  const std::string name_;
+  const wire::Address address_;
+  const std::size_t bytes_;
+  const SourceServices services_;
+  entropy::Intake intake_;
+  Waker waker_;
+  std::atomic<bool> tell_now_{false};
+  std::atomic<std::uint64_t> not_wanted_{0};
+  mutable std::mutex mutex_;  // of the two below
+  std::string detail_;
+  std::unique_ptr<net::RngnetReceiver> receiver_;
+  SourceThread thread_;
+};
+
+}  // namespace qanat::sources
