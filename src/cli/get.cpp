@@ -75,7 +75,14 @@ bool write_out(Bytes bytes) {
 constexpr std::uint64_t most_drbg = std::uint64_t{1} << 30;
 
 net::Endpoint endpoint_for(const Options& options) {
-  if (!options.from.empty()) return sources::parse_upstream(read_upstream_argument(options.from));
+  if (!options.from.empty()) {
+    net::Endpoint endpoint = sources::parse_upstream(read_upstream_argument(options.from));
+    if (endpoint.pollen) {
+      throw Failure(
+          "pollen=yes is for 'feed' and 'serve'; a pollen server gives seeds of 64 bytes");
+    }
+    return endpoint;
+  }
   return net::unix_endpoint(node::StateDir(state_path(options.state)).control_socket());
 }
 

@@ -203,7 +203,7 @@ class HttpClient::Exchange {
   }
 
   tl::expected<Response, ClientError> run(const std::string& method, const std::string& target,
-                                          const std::string& body);
+                                          const std::string& body, std::string_view content_type);
   // Whether the server closed before it answered a byte: it may have closed while idle.
   bool silent_close() const { return closed_ && !answered_; }
 
@@ -351,7 +351,8 @@ tl::expected<Response, ClientError> HttpClient::Exchange::conclude() {
 
 tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string& method,
                                                               const std::string& target,
-                                                              const std::string& body) {
+                                                              const std::string& body,
+                                                              std::string_view content_type) {
   std::string request = fmt::format(
       "{} {} HTTP/1.1\r\nHost: {}\r\n", method, target,
       client_.endpoint_.unix_path.empty() ? client_.endpoint_.address.text() : "localhost");
@@ -359,6 +360,7 @@ tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string&
     request += "Authorization: " + connection().authorization + "\r\n";
   }
   if (method == "POST") request += fmt::format("Content-Length: {}\r\n", body.size());
+  if (!content_type.empty()) request += fmt::format("Content-Type: {}\r\n", content_type);
   request += "\r\n" + body;
   if (auto sent = send(request); !sent) return tl::unexpected(sent.error());
   std::size_t filled = 0;
@@ -379,7 +381,8 @@ tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string&
 tl::expected<Response, ClientError> HttpClient::request(const std::string& method,
                                                         const std::string& target,
                                                         const std::string& body,
-                                                        const OnBody& on_body) {
+                                                        const OnBody& on_body,
+                                                        std::string_view content_type) {
   for (;;) {
     const bool reused = connection_ && connection_->used;
     if (!connection_) {
@@ -387,7 +390,7 @@ tl::expected<Response, ClientError> HttpClient::request(const std::string& metho
     }
     connection_->used = true;
     Exchange exchange(*this, on_body);
-    auto response = exchange.run(method, target, body);
+    auto response = exchange.run(method, target, body, content_type);
     const bool answered = response || response.error().trouble == Trouble::refused ||
                           response.error().trouble == Trouble::busy;
     if (!answered) disconnect();

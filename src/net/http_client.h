@@ -25,6 +25,7 @@ struct Endpoint {
   ClientTls trust;
   std::string client_name;  // with a pre-shared key: both sides prove it
   SecretBytes shared_key;
+  bool pollen = false;  // it knows pollen's POST / only
 
   // For people; holds no secret.
   std::string text() const;
@@ -72,7 +73,8 @@ class HttpClient {
   // A connection that the server closed while idle is opened again, once. A status other than 200
   // is an error with the server's words in it.
   tl::expected<Response, ClientError> request(const std::string& method, const std::string& target,
-                                              const std::string& body, const OnBody& on_body);
+                                              const std::string& body, const OnBody& on_body,
+                                              std::string_view content_type = "");
   tl::expected<Response, ClientError> get(const std::string& target, const OnBody& on_body) {
     return request("GET", target, "", on_body);
   }

@@ -15,7 +15,8 @@ UniqueFd listen_tcp(const wire::Address& address);
 // A non-blocking UDP socket, with SO_REUSEPORT. One that listens on every address tells to which
 // each datagram came (IP_PKTINFO, IPV6_RECVPKTINFO). As listen_tcp otherwise.
 UniqueFd listen_udp(const wire::Address& address);
-// A UNIX socket of this mode; a stale file is replaced, a live one is a Failure.
+// A UNIX socket of this mode; a stale file is replaced, a live one is a Failure. The directory is
+// made (0755) when only it is missing: below /run there is none after a boot.
 UniqueFd listen_unix(const std::string& path, unsigned mode);
 // The group of a socket's file is this one from now on. Throws Failure: no such group, no right.
 void give_to_group(const std::string& path, const std::string& group);

@@ -8,10 +8,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/quantity.h"
-#include "crypto/hash.h"
 #include "outlets/http_connection.h"
 #include "outlets/limits.h"
 #include "wire/path.h"
+#include "wire/pollen.h"
 
 namespace qanat::outlets {
 
@@ -26,7 +26,7 @@ namespace {
 unsigned retry_after(Duration wait) { return std::max(1U, retry_seconds(wait)); }
 
 constexpr std::string_view json_head = R"({"bytes": )";
-constexpr std::size_t pollen_seed_bytes = 64;
+constexpr std::size_t pollen_seed_bytes = wire::pollen::seed_bytes;
 // A connection in the middle of a gigabyte lets the others of its thread have a turn.
 constexpr std::size_t bytes_between_turns = 1 << 20;
 // Raw bytes of one encoded piece: a multiple of 3, so that base64 pieces join without padding, and
@@ -252,14 +252,13 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
   }
   const auto lease = worker_.pool_.lease();
   const MutableBytes block = lease.view();
-  const auto digest = crypto::sha512({as_bytes(request.challenge)});
-  const std::size_t line = 2 * pollen_seed_bytes;
-  std::size_t filled = write_header(block, 200, "text/plain; charset=utf-8", 2 * (line + 1));
-  for (const Bytes part : {Bytes(digest), Bytes(seed.view())}) {
-    write_hex(part, {reinterpret_cast<char*>(block.data()) + filled, line});
-    filled += line;
-    block[filled++] = '\n';
-  }
+  std::size_t filled =
+      write_header(block, 200, "text/plain; charset=utf-8", wire::pollen::reply_bytes);
+  wire::pollen::write_reply(
+      request.challenge,
+      std::span<const std::uint8_t, pollen_seed_bytes>(seed.data(), pollen_seed_bytes),
+      block.subspan(filled, wire::pollen::reply_bytes));
+  filled += wire::pollen::reply_bytes;
   const bool written = co_await write(block.first(filled));
   wipe(block.first(filled));
   if (!written) co_return;

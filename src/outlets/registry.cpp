@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/quantity.h"
+#include "base/run_directory.h"
 #include "outlets/broker.h"
 #include "outlets/broker_producer.h"
 #include "outlets/egd.h"
@@ -101,8 +102,8 @@ Schedule schedule_of(const Spec& spec, Schedule schedule) {
 // A datagram a second, unless told otherwise: nobody says when it is enough.
 Schedule rngnet_schedule(const Spec& spec) {
   using namespace wire::rngnet;
-  Schedule schedule{std::chrono::seconds(1), usual_bytes, grade_of(spec, Grade::full),
-                    terms_of(spec)};
+  Schedule schedule{std::chrono::seconds(1), usual_bytes, terms_of(spec),
+                    grade_of(spec, Grade::full)};
   schedule.every = every_of(spec, schedule.every, Duration::zero());
   schedule.bytes = size_of(spec, "bytes", schedule.bytes, least_bytes, most_bytes);
   return schedule;
@@ -517,7 +518,13 @@ std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefault
   return type_of(spec).make(spec, defaults, services);
 }
 
-std::vector<std::string> default_outlets() { return {"http://127.0.0.1:7748"}; }
+std::vector<std::string> default_outlets() {
+  std::vector<std::string> outlets{"http://127.0.0.1:7748"};
+  // As open as HTTP on loopback is. No user can take the others' share, nor all connections.
+  const std::string directory = run_directory();
+  if (!directory.empty()) outlets.push_back("egd:" + directory + "/egd?mode=0666");
+  return outlets;
+}
 
 std::vector<std::string> outlet_help() {
   std::vector<std::string> lines;

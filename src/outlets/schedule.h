@@ -12,8 +12,8 @@ struct Schedule {
   // booted together drift apart.
   Duration every = std::chrono::seconds(60);  // zero: as fast as its share of the bytes comes
   std::size_t bytes = 64;
+  share::Terms terms = {};
   wire::Grade grade = wire::Grade::full;
-  share::Terms terms;
 };
 
 }  // namespace qanat::outlets

@@ -222,15 +222,23 @@ std::optional<crypto::Pin> parse_pin(const Spec& spec) {
   return pin;
 }
 
-UpstreamSettings upstream_settings(const std::string& text) {
-  UpstreamSettings settings;
-  if (wire::looks_like_join_string(text)) return settings;
+bool pollen_of(const Spec& spec) {
+  const auto text = spec.option("pollen");
+  if (text && *text != "yes" && *text != "no") {
+    throw Failure(fmt::format("{}: pollen={} is neither yes nor no", spec.text, *text));
+  }
+  return text == "yes";
+}
+
+// `seeds`: for this machine alone.
+bool credit_of_upstream(const std::string& text, bool seeds) {
+  if (wire::looks_like_join_string(text)) return true;
   const Spec spec = parse(text);
-  // Nobody vouches for what comes over plain http, but a local socket's neighbour.
+  // Nobody vouches for what comes over plain http, but a local socket's neighbour. And what a
+  // pollen server's DRBG gives seeds a kernel, and is no full entropy for others.
   const auto address = wire::parse_address(spec.target, 7748);
   const bool safe = spec.type == "https" || (address && wire::is_loopback(address->host));
-  settings.credit = wire::credit_of(spec, safe);
-  return settings;
+  return wire::credit_of(spec, safe && (seeds || !pollen_of(spec)));
 }
 
 }  // namespace
@@ -253,7 +261,7 @@ net::Endpoint parse_upstream(const std::string& text) {
                     text.substr(0, 40)));
   }
   const Spec spec = parse(text);
-  check_options(spec, "credit pin ca cert key");
+  check_options(spec, "credit pin ca cert key pollen");
   auto address = wire::parse_address(spec.target, spec.type == "https" ? 7749 : 7748);
   if (!address) throw Failure(address.error().message);
   net::Endpoint endpoint;
@@ -263,6 +271,7 @@ net::Endpoint parse_upstream(const std::string& text) {
                     .ca = spec.option("ca"),
                     .certificate = spec.option("cert"),
                     .key = spec.option("key")};
+  endpoint.pollen = pollen_of(spec);
   return endpoint;
 }
 
@@ -281,7 +290,7 @@ std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& tex
   for (const std::string& text : texts) {
     endpoints.push_back(parse_upstream(text));
     name += (name.empty() ? "" : ", ") + upstream_name(text);
-    settings.credit = settings.credit && upstream_settings(text).credit;
+    settings.credit = settings.credit && credit_of_upstream(text, settings.seeds);
   }
   if (settings.quorum > 1) name = fmt::format("{} of {}", settings.quorum, name);
   return std::make_unique<Upstream>(name, std::move(endpoints), settings, services);
@@ -289,8 +298,12 @@ std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& tex
 
 SourceDescription describe_source(const std::string& text) {
   if (is_upstream(text)) {
-    const bool credit = upstream_settings(text).credit;
-    return {upstream_name(text), 8, credit, credit ? "" : "unauthenticated: mixed in, credited 0"};
+    const bool credit = credit_of_upstream(text, false);
+    const bool pollen = parse_upstream(text).pollen;
+    return {upstream_name(text), 8, credit,
+            pollen   ? "pollen: a seed of its DRBG each time"
+            : credit ? ""
+                     : "unauthenticated: mixed in, credited 0"};
   }
   const Spec spec = parse(text);
   const Type& type = type_of(spec);
@@ -303,7 +316,7 @@ SourceDescription describe_source(const std::string& text) {
 
 std::unique_ptr<RunningSource> make_source(const std::string& text,
                                            const SourceServices& services) {
-  if (is_upstream(text)) return make_upstream({text}, upstream_settings(text), services);
+  if (is_upstream(text)) return make_upstream({text}, {}, services);
   const Spec spec = parse(text);
   const Type& type = type_of(spec);
   check_options(spec, known_options(type));

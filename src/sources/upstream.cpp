@@ -25,6 +25,9 @@ constexpr Duration in_line_with_choice = 10s;
 constexpr std::size_t drbg_seed_bytes = 64;
 constexpr std::size_t drbg_credit_bytes = 32;
 constexpr std::size_t local_noise_bytes = 64 + 32;
+// Between two seeds of a pollen server, for a node that would fill its reserve from it: many
+// machines share such a one, and it counts on one question a boot.
+constexpr Duration pollen_interval = 10s;
 // A hub that returns meets at most a tenth of its clients in its first second: simulated with
 // 10,000 in tests/scenario.
 constexpr Duration backoff_base = 5s;
@@ -64,6 +67,8 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
       buffer_(net::TransferSize::most / entropy::block_bytes * Combiner::share_bytes) {
   check_quorum(endpoints, settings.quorum);
+  polite_ = !settings.seeds && std::any_of(endpoints.begin(), endpoints.end(),
+                                           [](const auto& endpoint) { return endpoint.pollen; });
   for (net::Endpoint& endpoint : endpoints) {
     links_.push_back(std::make_unique<UpstreamLink>(std::move(endpoint), services.provenance.own(),
                                                     services.cookie_directory, stop_waker_));
@@ -117,6 +122,10 @@ void Upstream::run() {
       backoff_.reset();
       busy_backoff_.reset();
       transfer_size_.answered(services_.clock.now() - began);
+      // What is worth nothing, or was not made for filling a reserve, is not fetched as fast as it
+      // comes.
+      if (!settings_.credit) pause(entropy::Intake::uncredited_interval);
+      if (polite_) pause(pollen_interval);
       continue;
     }
     // Too much at once for our share there, perhaps.
@@ -171,14 +180,18 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& 
   };
   tl::expected<UpstreamLink::Transfer, ClientError> transfer =
       tl::unexpected(ClientError{Trouble::unreachable, ""});
-  if (settings_.seeds) {
+  if (link.pollen()) {
+    full = false;
+    shrink_to_seed();
+    transfer = link.fetch_pollen(out);
+  } else if (settings_.seeds) {
     transfer = link.seed(out, full);
     if (transfer && !full) shrink_to_seed();
   }
-  if (!transfer && transfer.error().trouble == Trouble::unreachable) {
+  if (!link.pollen() && !transfer && transfer.error().trouble == Trouble::unreachable) {
     transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
   }
-  if (!transfer && transfer.error().trouble == Trouble::busy && settings_.seeds) {
+  if (!link.pollen() && !transfer && transfer.error().trouble == Trouble::busy && settings_.seeds) {
     full = false;
     shrink_to_seed();
     transfer = link.fetch(out, false, 0s);

@@ -96,6 +96,7 @@ class Upstream final : public RunningSource {
   entropy::Combiner combiner_;
   TimingNoise noise_;
   SecretBytes buffer_;
+  bool polite_ = false;     // a pollen server fills a reserve
   wire::Path path_;         // as the last credit had it
   bool credited_ = false;   // anything yet
   bool satisfied_ = false;  // all that was wanted, once

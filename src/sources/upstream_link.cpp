@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "wire/pollen.h"
 
 namespace qanat::sources {
 
@@ -33,6 +35,38 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::seed(MutableByte
   // It has done its work, and costs the hub memory.
   client_.disconnect();
   fetched_ = false;
+  return Transfer{judge(out, wire::Path()), {}};
+}
+
+tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch_pollen(MutableBytes out) {
+  namespace pollen = wire::pollen;
+  SecretBytes seed(pollen::seed_bytes);
+  for (std::size_t filled = 0; filled < out.size();) {
+    std::array<std::uint8_t, 64> noise{};
+    crypto::random_bytes(noise);
+    const std::string challenge = to_hex(noise);
+    SecretBytes reply(pollen::reply_bytes + 2);
+    std::size_t size = 0;
+    const auto response = client_.request(
+        "POST", "/", pollen::encode_question(challenge),
+        [&](Bytes piece) {
+          if (piece.size() > reply.size() - size) return false;
+          std::copy(piece.begin(), piece.end(),
+                    reply.view().begin() + static_cast<std::ptrdiff_t>(size));
+          size += piece.size();
+          return true;
+        },
+        pollen::form_type);
+    if (!response) return tl::unexpected(response.error());
+    if (!pollen::read_reply(Bytes(reply.view()).first(size), challenge,
+                            std::span<std::uint8_t, pollen::seed_bytes>(seed.view()))) {
+      return tl::unexpected(
+          ClientError{Trouble::protocol, name() + " gives no pollen for our challenge"});
+    }
+    const std::size_t n = std::min(seed.size(), out.size() - filled);
+    std::copy_n(seed.view().begin(), n, out.begin() + static_cast<std::ptrdiff_t>(filled));
+    filled += n;
+  }
   return Transfer{judge(out, wire::Path()), {}};
 }
 

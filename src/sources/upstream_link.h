@@ -33,6 +33,9 @@ class UpstreamLink {
   // upstream says nothing of a path there: what comes is for this machine alone, not to be passed
   // on. Trouble::unreachable: not by this way, now; `fetch` may do.
   tl::expected<Transfer, net::ClientError> seed(MutableBytes out, bool& full);
+  // The same from a pollen server: seeds of its DRBG, a question for each 64 bytes.
+  bool pollen() const { return client_.endpoint().pollen; }
+  tl::expected<Transfer, net::ClientError> fetch_pollen(MutableBytes out);
   // After a fetch, and once nobody waits for bytes: sees to it that the next seed can come by
   // trickle.
   void prepare_seeds();

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import eventually, free_port, need, qanat
+from conftest import QANAT, eventually, free_port, need, qanat
 
 @pytest.fixture
 def egd_hub(run, tmp_path):
@@ -55,6 +55,19 @@ def test_unix_and_tcp_and_who_may(egd_hub):
     for wrong in ("egd://0.0.0.0:18888", "egd:", "egd:/tmp/x?mode=999", "egd://127.0.0.1:1?mode=0600", "egd://127.0.0.1:1?access=join"):
         done = qanat("serve", "--outlet", wrong, "--state", str(egd_hub.path) + ".other", check=False, timeout=20)
         assert done.returncode == 1 and done.stderr.strip(), wrong
+
+
+def test_serve_without_arguments_opens_an_egd_socket(run, tmp_path):
+    """In a mount namespace of its own: /run/qanat belongs to this machine's node."""
+    need("unshare")
+    script = ("mount -t tmpfs tmpfs /run && \"$QANAT\" serve --state state 2> log & "
+              "for i in $(seq 200); do test -S /run/qanat/egd && break; sleep 0.05; done; "
+              "stat -c '%a %F' /run/qanat/egd; printf '\\004' | timeout 20 socat -t 5 - UNIX:/run/qanat/egd | od -An -c; kill $!; wait $!")
+    script = "mount -t tmpfs tmpfs /run; " + script.replace("mount -t tmpfs tmpfs /run && ", "")
+    done = subprocess.run(["unshare", "-m", "-n", "sh", "-c", "ip link set lo up; " + script], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=60, env={**os.environ, "QANAT": QANAT})
+    assert done.stdout.startswith("666 socket\n"), done.stdout + done.stderr + (tmp_path / "log").read_text()
+    assert len(done.stdout.split("\n")[1].split()) >= 3, "the length, and the digits of a process id"
 
 
 def test_many_half_commands_disturb_nobody(egd_hub):
