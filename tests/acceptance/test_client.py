@@ -1,0 +1,128 @@
+"""The C client library and the OpenSSL provider, as other programs use them."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+from conftest import QANAT, eventually, free_port, need
+
+BUILD = pathlib.Path(QANAT).parent
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture
+def node(run, tmp_path):
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"egd:{tmp_path}/egd?grade=full", "--outlet",
+               f"http://127.0.0.1:{free_port()}", name="hub").ready()
+    node.path = tmp_path / "egd"
+    return node
+
+
+def outlet(node):
+    return next(o for o in node.status()["outlets"] if o["name"].startswith("egd:"))
+
+
+def openssl(*words, socket=None, config=None, check=True):
+    need("openssl")
+    env = {**os.environ, "OPENSSL_MODULES": str(BUILD)}
+    if socket:
+        env["QANAT_SOCKET"] = str(socket)
+    if config:
+        env["OPENSSL_CONF"] = str(config)
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, env=env, timeout=60)
+    if check:
+        assert done.returncode == 0, done.stderr.decode()
+    return done
+
+
+def test_openssl_rand_draws_from_the_node(node):
+    seen = {openssl("rand", "-provider", "qanat", "32", socket=node.path).stdout for _ in range(3)}
+    assert len(seen) == 3 and all(len(s) == 32 for s in seen)
+    assert eventually(lambda: outlet(node)["full_bytes"] == 96)
+    big = openssl("rand", "-provider", "qanat", "100000", socket=node.path).stdout
+    assert len(big) == 100_000
+
+
+def test_the_provider_and_its_algorithms_are_listed(node):
+    listed = openssl("list", "-providers", "-provider", "qanat", "-verbose").stdout.decode()
+    assert "qanat" in listed and "status: active" in listed
+    rands = openssl("list", "-random-generators", "-provider", "qanat").stdout.decode()
+    assert "QANAT" in rands and "SEED-SRC" in rands
+
+
+CONFIG = """openssl_conf = init
+[init]
+providers = providers
+random = random
+[providers]
+default = default_part
+qanat = qanat_part
+[default_part]
+activate = 1
+[qanat_part]
+activate = 1
+{socket}
+[random]
+{random}
+"""
+
+
+@pytest.mark.parametrize("random, least, most", [("random = QANAT", 32, 10_000), ("seed = SEED-SRC\nseed_properties = provider=qanat", 32, 400)])
+def test_a_program_that_configures_it(node, tmp_path, random, least, most):
+    """Every byte from the node, or the seeds of OpenSSL's own DRBG."""
+    config = tmp_path / "openssl.cnf"
+    config.write_text(CONFIG.format(socket=f"socket = {node.path}", random=random))
+    key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", config=config).stdout
+    assert key.startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert eventually(lambda: least <= outlet(node)["full_bytes"] <= most), outlet(node)
+
+
+def test_without_a_node_there_are_no_bytes_and_it_is_said_why(tmp_path):
+    done = openssl("rand", "-provider", "qanat", "32", socket=tmp_path / "nothing", check=False)
+    assert done.returncode != 0 and done.stdout == b""
+    assert f"cannot reach a qanat node at {tmp_path}/nothing" in done.stderr.decode()
+
+
+PROGRAM = r"""
+#include <qanat/qanat.h>
+#include <stdio.h>
+int main(int argc, char **argv) {
+  unsigned char bytes[64];
+  qanat_client *q;
+  if (qanat_connect(&q, argc > 1 ? argv[1] : NULL) != 0 || qanat_get(q, bytes, sizeof bytes) != 0) {
+    fprintf(stderr, "%s\n", qanat_error(q));
+    qanat_close(q);
+    return 1;
+  }
+  for (unsigned i = 0; i < sizeof bytes; ++i) printf("%02x", bytes[i]);
+  puts("");
+  qanat_close(q);
+  return 0;
+}
+"""
+
+
+def test_a_stranger_builds_with_pkg_config_and_runs(node, tmp_path):
+    """From an installed tree: header, library, pkg-config file, provider, and the names of rngnet."""
+    need("pkg-config")
+    subprocess.run(["cmake", "--install", str(BUILD), "--prefix", str(tmp_path / "usr")], check=True, capture_output=True)
+    usr = tmp_path / "usr"
+    pc = next(usr.rglob("qanat.pc"))
+    text = pc.read_text().replace(next(l for l in pc.read_text().splitlines() if l.startswith("prefix=")), f"prefix={usr}")
+    pc.write_text(text)
+    env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent)}
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "qanat"], env=env, capture_output=True, text=True, check=True).stdout.split()
+    (tmp_path / "p.c").write_text(PROGRAM)
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    subprocess.run([compiler, "-std=c99", "-pedantic", "-Wall", "-Werror", str(tmp_path / "p.c"), "-o", str(tmp_path / "p"), *flags], check=True)
+    library = {**os.environ, "LD_LIBRARY_PATH": str(next(usr.rglob("libqanat.so.0")).parent)}
+    done = subprocess.run([tmp_path / "p", str(node.path)], env=library, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and len(done.stdout.strip()) == 128, done.stderr
+    by_name = subprocess.run([tmp_path / "p"], env={**library, "QANAT_SOCKET": str(node.path)}, capture_output=True, text=True, timeout=30)
+    assert by_name.returncode == 0 and by_name.stdout != done.stdout
+    missing = subprocess.run([tmp_path / "p", "/nowhere"], env=library, capture_output=True, text=True, timeout=30)
+    assert missing.returncode == 1 and "/nowhere" in missing.stderr
+    assert next(usr.rglob("ossl-modules/qanat.so")).exists()
+    assert (usr / "bin/rngsend").is_symlink() and (usr / "bin/rngrecv").is_symlink()
