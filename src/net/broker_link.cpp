@@ -89,7 +89,7 @@ Result<bool> BrokerLink::read_some(const Waker& waker, std::optional<TimePoint> 
 Result<bool> BrokerLink::fill(std::size_t bytes, const Waker& waker) {
   const TimePoint end = clock_.now() + patience;
   while (received_ < bytes) {
-    const auto more = read_some(waker, end);
+    auto more = read_some(waker, end);
     if (!more) return more;
     if (*more) continue;
     if (clock_.now() >= end) return tl::unexpected(lost("stopped in the middle").error());

@@ -54,7 +54,7 @@ void BrokerProducer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void BrokerProducer::tell(std::string problem) {
+void BrokerProducer::tell(const std::string& problem) {
   bool news = false;
   {
     const std::scoped_lock lock(mutex_);
@@ -125,7 +125,7 @@ Result<void> BrokerProducer::serve(BrokerLink& link) {
     const std::size_t count = (*offer)->bytes;
     share::Withdrawal withdrawal;
     if (grade_ == Grade::full) withdrawal = place.collect(bytes.view());
-    const auto delivered = link.deliver(bytes.view().first(count));
+    auto delivered = link.deliver(bytes.view().first(count));
     wipe(bytes.view());
     if (!delivered) {
       undelivered_ += count;

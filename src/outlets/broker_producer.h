@@ -30,7 +30,7 @@ class BrokerProducer final : public Outlet {
   void run();
   Result<void> serve(net::BrokerLink& link);
   void pause(Duration duration);
-  void tell(std::string problem);
+  void tell(const std::string& problem);
 
   const std::string name_;
   const wire::broker::Account account_;

@@ -7,7 +7,6 @@
 #include <array>
 #include <charconv>
 
-#include "base/quantity.h"
 #include "sources/broker.h"
 #include "sources/cpu.h"
 #include "sources/device.h"
@@ -19,7 +18,7 @@
 #include "sources/netrng.h"
 #include "sources/rngnet.h"
 #include "sources/sample_runner.h"
-#include "wire/claim.h"
+#include "wire/options.h"
 
 namespace qanat::sources {
 namespace {
@@ -71,14 +70,7 @@ RngnetOptions rngnet_options(const Spec& spec) {
   auto address = wire::parse_address(spec.target, usual_port);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   options.address = std::move(*address);
-  if (const auto text = spec.option("bytes")) {
-    const auto size = parse_size(*text);
-    if (!size || *size < least_bytes || *size > most_bytes) {
-      throw Failure(fmt::format("{}: bytes={} is no size between {} and {} bytes", spec.text, *text,
-                                least_bytes, most_bytes));
-    }
-    options.bytes = static_cast<std::size_t>(*size);
-  }
+  options.bytes = wire::size_of(spec, "bytes", usual_bytes, least_bytes, most_bytes);
   return options;
 }
 
@@ -222,13 +214,7 @@ std::optional<crypto::Pin> parse_pin(const Spec& spec) {
   return pin;
 }
 
-bool pollen_of(const Spec& spec) {
-  const auto text = spec.option("pollen");
-  if (text && *text != "yes" && *text != "no") {
-    throw Failure(fmt::format("{}: pollen={} is neither yes nor no", spec.text, *text));
-  }
-  return text == "yes";
-}
+bool pollen_of(const Spec& spec) { return wire::yes_or_no(spec, "pollen", false); }
 
 // `seeds`: for this machine alone.
 bool credit_of_upstream(const std::string& text, bool seeds) {
@@ -238,7 +224,7 @@ bool credit_of_upstream(const std::string& text, bool seeds) {
   // pollen server's DRBG gives seeds a kernel, and is no full entropy for others.
   const auto address = wire::parse_address(spec.target, 7748);
   const bool safe = spec.type == "https" || (address && wire::is_loopback(address->host));
-  return wire::credit_of(spec, safe && (seeds || !pollen_of(spec)));
+  return wire::yes_or_no(spec, "credit", safe && (seeds || !pollen_of(spec)));
 }
 
 }  // namespace

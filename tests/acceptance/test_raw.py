@@ -21,11 +21,13 @@ def outlet(node, kind):
 
 
 def test_nc_and_socat_get_bytes(raw_hub):
-    need("socat")
+    need("socat"), need("nc")
     shell = lambda text: subprocess.run(text, shell=True, capture_output=True, timeout=60).stdout
     full = shell(f"socat -u TCP:127.0.0.1:{raw_hub.port} - | head -c 4096")
     much = shell(f"socat -u UNIX:{raw_hub.path} - | head -c 30000000")
     assert len(full) == 4096 and len(much) == 30000000
+    for at in (f"127.0.0.1 {raw_hub.port}", f"-U {raw_hub.path}"):
+        assert len(shell(f"nc {at} < /dev/null | head -c 1000")) == 1000
     assert len({much[i:i + 8] for i in range(0, 800000, 8)}) == 100000
     # Who ends his half at once is served all the same.
     with socket.create_connection(("127.0.0.1", raw_hub.port), timeout=20) as s:

@@ -1,0 +1,151 @@
+"""What a peer may do to each protocol's outlet, and that nobody else notices."""
+
+import random
+import select
+import socket
+import struct
+
+import pytest
+from conftest import eventually, free_port
+
+PASSWORD = "my_password1234"
+DELIMITER = b"--NETRNG-SOCKET-DELIMITER"
+
+
+def egd(sock):
+    sock.sendall(b"\x02\x20")
+    return receive(sock, 32)
+
+
+def raw(sock):
+    return receive(sock, 32)
+
+
+def netrng(sock):
+    sock.sendall(b"\x81\xa3get\xa6sample" + DELIMITER)
+    return receive(sock, 2095)
+
+
+def broker(sock):
+    """As far as its hello: the test has no ciphers."""
+    return receive(sock, 30)
+
+
+def http(sock):
+    sock.sendall(b"GET /v1/random?bytes=32&grade=drbg HTTP/1.1\r\nHost: x\r\n\r\n")
+    return receive(sock, 100)
+
+
+PROTOCOLS = {
+    # name: a good question, one that asks for much, half a frame, a length of 4 GiB
+    "egd": (egd, b"\x02\xff" * 500, b"\x03\xff", b"\x03\xff\xff\xff"),
+    "raw": (raw, b"", b"x", b"\xff" * 8),
+    "netrng": (netrng, (b"\x81\xa3get\xa6sample" + DELIMITER) * 20, b"\x81\xa3get", b"\x81\xa3get\xdb\xff\xff\xff\xff"),
+    "broker": (broker, b"", struct.pack(">I", 3) + b"jo", b"\xff\xff\xff\xff"),
+    "http": (http, b"GET /v1/random?bytes=100000&grade=drbg HTTP/1.1\r\nHost: x\r\n\r\n" * 20, b"GET /v1/ra",
+             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4294967295\r\n\r\n"),
+}
+
+
+def receive(sock, count):
+    got = b""
+    while len(got) < count:
+        data = sock.recv(65536)
+        assert data, "hung up on"
+        got += data
+    return got
+
+
+@pytest.fixture(params=PROTOCOLS)
+def node(request, run, tmp_path):
+    (tmp_path / "users").write_text(f"joe|{PASSWORD}|0\n")
+    (tmp_path / "users").chmod(0o600)
+    port, kind = free_port(), request.param
+    options = f"?users={tmp_path}/users&grade=drbg" if kind == "broker" else "" if kind == "http" else "?grade=drbg"
+    # The good peer and the bad ones are one address block here: all of loopback.
+    options += "" if kind == "http" else "&connections=20000"
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"{kind}://127.0.0.1:{port}{options}", name="hub").ready()
+    node.kind, node.port = kind, port
+    node.good, node.much, node.half, node.huge = PROTOCOLS[kind]
+    return node
+
+
+def connect(node):
+    sock = socket.create_connection(("127.0.0.1", node.port), timeout=20)
+    return sock
+
+
+def outlet(node):
+    return next(o for o in node.status()["outlets"] if o["name"].startswith(node.kind))
+
+
+def memory(node):
+    return int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096
+
+
+def served(node):
+    with connect(node) as sock:
+        assert node.good(sock)
+
+
+def test_nonsense_half_frames_and_huge_lengths(node):
+    chance = random.Random(5)
+    for i in range(300):
+        with connect(node) as sock:
+            try:
+                sock.sendall((chance.randbytes(chance.randrange(1, 600)), node.half, node.huge)[i % 3])
+                if i % 3 == 2 and node.kind != "raw":
+                    # Hung up on, or at least never waited for.
+                    select.select([sock], [], [], 0.01)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+        if i % 50 == 0:
+            served(node)
+    served(node)
+    assert eventually(lambda: outlet(node)["connections"] == 0)
+    if node.kind != "raw":
+        assert outlet(node)["refused"]["malformed"] > 0
+    assert node.process.poll() is None
+
+
+def test_peers_that_never_read_and_peers_that_vanish(node):
+    before = memory(node)
+    greedy = [connect(node) for _ in range(100)]
+    try:
+        for sock in greedy:
+            sock.setblocking(False)
+            for _ in range(20):
+                try:
+                    sock.sendall(node.much or b"x")
+                except (BlockingIOError, ConnectionResetError, BrokenPipeError):
+                    break
+        for _ in range(20):
+            served(node)
+        # Sockets of the kernel aside, each costs its connection and one answer under way.
+        assert memory(node) - before < 64 << 20
+    finally:
+        for sock in greedy:
+            # With data unread this is a reset, in the middle of a payload.
+            sock.close()
+    served(node)
+    assert eventually(lambda: outlet(node)["connections"] == 0)
+
+
+def test_ten_thousand_connections(node):
+    before = memory(node)
+    held = []
+    try:
+        for i in range(10_000):
+            sock = connect(node)
+            if i % 10 == 0:
+                held.append(sock)
+            else:
+                sock.close()
+        served(node)
+        assert memory(node) - before < 128 << 20
+    finally:
+        for sock in held:
+            sock.close()
+    served(node)
+    assert eventually(lambda: outlet(node)["connections"] == 0)
+    assert node.process.poll() is None
