@@ -89,7 +89,11 @@ class EgdWorker final : public StreamWorker {
 };
 
 EgdConnection::EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer)
-    : StreamConnection(worker, std::move(fd), peer), egd_(worker) {}
+    : StreamConnection(worker, std::move(fd), peer), egd_(worker) {
+  // On a UNIX socket a peer that has gone shows as such; one that only ended its half (printf ... |
+  // socat) waits for its answer.
+  one_way_ = !worker.settings_.at.unix_path.empty();
+}
 
 asio::awaitable<void> EgdConnection::run() {
   bool more = false;

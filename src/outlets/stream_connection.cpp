@@ -182,6 +182,8 @@ asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(s
   }
   waiting_ = nullptr;
   arm(worker_.limits_.write);
+  // It may have left while it was not watched.
+  if (!watching && peer_has_gone()) closing_ = true;
   if (!place.ready() || closing_) co_return std::nullopt;
   Drawn drawn{SecretBytes(bytes), {}};
   drawn.withdrawal = place.collect(drawn.bytes.view());

@@ -106,6 +106,25 @@ TEST_F(EgdTest, ABlockingReadWaitsAndOneThatLeavesIsForgotten) {
   EXPECT_TRUE(eventually([&] { return delivered() == 512; }));
 }
 
+TEST_F(EgdTest, WhoEndsItsHalfStillWaitsForItsAnswer) {
+  const auto outlet = start(Grade::full);
+  const UniqueFd fd = connect();
+  say(fd, {2, 64});
+  ::shutdown(fd.get(), SHUT_WR);
+  {
+    const UniqueFd leaver = connect();
+    say(leaver, {2, 64});
+    ::shutdown(leaver.get(), SHUT_WR);
+    EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().waiting_requests == 2; }));
+  }
+  hub_.credit(64);
+  EXPECT_EQ(hear(fd, 64).size(), 64U);
+  EXPECT_TRUE(eventually([&] { return delivered() == 512; }));
+  hub_.credit(64);
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+  EXPECT_EQ(hub_.dispenser.report().total.discarded, 0U) << "nothing was drawn for who had left";
+}
+
 TEST_F(EgdTest, CommandsMayComeInPiecesAndMany) {
   hub_.seed_drbg();
   const auto outlet = start(Grade::drbg);
