@@ -88,21 +88,25 @@ void Intake::measure_rate(std::size_t count, Duration took) {
   }
 }
 
+void Intake::tell(const std::string& text, bool alarm) {
+  detail_ = alarm ? text : "";
+  on_event_(text, alarm);
+}
+
 void Intake::announce(const Verdict& verdict, TimePoint now) {
   if (!verdict.changed) return;
   switch (health_.state()) {
     case SourceState::healthy:
-      on_event_("healthy: passed 1,024 samples", false);
+      tell("healthy: passed 1,024 samples", false);
       return;
     case SourceState::suspect:
-      on_event_(fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)),
-                true);
+      tell(fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)), true);
       return;
     case SourceState::failed:
       sink_.lost(id_, now);
-      on_event_(fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
-                            to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
-                true);
+      tell(fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
+                       to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
+           true);
       return;
     case SourceState::start_up:
     case SourceState::gone:
@@ -132,14 +136,14 @@ void Intake::gone(const std::string& why, TimePoint now) {
   wipe(window_.view());
   filled_ = 0;
   sink_.lost(id_, now);
-  on_event_("gone: " + why, true);
+  tell("gone: " + why, true);
 }
 
 void Intake::back() {
   const std::scoped_lock lock(mutex_);
   if (health_.state() != SourceState::gone) return;
   health_.back();
-  on_event_("back: start-up tests", false);
+  tell("back: start-up tests", false);
 }
 
 void Intake::try_again() {
@@ -160,6 +164,7 @@ TimePoint Intake::retry_at() const {
 IntakeReport Intake::report() const {
   const std::scoped_lock lock(mutex_);
   return {.state = health_.state(),
+          .detail = detail_,
           .samples = samples_,
           .credited_samples = credited_samples_,
           .alarms = health_.alarms(),

@@ -19,6 +19,7 @@ struct Claim {
 
 struct IntakeReport {
   SourceState state = SourceState::start_up;
+  std::string detail;                  // the last alarm, while nothing better has happened since
   std::uint64_t samples = 0;           // read since start
   std::uint64_t credited_samples = 0;  // of those, assessed and given to the conditioner
   std::uint64_t alarms = 0;
@@ -73,6 +74,7 @@ class Intake {
   bool drain_locked(TimePoint now);
   void measure_rate(std::size_t count, Duration took);
   void announce(const Verdict& verdict, TimePoint now);
+  void tell(const std::string& text, bool alarm);
 
   const SourceId id_;
   const Claim claim_;
@@ -89,6 +91,7 @@ class Intake {
   SecretBytes passed_;      // a window that may be credited
   std::size_t left_ = 0;    // of passed_, its last bytes: not conditioned yet
   std::uint64_t windows_ = 0;
+  std::string detail_;
   std::uint64_t samples_ = 0;
   TimePoint last_samples_{};
   std::uint64_t credited_samples_ = 0;

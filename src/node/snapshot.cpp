@@ -33,8 +33,7 @@ observe::Snapshot Node::snapshot() const {
     for (const NamedOutlet& named : outlets_) {
       s.outlets.push_back(named.outlet->report());
       for (const outlets::InflowReport& in : s.outlets.back().inflows) {
-        s.sources.push_back(
-            sources::report_of(in.name, in.detail, in.claim, in.intake, in.account));
+        s.sources.push_back(sources::report_of(in.name, in.claim, in.intake, in.account));
       }
     }
   }

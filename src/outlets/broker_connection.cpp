@@ -31,7 +31,7 @@ constexpr Duration full_retry = 10s;
 constexpr Duration ping_interval = 299s;
 // and a peer that has said nothing for an hour has gone.
 constexpr Duration idle = 1h;
-// A producer that was sent away is told that it is wanted within so long.
+// Who was told "full" or "empty" is told within so long that it is so no more.
 constexpr Duration look_interval = 1s;
 // A wrong password costs as much time.
 constexpr Duration wrong_password = 1s;
@@ -139,7 +139,7 @@ asio::awaitable<bool> BrokerConnection::log_in() {
 }
 
 TimePoint BrokerConnection::next_word() const {
-  if (sent_away_) return broker_.services_.clock.now() + look_interval;
+  if (sent_away_ || went_empty_) return broker_.services_.clock.now() + look_interval;
   const TimePoint end = heard_ + idle;
   return inflow_ ? end : std::min(end, std::max(heard_, pinged_) + ping_interval);
 }
@@ -183,6 +183,10 @@ asio::awaitable<bool> BrokerConnection::speak_up() {
     sent_away_ = false;
     co_return co_await say(Code::wanted, 0);
   }
+  if (went_empty_ && broker_.services_.dispenser.available() > 0) {
+    went_empty_ = false;
+    co_return co_await say(Code::available, 0);
+  }
   if (!inflow_ && now >= std::max(heard_, pinged_) + ping_interval) {
     pinged_ = now;
     co_return co_await say(Code::ping, pings_++);
@@ -202,6 +206,7 @@ asio::awaitable<bool> BrokerConnection::answer(broker::Message message) {
 }
 
 asio::awaitable<bool> BrokerConnection::give(std::uint32_t bits) {
+  went_empty_ = false;
   if (bits == 0) co_return malformed();
   const std::size_t bytes =
       std::min<std::size_t>((std::uint64_t{bits} + 7) / 8, broker::most_bytes);
@@ -263,13 +268,17 @@ bool BrokerConnection::prepare(std::size_t bytes, TimePoint now) {
 // As many as there are for this user now, or the next piece of its share.
 asio::awaitable<bool> BrokerConnection::give_full(std::size_t bytes) {
   bytes = piece_of(bytes);
-  auto drawn = co_await draw(bytes, longest_wait);
+  const auto estimate =
+      broker_.services_.dispenser.estimate(flow(), bytes, broker_.services_.clock.now());
+  std::optional<Drawn> drawn;
+  // What the line makes impossible is refused at once.
+  if (!estimate || estimate->wait <= longest_wait) drawn = co_await draw(bytes, longest_wait);
+  if (closing_) co_return false;
   if (!drawn) {
-    if (closing_) co_return false;
+    went_empty_ = true;
     ++broker_.counters_.unavailable;
     ++client_->refused;
-    co_return co_await refuse(Code::empty, worth_a_try(broker_.services_.dispenser.estimate(
-                                               flow(), bytes, broker_.services_.clock.now())));
+    co_return co_await refuse(Code::empty, worth_a_try(estimate));
   }
   const MutableBytes frame = outbox_.first(broker::message_bytes + session_->sealed_bytes(bytes));
   const MutableBytes sealed = frame.subspan(broker::message_bytes);

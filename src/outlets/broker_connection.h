@@ -67,7 +67,8 @@ class BrokerConnection final : public StreamConnection {
   TimePoint heard_{};  // when it last said something
   TimePoint pinged_{};
   std::uint32_t pings_ = 0;
-  bool sent_away_ = false;  // a producer was told that we are full
+  bool sent_away_ = false;   // a producer was told that we are full
+  bool went_empty_ = false;  // a consumer was told that there is nothing
 };
 
 }  // namespace qanat::outlets

@@ -11,10 +11,6 @@ Inflow::Inflow(std::string name, entropy::Claim claim, const OutletServices& ser
       services_(services),
       intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
               crypto::random_seed(), [this](const std::string& text, bool alarm) {
-                {
-                  const std::scoped_lock lock(mutex_);
-                  detail_ = alarm ? text : "";
-                }
                 services_.on_event(name_, text, alarm);
               }) {}
 
@@ -31,26 +27,16 @@ void Inflow::take(Bytes samples, TimePoint began, TimePoint now) {
 }
 
 void Inflow::came() {
-  {
-    const std::scoped_lock lock(mutex_);
-    ++connections_;
-  }
+  ++connections_;
   intake_.back();
 }
 
 void Inflow::left(TimePoint now) {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (--connections_ > 0) return;
-  }
-  intake_.gone("the peer has hung up", now);
+  if (--connections_ == 0) intake_.gone("the peer has hung up", now);
 }
 
 InflowReport Inflow::report() const {
-  // Before the lock: the intake calls back with its own held.
-  const entropy::IntakeReport intake = intake_.report();
-  const std::scoped_lock lock(mutex_);
-  return {name_, detail_, intake_.claim(), intake, intake_.id()};
+  return {name_, intake_.claim(), intake_.report(), intake_.id()};
 }
 
 }  // namespace qanat::outlets

@@ -2,7 +2,7 @@
 // as a source's samples are.
 #pragma once
 
-#include <mutex>
+#include <atomic>
 #include <string>
 
 #include "entropy/intake.h"
@@ -27,9 +27,7 @@ class Inflow {
   const std::string name_;
   const OutletServices& services_;
   entropy::Intake intake_;
-  mutable std::mutex mutex_;
-  std::size_t connections_ = 0;
-  std::string detail_;
+  std::atomic<std::size_t> connections_{0};
 };
 
 }  // namespace qanat::outlets

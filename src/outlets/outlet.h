@@ -27,7 +27,6 @@ namespace qanat::outlets {
 // What peers deliver to an outlet; for the status document it is a source.
 struct InflowReport {
   std::string name;
-  std::string detail;  // why it is gone or failed; may be empty
   entropy::Claim claim;
   entropy::IntakeReport intake;
   entropy::SourceId account = 0;

@@ -28,10 +28,6 @@ Rngnet::Rngnet(std::string name, wire::Address address, std::size_t bytes, entro
       services_(services),
       intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
               crypto::random_seed(), [this](const std::string& text, bool alarm) {
-                {
-                  const std::scoped_lock lock(mutex_);
-                  detail_ = alarm ? text : "";
-                }
                 services_.on_event(name_, text, alarm);
               }) {}
 
@@ -101,10 +97,8 @@ void Rngnet::run() {
 }
 
 SourceReport Rngnet::report() const {
-  // Before the lock: the intake calls back with its own held.
-  const entropy::IntakeReport intake = intake_.report();
+  SourceReport report = report_of(name_, intake_.claim(), intake_.report(), intake_.id());
   const std::scoped_lock lock(mutex_);
-  SourceReport report = report_of(name_, detail_, intake_.claim(), intake, intake_.id());
   if (!receiver_) return report;
   const wire::rngnet::Counts counts = receiver_->counts();
   report.dropped = {{"recv_err", counts.recv_err},

@@ -39,8 +39,7 @@ class Rngnet final : public RunningSource {
   Waker waker_;
   std::atomic<bool> tell_now_{false};
   std::atomic<std::uint64_t> not_wanted_{0};
-  mutable std::mutex mutex_;  // of the two below
-  std::string detail_;
+  mutable std::mutex mutex_;  // of the pointer
   std::unique_ptr<net::RngnetReceiver> receiver_;
   SourceThread thread_;
 };

@@ -2,11 +2,11 @@
 
 namespace qanat::sources {
 
-SourceReport report_of(std::string name, std::string detail, const entropy::Claim& claim,
+SourceReport report_of(std::string name, const entropy::Claim& claim,
                        const entropy::IntakeReport& intake, entropy::SourceId account) {
   return {.name = std::move(name),
           .state = to_string(intake.state),
-          .detail = std::move(detail),
+          .detail = intake.detail,
           .rate = intake.rate,
           .h = claim.h,
           .credit = claim.credit,

@@ -32,7 +32,7 @@ struct SourceReport {
 };
 
 // Of what is tested and credited by an intake.
-SourceReport report_of(std::string name, std::string detail, const entropy::Claim& claim,
+SourceReport report_of(std::string name, const entropy::Claim& claim,
                        const entropy::IntakeReport& intake, entropy::SourceId account);
 
 // An alarm or a change, for the log, the status and the metrics.

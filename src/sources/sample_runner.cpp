@@ -20,15 +20,10 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
     : name_(std::move(name)),
       source_(std::move(source)),
       services_(services),
-      intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
-              crypto::random_seed(),
-              [this](const std::string& text, bool alarm) {
-                {
-                  const std::scoped_lock lock(detail_mutex_);
-                  detail_ = alarm ? text : "";
-                }
-                services_.on_event(name_, text, alarm);
-              }),
+      intake_(
+          services.dispenser.open_source(name_), claim, services.key, services.dispenser,
+          crypto::random_seed(),
+          [this](const std::string& text, bool alarm) { services_.on_event(name_, text, alarm); }),
       buffer_(entropy::window_samples) {}
 
 SampleRunner::~SampleRunner() { request_stop(); }
@@ -134,10 +129,7 @@ void SampleRunner::lose(const std::string& why) {
 }
 
 SourceReport SampleRunner::report() const {
-  // Before the lock: the intake calls back with its own held.
-  const entropy::IntakeReport intake = intake_.report();
-  const std::scoped_lock lock(detail_mutex_);
-  return report_of(name_, detail_, intake_.claim(), intake, intake_.id());
+  return report_of(name_, intake_.claim(), intake_.report(), intake_.id());
 }
 
 }  // namespace qanat::sources

@@ -39,8 +39,6 @@ class SampleRunner final : public RunningSource {
   bool open_ = false;
   TimePoint last_read_{};
   SecretBytes buffer_;
-  mutable std::mutex detail_mutex_;
-  std::string detail_;
   SourceThread thread_;
 };
 

@@ -70,6 +70,23 @@ def test_serve_without_arguments_opens_an_egd_socket(run, tmp_path):
     assert len(done.stdout.split("\n")[1].split()) >= 3, "the length, and the digits of a process id"
 
 
+def test_another_user_has_a_share_and_connections_of_his_own(run, tmp_path):
+    need("socat")
+    os.chmod(tmp_path, 0o755), os.chmod(tmp_path.parent, 0o755), os.chmod(tmp_path.parent.parent, 0o755)
+    path = tmp_path / "few"
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"egd:{path}?mode=0666&grade=drbg&connections=2", name="few").ready()
+    ask = f"printf '\\002\\020' | timeout 20 socat -t 5 - UNIX:{path} | wc -c"
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two:
+        for s in (one, two):
+            s.connect(str(path))
+            s.sendall(b"\x02\x10")
+            assert len(s.recv(16, socket.MSG_WAITALL)) == 16
+        assert subprocess.run(ask, shell=True, capture_output=True, text=True).stdout.strip() == "0", "root's third connection"
+        other = subprocess.run(ask, shell=True, capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
+        assert other.stdout.strip() == "16", other.stderr
+    assert outlet(node, "egd:")["refused"]["peer_connections"] == 1
+
+
 def test_many_half_commands_disturb_nobody(egd_hub):
     held = []
     try:

@@ -120,6 +120,31 @@ TEST_F(BrokerTest, AConsumerPaysForFullAndWaitsForIt) {
   EXPECT_TRUE(hub_.dispenser.report().total.balanced());
 }
 
+TEST_F(BrokerTest, WhoFoundItEmptyIsToldWhenItIsNoMore) {
+  // It is known that nothing comes: not worth waiting for.
+  hub_.prove_supply(6400);
+  hub_.lose_source();
+  const auto outlet = start(Grade::full);
+  auto link = log_in("joe", "password");
+  ASSERT_TRUE(link) << link.error().message;
+  const auto ask = encode(Code::take, 512);
+  ASSERT_EQ(::send(link->descriptor(), ask.data(), ask.size(), MSG_NOSIGNAL), 8);
+  const auto hear = [&] {
+    Samples in(8);
+    wire::broker::Message message;
+    std::size_t used = 0;
+    EXPECT_EQ(wait_for(link->descriptor(), POLLIN, never_, 30s), Wake::ready);
+    EXPECT_EQ(::recv(link->descriptor(), in.data(), in.size(), MSG_WAITALL), 8);
+    EXPECT_EQ(decode(in, message, used), wire::broker::Status::complete);
+    return message;
+  };
+  const auto refusal = hear();
+  EXPECT_TRUE(refusal.is(Code::empty)) << refusal.code;
+  EXPECT_EQ(refusal.value, 5U) << "seconds";
+  hub_.credit(512);
+  EXPECT_TRUE(hear().is(Code::available));
+}
+
 TEST_F(BrokerTest, WhoIsNotKnownIsHungUpOnAndCounted) {
   const auto outlet = start(Grade::drbg);
   EXPECT_FALSE(log_in("joe", "wrong password"));

@@ -56,6 +56,7 @@ class TestHub {
       dispenser.request(taker.id(), 64, at, [] {}).collect(out).delivered(64);
     }
   }
+  void lose_source() { dispenser.lost(source_, clock_.now()); }
   void seed_drbg() {
     drbg_->pool().start();
     credit(48 * threads_.size());
