@@ -59,7 +59,8 @@ Run add_serve(CLI::App& command) {
   command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
   command.footer(
       with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +
-      with_lines("\nOutlets (with their options):", outlets::outlet_help()));
+      with_lines("\nOutlets (each takes rate=, burst= and weight=; below, its own):",
+                 outlets::outlet_help()));
   return [options] {
     node::NodeSettings settings;
     settings.state_path = state_path(options->state);

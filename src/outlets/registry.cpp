@@ -87,17 +87,17 @@ OutletDescription describe_broker(const Spec& spec) {
 
 struct Type {
   std::string_view name;
-  std::string_view options;
+  std::string_view options;  // beside the common ones
   std::string_view summary;
   std::unique_ptr<Outlet> (*make)(const Spec&, const OutletDefaults&, const OutletServices&);
   OutletDescription (*describe)(const Spec&);
 };
 
 constexpr std::array types{
-    Type{"https", "access cert key ca grade rate burst weight", "the HTTP API over TLS 1.3",
-         make_http, describe_http},
-    Type{"http", "access grade rate burst weight", "the HTTP API", make_http, describe_http},
-    Type{"trickle", "rate burst weight", "seeds by UDP (docs/trickle.md)",
+    Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http,
+         describe_http},
+    Type{"http", "access grade", "the HTTP API", make_http, describe_http},
+    Type{"trickle", "", "seeds by UDP (docs/trickle.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<TrickleOutlet>(trickle_settings(s, d), services);
@@ -106,21 +106,21 @@ constexpr std::array types{
            return {s.text, "udp " + trickle_settings(s, {}).address.text(),
                    "who has a cookie from a session over https may draw"};
          }},
-    Type{"egd", "grade mode group connections access rate burst weight",
+    Type{"egd", "grade mode group connections access",
          "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return make_egd(stream_settings(s, d, egd_port), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, egd_port)); }},
-    Type{"raw", "grade mode group connections access rate burst weight",
+    Type{"raw", "grade mode group connections access",
          "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return make_raw(stream_settings(s, d, std::nullopt), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
-    Type{"rngnet", "bytes every grade rate burst weight",
+    Type{"rngnet", "bytes every grade",
          "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)",
          [](const Spec& s, const OutletDefaults&,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
@@ -135,14 +135,15 @@ constexpr std::array types{
                                schedule.bytes, format_duration(schedule.every),
                                rngnet_recipients(s).size())};
          }},
-    Type{"netrng", "bytes clients announce grade connections access rate burst weight",
+    Type{"netrng", "bytes clients announce grade connections access",
          "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
          [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
              -> std::unique_ptr<Outlet> { return make_netrng(netrng_settings(s, d), services); },
          describe_netrng},
-    Type{"broker", "users cipher mac hash h credit grade connections access rate burst weight",
-         "Entropy Broker: //HOST:PORT for its consumers and producers; //USER:PASSFILE@HOST:PORT "
-         "delivers to one (docs/protocols/broker.md)",
+    Type{"broker", "users cipher mac hash h credit grade connections access",
+         "Entropy Broker: //HOST:PORT for its consumers and producers, or "
+         "//USER:PASSFILE@HOST:PORT, "
+         "one to deliver to (docs/protocols/broker.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            if (is_account(s)) {
@@ -152,13 +153,13 @@ constexpr std::array types{
            return std::make_unique<Broker>(broker_settings(s, d), services);
          },
          describe_broker},
-    Type{"kernel", "every bytes rate burst weight", "the local kernel's pool",
+    Type{"kernel", "every bytes", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<KernelPool>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
-    Type{"file", "every bytes rate burst weight", "a boot seed",
+    Type{"file", "every bytes", "a boot seed",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<SeedFile>(s.text, require_target(s), schedule_of(s, d.schedule),
@@ -168,13 +169,13 @@ constexpr std::array types{
            require_target(s);
            return describe_scheduled(s);
          }},
-    Type{"stdout", "every bytes rate burst weight", "raw bytes on standard output",
+    Type{"stdout", "every bytes", "raw bytes on standard output",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<StandardOutput>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
-    Type{"fifo", "grade rate burst weight", "whoever reads a FIFO",
+    Type{"fifo", "grade", "whoever reads a FIFO",
          [](const Spec& s, const OutletDefaults&,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<Fifo>(s.text, require_target(s), grade_of(s, Grade::full),
@@ -193,14 +194,23 @@ Spec parse(const std::string& text) {
   return *spec;
 }
 
+// Of all outlets.
+constexpr std::string_view common_options = "rate burst weight";
+
+std::string all_options(const Type& type) {
+  return type.options.empty() ? std::string(common_options)
+                              : fmt::format("{} {}", type.options, common_options);
+}
+
 const Type& type_of(const Spec& spec) {
   for (const Type& type : types) {
     if (type.name != spec.type) continue;
-    const std::string known = fmt::format(" {} ", type.options);
+    const std::string options = all_options(type);
+    const std::string known = fmt::format(" {} ", options);
     for (const auto& [key, value] : spec.options) {
       if (known.find(fmt::format(" {} ", key)) == std::string::npos) {
         throw Failure(
-            fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key, type.options));
+            fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key, options));
       }
     }
     return type;
@@ -240,7 +250,8 @@ std::vector<std::string> default_outlets() {
 std::vector<std::string> outlet_help() {
   std::vector<std::string> lines;
   for (const Type& type : types) {
-    lines.push_back(fmt::format("{:<8}{} ({})", type.name, type.summary, type.options));
+    lines.push_back(fmt::format("{:<8}{}", type.name, type.summary));
+    if (!type.options.empty()) lines.push_back(fmt::format("{:<8}  {}", "", type.options));
   }
   return lines;
 }

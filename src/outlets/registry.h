@@ -32,7 +32,7 @@ std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefault
 
 // As `qanat serve` uses without arguments.
 std::vector<std::string> default_outlets();
-// A line for each type.
+// A line for each type, and one with its own options.
 std::vector<std::string> outlet_help();
 
 }  // namespace qanat::outlets
