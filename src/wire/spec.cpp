@@ -99,11 +99,11 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
     address.host = text.substr(0, colon);
     port = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
   }
-  const bool host_ok =
-      !address.host.empty() && address.host.size() <= 253 &&
-      std::all_of(address.host.begin(), address.host.end(), [](char c) {
-        return c > 0x20 && c < 0x7f && c != '/' && c != '@' && c != '?' && c != '#';
-      });
+  const bool host_ok = !address.host.empty() && address.host.size() <= 253 &&
+                       std::all_of(address.host.begin(), address.host.end(), [](char c) {
+                         constexpr std::string_view others = "/@?#[]";
+                         return c > 0x20 && c < 0x7f && others.find(c) == std::string_view::npos;
+                       });
   if (!host_ok) return bad();
   if (is_service_name(address.host)) {
     if (!port.empty()) return bad();
