@@ -38,6 +38,20 @@ def need(program):
         pytest.skip(f"{program} is not installed")
 
 
+def need_root():
+    if os.geteuid() != 0:
+        pytest.skip("takes root")
+
+
+def need_namespaces(*kinds):
+    """Skips, loudly, where this machine gives us no namespaces of these kinds (options of unshare)."""
+    need("unshare")
+    need_root()
+    probe = subprocess.run(["unshare", *kinds, "true"], capture_output=True, text=True)
+    if probe.returncode != 0:
+        pytest.skip(f"no namespaces here: {probe.stderr.strip()}")
+
+
 class Node:
     """A running `qanat serve` or `qanat feed`."""
 

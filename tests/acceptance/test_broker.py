@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import eventually, free_port, need, qanat
+from conftest import eventually, free_port, need, need_namespaces, qanat
 
 PASSWORD = "my_password1234"
 
@@ -129,7 +129,7 @@ def test_our_egd_source_draws_from_its_egd_server(ours, files, daemon, run):
 def test_the_kernel_client_draws_from_us(ours, files, daemon):
     """On a kernel since 5.18 it never asks: the pool has 256 of 256 bits and is not writable. So it is shown a larger
     pool, and strace says in select's place that it may be written."""
-    need("strace"), need("unshare")
+    need("strace"), need_namespaces("-m")
     node = ours()
     (files / "poolsize").write_text("4096\n")
     script = (f"mount --bind {files}/poolsize /proc/sys/kernel/random/poolsize && exec strace -f -qq -e trace=pselect6,ioctl "

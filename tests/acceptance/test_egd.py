@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import QANAT, eventually, free_port, need, qanat
+from conftest import QANAT, eventually, free_port, need, need_namespaces, need_root, qanat
 
 @pytest.fixture
 def egd_hub(run, tmp_path):
@@ -59,7 +59,7 @@ def test_unix_and_tcp_and_who_may(egd_hub):
 
 def test_serve_without_arguments_opens_an_egd_socket(run, tmp_path):
     """In a mount namespace of its own: /run/qanat belongs to this machine's node."""
-    need("unshare")
+    need_namespaces("-m", "-n")
     script = ("mount -t tmpfs tmpfs /run && \"$QANAT\" serve --state state 2> log & "
               "for i in $(seq 200); do test -S /run/qanat/egd && break; sleep 0.05; done; "
               "stat -c '%a %F' /run/qanat/egd; printf '\\004' | timeout 20 socat -t 5 - UNIX:/run/qanat/egd | od -An -c; kill $!; wait $!")
@@ -71,7 +71,7 @@ def test_serve_without_arguments_opens_an_egd_socket(run, tmp_path):
 
 
 def test_another_user_has_a_share_and_connections_of_his_own(run, tmp_path):
-    need("socat")
+    need("socat"), need_root()
     os.chmod(tmp_path, 0o755), os.chmod(tmp_path.parent, 0o755), os.chmod(tmp_path.parent.parent, 0o755)
     path = tmp_path / "socket"
     node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"egd:{path}?mode=0666&grade=drbg&connections=2", name="few").ready()
