@@ -18,17 +18,19 @@ std::string to_hex(Bytes bytes) {
   return text;
 }
 
-std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
-  std::vector<std::uint8_t> bytes(text.size() / 2);
-  if (text.empty()) return bytes;  // libsodium takes no null pointer
+bool read_hex(std::string_view text, MutableBytes out) {
+  if (text.size() != 2 * out.size()) return false;
+  if (text.empty()) return true;  // libsodium takes no null pointer
   std::size_t length = 0;
   const char* end = nullptr;
-  if (text.size() % 2 != 0 ||
-      sodium_hex2bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr, &length,
-                     &end) != 0 ||
-      end != text.data() + text.size()) {
-    return std::nullopt;
-  }
+  return sodium_hex2bin(out.data(), out.size(), text.data(), text.size(), nullptr, &length, &end) ==
+             0 &&
+         end == text.data() + text.size();
+}
+
+std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
+  std::vector<std::uint8_t> bytes(text.size() / 2);
+  if (!read_hex(text, bytes)) return std::nullopt;
   return bytes;
 }
 

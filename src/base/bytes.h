@@ -34,6 +34,8 @@ std::optional<std::vector<std::uint8_t>> from_base64url(std::string_view text);
 // Writes into `out`, for secrets that must not pass through an ordinary string.
 // `out` holds exactly 2 * bytes.size() characters; there is no terminating NUL.
 void write_hex(Bytes bytes, std::span<char> out);
+// The other way round, as from_hex: false unless `text` has exactly 2 * out.size() digits.
+bool read_hex(std::string_view text, MutableBytes out);
 // Number of base64 characters (padded) for `bytes` bytes.
 std::size_t base64_size(std::size_t bytes);
 // `out` holds exactly base64_size(bytes.size()) characters.

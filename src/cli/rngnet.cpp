@@ -18,7 +18,6 @@ namespace qanat::cli {
 namespace {
 
 namespace rngnet = wire::rngnet;
-using namespace std::chrono_literals;
 
 struct Options {
   std::string device;
@@ -28,8 +27,6 @@ struct Options {
   std::string address = "*";
   std::string state;
 };
-
-constexpr Duration stat_interval = 60s;
 
 // 0 for --help and --version, 2 for wrong usage; -1: go on.
 int parse(CLI::App& app, int argc, char** argv) {
@@ -99,13 +96,13 @@ int receive(int argc, char** argv) {
   std::string problem;
   std::thread worker([&] {
     const Clock clock;
-    TimePoint tell_at = clock.now() + stat_interval;
+    TimePoint tell_at = clock.now() + net::RngnetReceiver::stat_interval;
     while (!stopping) {
       const auto datagram = receiver.receive(waker, tell_at);
       if (!datagram) waker.clear();
       if (tell_now.exchange(false) || clock.now() >= tell_at) {
         tell();
-        tell_at = clock.now() + stat_interval;
+        tell_at = clock.now() + net::RngnetReceiver::stat_interval;
       }
       if (!datagram || stopping) continue;
       if (auto written = write_all(device.get(), options.device, *datagram); !written) {

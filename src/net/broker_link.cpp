@@ -128,15 +128,14 @@ Result<void> BrokerLink::log_in(const broker::User& user, Role role, const Waker
   } catch (const Failure& problem) {
     return lost(fmt::format("wants what we cannot do: {}", problem.what()));
   }
-  while (received_ < 4) {
+  while (received_ < broker::integer_bytes) {
     const auto more = read_some(waker, end);
     // It says no word to a wrong password.
     if (!more) return lost(fmt::format("does not know {} with this password", user.name));
     if (!*more) return clock_.now() >= end ? lost("says nothing") : error("");
   }
-  std::uint32_t bits = 0;
-  for (int i = 0; i < 4; ++i) bits = bits << 8 | inbox()[static_cast<std::size_t>(i)];
-  consume(4);
+  const std::uint32_t bits = broker::decode_integer(inbox());
+  consume(broker::integer_bytes);
   most_bytes_ = std::min<std::size_t>(bits / 8, broker::most_bytes);
   if (most_bytes_ == 0) return lost("allows nothing");
   frame_ = SecretBytes(session_->sealed_bytes(broker::most_bytes));

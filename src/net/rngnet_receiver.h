@@ -22,6 +22,9 @@ class RngnetReceiver {
   // passed.
   std::optional<MutableBytes> receive(const Waker& waker, TimePoint end);
 
+  // Between two lines.
+  static constexpr Duration stat_interval = std::chrono::seconds(60);
+
   wire::rngnet::Counts counts() const;
   // The line, and what follows is the next one's.
   std::string stat_line();

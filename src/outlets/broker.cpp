@@ -38,9 +38,9 @@ Broker::Users Broker::read_users() const {
     throw Failure(fmt::format("{}: {}: {}", settings_.stream.name, settings_.users_file,
                               parsed.error().message));
   }
+  const auto* const cipher = wire::broker::find_cipher(settings_.suite.cipher);
   Users users;
   for (wire::broker::User& user : *parsed) {
-    const auto* const cipher = wire::broker::find_cipher(settings_.suite.cipher);
     if (!cipher->takes(user.password)) {
       throw Failure(
           fmt::format("{}: {}: {} takes passwords of {} to {} characters only, and {} "

@@ -99,7 +99,7 @@ asio::awaitable<bool> BrokerConnection::log_in() {
   if (!going) co_return false;
   arm(broker_.limits_.handshake);  // of which write has its own
   broker::Login login;
-  const std::size_t proof_bytes = broker::prove(suite.hash, "", "").size();
+  const std::size_t proof_bytes = broker::find_hash(suite.hash)->output_bytes;
   std::size_t used = 0;
   for (;;) {
     const Status status = decode(inbox(), proof_bytes, login, used);
@@ -131,10 +131,7 @@ asio::awaitable<bool> BrokerConnection::log_in() {
   }
   consume(used);
   heard_ = broker_.services_.clock.now();
-  const std::uint32_t most_bits = 8 * broker::most_bytes;
-  const std::array<std::uint8_t, 4> most{
-      static_cast<std::uint8_t>(most_bits >> 24), static_cast<std::uint8_t>(most_bits >> 16),
-      static_cast<std::uint8_t>(most_bits >> 8), static_cast<std::uint8_t>(most_bits)};
+  const auto most = broker::encode_integer(8 * broker::most_bytes);
   co_return co_await write(most);
 }
 

@@ -12,7 +12,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration stat_interval = 60s;
 // A sender that has sent nothing for so long has gone.
 constexpr Duration silence = 60s;
 // An address that is in use, or not there yet, is tried again this often.
@@ -70,7 +69,7 @@ void Rngnet::run() {
     waker_.clear();
   }
   TimePoint last = services_.clock.now();
-  TimePoint tell_at = last + stat_interval;
+  TimePoint tell_at = last + net::RngnetReceiver::stat_interval;
   while (!thread_.stopping()) {
     const auto datagram = receiver_->receive(waker_, tell_at);
     const TimePoint now = services_.clock.now();
@@ -78,7 +77,7 @@ void Rngnet::run() {
     if (!datagram) waker_.clear();
     if (tell_now_.exchange(false) || now >= tell_at) {
       tell();
-      tell_at = now + stat_interval;
+      tell_at = now + net::RngnetReceiver::stat_interval;
     }
     if (intake_.state() == SourceState::failed && now >= intake_.retry_at()) intake_.try_again();
     if (!datagram) {

@@ -98,10 +98,9 @@ void SampleRunner::sleep_until_needed() {
 }
 
 void SampleRunner::read_some() {
-  if (!intake_.drain(services_.clock.now()) && intake_.state() == SourceState::healthy &&
-      services_.clock.now() - last_read_ < Intake::idle_interval) {
-    return;  // what was read before was enough
-  }
+  const TimePoint began_at = services_.clock.now();
+  // What was read before is enough, unless it was long ago.
+  if (!intake_.drain(began_at) && !intake_.due(false, began_at)) return;
   // A whole window, however little a read gives.
   std::size_t wanted = entropy::window_samples;
   while (wanted > 0 && !thread_.stopping()) {
@@ -116,7 +115,6 @@ void SampleRunner::read_some() {
     const TimePoint now = services_.clock.now();
     intake_.samples(Bytes(buffer_.view()).first(*got), began, now);
     wipe(buffer_.view().first(*got));
-    last_read_ = now;
     wanted -= *got;
     if (intake_.state() == SourceState::failed) return;
   }

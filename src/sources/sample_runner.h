@@ -37,7 +37,6 @@ class SampleRunner final : public RunningSource {
   entropy::Intake intake_;
   Waker waker_;
   bool open_ = false;
-  TimePoint last_read_{};
   SecretBytes buffer_;
   SourceThread thread_;
 };

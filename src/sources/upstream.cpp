@@ -167,35 +167,42 @@ void Upstream::pause(Duration duration) {
 
 // Bytes of grade full, or a seed of grade drbg where that is better than nothing: `out` and `full`
 // are changed to what came.
-tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& link,
-                                                                  MutableBytes& out, bool& full) {
-  const TimePoint began = services_.clock.now();
-  full = true;
-  const bool choice = settings_.seeds || links_.size() > 1;
-  // A machine that has not been fed yet takes what there is, at once.
-  const bool hurry = settings_.seeds && !satisfied_;
+tl::expected<UpstreamLink::Transfer, ClientError> Upstream::ask(UpstreamLink& link,
+                                                                MutableBytes& out, bool& full) {
   // Of a DRBG's output no more counts than its seed had.
   const auto shrink_to_seed = [&] {
     if (settings_.quorum == 1) out = out.first(std::min(out.size(), drbg_seed_bytes));
   };
+  full = !link.pollen();
+  if (link.pollen()) {
+    shrink_to_seed();
+    return link.fetch_pollen(out);
+  }
+  const bool choice = settings_.seeds || links_.size() > 1;
+  // A machine that has not been fed yet takes what there is, at once.
+  const bool hurry = settings_.seeds && !satisfied_;
   tl::expected<UpstreamLink::Transfer, ClientError> transfer =
       tl::unexpected(ClientError{Trouble::unreachable, ""});
-  if (link.pollen()) {
-    full = false;
-    shrink_to_seed();
-    transfer = link.fetch_pollen(out);
-  } else if (settings_.seeds) {
+  if (settings_.seeds) {
     transfer = link.seed(out, full);
     if (transfer && !full) shrink_to_seed();
   }
-  if (!link.pollen() && !transfer && transfer.error().trouble == Trouble::unreachable) {
+  if (!transfer && transfer.error().trouble == Trouble::unreachable) {
     transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
   }
-  if (!link.pollen() && !transfer && transfer.error().trouble == Trouble::busy && settings_.seeds) {
+  if (!transfer && transfer.error().trouble == Trouble::busy && settings_.seeds) {
     full = false;
     shrink_to_seed();
     transfer = link.fetch(out, false, 0s);
   }
+  return transfer;
+}
+
+// The same, and counted.
+tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& link,
+                                                                  MutableBytes& out, bool& full) {
+  const TimePoint began = services_.clock.now();
+  auto transfer = ask(link, out, full);
   if (!transfer) return transfer;
   const double took = seconds(services_.clock.now() - began);
   const std::scoped_lock lock(report_mutex_);

@@ -68,6 +68,8 @@ class Upstream final : public RunningSource {
   Outcome fetch_one(std::size_t bytes);
   Outcome fetch_quorum(std::size_t bytes);
   Outcome contribute(UpstreamLink& link);
+  tl::expected<UpstreamLink::Transfer, net::ClientError> ask(UpstreamLink& link, MutableBytes& out,
+                                                             bool& full);
   tl::expected<UpstreamLink::Transfer, net::ClientError> fetch(UpstreamLink& link,
                                                                MutableBytes& out, bool& full);
   bool contributed(const crypto::Pin& key) const;

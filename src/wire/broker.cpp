@@ -15,25 +15,15 @@ constexpr std::array ciphers{
     CipherName{"camellia", "CAMELLIA-128-CFB", 16, 16},
 };
 constexpr std::array hashes{
-    HashName{"sha512", "SHA512"},
-    HashName{"ripemd160", "RIPEMD160"},
-    HashName{"whirlpool", "WHIRLPOOL"},
-    HashName{"md5", "MD5"},
+    HashName{"sha512", "SHA512", 64},
+    HashName{"ripemd160", "RIPEMD160", 20},
+    HashName{"whirlpool", "WHIRLPOOL", 64},
+    HashName{"md5", "MD5", 16},
 };
 
-std::uint32_t read_integer(Bytes in) {
-  return static_cast<std::uint32_t>(in[0]) << 24 | static_cast<std::uint32_t>(in[1]) << 16 |
-         static_cast<std::uint32_t>(in[2]) << 8 | in[3];
-}
-
-void append_integer(std::vector<std::uint8_t>& out, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<std::uint8_t>(value >> shift));
-  }
-}
-
 void append_string(std::vector<std::uint8_t>& out, std::string_view text) {
-  append_integer(out, static_cast<std::uint32_t>(text.size()));
+  const auto length = encode_integer(static_cast<std::uint32_t>(text.size()));
+  out.insert(out.end(), length.begin(), length.end());
   out.insert(out.end(), text.begin(), text.end());
 }
 
@@ -48,15 +38,24 @@ std::string list_of(const Names& names) {
 
 }  // namespace
 
+std::array<std::uint8_t, integer_bytes> encode_integer(std::uint32_t value) {
+  return {static_cast<std::uint8_t>(value >> 24), static_cast<std::uint8_t>(value >> 16),
+          static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
+}
+
+std::uint32_t decode_integer(Bytes in) {
+  return static_cast<std::uint32_t>(in[0]) << 24 | static_cast<std::uint32_t>(in[1]) << 16 |
+         static_cast<std::uint32_t>(in[2]) << 8 | in[3];
+}
+
 std::array<std::uint8_t, message_bytes> encode(Code code, std::uint32_t value) {
   std::array<std::uint8_t, message_bytes> out{};
   auto rest = static_cast<unsigned>(code);
   for (int i = 3; i >= 0; --i, rest /= 10) {
     out[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>('0' + rest % 10);
   }
-  for (int i = 7; i >= 4; --i, value >>= 8) {
-    out[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(value);
-  }
+  const auto number = encode_integer(value);
+  std::copy(number.begin(), number.end(), out.begin() + 4);
   return out;
 }
 
@@ -66,14 +65,14 @@ Status decode(Bytes in, Message& out, std::size_t& used) {
   if (in.size() < message_bytes) return Status::incomplete;
   out.code = 0;
   for (const std::uint8_t digit : digits) out.code = 10 * out.code + (digit - '0');
-  out.value = read_integer(in.subspan(4));
+  out.value = decode_integer(in.subspan(4));
   used = message_bytes;
   return Status::complete;
 }
 
 Status decode_string(Bytes in, std::string_view& out, std::size_t& used) {
   if (in.size() < 4) return Status::incomplete;
-  const std::size_t length = read_integer(in);
+  const std::size_t length = decode_integer(in);
   if (length > most_string) return Status::malformed;
   if (in.size() < 4 + length) return Status::incomplete;
   out = as_text(in.subspan(4, length));

@@ -48,7 +48,11 @@ struct Message {
   bool is(Code other) const { return code == static_cast<unsigned>(other); }
 };
 
-inline constexpr std::size_t message_bytes = 8;
+inline constexpr std::size_t integer_bytes = 4;
+std::array<std::uint8_t, integer_bytes> encode_integer(std::uint32_t value);
+std::uint32_t decode_integer(Bytes in);  // its first integer_bytes
+
+inline constexpr std::size_t message_bytes = 4 + integer_bytes;
 std::array<std::uint8_t, message_bytes> encode(Code code, std::uint32_t value);
 
 enum class Status { complete, incomplete, malformed };
@@ -119,6 +123,7 @@ struct CipherName {
 struct HashName {
   std::string_view name;
   const char* algorithm;
+  std::size_t output_bytes;
 };
 const CipherName* find_cipher(std::string_view name);
 const HashName* find_hash(std::string_view name);

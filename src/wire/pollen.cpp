@@ -9,24 +9,6 @@ namespace {
 
 constexpr std::size_t line = 2 * seed_bytes;
 
-int digit_of(std::uint8_t c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// Not by way of a string: the seed is a secret.
-bool read_hex(Bytes digits, MutableBytes out) {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const int high = digit_of(digits[2 * i]);
-    const int low = digit_of(digits[2 * i + 1]);
-    if (high < 0 || low < 0) return false;
-    out[i] = static_cast<std::uint8_t>(high << 4 | low);
-  }
-  return true;
-}
-
 }  // namespace
 
 std::string encode_question(std::string_view challenge) {
@@ -47,7 +29,7 @@ void write_reply(std::string_view challenge, std::span<const std::uint8_t, seed_
 bool read_reply(Bytes reply, std::string_view challenge, std::span<std::uint8_t, seed_bytes> seed) {
   // The last line may lack its end, and either may end as in a form.
   crypto::Sha512Digest digest{};
-  if (reply.size() < line || !read_hex(reply.first(line), digest)) return false;
+  if (reply.size() < line || !read_hex(as_text(reply.first(line)), digest)) return false;
   if (!equal_constant_time(digest, crypto::sha512({as_bytes(challenge)}))) return false;
   reply = reply.subspan(line);
   const auto skip_end = [&reply] {
@@ -58,7 +40,7 @@ bool read_reply(Bytes reply, std::string_view challenge, std::span<std::uint8_t,
     return true;
   };
   if (reply.empty() || !skip_end() || reply.size() < line) return false;
-  if (!read_hex(reply.first(line), seed)) return false;
+  if (!read_hex(as_text(reply.first(line)), seed)) return false;
   reply = reply.subspan(line);
   return skip_end() && reply.empty();
 }
