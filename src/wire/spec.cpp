@@ -1,5 +1,6 @@
 #include "wire/spec.h"
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -38,6 +39,14 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return port;
+}
+
+// What stands in brackets: an IPv6 address, perhaps with its zone ("fe80::1%eth0", RFC 4007).
+bool is_ipv6(std::string_view text) {
+  const auto percent = text.find('%');
+  if (percent != std::string_view::npos && percent + 1 == text.size()) return false;
+  in6_addr address{};
+  return inet_pton(AF_INET6, std::string(text.substr(0, percent)).c_str(), &address) == 1;
 }
 
 }  // namespace
@@ -89,6 +98,7 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
     const auto close = text.find(']');
     if (close == std::string_view::npos) return bad();
     address.host = text.substr(1, close - 1);
+    if (!is_ipv6(address.host)) return bad();
     port = text.substr(close + 1);
     if (!port.empty() && !port.starts_with(':')) return bad();
   } else {

@@ -33,10 +33,12 @@ TEST(Address, FormsAndFaults) {
   EXPECT_EQ(parse_address("//127.0.0.1:7748")->port, 7748);
   EXPECT_EQ(parse_address("[::1]:80")->host, "::1");
   EXPECT_EQ(parse_address("[::1]:80")->text(), "[::1]:80");
+  EXPECT_EQ(parse_address("[fe80::1%eth0]:80")->host, "fe80::1%eth0");
   EXPECT_EQ(parse_address("hub.example", 7749)->port, 7749);
   EXPECT_EQ(parse_address("127.0.0.1:0")->port, 0);
   for (const char* bad : {"[a[b]:1", "a]:1", "[[]:1", "", "x", ":80", "x:", "x:65536", "x:-1",
-                          "x:80x", "::1:80", "[::1", "a b:1", "u@h:1", "[::1]x80"}) {
+                          "x:80x", "::1:80", "[::1", "a b:1", "u@h:1", "[::1]x80", "[host]:1",
+                          "[_qanat._tcp.::1]", "[::1%]:1", "[]:1"}) {
     EXPECT_FALSE(parse_address(bad)) << bad;
   }
   EXPECT_TRUE(is_loopback("127.1.2.3"));
