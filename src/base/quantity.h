@@ -1,6 +1,8 @@
 // Sizes, rates and durations as people write them.
 #pragma once
 
+#include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +11,24 @@
 #include "base/clock.h"
 
 namespace qanat {
+
+// All of `text`, as std::from_chars reads it: no sign of plus, no space; nullopt for anything else.
+template <std::integral Number>
+std::optional<Number> parse_number(std::string_view text, int base = 10) {
+  Number number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, problem] = std::from_chars(text.data(), last, number, base);
+  if (problem != std::errc() || end != last) return std::nullopt;
+  return number;
+}
+template <std::floating_point Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, problem] = std::from_chars(text.data(), last, number);
+  if (problem != std::errc() || end != last) return std::nullopt;
+  return number;
+}
 
 // "64", "64B", "100k" (1000), "100M", "2G", "1KiB" (1024), "4MiB", "1GiB". Bytes; nullopt on
 // anything else: signs, fractions, exponents, unknown units, more than 2^63.

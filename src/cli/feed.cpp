@@ -20,6 +20,7 @@ namespace {
 struct Options {
   std::vector<std::string> upstreams;
   std::vector<std::string> outlets;
+  std::vector<std::string> on_reseed;
   std::string every = "60s";
   std::string bytes = "64";
   std::string wait = "30s";
@@ -50,6 +51,7 @@ std::string why_not_fed(const node::Node& node) {
 int run_once(node::NodeSettings settings, Duration patience) {
   node::prepare_process();
   settings.on_fed = node::nudge;
+  settings.generation_path = node::Generation::usual_path();
   node::Node node(std::move(settings));
   node.start();
   const TimePoint end = Clock().now() + patience;
@@ -80,8 +82,10 @@ int run_once(node::NodeSettings settings, Duration patience) {
 Run add_feed(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command
-      .add_option("upstream", options->upstreams,
-                  "Join string, https://HOST:PORT, @FILE that holds one, or - for standard input")
+      .add_option(
+          "upstream", options->upstreams,
+          "Join string, https://HOST:PORT, @FILE that holds one, or - for standard input; in "
+          "a guest vmport:/dev/virtio-ports/org.qanat.0 or vsock:2:PORT")
       ->required();
   command
       .add_option("--outlet", options->outlets,
@@ -95,6 +99,12 @@ Run add_feed(CLI::App& command) {
       .add_option("--quorum", options->quorum,
                   "Credit only what so many upstreams with different keys have contributed to (1)")
       ->check(CLI::Range(std::size_t{1}, node::most_quorum));
+  command
+      .add_option(
+          "--on-reseed", options->on_reseed,
+          "A command to run when this machine may be a copy of another and was seeded anew; "
+          "repeatable")
+      ->allow_extra_args(false);
   command.add_flag("--once", options->once, "Feed once, then end");
   return [options] {
     node::NodeSettings settings;
@@ -113,9 +123,21 @@ Run add_feed(CLI::App& command) {
     feed.schedule.every = *every;
     feed.schedule.bytes = static_cast<std::size_t>(*bytes);
     for (const std::string& argument : options->upstreams) {
-      feed.upstreams.push_back(read_upstream_argument(argument));
+      if (sources::is_host_seed(argument)) {
+        const auto port = sources::describe_source(argument);
+        if (options->quorum > 1 && port.credit) {
+          throw Failure(
+              argument +
+              ": the host is no upstream with a key of its own, and counts for no quorum; "
+              "add credit=no to mix its seeds in");
+        }
+        feed.upstreams.push_back(argument);
+      } else {
+        feed.upstreams.push_back(read_upstream_argument(argument));
+      }
     }
     feed.quorum = options->quorum;
+    settings.config.on_reseed = options->on_reseed;
     settings.feed = std::move(feed);
     node::check_config(settings.config);
     for (const std::string& outlet : settings.config.outlets) {

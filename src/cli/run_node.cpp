@@ -21,6 +21,7 @@ void end_node(node::Node& node) {
 
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
   node::prepare_process();
+  settings.generation_path = node::Generation::usual_path();
   node::Node node(std::move(settings));
   node.start();
   log_info("qanat {} is running, state in {}", version(), node.state().path());

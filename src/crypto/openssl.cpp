@@ -1,5 +1,7 @@
 #include "crypto/openssl.h"
 
+#include <openssl/rand.h>
+
 namespace qanat::crypto {
 
 std::string openssl_error() {
@@ -9,5 +11,9 @@ std::string openssl_error() {
   const char* reason = ERR_reason_error_string(code);
   return reason != nullptr ? reason : "OpenSSL error " + std::to_string(code);
 }
+
+// The threads' generators look at the primary one's count of seeds before each output
+// (providers/implementations/rands/drbg.c).
+void reseed_openssl() { require(RAND_poll() == 1, "cannot reseed OpenSSL"); }
 
 }  // namespace qanat::crypto

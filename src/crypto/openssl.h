@@ -31,6 +31,10 @@ using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
 // Empties the thread's error queue; the first entry's text, or "unknown error".
 std::string openssl_error();
 
+// Makes OpenSSL's own generators, those behind its keys and TLS, take fresh bytes of the kernel's
+// before their next output, on every thread: this process may be a copy. Throws Failure.
+void reseed_openssl();
+
 // For calls that fail only when memory or the provider does: throws Failure.
 inline void require(bool ok, const char* what) {
   if (!ok) throw Failure(std::string(what) + ": " + openssl_error());

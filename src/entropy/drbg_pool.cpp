@@ -33,8 +33,20 @@ bool DrbgPool::seeded(std::size_t index) const {
   return slot.ever_seeded;
 }
 
-void DrbgPool::reseed_all() {
-  for (const auto& slot : slots_) slot->reseed_wanted.store(true);
+void DrbgPool::renew(const std::function<void(MutableBytes)>& local) {
+  for (const auto& slot : slots_) {
+    const std::scoped_lock lock(slot->seed_mutex);
+    local(slot->local.view());
+    slot->reseed_wanted.store(true);
+    slot->local_waiting.store(true, std::memory_order_release);
+  }
+}
+
+void DrbgPool::take_local(Slot& slot) {
+  const std::scoped_lock lock(slot.seed_mutex);
+  slot.drbg.reseed(slot.local.view());
+  wipe(slot.local.view());
+  slot.local_waiting.store(false);
 }
 
 void DrbgPool::take_seed(Slot& slot, TimePoint now) {
@@ -59,6 +71,8 @@ bool DrbgPool::generate(std::size_t index, MutableBytes out, TimePoint now) {
   }
   if (slot.seed_waiting.load(std::memory_order_acquire)) take_seed(slot, now);
   if (!slot.drbg.seeded()) return false;
+  // After the seed, which may be from before this machine was copied.
+  if (slot.local_waiting.load(std::memory_order_acquire)) take_local(slot);
   slot.drbg.generate(out);
   slot.bytes_since_reseed += out.size();
   slot.bytes.store(slot.bytes.load(std::memory_order_relaxed) + out.size(),

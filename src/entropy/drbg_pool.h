@@ -34,9 +34,10 @@ class DrbgPool {
   // Orders the first seed of every slot.
   void start();
   void seed(std::size_t slot, Bytes full_entropy);
-  // Every slot reseeds before its next output, or as soon as the reserve affords it (SP 800-90A
-  // 9.2, on demand).
-  void reseed_all();
+  // This machine may be a copy of another: before its next output every slot is reseeded with
+  // seed_bytes from `local`, which count nothing (each slot its own), and orders a seed of the
+  // reserve's (SP 800-90A 9.2, on demand).
+  void renew(const std::function<void(MutableBytes)>& local);
 
   // Whether this slot has had its first seed.
   bool seeded(std::size_t slot) const;
@@ -59,13 +60,16 @@ class DrbgPool {
     std::atomic<bool> ordered{false};
     std::atomic<bool> reseed_wanted{false};
     std::atomic<bool> seed_waiting{false};
+    std::atomic<bool> local_waiting{false};
     std::atomic<std::uint64_t> bytes{0};
-    mutable std::mutex seed_mutex;  // of the next two
+    mutable std::mutex seed_mutex;  // of the next three
     bool ever_seeded = false;
     SecretBytes seed{seed_bytes};
+    SecretBytes local{seed_bytes};
   };
 
   void take_seed(Slot& slot, TimePoint now);
+  void take_local(Slot& slot);
   void order(std::size_t index);
 
   const ReseedPolicy policy_;

@@ -126,6 +126,11 @@ bool Intake::due(bool demand, TimePoint now) const {
 void Intake::retest() {
   const std::scoped_lock lock(mutex_);
   health_.retest();
+  conditioner_.forfeit();
+  wipe(passed_.view());
+  wipe(window_.view());
+  left_ = 0;
+  filled_ = 0;
 }
 
 void Intake::gone(const std::string& why, TimePoint now) {

@@ -54,6 +54,8 @@ class Intake {
   // nothing.
   static constexpr Duration uncredited_interval = std::chrono::seconds(1);
 
+  // Begins the start-up tests over. What has been read and is not credited yet never will be:
+  // another copy of this machine may have the same.
   void retest();
   void gone(const std::string& why, TimePoint now);
   void back();

@@ -1,6 +1,7 @@
 #include "net/connect.h"
 
 #include <fmt/core.h>
+#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -80,6 +81,22 @@ Result<UniqueFd> connect_unix(const std::string& path) {
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
     return error(with_errno("cannot reach " + path, errno));
   }
+  return fd;
+}
+
+Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& waker,
+                               Duration timeout) {
+  UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return error(with_errno("no vsock on this machine", errno));
+  sockaddr_vm name{};
+  name.svm_family = AF_VSOCK;
+  name.svm_cid = address.cid;
+  name.svm_port = address.port;
+  int problem =
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
+  if (problem == EINPROGRESS) problem = finish_connect(fd.get(), waker, timeout);
+  if (problem < 0) return error("");
+  if (problem != 0) return error(with_errno("cannot reach " + address.text(), problem));
   return fd;
 }
 

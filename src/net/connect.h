@@ -15,6 +15,9 @@ namespace qanat::net {
 // error names the last. An Error with an empty message: the waker was woken.
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
+// As connect_tcp, to a port of a hypervisor or a guest (vsock(7)).
+Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& waker,
+                               Duration timeout);
 // The first address that the name has.
 Result<sockaddr_storage> resolve_udp(const wire::Address& address);
 // A non-blocking UDP socket that hears this peer alone (IPv4 or IPv6), from a port of its own.

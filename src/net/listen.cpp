@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <grp.h>
+#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -131,6 +132,20 @@ UniqueFd listen_unix(const std::string& path, unsigned mode) {
   if (bound != 0) throw Failure(with_errno("cannot listen on " + path, problem));
   if (::listen(fd.get(), backlog) != 0)
     throw Failure(with_errno("cannot listen on " + path, errno));
+  return fd;
+}
+
+UniqueFd listen_vsock(std::uint32_t port) {
+  UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) throw Failure(with_errno("no vsock on this machine (modprobe vhost_vsock)", errno));
+  sockaddr_vm name{};
+  name.svm_family = AF_VSOCK;
+  name.svm_cid = VMADDR_CID_ANY;
+  name.svm_port = port;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+      ::listen(fd.get(), backlog) != 0) {
+    throw Failure(with_errno(fmt::format("cannot listen on vsock port {}", port), errno));
+  }
   return fd;
 }
 

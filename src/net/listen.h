@@ -18,6 +18,8 @@ UniqueFd listen_udp(const wire::Address& address);
 // A UNIX socket of this mode; a stale file is replaced, a live one is a Failure. The directory is
 // made (0755) when only it is missing: below /run there is none after a boot.
 UniqueFd listen_unix(const std::string& path, unsigned mode);
+// A vsock port, for the guests of this machine (vsock(7)). Throws Failure.
+UniqueFd listen_vsock(std::uint32_t port);
 // The group of a socket's file is this one from now on. Throws Failure: no such group, no right.
 void give_to_group(const std::string& path, const std::string& group);
 

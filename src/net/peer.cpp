@@ -1,6 +1,8 @@
 #include "net/peer.h"
 
 #include <arpa/inet.h>
+#include <fmt/core.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 
 #include <cstring>
@@ -12,6 +14,9 @@ namespace {
 constexpr std::uint64_t kind_ipv4 = std::uint64_t{4} << 56;
 constexpr std::uint64_t kind_ipv6 = std::uint64_t{6} << 56;
 constexpr std::uint64_t kind_user = std::uint64_t{1} << 56;
+constexpr std::uint64_t kind_process = std::uint64_t{2} << 56;
+constexpr std::uint64_t kind_guest = std::uint64_t{3} << 56;
+constexpr std::uint64_t kind_mask = std::uint64_t{0xff} << 56;
 
 Peer of_ipv4(std::uint32_t address) { return {kind_ipv4 | address >> 8, address >> 24 == 127}; }
 
@@ -36,10 +41,39 @@ Peer peer_of(const sockaddr_storage& address, int fd) {
     for (int i = 0; i < 7; ++i) block = block << 8 | bytes[i];
     return {kind_ipv6 | block, IN6_IS_ADDR_LOOPBACK(&in.sin6_addr) != 0};
   }
+  if (address.ss_family == AF_VSOCK) {
+    sockaddr_vm in{};
+    std::memcpy(&in, &address, sizeof in);
+    return {kind_guest | in.svm_cid, false};
+  }
   ucred user{};
   socklen_t size = sizeof user;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size) != 0) return {kind_user, true};
   return {kind_user | user.uid, true};
+}
+
+Peer peer_process_of(const sockaddr_storage& address, int fd) {
+  ucred user{};
+  socklen_t size = sizeof user;
+  if (address.ss_family != AF_UNIX ||
+      ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size) != 0) {
+    return peer_of(address, fd);
+  }
+  return {kind_process | static_cast<std::uint32_t>(user.pid), true};
+}
+
+std::string describe(const Peer& peer) {
+  const std::uint64_t value = peer.block & ~kind_mask;
+  switch (peer.block & kind_mask) {
+    case kind_user:
+      return fmt::format("user {}", value);
+    case kind_process:
+      return fmt::format("process {}", value);
+    case kind_guest:
+      return fmt::format("CID {}", value);
+    default:
+      return "an address";
+  }
 }
 
 }  // namespace qanat::net

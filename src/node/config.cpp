@@ -68,6 +68,27 @@ class Reader {
     read(t, where, key, out, parse_duration, "\"60s\"");
   }
 
+  // One command, or a list of them.
+  void commands(const toml::table& table, const std::string& where, std::string_view key,
+                std::vector<std::string>& out) const {
+    const toml::node* const node = table.get(key);
+    if (node == nullptr) return;
+    const auto add = [&](const toml::node& item) {
+      const auto* text = item.as_string();
+      if (text == nullptr || text->get().empty()) {
+        fail(item, fmt::format("{}.{}: write commands for /bin/sh, such as [\"systemctl reload "
+                               "nginx\"]",
+                               where, key));
+      }
+      out.push_back(text->get());
+    };
+    if (const toml::array* const list = node->as_array()) {
+      for (const toml::node& item : *list) add(item);
+    } else {
+      add(*node);
+    }
+  }
+
   // A name with its options: `name = "device:/dev/ttyUSB0"` and any other key as an option.
   std::string spec(const toml::table& table, const std::string& where) const {
     const toml::node* const name = table.get("name");
@@ -129,7 +150,8 @@ class Reader {
 void read_core(const Reader& reader, const toml::table& root, Config& config) {
   constexpr std::size_t most_threads = 256;
   if (const auto* t = reader.section(root, "node")) {
-    reader.only(*t, "node", {"threads", "quorum"});
+    reader.only(*t, "node", {"threads", "quorum", "on-reseed"});
+    reader.commands(*t, "node", "on-reseed", config.on_reseed);
     reader.size(*t, "node", "quorum", config.quorum);
     if (config.quorum == 0 || config.quorum > most_quorum) {
       reader.fail(*t->get("quorum"), "node.quorum: from 1 to 16");

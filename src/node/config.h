@@ -25,6 +25,7 @@ struct Config {
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;
   std::map<std::string, share::Terms> clients;  // by name
+  std::vector<std::string> on_reseed;           // commands, run after this machine was renewed
 
   // What a reload cannot change.
   bool same_core(const Config& other) const;

@@ -10,6 +10,7 @@
 #include "base/quantity.h"
 #include "base/timing_noise.h"
 #include "crypto/aead.h"
+#include "crypto/openssl.h"
 #include "net/listen.h"
 #include "observe/metrics.h"
 #include "outlets/cookie_keys.h"
@@ -67,6 +68,10 @@ Node::Node(NodeSettings settings)
     : settings_(std::move(settings)),
       state_(settings_.state_path),
       started_(clock_.now()),
+      generation_(settings_.generation_path),
+      commands_([this](const std::string& subject, const std::string& text, bool alarm) {
+        events_.add(subject, text, alarm);
+      }),
       dispenser_(target_of(settings_), max_request_of(settings_)),
       key_(gather_start_material().view()),
       book_([this](const std::string& name, const share::Terms& terms) {
@@ -79,6 +84,7 @@ Node::Node(NodeSettings settings)
       services_(make_services()) {
   defaults_ = {.api = settings_.config.api, .http = settings_.config.http, .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
+  commands_.set(settings_.config.on_reseed);
 }
 
 Node::~Node() { stop(0s); }
@@ -162,9 +168,18 @@ void Node::start() {
   });
   std::vector<NamedSource> sources;
   if (settings_.feed) {
-    sources.push_back({"", sources::make_upstream(settings_.feed->upstreams,
-                                                  {.seeds = true, .quorum = settings_.feed->quorum},
-                                                  source_services())});
+    std::vector<std::string> upstreams;
+    for (const std::string& text : settings_.feed->upstreams) {
+      if (sources::is_upstream(text)) {
+        upstreams.push_back(text);
+      } else {
+        sources.push_back(make_source(text));
+      }
+    }
+    if (!upstreams.empty()) {
+      sources.push_back({"", sources::make_upstream(upstreams, {.quorum = settings_.feed->quorum},
+                                                    source_services())});
+    }
   }
   for (const std::string& text :
        grouped_sources(settings_.config.sources, settings_.config.quorum)) {
@@ -227,7 +242,15 @@ Node::NamedSource Node::make_source(const std::string& text) {
 }
 
 sources::SourceServices Node::source_services() {
-  return {dispenser_, key_, provenance_, clock_, services_.on_event, cookie_directory_};
+  return {.dispenser = dispenser_,
+          .key = key_,
+          .provenance = provenance_,
+          .clock = clock_,
+          .on_event = services_.on_event,
+          .cookie_directory = cookie_directory_,
+          .on_fresh_seed = [this](const std::string& why,
+                                  const sources::FreshSeed& seed) { return renew(why, seed); },
+          .seeds = settings_.feed.has_value()};
 }
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {
@@ -361,6 +384,7 @@ void Node::reload(const Config& config) {
   }
   find_trickle_port();
   book_.configure(config.clients);
+  commands_.set(config.on_reseed);
   settings_.config = config;
 }
 
@@ -374,11 +398,27 @@ void Node::retest() {
   for (const NamedSource& named : sources_) named.source->retest();
 }
 
-void Node::renew(const std::string& why) {
-  events_.add("node", why + ": everything is seeded anew", false);
-  drbg_->pool().reseed_all();
+bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
+  // Nothing comes before the kernel: every microsecond, programs draw from it.
+  bool taken = false;
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    for (const NamedOutlet& named : outlets_) {
+      // Each byte once: the first kernel has it.
+      taken = named.outlet->stir(taken ? Bytes() : seed.bytes, taken ? 0 : seed.credited) || taken;
+    }
+  }
+  const std::uint64_t generation = generation_.advance();
+  if (taken) dispenser_.passed(seed.account, seed.credited, clock_.now());
+  dispenser_.discard_free();
+  crypto::reseed_openssl();
+  key_.mix("renewal", gather_start_material().view());
+  drbg_->pool().renew(crypto::random_bytes);
   retest();
   feed_now();
+  events_.add("node", why + ": everything is seeded anew", false);
+  commands_.run(why, generation);
+  return taken;
 }
 
 bool Node::at_rest() const {

@@ -10,6 +10,8 @@
 #include "net/io_threads.h"
 #include "node/client_store.h"
 #include "node/config.h"
+#include "node/generation.h"
+#include "node/reseed_commands.h"
 #include "node/state_dir.h"
 #include "observe/events.h"
 #include "outlets/http_outlet.h"
@@ -30,6 +32,7 @@ struct NodeSettings {
   std::string state_path;
   Config config;
   std::optional<FeedSettings> feed;  // instead of sources
+  std::string generation_path;       // node/generation.h; empty: none
   // Called on an I/O thread after each delivery of a scheduled outlet.
   std::function<void()> on_fed;
 };
@@ -50,12 +53,15 @@ class Node {
   // in both go on undisturbed. Throws Failure, and changes nothing, when one cannot start.
   void reload(const Config& config);
 
-  // Any thread. This machine may be a copy of another, or a person wants it: sources are tested
-  // again and begin new connections, the DRBGs take a fresh seed before their next output if the
-  // reserve has one, and every scheduled outlet delivers now.
-  void renew(const std::string& why);
+  // Any thread. This machine may be a copy of another, or a person wants it: nothing is used any
+  // more that the other may have too. First the kernel is stirred, with local state and, where the
+  // host sent one, a seed; then the generation goes up, the reserve is discarded, OpenSSL and the
+  // DRBGs are reseeded, sources are tested again and begin new connections, every scheduled outlet
+  // delivers, and the operator's commands run. True when the seed's bytes went to the kernel.
+  bool renew(const std::string& why, const sources::FreshSeed& seed = {});
   void feed_now();
   void retest();
+  std::uint64_t generation() const { return generation_.value(); }
   observe::Snapshot snapshot() const;
   // Whether every source has done what follows from its last delivery.
   bool at_rest() const;
@@ -99,6 +105,8 @@ class Node {
   Clock clock_;
   TimePoint started_;
   observe::Events events_;
+  Generation generation_;
+  ReseedCommands commands_;
   share::Dispenser dispenser_;
   entropy::ConditioningKey key_;
   entropy::Provenance provenance_;

@@ -27,6 +27,7 @@ observe::Snapshot Node::snapshot() const {
   if (identity_) s.pin = to_hex(identity_->pin);
   s.uptime = seconds(clock_.now() - started_);
   s.drbg = drbg_->pool().counts();
+  s.generation = generation_.value();
   {
     const std::scoped_lock guard(lists_mutex_);
     for (const NamedSource& named : sources_) s.sources.push_back(named.source->report());

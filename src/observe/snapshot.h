@@ -44,6 +44,7 @@ struct Snapshot {
   std::string pin;    // of the server key, hex; empty for a feed
   double uptime = 0;  // seconds
   bool ready = false;
+  std::uint64_t generation = 0;  // node/generation.h; 0 where none is told
   share::DispenserReport dispenser;
   std::vector<sources::SourceReport> sources;
   std::vector<outlets::OutletReport> outlets;

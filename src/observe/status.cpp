@@ -84,6 +84,7 @@ json::value status_document(const Snapshot& s) {
         {"version", s.version},
         {"role", s.role},
         {"uptime", s.uptime},
+        {"generation", s.generation},
         {"ready", s.ready},
         {"pin", s.pin}}},
       {"ledger", account(s.dispenser.total)},

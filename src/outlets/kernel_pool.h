@@ -13,12 +13,15 @@ class KernelPool final : public ScheduledOutlet {
  public:
   KernelPool(std::string name, Schedule schedule, const OutletServices& services);
 
+  bool stir(Bytes seed, std::size_t credited) override;
+
  private:
   void prepare() override;
   Result<void> deliver(Bytes full_entropy) override;
+  Result<void> give(Bytes bytes, std::size_t credited, Bytes local);
 
   UniqueFd device_;
-  bool may_credit_ = true;
+  std::atomic<bool> may_credit_{true};
   TimingNoise noise_;
 };
 

@@ -88,6 +88,13 @@ class Outlet {
   virtual bool idle() const = 0;
   // Ends everything at once, and waits until it has ended.
   virtual void stop() = 0;
+  // This machine may be a copy of another. One that feeds a kernel stirs it at once, with local
+  // state and `seed`, whose first `credited` bytes count in full; true when they arrived. From any
+  // thread, and waits for no other.
+  virtual bool stir(Bytes seed, std::size_t credited) {
+    (void)seed, (void)credited;
+    return false;
+  }
   // Deliver now, whatever the schedule (SIGUSR1). From any thread; does not wait.
   virtual void feed_now() {}
   // The configuration was read again, with this outlet in it: what it has in files of its own may

@@ -16,6 +16,7 @@
 #include "outlets/seed_file.h"
 #include "outlets/settings.h"
 #include "outlets/standard_output.h"
+#include "outlets/vmport.h"
 
 namespace qanat::outlets {
 namespace {
@@ -46,12 +47,14 @@ OutletDescription describe_scheduled(const Spec& spec) {
 OutletDescription describe_stream(const StreamSettings& settings) {
   const StreamAddress& at = settings.at;
   const bool local = !at.unix_path.empty();
+  const bool guests = at.vsock_port != 0;
   const std::string who =
-      !local              ? "whoever reaches it may draw"
+      guests              ? "every guest of this machine may draw"
+      : !local            ? "whoever reaches it may draw"
       : at.unix_mode & 07 ? "every user of this machine may draw"
                           : fmt::format("mode {:04o}{}", at.unix_mode,
                                         at.unix_group.empty() ? "" : ", group " + at.unix_group);
-  return {settings.name, local ? at.unix_path : "tcp " + at.address.text(),
+  return {settings.name, (local || guests ? "" : "tcp ") + at.text(),
           fmt::format("{}, grade {}", who, to_string(settings.grade))};
 }
 
@@ -153,6 +156,16 @@ constexpr std::array types{
            return std::make_unique<Broker>(broker_settings(s, d), services);
          },
          describe_broker},
+    Type{"vmport", "grade mode group connections",
+         "seeds for guests: a UNIX socket to which hypervisors connect a virtio-serial port "
+         "(docs/virtual-machines.md)",
+         [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
+             -> std::unique_ptr<Outlet> { return make_vmport(vmport_settings(s, d), services); },
+         [](const Spec& s) { return describe_stream(vmport_settings(s, {})); }},
+    Type{"vsock", "grade connections", "the same, at a vsock port: vsock:PORT",
+         [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
+             -> std::unique_ptr<Outlet> { return make_vmport(vsock_settings(s, d), services); },
+         [](const Spec& s) { return describe_stream(vsock_settings(s, {})); }},
     Type{"kernel", "every bytes", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {

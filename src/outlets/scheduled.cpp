@@ -97,7 +97,7 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   if (stopping_) co_return false;
   SecretBytes bytes(schedule_.bytes);
   share::Withdrawal withdrawal = place.collect(bytes.view());
-  const bool delivered = settle(deliver(bytes.view()), bytes_);
+  const bool delivered = settle(deliver(bytes.view()), bytes.size(), bytes_);
   if (delivered) withdrawal.delivered(bytes.size());
   if (delivered) services_.on_fed();
   co_return delivered;
@@ -106,13 +106,14 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
 bool ScheduledOutlet::deliver_drbg() {
   SecretBytes bytes(schedule_.bytes);
   if (!services_.drbg.generate(0, bytes.view(), services_.clock.now())) {
-    return settle(error("there is no DRBG seed yet"), drbg_bytes_);
+    return settle(error("there is no DRBG seed yet"), bytes.size(), drbg_bytes_);
   }
-  return settle(deliver(bytes.view()), drbg_bytes_);
+  return settle(deliver(bytes.view()), bytes.size(), drbg_bytes_);
 }
 
 // Counts what came of a delivery; true when it arrived.
-bool ScheduledOutlet::settle(const Result<void>& delivered, std::uint64_t& bytes) {
+bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size,
+                             std::uint64_t& bytes) {
   bool news = false;
   {
     const std::scoped_lock lock(report_mutex_);
@@ -121,7 +122,7 @@ bool ScheduledOutlet::settle(const Result<void>& delivered, std::uint64_t& bytes
     problem_ = problem;
     if (delivered) {
       ++deliveries_;
-      bytes += schedule_.bytes;
+      bytes += size;
       last_ = services_.clock.now();
     } else {
       ++failed_;
@@ -130,6 +131,14 @@ bool ScheduledOutlet::settle(const Result<void>& delivered, std::uint64_t& bytes
   // The same trouble every second is told once.
   if (!delivered && news) services_.on_event(name_, delivered.error().message, true);
   return delivered.has_value();
+}
+
+bool ScheduledOutlet::delivered_beside(const Result<void>& delivered, std::size_t bytes) {
+  // What counts nothing feeds nobody.
+  if (bytes == 0) return delivered.has_value();
+  const bool arrived = settle(delivered, bytes, bytes_);
+  if (arrived) services_.on_fed();
+  return arrived;
 }
 
 void ScheduledOutlet::set_note(std::string note) {

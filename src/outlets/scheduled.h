@@ -34,6 +34,9 @@ class ScheduledOutlet : public Outlet {
   virtual Result<void> deliver(Bytes full_entropy) = 0;
   const std::string& name() const { return name_; }
   const OutletServices& services() const { return services_; }
+  // Counts what came of a delivery of `bytes` of grade full that was made beside the schedule. Any
+  // thread; true when it arrived.
+  bool delivered_beside(const Result<void>& delivered, std::size_t bytes);
   // What the status says beside the times.
   void set_note(std::string note);
 
@@ -41,7 +44,7 @@ class ScheduledOutlet : public Outlet {
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
   bool deliver_drbg();
-  bool settle(const Result<void>& delivered, std::uint64_t& bytes);
+  bool settle(const Result<void>& delivered, std::size_t size, std::uint64_t& bytes);
   Duration next_gap();
 
   const std::string name_;

@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-
 #include "base/quantity.h"
 #include "wire/netrng.h"
 #include "wire/options.h"
@@ -24,6 +22,9 @@ constexpr std::size_t max_feed_bytes = 512;
 // room.
 constexpr std::size_t usual_peer_connections = 1000;
 
+// One guest: it needs one, and may begin another before the host has noticed the end of the first.
+constexpr std::size_t usual_guest_connections = 4;
+
 // What producers deliver is somebody's word: as of an EGD, and credited only by the operator's.
 constexpr double usual_inflow_h = 4;
 
@@ -36,11 +37,11 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
   if (!spec.target.starts_with("//")) {
     at.unix_path = require_target(spec);
     if (!mode) return at;
-    const auto [end, problem] =
-        std::from_chars(mode->data(), mode->data() + mode->size(), at.unix_mode, 8);
-    if (problem != std::errc() || end != mode->data() + mode->size() || at.unix_mode > 0777) {
+    const auto number = parse_number<unsigned>(*mode, 8);
+    if (!number || *number > 0777) {
       throw Failure(fmt::format("{}: mode={} is none; write it like 0660", spec.text, *mode));
     }
+    at.unix_mode = *number;
     return at;
   }
   auto address = wire::parse_address(spec.target, usual_port);
@@ -112,11 +113,9 @@ share::Terms terms_of(const Spec& spec) {
   number("rate", parse_rate, terms.rate, "1KiB/s");
   number("burst", parse_size, terms.burst, "4KiB");
   if (const auto text = spec.option("weight")) {
-    const auto [end, problem] =
-        std::from_chars(text->data(), text->data() + text->size(), terms.weight);
-    if (problem != std::errc() || end != text->data() + text->size()) {
-      throw Failure(fmt::format("{}: weight={} is no number", spec.text, *text));
-    }
+    const auto weight = parse_number<double>(*text);
+    if (!weight) throw Failure(fmt::format("{}: weight={} is no number", spec.text, *text));
+    terms.weight = *weight;
   }
   if (auto possible = share::check(terms); !possible) {
     throw Failure(fmt::format("{}: {}", spec.text, possible.error().message));
@@ -202,13 +201,42 @@ TrickleSettings trickle_settings(const Spec& spec, const OutletDefaults& default
   return {spec.text, *address, defaults.http, terms_of(spec)};
 }
 
+namespace {
+
+StreamSettings stream_settings_at(const Spec& spec, const OutletDefaults& defaults,
+                                  StreamAddress at, std::size_t usual_connections) {
+  StreamSettings settings{spec.text, std::move(at), grade_of(spec, Grade::full), terms_of(spec),
+                          defaults.http};
+  settings.limits.peer_connections =
+      wire::count_of(spec, "connections").value_or(usual_connections);
+  return settings;
+}
+
+}  // namespace
+
 StreamSettings stream_settings(const Spec& spec, const OutletDefaults& defaults,
                                std::optional<std::uint16_t> usual_port) {
-  StreamSettings settings{spec.text, stream_address(spec, usual_port), grade_of(spec, Grade::full),
-                          terms_of(spec), defaults.http};
-  settings.limits.peer_connections =
-      wire::count_of(spec, "connections").value_or(usual_peer_connections);
-  return settings;
+  return stream_settings_at(spec, defaults, stream_address(spec, usual_port),
+                            usual_peer_connections);
+}
+
+StreamSettings vmport_settings(const Spec& spec, const OutletDefaults& defaults) {
+  if (spec.target.starts_with("//")) {
+    throw Failure(
+        fmt::format("{}: a hypervisor connects to a UNIX socket; write vmport:PATH", spec.text));
+  }
+  return stream_settings_at(spec, defaults, stream_address(spec, std::nullopt),
+                            usual_guest_connections);
+}
+
+StreamSettings vsock_settings(const Spec& spec, const OutletDefaults& defaults) {
+  const auto port = parse_number<std::uint32_t>(require_target(spec));
+  if (!port || *port == 0 || *port == 0xffffffff) {
+    throw Failure(fmt::format("{}: '{}' is no port; write vsock:774", spec.text, spec.target));
+  }
+  StreamAddress at;
+  at.vsock_port = *port;
+  return stream_settings_at(spec, defaults, std::move(at), usual_guest_connections);
 }
 
 NetrngSettings netrng_settings(const Spec& spec, const OutletDefaults& defaults) {

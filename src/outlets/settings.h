@@ -22,6 +22,8 @@ HttpSettings http_settings(const wire::Spec& spec, const OutletDefaults& default
 TrickleSettings trickle_settings(const wire::Spec& spec, const OutletDefaults& defaults);
 StreamSettings stream_settings(const wire::Spec& spec, const OutletDefaults& defaults,
                                std::optional<std::uint16_t> usual_port);
+StreamSettings vmport_settings(const wire::Spec& spec, const OutletDefaults& defaults);
+StreamSettings vsock_settings(const wire::Spec& spec, const OutletDefaults& defaults);
 NetrngSettings netrng_settings(const wire::Spec& spec, const OutletDefaults& defaults);
 BrokerSettings broker_settings(const wire::Spec& spec, const OutletDefaults& defaults);
 // "//USER:PASSFILE@HOST": somebody else's broker, to which we deliver.

@@ -11,6 +11,11 @@
 
 namespace qanat::outlets {
 
+std::string StreamAddress::text() const {
+  if (vsock_port != 0) return fmt::format("vsock port {}", vsock_port);
+  return unix_path.empty() ? address.text() : unix_path;
+}
+
 StreamOutlet::StreamOutlet(std::string name, StreamAddress at, const share::Terms& terms,
                            const OutletServices& services)
     : name_(std::move(name)),
@@ -19,18 +24,19 @@ StreamOutlet::StreamOutlet(std::string name, StreamAddress at, const share::Term
       visitors_(services.dispenser, name_, terms) {}
 
 void StreamOutlet::listen() {
-  // A UNIX socket has no SO_REUSEPORT: the first thread serves it.
-  const bool local = !at_.unix_path.empty();
-  const std::size_t count = local ? 1 : services_.threads.size();
+  // UNIX sockets and vsock have no SO_REUSEPORT: the first thread serves them.
+  const bool tcp = at_.unix_path.empty() && at_.vsock_port == 0;
+  const std::size_t count = tcp ? services_.threads.size() : 1;
   for (std::size_t i = 0; i < count; ++i) {
-    UniqueFd listener =
-        local ? net::listen_unix(at_.unix_path, at_.unix_mode) : net::listen_tcp(at_.address);
-    if (local && !at_.unix_group.empty()) net::give_to_group(at_.unix_path, at_.unix_group);
-    if (!local) at_.address.port = net::local_port(listener.get());
+    UniqueFd listener = tcp                   ? net::listen_tcp(at_.address)
+                        : at_.vsock_port != 0 ? net::listen_vsock(at_.vsock_port)
+                                              : net::listen_unix(at_.unix_path, at_.unix_mode);
+    if (!at_.unix_group.empty()) net::give_to_group(at_.unix_path, at_.unix_group);
+    if (tcp) at_.address.port = net::local_port(listener.get());
     workers_.push_back(make_worker(i, std::move(listener)));
   }
   for_each_worker([](StreamWorker& worker) { worker.start(); });
-  address_text_ = local ? at_.unix_path : at_.address.text();
+  address_text_ = at_.text();
 }
 
 void StreamOutlet::for_each_worker(const std::function<void(StreamWorker&)>& work) {

@@ -16,12 +16,17 @@ namespace qanat::outlets {
 
 class StreamWorker;
 
-// Where to listen: a UNIX socket when `unix_path` is not empty, else TCP.
+// Where to listen: a UNIX socket when `unix_path` is not empty, a vsock port when that is not 0,
+// else TCP.
 struct StreamAddress {
   std::string unix_path;
   unsigned unix_mode = 0600;
   std::string unix_group;  // empty: the process's
   wire::Address address;
+  std::uint32_t vsock_port = 0;
+
+  // "/run/qanat/egd", "vsock port 774", "127.0.0.1:8888".
+  std::string text() const;
 };
 
 // Of an outlet whose protocol cannot tell who draws.

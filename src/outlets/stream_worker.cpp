@@ -68,7 +68,7 @@ asio::awaitable<void> StreamWorker::accept_loop() {
         if (errno == ECONNABORTED || errno == EINTR) continue;
         break;
       }
-      const net::Peer peer = net::peer_of(address, fd.get());
+      const net::Peer peer = identify(address, fd.get());
       for (;;) {
         entry = visitors_.come_in(peer.block, limits_.peer_connections, limits_.connections);
         if (entry != Entry::full || !limits_.wait_for_room || draining_) break;

@@ -64,6 +64,10 @@ class StreamWorker {
  protected:
   friend class StreamConnection;
 
+  // Who is at the other end, as its limits and its share go by.
+  virtual net::Peer identify(const sockaddr_storage& address, int fd) const {
+    return net::peer_of(address, fd);
+  }
   // Serves one connection until it ends. `fd` does not block.
   virtual boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) = 0;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 
+#include "base/log.h"
+#include "crypto/hash.h"
 #include "outlets/nameless_outlet.h"
 #include "outlets/stream_connection.h"
 #include "wire/vmport.h"
@@ -17,13 +19,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A copy that waits is a copy that gives out what others do: the first seed is of grade drbg where
-// full-entropy bytes are not here at once.
+// A copy that waits is a copy that says what others say: where full-entropy bytes are not here at
+// once, its first seed is of grade drbg.
 constexpr Duration fresh_patience = Duration::zero();
+// A guest asks again after 30 s.
 constexpr Duration answer_patience = 10s;
+// While there is nothing of either grade, a host that has just begun.
+constexpr Duration empty_patience = 1s;
 // What no frame explains: the rest of one from before a restore, and no more.
-constexpr std::uint64_t most_skipped = vmport::guest_frame_bytes;
-// A grade drbg request in the time of one byte, as the other outlets charge it.
+constexpr std::uint64_t most_skipped = vmport::guest_frame_bytes - 1;
+// Of grade drbg, for one guest: 64 a second. It needs one a minute; the rest is a flood, which is
+// read no faster and costs no more than this.
+constexpr share::BucketRate drbg_seeds{64, 64};
 
 class VmportWorker final : public StreamWorker {
  public:
@@ -38,6 +45,9 @@ class VmportWorker final : public StreamWorker {
   friend class VmportConnection;
 
   asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+  net::Peer identify(const sockaddr_storage& address, int fd) const override {
+    return net::peer_process_of(address, fd);
+  }
 
   const StreamSettings& settings_;
   SecretPool pool_;
@@ -53,11 +63,16 @@ class VmportConnection final : public StreamConnection {
   Task<void> run();
 
  private:
-  Task<bool> give(Kind kind, const vmport::GuestFrame& request, Duration patience);
+  // What came of one try.
+  enum class Given { seed, nothing, gone };
+  Task<Given> give(Kind kind, const vmport::GuestFrame& request, Duration patience);
+  Task<bool> give_fresh();
+  Task<bool> answer(const vmport::GuestFrame& request);
   Task<bool> send(const vmport::HostFrame& frame);
 
   VmportWorker& vmport_;
   vmport::FrameReader reader_;
+  share::TokenBucket drbg_bucket_;
 };
 
 asio::awaitable<void> VmportWorker::serve(UniqueFd fd, net::Peer peer) {
@@ -66,7 +81,7 @@ asio::awaitable<void> VmportWorker::serve(UniqueFd fd, net::Peer peer) {
 }
 
 asio::awaitable<void> VmportConnection::run() {
-  bool going = co_await give(Kind::fresh, {0, vmport::most_seed, false}, fresh_patience);
+  bool going = co_await give_fresh();
   while (going && !closing_ && !draining_) {
     const Bytes frame = reader_.next();
     if (reader_.skipped() > most_skipped) {
@@ -89,44 +104,71 @@ asio::awaitable<void> VmportConnection::run() {
       co_return;
     }
     busy_ = true;
-    going = co_await give(Kind::answer, *request, answer_patience);
+    going = co_await answer(*request);
     busy_ = false;
   }
 }
 
-asio::awaitable<bool> VmportConnection::give(Kind kind, const vmport::GuestFrame& request,
-                                             Duration patience) {
+asio::awaitable<bool> VmportConnection::give_fresh() {
+  busy_ = true;
+  const vmport::GuestFrame whole{0, vmport::most_seed, false};
+  Given given = co_await give(Kind::fresh, whole, fresh_patience);
+  while (given == Given::nothing && !closing_ && !draining_) {
+    given = co_await give(Kind::fresh, whole, empty_patience);
+  }
+  busy_ = false;
+  co_return given == Given::seed;
+}
+
+asio::awaitable<bool> VmportConnection::answer(const vmport::GuestFrame& request) {
+  const Given given = co_await give(Kind::answer, request, answer_patience);
+  if (given != Given::nothing) co_return given == Given::seed;
+  ++vmport_.counters_.unavailable;
+  const auto estimate =
+      vmport_.services_.dispenser.estimate(flow(), request.bytes, vmport_.services_.clock.now());
+  const vmport::HostFrame refusal{
+      Kind::refusal, false, request.id, retry_seconds(worth_a_try(estimate)), {}};
+  co_return co_await send(refusal);
+}
+
+asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
+                                                                const vmport::GuestFrame& request,
+                                                                Duration patience) {
   vmport::HostFrame frame{kind, true, request.id, 0, {}};
   if (vmport_.settings_.grade == Grade::full) {
     auto drawn = co_await draw(request.bytes, patience);
-    if (closing_) co_return false;
+    if (closing_) co_return Given::gone;
     if (drawn) {
       frame.seed = drawn->bytes.view();
       const bool sent = co_await send(frame);
       if (!sent) {
         vmport_.counters_.undelivered += request.bytes;
-        co_return false;
+        co_return Given::gone;
       }
       drawn->withdrawal.delivered(request.bytes);
       count_full(request.bytes);
-      co_return true;
+      co_return Given::seed;
     }
   }
-  const TimePoint now = vmport_.services_.clock.now();
-  const Duration over = request.full_only ? 1s : charge(vmport_.limits_.drbg_request);
+  if (request.full_only) co_return Given::nothing;
+  for (;;) {
+    const TimePoint now = vmport_.services_.clock.now();
+    const Duration over = drbg_bucket_.take(drbg_seeds, 1, now);
+    if (over == Duration::zero()) break;
+    ++vmport_.counters_.over_share;
+    co_await pause(now + over);
+    if (closing_) co_return Given::gone;
+  }
   WipedArray<vmport::most_seed> seed;
   const MutableBytes bytes = seed.view().first(request.bytes);
-  frame.full = false;
-  if (!request.full_only && vmport_.services_.drbg.generate(vmport_.slot_, bytes, now)) {
-    frame.seed = bytes;
-    const bool sent = co_await send(frame);
-    if (sent) count_drbg(request.bytes);
-    if (sent && over > Duration::zero()) co_await pause(now + over);
-    co_return sent && !closing_;
+  if (!vmport_.services_.drbg.generate(vmport_.slot_, bytes, vmport_.services_.clock.now())) {
+    co_return Given::nothing;
   }
-  ++vmport_.counters_.unavailable;
-  frame = {Kind::refusal, false, request.id, retry_seconds(std::max<Duration>(over, 1s)), {}};
-  co_return co_await send(frame);
+  frame.full = false;
+  frame.seed = bytes;
+  const bool sent = co_await send(frame);
+  if (sent) count_drbg(request.bytes);
+  co_return sent ? Given::seed : Given::gone;
 }
 
 asio::awaitable<bool> VmportConnection::send(const vmport::HostFrame& frame) {
@@ -134,7 +176,12 @@ asio::awaitable<bool> VmportConnection::send(const vmport::HostFrame& frame) {
   encode(frame, lease.view());
   const bool written = co_await write(lease.view());
   wipe(lease.view());
-  if (written) ++vmport_.counters_.deliveries;
+  if (written && frame.kind != Kind::refusal) ++vmport_.counters_.deliveries;
+  if (written && frame.kind == Kind::fresh) {
+    // Evidence that no two copies were given the same: a hash of 512 random bits tells nothing.
+    log_info("{}: a fresh seed of grade {} for {}, SHA-256 {}", vmport_.settings_.name,
+             frame.full ? "full" : "drbg", describe(peer_), to_hex(crypto::sha256({frame.seed})));
+  }
   co_return written;
 }
 

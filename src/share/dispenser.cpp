@@ -410,11 +410,33 @@ DispenserReport Dispenser::report() const {
 
 void Dispenser::drain() {
   const std::scoped_lock lock(mutex_);
-  for (const Run& run : reserve_.drain()) {
+  discard_locked(reserve_.drain());
+}
+
+void Dispenser::discard_locked(std::span<const Run> runs) {
+  for (const Run& run : runs) {
     Account& account = ledger_[run.source];
     account.discarded += 8 * run.bytes;
     account.reserve -= 8 * run.bytes;
   }
+}
+
+void Dispenser::discard_free() {
+  change([&] {
+    WipedArray<4096> gone;
+    while (const std::size_t n = std::min(gone.size(), free_locked())) {
+      discard_locked(reserve_.take(gone.view().first(n)));
+    }
+  });
+}
+
+void Dispenser::passed(entropy::SourceId source, std::size_t bytes, TimePoint now) {
+  change([&] {
+    advance_locked(now);
+    Account& account = ledger_[source];
+    account.credited += 8 * bytes;
+    account.delivered += 8 * bytes;
+  });
 }
 
 }  // namespace qanat::share

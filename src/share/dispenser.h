@@ -182,6 +182,10 @@ class Dispenser final : public entropy::Sink {
   DispenserReport report() const;
   // Wipes the reserve; what it held is discarded.
   void drain();
+  // The same of what nobody has a right to yet: another copy of this machine may have it too.
+  void discard_free();
+  // `bytes` of `source` have gone straight to where they were needed, past the reserve.
+  void passed(entropy::SourceId source, std::size_t bytes, TimePoint now);
 
  private:
   friend class Flow;
@@ -219,6 +223,7 @@ class Dispenser final : public entropy::Sink {
   void cancel(RequestId id);
   Withdrawal collect(RequestId id, MutableBytes out);
   void settle(std::span<const entropy::Run> runs, std::uint64_t entropy::Account::*to);
+  void discard_locked(std::span<const entropy::Run> runs);
   void close_flow(FlowId flow);
   void set_terms(FlowId flow, const Terms& terms);
   Flow::Report report_of(FlowId flow) const;

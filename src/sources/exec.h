@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/shell_command.h"
 #include "sources/source.h"
 
 namespace qanat::sources {
@@ -22,11 +23,11 @@ class Exec final : public Source {
   int descriptor() const override { return output_.get(); }
 
  private:
-  std::string how_it_ended();
+  std::string how_it_ended(const Waker& waker);
 
   std::string command_;
   UniqueFd output_;
-  pid_t child_ = -1;
+  ShellCommand child_;
 };
 
 }  // namespace qanat::sources

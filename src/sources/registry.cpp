@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "base/quantity.h"
 #include "sources/broker.h"
 #include "sources/cpu.h"
 #include "sources/device.h"
@@ -18,6 +18,7 @@
 #include "sources/netrng.h"
 #include "sources/rngnet.h"
 #include "sources/sample_runner.h"
+#include "sources/vmport.h"
 #include "wire/options.h"
 
 namespace qanat::sources {
@@ -32,9 +33,8 @@ std::string hwrng_path(const Spec& spec) {
 std::optional<unsigned> baud_of(const Spec& spec) {
   const auto text = spec.option("baud");
   if (!text) return std::nullopt;
-  unsigned baud = 0;
-  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), baud);
-  if (problem != std::errc() || end != text->data() + text->size() || !known_baud(baud)) {
+  const auto baud = parse_number<unsigned>(*text);
+  if (!baud || !known_baud(*baud)) {
     throw Failure(fmt::format("{}: baud={} is no line speed; 115200 is usual", spec.text, *text));
   }
   return baud;
@@ -72,6 +72,27 @@ RngnetOptions rngnet_options(const Spec& spec) {
   options.address = std::move(*address);
   options.bytes = wire::size_of(spec, "bytes", usual_bytes, least_bytes, most_bytes);
   return options;
+}
+
+// What the host says: it could read the guest's memory anyway. Another CID is whoever answers.
+VmportSettings vmport_settings(const Spec& spec) {
+  VmportSettings settings;
+  settings.name = spec.text;
+  if (spec.type == "vmport") {
+    settings.path = spec.target;
+  } else {
+    auto address = wire::parse_vsock_address(spec.target);
+    if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+    settings.vsock = *address;
+  }
+  const bool host = !settings.path.empty() || settings.vsock.cid == wire::VsockAddress::host_cid;
+  settings.credit = wire::yes_or_no(spec, "credit", host);
+  return settings;
+}
+
+std::unique_ptr<RunningSource> run_vmport(const Spec& spec, entropy::Claim,
+                                          const SourceServices& services) {
+  return std::make_unique<Vmport>(vmport_settings(spec), services);
 }
 
 struct Type {
@@ -133,6 +154,11 @@ constexpr std::array types{
          [](const Spec& s) -> std::unique_ptr<Source> {
            return std::make_unique<Broker>(broker_account(s));
          }},
+    // Already conditioned: no claim can be made of it but whether it counts.
+    Type{"vmport", true, 8, true, "", "seeds of the host's, in a guest: a virtio-serial port",
+         nullptr, run_vmport},
+    Type{"vsock", true, 8, true, "", "the same, from CID:PORT; the host is CID 2", nullptr,
+         run_vmport},
     Type{"raw", true, 4, false, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return make_stream<StreamSource>(s, std::nullopt);
@@ -186,6 +212,9 @@ std::string note_of(const Type& type, const Spec& spec) {
            "can "
            "read it";
   }
+  if (type.name == "vsock") {
+    return "any program of the host may listen on a port of 1024 or more, and only root's below";
+  }
   if (type.name == "broker") {
     return "whoever listens on the way can try passwords at leisure, and decide with one what "
            "comes";
@@ -228,6 +257,10 @@ bool credit_of_upstream(const std::string& text, bool seeds) {
 }
 
 }  // namespace
+
+bool is_host_seed(const std::string& text) {
+  return text.starts_with("vmport:") || text.starts_with("vsock:");
+}
 
 bool is_upstream(const std::string& text) {
   return wire::looks_like_join_string(text) || text.starts_with("https:") ||
@@ -276,7 +309,7 @@ std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& tex
   for (const std::string& text : texts) {
     endpoints.push_back(parse_upstream(text));
     name += (name.empty() ? "" : ", ") + upstream_name(text);
-    settings.credit = settings.credit && credit_of_upstream(text, settings.seeds);
+    settings.credit = settings.credit && credit_of_upstream(text, services.seeds);
   }
   if (settings.quorum > 1) name = fmt::format("{} of {}", settings.quorum, name);
   return std::make_unique<Upstream>(name, std::move(endpoints), settings, services);
@@ -296,7 +329,8 @@ SourceDescription describe_source(const std::string& text) {
   check_options(spec, known_options(type));
   baud_of(spec);
   if (type.name == "rngnet") rngnet_options(spec);
-  const entropy::Claim claim = wire::claim_of(spec, {type.h, type.credit});
+  entropy::Claim claim = wire::claim_of(spec, {type.h, type.credit});
+  if (is_host_seed(text)) claim = {8, vmport_settings(spec).credit};
   return {text, claim.h, claim.credit, note_of(type, spec)};
 }
 

@@ -39,6 +39,17 @@ SourceReport report_of(std::string name, const entropy::Claim& claim,
 using OnEvent =
     std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
 
+// A seed that came unasked, as this machine may be a copy of another.
+struct FreshSeed {
+  entropy::SourceId account = 0;
+  Bytes bytes;
+  std::size_t credited = 0;  // the first so many count in full, the others nothing
+};
+// Renews all that a copy may share (node::Node::renew). True when the seed's bytes went into this
+// machine's kernel and are accounted for; otherwise they are the source's to credit. From any
+// thread; returns once the kernel has been reseeded.
+using OnFreshSeed = std::function<bool(const std::string& why, const FreshSeed& seed)>;
+
 // What sources are given to work with. All outlive them.
 struct SourceServices {
   share::Dispenser& dispenser;
@@ -47,6 +58,10 @@ struct SourceServices {
   const Clock& clock;
   OnEvent on_event;
   std::string cookie_directory;  // of trickle clients; empty: nothing is kept over a restart
+  OnFreshSeed on_fresh_seed = [](const std::string&, const FreshSeed&) { return false; };
+  // What comes is for this machine alone, never to be passed on: where a peer has no full-entropy
+  // bytes, a seed of grade drbg, credited 256 bits, is better than nothing for a kernel.
+  bool seeds = false;
 };
 
 // Its functions may be called from any thread.

@@ -67,7 +67,7 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
       buffer_(net::TransferSize::most / entropy::block_bytes * Combiner::share_bytes) {
   check_quorum(endpoints, settings.quorum);
-  polite_ = !settings.seeds && std::any_of(endpoints.begin(), endpoints.end(),
+  polite_ = !services.seeds && std::any_of(endpoints.begin(), endpoints.end(),
                                            [](const auto& endpoint) { return endpoint.pollen; });
   for (net::Endpoint& endpoint : endpoints) {
     links_.push_back(std::make_unique<UpstreamLink>(std::move(endpoint), services.provenance.own(),
@@ -139,7 +139,7 @@ void Upstream::run() {
 
 // Until bytes are wanted.
 void Upstream::rest() {
-  if (settings_.seeds) {
+  if (services_.seeds) {
     for (const auto& link : links_) link->prepare_seeds();
   }
   at_rest_.store(true);
@@ -178,19 +178,19 @@ tl::expected<UpstreamLink::Transfer, ClientError> Upstream::ask(UpstreamLink& li
     shrink_to_seed();
     return link.fetch_pollen(out);
   }
-  const bool choice = settings_.seeds || links_.size() > 1;
+  const bool choice = services_.seeds || links_.size() > 1;
   // A machine that has not been fed yet takes what there is, at once.
-  const bool hurry = settings_.seeds && !satisfied_;
+  const bool hurry = services_.seeds && !satisfied_;
   tl::expected<UpstreamLink::Transfer, ClientError> transfer =
       tl::unexpected(ClientError{Trouble::unreachable, ""});
-  if (settings_.seeds) {
+  if (services_.seeds) {
     transfer = link.seed(out, full);
     if (transfer && !full) shrink_to_seed();
   }
   if (!transfer && transfer.error().trouble == Trouble::unreachable) {
     transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
   }
-  if (!transfer && transfer.error().trouble == Trouble::busy && settings_.seeds) {
+  if (!transfer && transfer.error().trouble == Trouble::busy && services_.seeds) {
     full = false;
     shrink_to_seed();
     transfer = link.fetch(out, false, 0s);

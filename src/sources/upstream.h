@@ -19,10 +19,6 @@ namespace qanat::sources {
 
 struct UpstreamSettings {
   bool credit = true;
-  // Seeds for this machine alone, never for passing on: by trickle where the upstream offers it;
-  // and when it has no full-entropy bytes, one of grade drbg, credited 256 bits, is better than
-  // nothing for a kernel.
-  bool seeds = false;
   // Credit nothing before so many upstreams with different keys have contributed.
   std::size_t quorum = 1;
 };

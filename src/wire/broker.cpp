@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/quantity.h"
+
 namespace qanat::wire::broker {
 namespace {
 
@@ -154,11 +156,11 @@ Result<std::vector<User>> parse_users(std::string_view text) {
     }
     if (second != std::string_view::npos && second + 1 < line.size()) {
       const std::string_view rate = line.substr(second + 1);
-      const auto [end, problem] =
-          std::from_chars(rate.data(), rate.data() + rate.size(), user.bits_per_second);
-      if (problem != std::errc() || end != rate.data() + rate.size()) {
+      const auto bits = parse_number<std::uint64_t>(rate);
+      if (!bits) {
         return error(fmt::format("line {}: '{}' is no number of bits per second", number, rate));
       }
+      user.bits_per_second = *bits;
     }
     const bool twice = std::any_of(users.begin(), users.end(),
                                    [&](const User& other) { return other.name == user.name; });

@@ -2,22 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-
 #include "base/quantity.h"
 
 namespace qanat::wire {
-namespace {
-
-// All of `text`, or false.
-template <typename Number>
-bool read_number(const std::string& text, Number& out) {
-  const char* const last = text.data() + text.size();
-  const auto [end, problem] = std::from_chars(text.data(), last, out);
-  return problem == std::errc() && end == last;
-}
-
-}  // namespace
 
 bool yes_or_no(const Spec& spec, std::string_view key, bool usual) {
   const auto text = spec.option(key);
@@ -29,8 +16,8 @@ bool yes_or_no(const Spec& spec, std::string_view key, bool usual) {
 std::optional<std::size_t> count_of(const Spec& spec, std::string_view key) {
   const auto text = spec.option(key);
   if (!text) return std::nullopt;
-  std::size_t count = 0;
-  if (!read_number(*text, count) || count == 0) {
+  const auto count = parse_number<std::size_t>(*text);
+  if (count.value_or(0) == 0) {
     throw Failure(fmt::format("{}: {}={} is no number of 1 or more", spec.text, key, *text));
   }
   return count;
@@ -63,7 +50,9 @@ entropy::Claim claim_of(const Spec& spec, entropy::Claim usual) {
   entropy::Claim claim{usual.h, yes_or_no(spec, "credit", usual.credit)};
   const auto text = spec.option("h");
   // Below 1/32 a window of 512 samples has cut-offs that nothing can exceed.
-  if (text && (!read_number(*text, claim.h) || !(claim.h >= 1.0 / 32) || !(claim.h <= 8))) {
+  if (!text) return claim;
+  claim.h = parse_number<double>(*text).value_or(0);
+  if (!(claim.h >= 1.0 / 32) || !(claim.h <= 8)) {
     throw Failure(fmt::format("{}: h={} is no min-entropy; write bits per byte, from 0.03125 to 8",
                               spec.text, *text));
   }

@@ -4,9 +4,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/bytes.h"
+#include "base/quantity.h"
 
 namespace qanat::wire {
 namespace {
@@ -32,13 +32,6 @@ std::optional<Options> parse_options(std::string_view text) {
     if (!options.emplace(pair.substr(0, equals), *value).second) return std::nullopt;
   }
   return options;
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return port;
 }
 
 // What stands in brackets: an IPv6 address, perhaps with its zone ("fe80::1%eth0", RFC 4007).
@@ -124,10 +117,27 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
     address.port = *default_port;
     return address;
   }
-  const auto number = parse_port(port.substr(1));
+  const auto number = parse_number<std::uint16_t>(port.substr(1));
   if (!number) return bad();
   address.port = *number;
   return address;
+}
+
+std::string VsockAddress::text() const { return fmt::format("vsock:{}:{}", cid, port); }
+
+Result<VsockAddress> parse_vsock_address(std::string_view text) {
+  const auto colon = text.find(':');
+  const auto cid = parse_number<std::uint32_t>(text.substr(0, colon));
+  const auto port = colon == std::string_view::npos
+                        ? std::nullopt
+                        : parse_number<std::uint32_t>(text.substr(colon + 1));
+  // All ones are wildcards (VMADDR_CID_ANY, VMADDR_PORT_ANY).
+  constexpr std::uint32_t any = 0xffffffff;
+  if (!cid || !port || *cid == any || *port == any || *port == 0) {
+    return error(fmt::format(
+        "'{}' is no vsock address: write CID:PORT, such as 2:774 for the hypervisor", text));
+  }
+  return VsockAddress{*cid, *port};
 }
 
 bool is_service_name(std::string_view host) {

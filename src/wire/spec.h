@@ -38,6 +38,19 @@ struct Address {
 Result<Address> parse_address(std::string_view text,
                               std::optional<std::uint16_t> default_port = std::nullopt);
 
+// A port of a hypervisor or a guest (vsock(7)).
+struct VsockAddress {
+  static constexpr std::uint32_t host_cid = 2;
+  std::uint32_t cid = host_cid;  // 2 is the hypervisor, 1 this machine itself
+  std::uint32_t port = 0;
+
+  // "vsock:2:774"
+  std::string text() const;
+  bool operator==(const VsockAddress&) const = default;
+};
+// "CID:PORT", both in decimal.
+Result<VsockAddress> parse_vsock_address(std::string_view text);
+
 // "_qanat._tcp.example.org": hosts and ports are found under it (net/discover.h); it has none
 // itself.
 bool is_service_name(std::string_view host);

@@ -13,7 +13,8 @@ constexpr std::array<std::uint8_t, 8> magic{'q', 'a', 'n', 'a', 't', 0x8e, 0xd1,
 constexpr std::size_t checksum_bytes = 16;  // of a guest's frame: the first eight
 constexpr std::size_t guest_checksum_bytes = 8;
 
-// Offsets of a host's frame: magic 8, kind, full, length, 0, id 4, wait 4, seed 64, 0 (12), checksum.
+// Offsets of a host's frame: magic 8, kind, full, length, 0, id 4, wait 4, seed 64, 0 (12),
+// checksum.
 constexpr std::size_t kind_at = 8;
 constexpr std::size_t full_at = 9;
 constexpr std::size_t length_at = 10;

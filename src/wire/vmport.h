@@ -1,5 +1,5 @@
-// Seeds for a guest over a byte stream that a snapshot may cut anywhere: a virtio-serial port, vsock.
-// docs/protocols/vmport.md.
+// Seeds for a guest over a byte stream that a snapshot may cut anywhere: a virtio-serial port,
+// vsock. docs/protocols/vmport.md.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 namespace qanat::wire::vmport {
 
 inline constexpr std::size_t most_seed = 64;
-// All frames of a direction have one length: so half a frame of before a snapshot is complete, and seen
-// to be none, by the time that the first frame after it is.
+// All frames of a direction have one length: so half a frame of before a snapshot is complete, and
+// seen to be none, by the time that the first frame after it is.
 inline constexpr std::size_t host_frame_bytes = 112;
 inline constexpr std::size_t guest_frame_bytes = 32;
 
@@ -25,16 +25,16 @@ enum class Kind : std::uint8_t {
 
 struct HostFrame {
   Kind kind = Kind::fresh;
-  bool full = false;         // the grade of the seed
-  std::uint32_t id = 0;      // of the request that this answers
-  std::uint32_t wait = 0;    // seconds, of a refusal
-  Bytes seed;                // 1 to most_seed bytes, none in a refusal; points into what was read
+  bool full = false;       // the grade of the seed
+  std::uint32_t id = 0;    // of the request that this answers
+  std::uint32_t wait = 0;  // seconds, of a refusal
+  Bytes seed;              // 1 to most_seed bytes, none in a refusal; points into what was read
 };
 
 struct GuestFrame {
-  std::uint32_t id = 0;     // the guest's; it comes back with the answer
-  std::size_t bytes = 0;    // wanted, 1 to most_seed
-  bool full_only = false;   // rather nothing than grade drbg
+  std::uint32_t id = 0;    // the guest's; it comes back with the answer
+  std::size_t bytes = 0;   // wanted, 1 to most_seed
+  bool full_only = false;  // rather nothing than grade drbg
 };
 
 // Into host_frame_bytes of secret memory.
@@ -53,11 +53,12 @@ class FrameReader {
   explicit FrameReader(std::size_t frame_bytes)
       : frame_bytes_(frame_bytes), buffer_(2 * frame_bytes) {}
 
-  // Where the next bytes may be written, never empty after `next` has found nothing; and how many were.
+  // Where the next bytes may be written, never empty after `next` has found nothing; and how many
+  // were.
   MutableBytes room() { return buffer_.view().subspan(filled_); }
   void received(std::size_t bytes) { filled_ += bytes; }
-  // The next frame whose magic and checksum are right, valid until the next call; empty when there is
-  // none yet.
+  // The next frame whose magic and checksum are right, valid until the next call; empty when there
+  // is none yet.
   Bytes next();
   // Bytes that were in no frame, so far.
   std::uint64_t skipped() const { return skipped_; }

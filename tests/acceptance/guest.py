@@ -3,11 +3,12 @@
 import gzip
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
 import pytest
-from conftest import need
+from conftest import QANAT, need
 
 ROOT = pathlib.Path(__file__).parents[2]
 # In the clone: the package is fetched once a clone.
@@ -67,6 +68,17 @@ def make_initramfs(path, script, modules=(), files=()):
     path.write_bytes(gzip.compress(archive, 1))
     shutil.rmtree(tree)
     return path
+
+
+def program(binary=None):
+    """The binary and every library that it needs, as files of a guest."""
+    binary = pathlib.Path(binary or QANAT)
+    stripped = CACHE / "qanat"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["strip", "-o", stripped, binary], check=True)
+    listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    libraries = re.findall(r"(/\S+) \(0x", listed)
+    return [(stripped, "/bin/qanat"), *((library, library) for library in libraries)]
 
 
 def command(initramfs, *more, memory=256):

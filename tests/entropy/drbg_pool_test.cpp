@@ -52,7 +52,7 @@ TEST(DrbgPool, ReseedsByTimeByAmountAndOnDemand) {
   EXPECT_EQ(orders, 3) << "by amount";
   pool.seed(0, test::uniform(48, 3));
   pool.generate(0, out, at(66s));
-  pool.reseed_all();
+  pool.renew([](MutableBytes local) { std::fill(local.begin(), local.end(), std::uint8_t{1}); });
   pool.generate(0, out, at(67s));
   EXPECT_EQ(orders, 4) << "on demand";
 }

@@ -61,8 +61,8 @@ TEST(Vmport, EverySpoiledBitIsSeenAndEveryImpossibleFrameRefused) {
   EXPECT_FALSE(decode_host(Bytes(frame).first(100)));
 }
 
-// A guest that had read so many bytes of a frame when its snapshot was taken, and whose clone gets a
-// fresh one: the fresh one is found as soon as its last byte is there.
+// A guest that had read so many bytes of a frame when its snapshot was taken, and whose clone gets
+// a fresh one: the fresh one is found as soon as its last byte is there.
 TEST(Vmport, AFrameIsFoundAtOnceAfterAnyPartOfAnother) {
   const Samples old = host_frame(Kind::answer, test::uniform(64, 4));
   const Samples fresh = host_frame(Kind::fresh, test::uniform(64, 5));

@@ -1,0 +1,55 @@
+// What an operator wants done when this machine was renewed: on-reseed commands.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/quantity.h"
+#include "base/shell_command.h"
+
+namespace qanat::node {
+
+// Runs them one after the other, by /bin/sh, on a thread of its own, with QANAT_GENERATION and
+// QANAT_REASON in their environment. What happens while they run makes them run once more, not once
+// for each. A command that takes longer than `limit` is killed, with all its children.
+class ReseedCommands {
+ public:
+  using OnEvent =
+      std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+
+  explicit ReseedCommands(OnEvent on_event);
+  ReseedCommands(const ReseedCommands&) = delete;
+  ReseedCommands& operator=(const ReseedCommands&) = delete;
+  ~ReseedCommands();
+
+  // From any thread; from the next run on.
+  void set(std::vector<std::string> commands);
+  // From any thread; does not wait.
+  void run(const std::string& reason, std::uint64_t generation);
+
+  // Longer than reloading a server takes; short enough that a stuck one is noticed.
+  static constexpr Duration limit = std::chrono::seconds(60);
+
+ private:
+  void work();
+  void run_one(const std::string& command,
+               const std::vector<std::pair<std::string, std::string>>& variables);
+
+  const OnEvent on_event_;
+  const Waker stop_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> commands_;
+  std::string reason_;
+  std::uint64_t generation_ = 0;
+  bool wanted_ = false;
+  bool stopping_ = false;
+  std::thread thread_;  // from the first run on
+};
+
+}  // namespace qanat::node

@@ -1,0 +1,314 @@
+#include "sources/vmport.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "net/connect.h"
+
+namespace qanat::sources {
+
+namespace vmport = wire::vmport;
+using vmport::Kind;
+using namespace std::chrono_literals;
+
+namespace {
+
+// After a link that was good the next try is at once; then so.
+constexpr Duration backoff_base = 200ms;
+constexpr Duration backoff_cap = 10s;
+constexpr Duration connect_patience = 5s;
+// The host answers within 10 s, or refuses.
+constexpr Duration answer_patience = 30s;
+// Of a seed of grade drbg no more counts than a DRBG's seed has.
+constexpr std::size_t drbg_credit_bytes = 32;
+constexpr std::size_t local_noise_bytes = 64;
+
+// Which bytes of it count: all, or the first.
+std::size_t worth_of(const vmport::HostFrame& frame) {
+  return frame.full ? frame.seed.size() : std::min(frame.seed.size(), drbg_credit_bytes);
+}
+
+constexpr const char* twice = "the host sent the same seed twice: mixed in, not credited";
+
+constexpr std::string_view ports_directory = "/dev/virtio-ports/";
+
+// What udev would have made a link of.
+std::string find_port(const std::string& path) {
+  if (!path.starts_with(ports_directory) || ::access(path.c_str(), F_OK) == 0) return path;
+  const std::string wanted = path.substr(ports_directory.size());
+  std::error_code problem;
+  for (const auto& port : std::filesystem::directory_iterator("/sys/class/virtio-ports", problem)) {
+    const auto name = read_file((port.path() / "name").string());
+    if (name && std::string_view(*name).substr(0, name->find('\n')) == wanted) {
+      return "/dev/" + port.path().filename().string();
+    }
+  }
+  return path;
+}
+
+bool is_socket(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+}
+
+Result<UniqueFd> open_port(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (!fd && errno == EBUSY) return error(path + " is held by another program");
+  if (!fd) return error(with_errno("cannot open " + path, errno));
+  return fd;
+}
+
+}  // namespace
+
+Vmport::Vmport(VmportSettings settings, const SourceServices& services)
+    : settings_(std::move(settings)),
+      services_(services),
+      account_(services.dispenser.open_source(settings_.name)),
+      reader_(vmport::host_frame_bytes),
+      backoff_(backoff_base, backoff_cap, crypto::random_seed()),
+      blinder_(services.key, account_),
+      seed_(vmport::most_seed) {}
+
+Vmport::~Vmport() { request_stop(); }
+
+void Vmport::start() {
+  thread_.start([this] { run(); });
+}
+
+void Vmport::request_stop() {
+  thread_.request_stop();
+  waker_.wake();
+}
+
+void Vmport::retest() {
+  renew_ = true;
+  waker_.wake();
+}
+
+void Vmport::run() {
+  while (!thread_.stopping()) {
+    if (auto opened = open(); !opened) {
+      set_state("gone", opened.error().message);
+      pause(backoff_.next());
+      continue;
+    }
+    heard_ = false;
+    converse();
+    link_.reset();
+    // A reset is how a restore looks from within: the next connection brings the seed.
+    if (!heard_) pause(backoff_.next());
+  }
+}
+
+Result<void> Vmport::open() {
+  const std::string path = find_port(settings_.path);
+  auto link = path.empty()      ? net::connect_vsock(settings_.vsock, waker_, connect_patience)
+              : is_socket(path) ? net::connect_unix(path)
+                                : open_port(path);
+  if (!link) return tl::unexpected(link.error());
+  link_ = std::move(*link);
+  watch_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  // A port whose other end nobody holds hangs up for as long as it is so.
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+  if (!watch_ || ::epoll_ctl(watch_.get(), EPOLL_CTL_ADD, link_.get(), &event) != 0) {
+    return error(with_errno("cannot watch " + settings_.name, errno));
+  }
+  asked_ = false;
+  return {};
+}
+
+bool Vmport::wants() const {
+  return services_.dispenser.demand() && services_.dispenser.wanted() > 0;
+}
+
+void Vmport::converse() {
+  while (!thread_.stopping()) {
+    const Heard heard = hear();
+    if (thread_.stopping() || heard == Heard::lost) return;
+    if (renew_.exchange(false)) {
+      backoff_ = Backoff(backoff_base, backoff_cap, crypto::random_seed());
+    }
+    const TimePoint now = services_.clock.now();
+    if (asked_ && now >= next_question_) asked_ = false;
+    bool wanted = heard == Heard::all && wants();
+    if (wanted && !asked_ && now >= next_question_) {
+      if (!ask()) return;
+      next_question_ = now + answer_patience;
+    }
+    wanted = wanted || asked_;
+    const auto rest =
+        wanted ? std::optional(std::max<Duration>(next_question_ - now, 1ms)) : std::nullopt;
+    if (wait_for(watch_.get(), POLLIN, waker_, rest) == Wake::woken) {
+      waker_.clear();
+      continue;
+    }
+    epoll_event event{};
+    ::epoll_wait(watch_.get(), &event, 1, 0);
+  }
+}
+
+// Everything that is there.
+Vmport::Heard Vmport::hear() {
+  for (;;) {
+    const MutableBytes room = reader_.room();
+    const ssize_t got = ::read(link_.get(), room.data(), room.size());
+    if (got > 0) {
+      reader_.received(static_cast<std::size_t>(got));
+      for (Bytes frame = reader_.next(); !frame.empty(); frame = reader_.next()) {
+        if (const auto decoded = vmport::decode_host(frame)) take(*decoded);
+      }
+      const std::scoped_lock lock(report_mutex_);
+      skipped_ = reader_.skipped();
+      continue;
+    }
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return Heard::all;
+    const std::string why = got == 0 ? "nobody is at the host's end"
+                                     : with_errno("cannot read from " + settings_.name, errno);
+    set_state("gone", why);
+    // A port stays, and the host may come back to it; a connection is over.
+    const bool port = !settings_.path.empty() && !is_socket(settings_.path);
+    if (got == 0 && port) return Heard::nobody;
+    return Heard::lost;
+  }
+}
+
+void Vmport::take(const vmport::HostFrame& frame) {
+  heard_ = true;
+  backoff_.reset();
+  const TimePoint now = services_.clock.now();
+  switch (frame.kind) {
+    case Kind::fresh:
+      // Who had asked is another connection's.
+      asked_ = false;
+      next_question_ = now;
+      take_fresh(frame);
+      return;
+    case Kind::answer:
+      asked_ = false;
+      // What counts nothing is only mixed in.
+      next_question_ = settings_.credit ? now : now + entropy::Intake::idle_interval;
+      take_answer(frame);
+      return;
+    case Kind::refusal:
+      asked_ = false;
+      next_question_ = now + std::chrono::seconds(std::max(frame.wait, std::uint32_t{1}));
+      return;
+    case Kind::request:
+      return;
+  }
+}
+
+bool Vmport::came_before(Bytes seed) {
+  const auto digest = crypto::sha256({seed});
+  const bool same = digest == last_digest_;
+  last_digest_ = digest;
+  const std::scoped_lock lock(report_mutex_);
+  bytes_ += seed.size();
+  alarms_ += same ? 1 : 0;
+  return same;
+}
+
+void Vmport::take_fresh(const vmport::HostFrame& frame) {
+  const bool same = came_before(frame.seed);
+  const std::size_t worth = settings_.credit && !same ? worth_of(frame) : 0;
+  const bool taken =
+      services_.on_fresh_seed(settings_.name + " brings a fresh seed: this machine may be a copy",
+                              {account_, frame.seed, worth});
+  if (same) {
+    set_state("suspect", twice);
+  } else if (taken) {
+    set_state("healthy", "");
+  } else {
+    credit(frame);
+  }
+}
+
+void Vmport::take_answer(const vmport::HostFrame& frame) {
+  if (came_before(frame.seed)) {
+    services_.key.mix("rejected", frame.seed);
+    set_state("suspect", twice);
+    return;
+  }
+  credit(frame);
+}
+
+void Vmport::credit(const vmport::HostFrame& frame) {
+  if (!settings_.credit) {
+    services_.key.mix("uncredited", frame.seed);
+    set_state("healthy", "");
+    return;
+  }
+  // Local state last: the host has committed itself.
+  const MutableBytes seed = seed_.view().first(frame.seed.size());
+  std::copy(frame.seed.begin(), frame.seed.end(), seed.begin());
+  if (!frame.full) services_.key.mix("seed", seed);
+  WipedArray<local_noise_bytes + 32> local;
+  noise_.fill(local.view().first(local_noise_bytes));
+  write_timestamps(std::span<std::uint8_t, 32>(local.data() + local_noise_bytes, 32));
+  blinder_.blind(seed, local.view());
+  services_.dispenser.credit(account_, seed.first(worth_of(frame)), services_.clock.now());
+  wipe(seed);
+  set_state("healthy", "");
+}
+
+// False when the link takes no questions any more.
+bool Vmport::ask() {
+  // A seed of grade drbg is worth passing on to nobody else.
+  const auto frame =
+      vmport::encode(vmport::GuestFrame{++question_, vmport::most_seed, !services_.seeds});
+  const ssize_t sent = ::write(link_.get(), frame.data(), frame.size());
+  asked_ = true;
+  if (sent == static_cast<ssize_t>(frame.size()) || (sent < 0 && errno == EAGAIN)) return true;
+  set_state("gone", with_errno(settings_.name + " takes no questions", sent < 0 ? errno : EPIPE));
+  return false;
+}
+
+void Vmport::pause(Duration duration) {
+  const TimePoint end = services_.clock.now() + duration;
+  while (!thread_.stopping() && !renew_.exchange(false)) {
+    const Duration left = end - services_.clock.now();
+    if (left <= Duration::zero() || wait_for(-1, 0, waker_, left) == Wake::timeout) return;
+    if (!thread_.stopping()) waker_.clear();
+  }
+}
+
+void Vmport::set_state(const char* state, const std::string& detail) {
+  const bool good = std::string_view(state) == "healthy";
+  {
+    const std::scoped_lock lock(report_mutex_);
+    if (state_ == state && detail_ == detail) return;
+    state_ = state;
+    detail_ = detail;
+  }
+  if (!good) services_.dispenser.lost(account_, services_.clock.now());
+  services_.on_event(settings_.name, detail.empty() ? state : fmt::format("{}: {}", state, detail),
+                     !good);
+}
+
+SourceReport Vmport::report() const {
+  const std::scoped_lock lock(report_mutex_);
+  return {.name = settings_.name,
+          .state = state_,
+          .detail = detail_,
+          .h = 8,
+          .credit = settings_.credit,
+          .bytes = bytes_,
+          .alarms = alarms_,
+          .blocks = {},
+          .dropped = {{"no_frame", skipped_}},
+          .account = account_};
+}
+
+}  // namespace qanat::sources
