@@ -19,6 +19,7 @@
 #define QANAT_QANAT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +53,22 @@ QANAT_API const char* qanat_error(const qanat_client* q);
 
 /* Ends the connection and frees q; NULL is allowed. */
 QANAT_API void qanat_close(qanat_client* q);
+
+/* Which life of this machine this is: a number that goes up whenever its node has seeded it anew,
+ * as it may be a copy of another (a clone of a snapshot), after the kernel has the new seed. 0
+ * where no node tells. A program that keeps random bytes for later use, or a generator of its own,
+ * asks before it takes them and again before it uses them:
+ *
+ *     uint64_t generation = qanat_generation();
+ *     fill(cache);
+ *     ...
+ *     if (qanat_generation() != generation) { generation = qanat_generation(); fill(cache); }
+ *     use(cache);
+ *
+ * One load from memory, once a node has run; until then a look for its file. Any thread, no handle.
+ * The file: $QANAT_GENERATION_FILE (unless the program is setuid), else /run/qanat/generation, else
+ * $XDG_RUNTIME_DIR/qanat/generation. */
+QANAT_API uint64_t qanat_generation(void);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,7 @@ Run add_revoke(CLI::App& command);
 Run add_clients(CLI::App& command);
 Run add_feed(CLI::App& command);
 Run add_get(CLI::App& command);
+Run add_seed(CLI::App& command);
 Run add_sources(CLI::App& command);
 Run add_status(CLI::App& command);
 Run add_top(CLI::App& command);

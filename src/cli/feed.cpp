@@ -85,7 +85,7 @@ Run add_feed(CLI::App& command) {
       .add_option(
           "upstream", options->upstreams,
           "Join string, https://HOST:PORT, @FILE that holds one, or - for standard input; in "
-          "a guest vmport:/dev/virtio-ports/org.qanat.0 or vsock:2:PORT")
+          "a guest vmport:/dev/virtio-ports/org.qanat.0, vsock:2:PORT or seed:FILE")
       ->required();
   command
       .add_option("--outlet", options->outlets,

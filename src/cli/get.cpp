@@ -8,12 +8,11 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "cli/upstream_argument.h"
+#include "cli/local_node.h"
 #include "net/http_client.h"
 #include "net/transfer_size.h"
 #include "net/trickle_client.h"
 #include "node/state_dir.h"
-#include "sources/registry.h"
 #include "wire/http_api.h"
 
 namespace qanat::cli {
@@ -74,18 +73,6 @@ bool write_out(Bytes bytes) {
 // What one request of grade drbg may ask for (docs/http-api.md).
 constexpr std::uint64_t most_drbg = std::uint64_t{1} << 30;
 
-net::Endpoint endpoint_for(const Options& options) {
-  if (!options.from.empty()) {
-    net::Endpoint endpoint = sources::parse_upstream(read_upstream_argument(options.from));
-    if (endpoint.pollen) {
-      throw Failure(
-          "pollen=yes is for 'feed' and 'serve'; a pollen server gives seeds of 64 bytes");
-    }
-    return endpoint;
-  }
-  return net::unix_endpoint(node::StateDir(state_path(options.state)).control_socket());
-}
-
 // In the text form of the API, without its newline.
 std::string formatted(Bytes bytes, wire::Format format) {
   return format == wire::Format::hex ? to_hex(bytes) : to_base64(bytes);
@@ -133,7 +120,8 @@ int run(const Options& options) {
   const Waker waker;
   // While we are in line the hub is silent.
   constexpr Duration beyond_the_line = std::chrono::seconds(30);
-  net::HttpClient client(endpoint_for(options), waker, {.silence = *wait + beyond_the_line});
+  net::HttpClient client(endpoint_for(options.from, options.state), waker,
+                         {.silence = *wait + beyond_the_line});
   const auto trickle = trickle_for(options, *bytes, client.endpoint(), waker);
   if (trickle && get_by_trickle(*trickle, static_cast<std::size_t>(*bytes), *grade, *format)) {
     return 0;
@@ -167,14 +155,7 @@ int run(const Options& options) {
         full_piece.refused(static_cast<std::size_t>(piece))) {
       continue;
     }
-    if (!response) {
-      const bool nobody =
-          options.from.empty() && response.error().trouble == net::Trouble::unreachable;
-      throw Failure(nobody ? fmt::format("no node runs here ({}); start one with 'qanat serve', or "
-                                         "name another with --from",
-                                         response.error().message)
-                           : response.error().message);
-    }
+    if (!response) throw Failure(explain(response.error(), options.from));
     full_piece.answered(Clock().now() - began);
     left -= piece;
   }

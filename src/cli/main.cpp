@@ -38,6 +38,7 @@ constexpr std::array commands{
     Command{"clients", "List the clients and what they drew", cli::add_clients},
     Command{"feed", "Keep this machine fed from other nodes", cli::add_feed},
     Command{"get", "Random bytes to standard output", cli::add_get},
+    Command{"seed", "One boot seed for a machine about to be created", cli::add_seed},
     Command{"sources", "Find and try this machine's entropy sources", cli::add_sources},
     Command{"status", "What a running node does", cli::add_status},
     Command{"top", "The same, live", cli::add_top},

@@ -3,12 +3,15 @@
 #include "qanat/qanat.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -39,19 +42,25 @@ static void hang_up(qanat_client* q) {
   q->fd = -1;
 }
 
-static int find_socket(qanat_client* q, const char* socket_path) {
-  const char* usual = "/run/qanat/egd";
-  const char* named = socket_path != NULL ? socket_path : secure_getenv("QANAT_SOCKET");
+/* `named`, or a file of that name where a node of this machine, or of this user, puts it. False
+ * when it is longer than `size`. */
+static int find_file(char* path, size_t size, const char* named, const char* name) {
   const char* runtime = secure_getenv("XDG_RUNTIME_DIR");
   int length = 0;
   if (named != NULL && *named != '\0') {
-    length = snprintf(q->path, sizeof q->path, "%s", named);
-  } else if (access(usual, F_OK) != 0 && runtime != NULL && *runtime != '\0') {
-    length = snprintf(q->path, sizeof q->path, "%s/qanat/egd", runtime);
+    length = snprintf(path, size, "%s", named);
   } else {
-    length = snprintf(q->path, sizeof q->path, "%s", usual);
+    length = snprintf(path, size, "/run/qanat/%s", name);
+    if (access(path, F_OK) != 0 && runtime != NULL && *runtime != '\0') {
+      length = snprintf(path, size, "%s/qanat/%s", runtime, name);
+    }
   }
-  if (length < 0 || (size_t)length >= sizeof q->path) {
+  return length >= 0 && (size_t)length < size;
+}
+
+static int find_socket(qanat_client* q, const char* socket_path) {
+  const char* named = socket_path != NULL ? socket_path : secure_getenv("QANAT_SOCKET");
+  if (!find_file(q->path, sizeof q->path, named, "egd")) {
     q->path[0] = '\0';
     return fail(q, "the path of the node's socket is longer than %zu characters",
                 sizeof q->path - 1);
@@ -165,6 +174,41 @@ void qanat_set_timeout(qanat_client* q, unsigned milliseconds) {
 }
 
 const char* qanat_error(const qanat_client* q) { return q == NULL ? "no memory" : q->error; }
+
+/* The counter in a node's file (src/node/generation.h), mapped; NULL where there is none. */
+static const uint64_t* map_generation(void) {
+  char path[256];
+  struct stat info;
+  const uint64_t* page = NULL;
+  if (!find_file(path, sizeof path, secure_getenv("QANAT_GENERATION_FILE"), "generation"))
+    return NULL;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return NULL;
+  /* A shorter file would kill whoever reads beyond its end. */
+  if (fstat(fd, &info) == 0 && info.st_size >= (off_t)sizeof *page) {
+    void* mapped = mmap(NULL, sizeof *page, PROT_READ, MAP_SHARED, fd, 0);
+    if (mapped != MAP_FAILED) page = mapped;
+  }
+  close(fd);
+  return page;
+}
+
+uint64_t qanat_generation(void) {
+  static const uint64_t* counter;
+  const uint64_t* page = __atomic_load_n(&counter, __ATOMIC_ACQUIRE);
+  if (page == NULL) {
+    const uint64_t* none = NULL;
+    page = map_generation();
+    if (page == NULL) return 0;
+    if (!__atomic_compare_exchange_n(&counter, &none, page, 0, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+      /* Another thread was faster. */
+      munmap((void*)page, sizeof *page);
+      page = none;
+    }
+  }
+  return __atomic_load_n(page, __ATOMIC_ACQUIRE);
+}
 
 void qanat_close(qanat_client* q) {
   if (q == NULL) return;

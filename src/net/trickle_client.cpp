@@ -31,6 +31,8 @@ constexpr std::size_t few_cookies = 4;
 constexpr UnixTime silence_seconds = 600;
 // A hub that offers no trickle is asked again after this time.
 constexpr Duration between_sessions = 1h;
+// One that is away or overloaded.
+constexpr Duration between_tries = 1min;
 
 UnixTime unix_time() { return static_cast<UnixTime>(std::time(nullptr)); }
 
@@ -173,13 +175,14 @@ void TrickleClient::refill(HttpClient& client) {
              silence_seconds);
     return jar_.fall_silent(now + silence_seconds);
   }
-  if (jar_.count(now) >= few_cookies || jar_.silent(now)) return;
+  if ((jar_.count(now) >= few_cookies && !new_session_) || jar_.silent(now)) return;
   if (Clock().now() < no_session_before_) return;
   const auto text = client.text("POST", "/v1/session", "", 16384);
   if (!text) {
-    if (text.error().trouble != Trouble::stopped) {
-      no_session_before_ = Clock().now() + between_sessions;
-    }
+    const Trouble trouble = text.error().trouble;
+    if (trouble == Trouble::stopped) return;
+    const bool away = trouble == Trouble::unreachable || trouble == Trouble::busy;
+    no_session_before_ = Clock().now() + (away ? between_tries : between_sessions);
     return;
   }
   const auto session = decode_trickle_session(*text);
@@ -206,6 +209,7 @@ void TrickleClient::refill(HttpClient& client) {
     cookies.push_back(std::move(held));
   }
   jar_.restart(server, cookies, now);
+  new_session_ = false;
   ++counters_.sessions;
 }
 

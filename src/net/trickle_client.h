@@ -41,9 +41,14 @@ class TrickleClient {
   // does, and are left alone for ten minutes.
   void refill(HttpClient& client);
 
-  // This process or its machine may be a copy: the next answer replaces every cookie. So does the
-  // first.
-  void renew() { renew_ = true; }
+  // This process or its machine may be a copy: the next answer, one round trip away, replaces every
+  // cookie, as the first does. But it travels under keys that the other copy has too, and so has
+  // whoever has the snapshot: so the next `refill` begins a new session.
+  void renew() {
+    renew_ = true;
+    new_session_ = true;
+  }
+  bool wants_session() const { return new_session_; }
 
   // The key of the hub whose cookies these are.
   std::optional<crypto::Pin> server_key();
@@ -62,6 +67,7 @@ class TrickleClient {
   const wire::trickle::Question::FillRandom random_;
   CookieJar jar_;
   bool renew_ = true;
+  bool new_session_ = false;
   bool unanswered_ = false;  // the last question
   TimePoint no_session_before_{};
   TrickleClientCounters counters_;

@@ -2,12 +2,16 @@
 
 #include <fmt/core.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include "base/log.h"
@@ -24,6 +28,8 @@ constexpr Duration least_sleep = 100ms;
 constexpr Duration least_setting = 1s;
 constexpr Duration look_interval = 10s;
 constexpr Duration least_gap = 1s;
+// A cable that is loose must not cost a reserve each second.
+constexpr Duration least_link_gap = 60s;
 
 Duration read_clock(clockid_t id) {
   timespec time{};
@@ -31,18 +37,41 @@ Duration read_clock(clockid_t id) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-UniqueFd open_uevents() {
-  UniqueFd fd(
-      ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
+// A socket that hears these groups of this family.
+UniqueFd open_netlink(int family, std::uint32_t groups, const char* without) {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, family));
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = 1;  // the kernel's own; 2 is udev's
+  address.nl_groups = groups;
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    log_debug("{}: a new VM generation is noticed by the clocks alone",
-              with_errno("no kernel events", errno));
+    log_debug("{}: {}", with_errno("no netlink", errno), without);
     return UniqueFd();
   }
   return fd;
+}
+
+// The kernel's own; 2 is udev's.
+constexpr std::uint32_t kernel_events = 1;
+
+// Calls `take` with each message of the kernel's that is there.
+template <typename Take>
+void hear_netlink(int fd, const Take& take) {
+  std::array<char, 32768> message;
+  for (;;) {
+    sockaddr_nl from{};
+    socklen_t size = sizeof from;
+    const ssize_t got = ::recvfrom(fd, message.data(), message.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&from), &size);
+    // ENOBUFS: some were lost; the next is heard again.
+    if (got < 0 && errno == ENOBUFS) continue;
+    if (got < 0) return;
+    // Other processes may send here too; the kernel is 0.
+    if (from.nl_pid == 0) take(std::string_view(message.data(), static_cast<std::size_t>(got)));
+  }
+}
+
+bool has_hardware(const std::string& link) {
+  return ::access(("/sys/class/net/" + link + "/device").c_str(), F_OK) == 0;
 }
 
 // Expires in some thirty years; its read fails at once when the clock is set (timerfd_create(2)).
@@ -90,27 +119,63 @@ bool tells_new_generation(std::string_view uevent) {
 
 ResumeWatch::ResumeWatch(OnResume on_resume)
     : on_resume_(std::move(on_resume)),
-      uevents_(open_uevents()),
+      uevents_(open_netlink(NETLINK_KOBJECT_UEVENT, kernel_events,
+                            "a new VM generation is noticed by the clocks alone")),
+      route_(open_netlink(NETLINK_ROUTE, RTMGRP_LINK, "a link that comes back is not noticed")),
       clock_set_(open_clock_set()),
       thread_([this] { run(); }) {}
 
 ResumeWatch::~ResumeWatch() { stop_.wake(); }
 
-bool ResumeWatch::hear_uevents() {
-  std::array<char, 8192> message;
-  bool heard = false;
-  for (;;) {
-    sockaddr_nl from{};
-    socklen_t size = sizeof from;
-    const ssize_t got = ::recvfrom(uevents_.get(), message.data(), message.size(), 0,
-                                   reinterpret_cast<sockaddr*>(&from), &size);
-    // ENOBUFS: some were lost; the next is heard again.
-    if (got < 0 && errno == ENOBUFS) continue;
-    if (got < 0) return heard;
-    // Other processes may send here too; the kernel is 0.
-    if (from.nl_pid != 0) continue;
-    heard = heard || tells_new_generation({message.data(), static_cast<std::size_t>(got)});
+std::optional<std::string> LinkWatch::hear(
+    std::string_view messages, const std::function<bool(const std::string&)>& is_hardware) {
+  std::optional<std::string> back;
+  while (messages.size() >= NLMSG_HDRLEN) {
+    nlmsghdr head{};
+    std::memcpy(&head, messages.data(), sizeof head);
+    if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > messages.size()) break;
+    std::string_view body = messages.substr(NLMSG_HDRLEN, head.nlmsg_len - NLMSG_HDRLEN);
+    messages.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), messages.size()));
+    ifinfomsg link{};
+    if (body.size() < sizeof link) continue;
+    std::memcpy(&link, body.data(), sizeof link);
+    if (head.nlmsg_type == RTM_DELLINK) works_.erase(link.ifi_index);
+    if (head.nlmsg_type != RTM_NEWLINK) continue;
+    const bool works = (link.ifi_flags & IFF_UP) != 0 && (link.ifi_flags & IFF_RUNNING) != 0;
+    const auto known = works_.find(link.ifi_index);
+    const bool was_lost = known != works_.end() && !known->second;
+    works_[link.ifi_index] = works;
+    if (!works || !was_lost) continue;
+    body.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(sizeof link), body.size()));
+    while (body.size() >= sizeof(rtattr)) {
+      rtattr attribute{};
+      std::memcpy(&attribute, body.data(), sizeof attribute);
+      if (attribute.rta_len < sizeof attribute || attribute.rta_len > body.size()) break;
+      if (attribute.rta_type == IFLA_IFNAME) {
+        const std::string_view text =
+            body.substr(sizeof attribute, attribute.rta_len - sizeof attribute);
+        const std::string name(text.substr(0, text.find('\0')));
+        if (is_hardware(name)) back = name;
+      }
+      body.remove_prefix(std::min<std::size_t>(RTA_ALIGN(attribute.rta_len), body.size()));
+    }
   }
+  return back;
+}
+
+bool ResumeWatch::hear_uevents() {
+  bool heard = false;
+  hear_netlink(uevents_.get(),
+               [&](std::string_view event) { heard = heard || tells_new_generation(event); });
+  return heard;
+}
+
+std::optional<std::string> ResumeWatch::hear_links() {
+  std::optional<std::string> back;
+  hear_netlink(route_.get(), [&](std::string_view messages) {
+    if (auto name = links_.hear(messages, has_hardware)) back = std::move(name);
+  });
+  return back;
 }
 
 void ResumeWatch::run() {
@@ -118,9 +183,11 @@ void ResumeWatch::run() {
   const Clock clock;
   std::string pending;
   TimePoint not_before{};
+  TimePoint next_link{};
   for (;;) {
-    std::array<pollfd, 3> ready{pollfd{stop_.fd(), POLLIN, 0}, pollfd{uevents_.get(), POLLIN, 0},
-                                pollfd{clock_set_.get(), POLLIN, 0}};
+    std::array<pollfd, 4> ready{pollfd{stop_.fd(), POLLIN, 0}, pollfd{uevents_.get(), POLLIN, 0},
+                                pollfd{clock_set_.get(), POLLIN, 0},
+                                pollfd{route_.get(), POLLIN, 0}};
     const Duration rest = pending.empty() ? look_interval : not_before - clock.now();
     const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(rest).count() + 1;
     ::poll(ready.data(), ready.size(), static_cast<int>(std::max<long>(timeout, 0)));
@@ -131,6 +198,13 @@ void ResumeWatch::run() {
     // ECANCELED; nothing else comes of it.
     if (ready[2].revents != 0 && ::read(clock_set_.get(), &expirations, sizeof expirations) > 0) {
       clock_set_ = open_clock_set();
+    }
+    if (ready[3].revents != 0) {
+      const auto link = hear_links();
+      if (link && pending.empty() && clock.now() >= next_link) {
+        pending = fmt::format("the link {} was lost and has come back", *link);
+        next_link = clock.now() + least_link_gap;
+      }
     }
     if (auto jump = jumps.look(read_clocks()); jump && pending.empty()) pending = std::move(*jump);
     if (pending.empty() || clock.now() < not_before) continue;

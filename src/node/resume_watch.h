@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,8 +37,24 @@ class ClockJumps {
 // made this machine from a snapshot: NEW_VMGENID=1, from Linux 6.10 on. Total.
 bool tells_new_generation(std::string_view uevent);
 
-// A thread that sleeps until the kernel has news: a uevent, or a clock that was set (which resuming
-// from sleep does too). Every ten seconds it looks at the clocks all the same.
+// Which network links of this machine work, by what the kernel says (rtnetlink(7), RTM_NEWLINK):
+// one that was lost and has come back may have another machine at its end, or be another's. Not
+// thread-safe.
+class LinkWatch {
+ public:
+  // Takes the messages of one read. The name of a link that has come back ("eth0"); nullopt when
+  // none has. Only links with hardware behind them, real or virtual, as `is_hardware` says by name:
+  // those of containers and of this machine's own guests come and go all day. Total.
+  std::optional<std::string> hear(std::string_view messages,
+                                  const std::function<bool(const std::string&)>& is_hardware);
+
+ private:
+  std::map<int, bool> works_;  // by index
+};
+
+// A thread that sleeps until the kernel has news: a uevent, a link that comes back, or a clock that
+// was set (which resuming from sleep does too). Every ten seconds it looks at the clocks all the
+// same.
 class ResumeWatch {
  public:
   // Called on the watch's thread, at most once a second.
@@ -48,10 +65,13 @@ class ResumeWatch {
  private:
   void run();
   bool hear_uevents();
+  std::optional<std::string> hear_links();
 
   const OnResume on_resume_;
   const Waker stop_;
   UniqueFd uevents_;
+  UniqueFd route_;
+  LinkWatch links_;
   UniqueFd clock_set_;
   std::jthread thread_;
 };

@@ -62,6 +62,9 @@ class StateDir {
   // Where clients of trickle keep their cookies (net/cookie_jar.h); made if need be.
   Result<std::string> cookie_directory() const;
 
+  // The boot seeds that were used here (sources/boot_seed.h).
+  std::string used_seeds() const { return file("used-seeds"); }
+
   // Where the node's https outlet was last reachable, for `invite` while it does not run.
   std::optional<std::string> address() const;
   void remember_address(const std::string& address) const;

@@ -142,8 +142,7 @@ std::string metrics_text(const Snapshot& s) {
   Families out;
   out.gauge("qanat_info", "Always 1");
   out.add(1, {{"id", s.node_id}, {"version", s.version}, {"role", s.role}});
-  out.gauge("qanat_generation",
-            "Goes up when this machine was seeded anew, as it may be a copy");
+  out.gauge("qanat_generation", "Goes up when this machine was seeded anew, as it may be a copy");
   out.add(static_cast<double>(s.generation));
   out.gauge("qanat_uptime_seconds", "Since start");
   out.add(s.uptime);

@@ -71,7 +71,7 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch_pollen(Mut
 }
 
 void UpstreamLink::prepare_seeds() {
-  if (std::exchange(fetched_, false)) trickle_.refill(client_);
+  if (std::exchange(fetched_, false) || trickle_.wants_session()) trickle_.refill(client_);
 }
 
 tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full,

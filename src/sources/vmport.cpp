@@ -112,9 +112,10 @@ void Vmport::run() {
 
 Result<void> Vmport::open() {
   const std::string path = find_port(settings_.path);
-  auto link = path.empty()      ? net::connect_vsock(settings_.vsock, waker_, connect_patience)
-              : is_socket(path) ? net::connect_unix(path)
-                                : open_port(path);
+  is_port_ = !path.empty() && !is_socket(path);
+  auto link = path.empty() ? net::connect_vsock(settings_.vsock, waker_, connect_patience)
+              : is_port_   ? open_port(path)
+                           : net::connect_unix(path);
   if (!link) return tl::unexpected(link.error());
   link_ = std::move(*link);
   watch_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
@@ -178,8 +179,7 @@ Vmport::Heard Vmport::hear() {
                                      : with_errno("cannot read from " + settings_.name, errno);
     set_state("gone", why);
     // A port stays, and the host may come back to it; a connection is over.
-    const bool port = !settings_.path.empty() && !is_socket(settings_.path);
-    if (got == 0 && port) return Heard::nobody;
+    if (got == 0 && is_port_) return Heard::nobody;
     return Heard::lost;
   }
 }

@@ -65,6 +65,7 @@ class Vmport final : public RunningSource {
   UniqueFd watch_;  // an epoll of it: tells of what is new, where poll would tell for ever
   wire::vmport::FrameReader reader_;
   Backoff backoff_;
+  bool is_port_ = false;
   bool heard_ = false;  // a frame, on this link
   std::uint32_t question_ = 0;
   bool asked_ = false;  // and no answer yet

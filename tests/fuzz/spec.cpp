@@ -12,6 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = qanat::wire::parse_address(address->text());
     must(again && *again == *address);
   }
+  if (const auto address = qanat::wire::parse_vsock_address(text)) {
+    constexpr std::string_view type = "vsock:";
+    const auto again = qanat::wire::parse_vsock_address(address->text().substr(type.size()));
+    must(again && *again == *address);
+  }
   try {
     (void)qanat::sources::describe_source(text);
   } catch (const qanat::Failure&) {

@@ -149,6 +149,21 @@ TEST_F(TrickleClientTest, WhereNoDatagramsPassHttpsDoesAndTheyAreLeftAlone) {
   EXPECT_EQ(hub_.relay->asked().size(), 11U);
 }
 
+TEST_F(TrickleClientTest, ACopyHasItsFirstSeedInOneRoundTripAndThenASessionOfItsOwn) {
+  const auto who = introduced(directory_);
+  EXPECT_NE(ask(*who), "");
+  who->renew();
+  EXPECT_TRUE(who->wants_session());
+  EXPECT_NE(ask(*who), "") << "at once, by a cookie that the other copy has too";
+  EXPECT_EQ(who->counters().sessions, 1U);
+  who->refill(https_);
+  EXPECT_EQ(who->counters().sessions, 2U) << "though there were cookies enough";
+  EXPECT_FALSE(who->wants_session());
+  who->refill(https_);
+  EXPECT_EQ(who->counters().sessions, 2U);
+  EXPECT_NE(ask(*who), "");
+}
+
 TEST_F(TrickleClientTest, AHubThatIsAwayCostsNoCookies) {
   const auto who = introduced(directory_);
   hub_.leave();

@@ -29,6 +29,15 @@ TEST(Spec, NamesOfTheDesign) {
     EXPECT_FALSE(parse_spec(bad)) << bad;
 }
 
+TEST(VsockAddress, IsACidAndAPort) {
+  EXPECT_EQ(parse_vsock_address("2:774"), (VsockAddress{2, 774}));
+  EXPECT_EQ(parse_vsock_address("2:774")->text(), "vsock:2:774");
+  for (const char* bad : {"", "2", "2:", ":774", "2:774:1", "a:1", "2:0", "-1:5", "2:4294967295",
+                          "4294967295:1", "4294967296:1", "2:1 ", "+2:1"}) {
+    EXPECT_FALSE(parse_vsock_address(bad)) << bad;
+  }
+}
+
 TEST(Address, FormsAndFaults) {
   EXPECT_EQ(parse_address("//127.0.0.1:7748")->port, 7748);
   EXPECT_EQ(parse_address("[::1]:80")->host, "::1");

@@ -1,0 +1,53 @@
+#include "cli/local_node.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/quantity.h"
+#include "cli/control.h"
+#include "cli/upstream_argument.h"
+#include "node/state_dir.h"
+#include "sources/registry.h"
+
+namespace qanat::cli {
+
+net::Endpoint endpoint_for(const std::string& from, const std::string& state) {
+  if (from.empty()) return net::unix_endpoint(node::StateDir(state_path(state)).control_socket());
+  net::Endpoint endpoint = sources::parse_upstream(read_upstream_argument(from));
+  if (endpoint.pollen) {
+    throw Failure("pollen=yes is for 'feed' and 'serve'; a pollen server gives seeds of 64 bytes");
+  }
+  return endpoint;
+}
+
+std::string explain(const net::ClientError& problem, const std::string& from) {
+  if (!from.empty() || problem.trouble != net::Trouble::unreachable) return problem.message;
+  return fmt::format(
+      "no node runs here ({}); start one with 'qanat serve', or name another with --from",
+      problem.message);
+}
+
+SecretBytes draw_full(const std::string& from, const std::string& state, std::size_t bytes,
+                      const std::string& wait) {
+  const auto patience = parse_duration(wait);
+  if (!patience) throw Failure("--wait " + wait + " is no time");
+  constexpr Duration beyond_the_line = std::chrono::seconds(30);
+  const Waker waker;
+  net::HttpClient client(endpoint_for(from, state), waker,
+                         {.silence = *patience + beyond_the_line});
+  SecretBytes out(bytes);
+  std::size_t filled = 0;
+  const auto response = client.get(
+      fmt::format("/v1/random?bytes={}&grade=full&wait={}", bytes, wait), [&](Bytes part) {
+        const std::size_t n = std::min(part.size(), bytes - filled);
+        std::copy_n(part.begin(), n, out.view().begin() + static_cast<std::ptrdiff_t>(filled));
+        filled += n;
+        return true;
+      });
+  if (!response) throw Failure(explain(response.error(), from));
+  if (filled != bytes) throw Failure(fmt::format("{} bytes came instead of {}", filled, bytes));
+  return out;
+}
+
+}  // namespace qanat::cli

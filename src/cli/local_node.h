@@ -1,0 +1,20 @@
+// Bytes from another node, or from the one that runs here.
+#pragma once
+
+#include <string>
+
+#include "net/http_client.h"
+
+namespace qanat::cli {
+
+// `from`: an upstream argument; empty: the node of the state directory `state` (empty: the usual).
+// Throws Failure.
+net::Endpoint endpoint_for(const std::string& from, const std::string& state);
+// What to tell a person when a request failed.
+std::string explain(const net::ClientError& problem, const std::string& from);
+// So many full-entropy bytes, all of them; stays in line for `wait`, as the API writes it. Throws
+// Failure.
+SecretBytes draw_full(const std::string& from, const std::string& state, std::size_t bytes,
+                      const std::string& wait);
+
+}  // namespace qanat::cli

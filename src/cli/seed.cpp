@@ -1,0 +1,100 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+
+#include "base/files.h"
+#include "base/quantity.h"
+#include "cli/command.h"
+#include "cli/local_node.h"
+#include "wire/guest_seed.h"
+
+namespace qanat::cli {
+namespace {
+
+struct Options {
+  std::string format;
+  std::string bytes = "64";
+  std::string output;
+  std::string from;
+  std::string wait = "10s";
+  std::string state;
+};
+
+// 256 bits, what a kernel wants; 512 bytes, what systemd-random-seed takes at most.
+constexpr std::size_t least_bytes = 32;
+constexpr std::size_t most_bytes = 512;
+
+std::string known_formats() {
+  std::string known;
+  for (const auto& info : wire::guest_formats()) {
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", info.name);
+  }
+  return known;
+}
+
+// A file of our own, which nobody else may read: a seed that is put over another is one of two that
+// are used twice.
+void write_new(const std::string& path, Bytes content) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd && errno == EEXIST) {
+    throw Failure(path + " is there already, perhaps another guest's seed: take another name");
+  }
+  if (!fd) throw Failure(with_errno("cannot make " + path, errno));
+  if (auto written = write_all(fd.get(), path, content); !written) {
+    ::unlink(path.c_str());
+    throw Failure(written.error().message);
+  }
+}
+
+int run(const Options& options) {
+  const wire::GuestFormatInfo* const format = wire::find_guest_format(options.format);
+  if (format == nullptr) {
+    throw Failure(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
+  }
+  const auto bytes = parse_size(options.bytes);
+  if (!bytes || *bytes < least_bytes || *bytes > most_bytes) {
+    throw Failure("--bytes " + options.bytes + ": from 32 (256 bits) to 512");
+  }
+  // Before anything is drawn: a seed that nobody gets is lost to all.
+  if (options.output.empty() && !format->text && ::isatty(STDOUT_FILENO) == 1) {
+    throw Failure("raw bytes are not for a terminal: add --output FILE");
+  }
+  if (!options.output.empty() && ::access(options.output.c_str(), F_OK) == 0) {
+    throw Failure(options.output +
+                  " is there already, perhaps another guest's seed: take another name");
+  }
+  const SecretBytes seed =
+      draw_full(options.from, options.state, static_cast<std::size_t>(*bytes), options.wait);
+  const SecretBytes content = wire::encode_guest_seed(format->format, seed.view());
+  if (!options.output.empty()) {
+    write_new(options.output, content.view());
+  } else if (auto written = write_all(STDOUT_FILENO, "standard output", content.view()); !written) {
+    throw Failure(written.error().message);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Run add_seed(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  std::string formats;
+  for (const auto& info : wire::guest_formats()) {
+    formats += fmt::format("\n  {:<12} {}", info.name, info.summary);
+  }
+  command.footer("One seed for one machine, never given twice; formats:" + formats +
+                 "\nHow each is used: docs/virtual-machines.md");
+  command.add_option("--for-guest", options->format, "In which form")->required();
+  command.add_option("--bytes", options->bytes, "32 to 512 (64)");
+  command.add_option("--output", options->output, "A new file, mode 0600 (standard output)");
+  command.add_option("--from", options->from,
+                     "Join string, URL, @FILE or - (default: the local node)");
+  command.add_option("--wait", options->wait, "How long to stay in line (10s)");
+  command.add_option("--state", options->state, "The local node's state directory");
+  return [options] { return run(*options); };
+}
+
+}  // namespace qanat::cli
