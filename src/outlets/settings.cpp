@@ -22,8 +22,8 @@ constexpr std::size_t max_feed_bytes = 512;
 // room.
 constexpr std::size_t usual_peer_connections = 1000;
 
-// One guest: it needs one, and may begin another before the host has noticed the end of the first.
-constexpr std::size_t usual_guest_connections = 4;
+// One guest: it needs one, and may begin others before the host has noticed the end of the first.
+constexpr std::size_t usual_guest_connections = 16;
 
 // What producers deliver is somebody's word: as of an EGD, and credited only by the operator's.
 constexpr double usual_inflow_h = 4;
