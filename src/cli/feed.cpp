@@ -9,7 +9,10 @@
 #include "cli/control.h"
 #include "cli/run_node.h"
 #include "cli/upstream_argument.h"
+#include "node/boot_seed.h"
 #include "node/daemon.h"
+#include "wire/join_string.h"
+#include "wire/options.h"
 
 namespace qanat::cli {
 
@@ -77,6 +80,40 @@ int run_once(node::NodeSettings settings, Duration patience) {
   return 0;
 }
 
+constexpr std::string_view boot_seed_type = "seed";
+
+// Those among the upstreams that are files of the machine's own: they go to the kernel before
+// anything in this process asks it for a random byte. False when one was not credited.
+bool use_boot_seeds(Options& options) {
+  const node::StateDir state(options.state.empty() ? default_feed_state() : options.state);
+  bool all = true;
+  std::vector<std::string> others;
+  for (const std::string& argument : options.upstreams) {
+    const auto spec = wire::parse_spec(argument);
+    if (!spec || spec->type != boot_seed_type || wire::looks_like_join_string(argument)) {
+      others.push_back(argument);
+      continue;
+    }
+    for (const auto& [key, value] : spec->options) {
+      if (key != "credit")
+        throw Failure(argument + ": unknown option '" + key + "'; known: credit");
+    }
+    if (spec->target.empty()) throw Failure(argument + ": says no path; write seed:PATH");
+    const node::BootSeed seed{spec->target, wire::yes_or_no(*spec, "credit", true),
+                              spec->option("credit").has_value()};
+    // Where it cannot be made, that is said below.
+    (void)state.prepare();
+    const auto use = node::use_boot_seed(seed, state.used_seeds(), node::give_to_kernel);
+    if (!use) throw Failure(argument + ": " + use.error().message);
+    log_info("{}: {} bytes given to the kernel, credited {} bits{}{}", argument, use->bytes,
+             use->credited ? 8 * use->bytes : 0, use->removed ? "; its file is removed" : "",
+             use->why_not.empty() ? "" : ": " + use->why_not);
+    all = all && use->credited;
+  }
+  options.upstreams = std::move(others);
+  return all;
+}
+
 }  // namespace
 
 Run add_feed(CLI::App& command) {
@@ -107,6 +144,12 @@ Run add_feed(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_flag("--once", options->once, "Feed once, then end");
   return [options] {
+    const bool credited = use_boot_seeds(*options);
+    if (options->upstreams.empty()) {
+      if (!options->once) throw Failure("a boot seed is used once: add --once, or other upstreams");
+      return credited ? 0 : 1;
+    }
+    initialise_secret_memory();
     node::NodeSettings settings;
     settings.state_path = options->state.empty() ? default_feed_state() : options->state;
     settings.config.outlets = options->outlets;

@@ -29,6 +29,9 @@ struct Command {
   const char* name;
   const char* summary;
   cli::Run (*add)(CLI::App&);
+  // Calls initialise_secret_memory itself: it draws random bytes, and a kernel that has none yet
+  // may have to be given a boot seed first.
+  bool begins_early = false;
 };
 
 constexpr std::array commands{
@@ -36,7 +39,7 @@ constexpr std::array commands{
     Command{"invite", "Make a client and print its join string", cli::add_invite},
     Command{"revoke", "End a client, and its open connections", cli::add_revoke},
     Command{"clients", "List the clients and what they drew", cli::add_clients},
-    Command{"feed", "Keep this machine fed from other nodes", cli::add_feed},
+    Command{"feed", "Keep this machine fed from other nodes", cli::add_feed, true},
     Command{"get", "Random bytes to standard output", cli::add_get},
     Command{"seed", "One boot seed for a machine about to be created", cli::add_seed},
     Command{"sources", "Find and try this machine's entropy sources", cli::add_sources},
@@ -87,11 +90,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    initialise_secret_memory();
     hide_secrets(argc, argv);
     set_log_level(verbose ? LogLevel::debug : quiet ? LogLevel::warning : LogLevel::info);
-    for (const auto& [sub, run] : runs) {
-      if (sub->parsed()) return run();
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      const auto& [sub, run] = runs[i];
+      if (!sub->parsed()) continue;
+      if (!commands[i].begins_early) initialise_secret_memory();
+      return run();
     }
   } catch (const std::exception& e) {
     std::fprintf(stderr, "qanat: %s\n", e.what());

@@ -248,7 +248,6 @@ sources::SourceServices Node::source_services() {
           .clock = clock_,
           .on_event = services_.on_event,
           .cookie_directory = cookie_directory_,
-          .used_seeds = state_writable_ ? state_.used_seeds() : "",
           .on_fresh_seed = [this](const std::string& why,
                                   const sources::FreshSeed& seed) { return renew(why, seed); },
           .seeds = settings_.feed.has_value()};

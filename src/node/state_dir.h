@@ -62,7 +62,7 @@ class StateDir {
   // Where clients of trickle keep their cookies (net/cookie_jar.h); made if need be.
   Result<std::string> cookie_directory() const;
 
-  // The boot seeds that were used here (sources/boot_seed.h).
+  // The boot seeds that were used here (node/boot_seed.h).
   std::string used_seeds() const { return file("used-seeds"); }
 
   // Where the node's https outlet was last reachable, for `invite` while it does not run.

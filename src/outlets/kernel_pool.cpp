@@ -1,37 +1,17 @@
 #include "outlets/kernel_pool.h"
 
 #include <fcntl.h>
-#include <linux/random.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
+
+#include "outlets/kernel_random.h"
 
 namespace qanat::outlets {
 namespace {
 
 constexpr std::size_t local_noise_bytes = 64;
 constexpr std::size_t local_bytes = local_noise_bytes + 32;
-// As the schedule has it at most.
-constexpr std::size_t most_bytes = 512;
-// struct rand_pool_info: two ints, then the data.
-constexpr std::size_t pool_info_head = 2 * sizeof(int);
-
-// The one privileged call: the first `credited` of `bytes` count in full, `local` not at all. 0 or
-// an errno value.
-int add_entropy(int fd, Bytes bytes, std::size_t credited, Bytes local) {
-  WipedArray<pool_info_head + most_bytes + local_bytes> request;
-  const std::array<int, 2> head{static_cast<int>(8 * credited),
-                                static_cast<int>(bytes.size() + local.size())};
-  std::uint8_t* out = request.view().data();
-  std::memcpy(out, head.data(), pool_info_head);
-  std::copy(bytes.begin(), bytes.end(), out + pool_info_head);
-  std::copy(local.begin(), local.end(), out + pool_info_head + bytes.size());
-  return ::ioctl(fd, RNDADDENTROPY, out) == 0 ? 0 : errno;
-}
-
 }  // namespace
 
 KernelPool::KernelPool(std::string name, Schedule schedule, const OutletServices& services)
@@ -61,12 +41,8 @@ bool KernelPool::stir(Bytes seed, std::size_t credited) {
 }
 
 Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
-  const int problem = may_credit_ ? add_entropy(device_.get(), bytes, credited, local) : EPERM;
-  if (problem == 0) {
-    // Linux before 4.17 has no such request, and uses the pool by itself soon enough.
-    ::ioctl(device_.get(), RNDRESEEDCRNG);
-    return {};
-  }
+  const int problem = may_credit_ ? add_to_kernel(device_.get(), bytes, credited, local) : EPERM;
+  if (problem == 0) return {};
   if (problem != EPERM) return error(with_errno("RNDADDENTROPY", problem));
   if (may_credit_.exchange(false)) {
     set_note("mixed in without credit: no CAP_SYS_ADMIN");

@@ -7,7 +7,6 @@
 #include <array>
 
 #include "base/quantity.h"
-#include "sources/boot_seed.h"
 #include "sources/broker.h"
 #include "sources/cpu.h"
 #include "sources/device.h"
@@ -160,13 +159,6 @@ constexpr std::array types{
          nullptr, run_vmport},
     Type{"vsock", true, 8, true, "", "the same, from CID:PORT; the host is CID 2", nullptr,
          run_vmport},
-    Type{"seed", true, 8, true, "",
-         "a seed that this machine was created with (qanat seed --for-guest), taken once", nullptr,
-         [](const Spec& s, entropy::Claim claim,
-            const SourceServices& services) -> std::unique_ptr<RunningSource> {
-           return std::make_unique<BootSeed>(s.text, s.target, claim.credit,
-                                             s.option("credit") == "yes", services);
-         }},
     Type{"raw", true, 4, false, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return make_stream<StreamSource>(s, std::nullopt);
@@ -267,7 +259,7 @@ bool credit_of_upstream(const std::string& text, bool seeds) {
 }  // namespace
 
 bool is_host_seed(const std::string& text) {
-  return text.starts_with("vmport:") || text.starts_with("vsock:") || text.starts_with("seed:");
+  return text.starts_with("vmport:") || text.starts_with("vsock:");
 }
 
 bool is_upstream(const std::string& text) {

@@ -26,7 +26,7 @@ std::unique_ptr<RunningSource> make_source(const std::string& text, const Source
 
 // Whether a text names another node: a join string or a URL.
 bool is_upstream(const std::string& text);
-// Whether it names what a host gives its guest: a port's end (sources/vmport.h), a boot seed.
+// Whether it names a host's end of a guest's port (sources/vmport.h).
 bool is_host_seed(const std::string& text);
 // Several upstreams as one source (sources/upstream.h).
 std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& texts,

@@ -58,8 +58,6 @@ struct SourceServices {
   const Clock& clock;
   OnEvent on_event;
   std::string cookie_directory;  // of trickle clients; empty: nothing is kept over a restart
-  std::string used_seeds =
-      {};  // a list in the state directory (boot_seed.h); empty: none can be kept
   OnFreshSeed on_fresh_seed = [](const std::string&, const FreshSeed&) { return false; };
   // What comes is for this machine alone, never to be passed on: where a peer has no full-entropy
   // bytes, a seed of grade drbg, credited 256 bits, is better than nothing for a kernel.

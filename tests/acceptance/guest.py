@@ -76,9 +76,13 @@ def program(binary=None):
     stripped = CACHE / "qanat"
     CACHE.mkdir(parents=True, exist_ok=True)
     subprocess.run(["strip", "-o", stripped, binary], check=True)
+    return [(stripped, "/bin/qanat"), *guest_libraries(binary)]
+
+
+def guest_libraries(binary):
+    """What a binary is linked with, each in the guest at the path that it has here."""
     listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
-    libraries = re.findall(r"(/\S+) \(0x", listed)
-    return [(stripped, "/bin/qanat"), *((library, library) for library in libraries)]
+    return [(library, library) for library in re.findall(r"(/\S+) \(0x", listed)]
 
 
 def command(initramfs, *more, memory=256):

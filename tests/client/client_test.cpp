@@ -3,10 +3,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <set>
+#include <thread>
 
 #include "net/listen.h"
+#include "node/generation.h"
 #include "outlets/egd.h"
 #include "qanat/qanat.h"
 #include "support/eventually.h"
@@ -143,6 +147,37 @@ TEST_F(ClientTest, AForkedChildHasAConnectionOfItsOwn) {
   EXPECT_TRUE(eventually([&] { return outlet->report().drbg_bytes == 96; }));
   ::close(pipe[0]);
   ::close(pipe[1]);
+}
+
+// In one test: a process maps the file once.
+TEST_F(ClientTest, AProgramSeesThatItsMachineWasRenewed) {
+  const std::string file = directory_ + "/generation";
+  ::setenv("QANAT_GENERATION_FILE", file.c_str(), 1);
+  EXPECT_EQ(qanat_generation(), 0U) << "no node has run";
+  { const std::ofstream empty(file); }
+  EXPECT_EQ(qanat_generation(), 0U) << "a file that is none kills nobody";
+  node::Generation generation(file);
+  EXPECT_EQ(qanat_generation(), 1U);
+  // The pattern of the header: a cache that was filled in another life is not used.
+  const std::uint64_t filled_in = qanat_generation();
+  EXPECT_EQ(qanat_generation(), filled_in);
+  generation.advance();
+  EXPECT_NE(qanat_generation(), filled_in);
+  std::vector<std::thread> readers;
+  std::atomic<bool> wrong{false};
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      for (std::uint64_t last = 0; last < 1000;) {
+        const std::uint64_t now = qanat_generation();
+        if (now < last) wrong = true;
+        last = now;
+      }
+    });
+  }
+  while (generation.advance() < 1000) {
+  }
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_FALSE(wrong);
 }
 
 }  // namespace

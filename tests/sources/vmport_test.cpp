@@ -6,11 +6,9 @@
 
 #include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 
 #include "net/listen.h"
-#include "sources/boot_seed.h"
 #include "support/eventually.h"
 #include "support/noise.h"
 
@@ -22,13 +20,13 @@ using test::eventually;
 using test::Samples;
 using vmport::Kind;
 
-class HostSeedTest : public testing::Test {
+class VmportSourceTest : public testing::Test {
  protected:
-  HostSeedTest() {
+  VmportSourceTest() {
     std::string pattern = testing::TempDir() + "/qanat-host-XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
   }
-  ~HostSeedTest() override { std::filesystem::remove_all(directory_); }
+  ~VmportSourceTest() override { std::filesystem::remove_all(directory_); }
 
   SourceServices services(bool seeds = true) {
     return {.dispenser = dispenser_,
@@ -37,7 +35,6 @@ class HostSeedTest : public testing::Test {
             .clock = clock_,
             .on_event = [](const std::string&, const std::string&, bool) {},
             .cookie_directory = {},
-            .used_seeds = directory_ + "/used",
             .on_fresh_seed =
                 [this](const std::string&, const FreshSeed& seed) {
                   const std::scoped_lock lock(mutex_);
@@ -56,19 +53,6 @@ class HostSeedTest : public testing::Test {
   }
   entropy::Account total() const { return dispenser_.report().total; }
 
-  std::string directory_;
-  share::Dispenser dispenser_{0, 4096};
-  share::Flow flow_ = dispenser_.open_flow("test");
-  entropy::ConditioningKey key_{Samples(64)};
-  entropy::Provenance provenance_;
-  Clock clock_;
-  std::mutex mutex_;
-  std::vector<Seen> fresh_;
-  std::atomic<bool> taken_{true};
-};
-
-class VmportSourceTest : public HostSeedTest {
- protected:
   std::unique_ptr<Vmport> source(bool credit = true, bool seeds = true) {
     auto made =
         std::make_unique<Vmport>(VmportSettings{"vmport", path(), {}, credit}, services(seeds));
@@ -103,6 +87,15 @@ class VmportSourceTest : public HostSeedTest {
     return dispenser_.request(flow_.id(), bytes, clock_.now(), [] {});
   }
 
+  std::string directory_;
+  share::Dispenser dispenser_{0, 4096};
+  share::Flow flow_ = dispenser_.open_flow("test");
+  entropy::ConditioningKey key_{Samples(64)};
+  entropy::Provenance provenance_;
+  Clock clock_;
+  std::mutex mutex_;
+  std::vector<Seen> fresh_;
+  std::atomic<bool> taken_{true};
   UniqueFd listener_ = net::listen_unix(path(), 0600);
   Waker waker_;
 };
@@ -232,57 +225,6 @@ TEST_F(VmportSourceTest, APortThatIsNotThereIsSaidSo) {
   port.start();
   EXPECT_TRUE(eventually([&] { return port.report().state == "gone"; }));
   EXPECT_NE(port.report().detail.find("/dev/virtio-ports/no.such.port"), std::string::npos);
-}
-
-class BootSeedTest : public HostSeedTest {
- protected:
-  std::string write(const std::string& name, const Samples& bytes, unsigned mode = 0600) {
-    const std::string path = directory_ + "/" + name;
-    std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    std::filesystem::permissions(path, std::filesystem::perms(mode));
-    return path;
-  }
-  // What became of it.
-  SourceReport use(const std::string& path, const SourceServices& with, bool insist = false) {
-    BootSeed seed("seed", path, true, insist, with);
-    seed.start();
-    EXPECT_TRUE(eventually([&] { return seed.report().state != "start-up"; }));
-    return seed.report();
-  }
-};
-
-TEST_F(BootSeedTest, CountsOnceAndIsRemembered) {
-  const Samples bytes = test::uniform(64, 1);
-  EXPECT_EQ(use(write("a", bytes), services()).state, "healthy");
-  ASSERT_EQ(fresh().size(), 1U);
-  EXPECT_EQ(fresh()[0].credited, 64U);
-  EXPECT_FALSE(std::filesystem::exists(directory_ + "/a")) << "not left for the next boot";
-  const SourceReport again = use(write("b", bytes), services());
-  EXPECT_EQ(again.state, "suspect") << "the same machine boots again";
-  EXPECT_TRUE(again.hopeless);
-  EXPECT_EQ(fresh()[1].credited, 0U);
-  EXPECT_EQ(use(write("c", test::uniform(64, 2)), services()).state, "healthy");
-  EXPECT_EQ(read_file(directory_ + "/used")->find(to_hex(bytes)), std::string::npos);
-}
-
-TEST_F(BootSeedTest, WhereNothingCanBeRememberedNothingCountsUnlessTheOperatorInsists) {
-  SourceServices forgetful = services();
-  forgetful.used_seeds = "/proc/no/such/file";
-  EXPECT_EQ(use(write("a", test::uniform(64, 1)), forgetful).state, "suspect");
-  EXPECT_EQ(fresh()[0].credited, 0U);
-  EXPECT_EQ(use(write("b", test::uniform(64, 2)), forgetful, true).state, "healthy");
-  EXPECT_EQ(fresh()[1].credited, 64U);
-}
-
-TEST_F(BootSeedTest, WhatIsNoSeedOrNoSecretIsRefused) {
-  EXPECT_NE(use(write("short", test::uniform(31, 1)), services()).detail.find("31 bytes"),
-            std::string::npos);
-  EXPECT_EQ(use(write("open", test::uniform(64, 1), 0644), services()).state, "failed");
-  EXPECT_EQ(use(write("long", test::uniform(513, 1)), services()).state, "failed");
-  EXPECT_EQ(use(directory_ + "/missing", services()).state, "gone");
-  EXPECT_TRUE(fresh().empty());
 }
 
 }  // namespace
