@@ -162,12 +162,14 @@ class Clones:
     def __init__(self, head):
         self.begun, self.done, self.last_ns = head
         self.runs = []  # of each: [(ns after the snapshot, uuid)]
-        # A draw that was under way when the snapshot was taken is the snapshot's, though it came to its end afterwards.
+        # A draw that was under way when the snapshot was taken is the snapshot's, though it came to its end afterwards: told apart.
         self.under_way = self.begun - self.done
+        self.ended_after = []
 
     def add(self, first, draws):
         after = self.done + self.under_way
         assert first <= after, "the guest drew more than it has room for: watch it for less time"
+        self.ended_after += [uuid for _, uuid in draws[self.done - first:after - first]]
         self.runs.append([(ns - self.last_ns, uuid) for ns, uuid in draws[after - first:]])
 
     def shared(self):
@@ -186,13 +188,14 @@ class Clones:
         watched = [run[-1][0] / 1e6 for run in self.runs]
         return {"copies": len(self.runs), "drawn_median": statistics.median(drawn), "watched_ms_median": statistics.median(watched),
                 "identical_median": statistics.median(counts), "identical_worst": max(counts), "identical_last_ms": max(last, default=0.0),
-                "under_way": self.under_way}
+                "under_way": len(self.ended_after), "under_way_different": len(set(self.ended_after))}
 
     def text(self):
         f = self.figures()
         return (f"{f['copies']} copies, each watched for {f['watched_ms_median']:.0f} ms of its own time and {f['drawn_median']:.0f} draws (medians): "
                 f"identical draws {f['identical_median']:g} at the median, {f['identical_worst']} at the worst, the last of them "
-                f"{f['identical_last_ms']:.3f} ms after the resume ({f['under_way']} under way when the snapshot was taken)")
+                f"{f['identical_last_ms']:.3f} ms after the resume (the draw that was under way when the snapshot was taken: "
+                f"{f['under_way_different']} different results in {f['under_way']} copies)")
 
 
 def run_clones(directory, image, host, count, watch=0.5, at_once=2):
