@@ -43,6 +43,8 @@ int run(const std::string& option) {
     const auto outlet = outlets::describe_outlet(text);
     fmt::print("  {:<30} {}\n", outlet.name, outlet.note);
   }
+  if (!config.on_reseed.empty()) fmt::print("\nWhen this machine may be a copy\n");
+  for (const std::string& command : config.on_reseed) fmt::print("  {}\n", command);
   if (!config.clients.empty()) fmt::print("\nClients\n");
   for (const auto& [name, terms] : config.clients) {
     const std::string promise = terms.rate == 0

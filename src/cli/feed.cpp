@@ -95,8 +95,8 @@ bool use_boot_seeds(Options& options) {
       continue;
     }
     for (const auto& [key, value] : spec->options) {
-      if (key != "credit")
-        throw Failure(argument + ": unknown option '" + key + "'; known: credit");
+      if (key == "credit") continue;
+      throw Failure(fmt::format("{}: unknown option '{}'; known: credit", argument, key));
     }
     if (spec->target.empty()) throw Failure(argument + ": says no path; write seed:PATH");
     const node::BootSeed seed{spec->target, wire::yes_or_no(*spec, "credit", true),

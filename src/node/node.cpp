@@ -411,7 +411,11 @@ bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
   const std::uint64_t generation = generation_.advance();
   if (taken) dispenser_.passed(seed.account, seed.credited, clock_.now());
   dispenser_.discard_free();
-  crypto::reseed_openssl();
+  try {
+    crypto::reseed_openssl();
+  } catch (const Failure& problem) {
+    events_.add("node", problem.what(), true);
+  }
   key_.mix("renewal", gather_start_material().view());
   drbg_->pool().renew(crypto::random_bytes);
   retest();

@@ -53,6 +53,8 @@ void ScheduledOutlet::stop() {
 
 void ScheduledOutlet::feed_now() {
   asio::post(services_.threads.context(0), [this] {
+    // A copy of this machine would feed at the same times.
+    random_.seed(crypto::random_seed());
     now_ = true;
     timer_->cancel();
   });
