@@ -68,14 +68,9 @@ void SampleRunner::run() {
   }
 }
 
+// Whoever wants bytes wakes this too: that makes an absent device no more present.
 void SampleRunner::pause(Duration duration) {
-  const TimePoint end = services_.clock.now() + duration;
-  while (!thread_.stopping()) {
-    const Duration left = end - services_.clock.now();
-    if (left <= Duration::zero()) return;
-    // Whoever wants bytes wakes this too: that makes an absent device no more present.
-    if (wait_for(-1, 0, waker_, left) == Wake::woken && !thread_.stopping()) waker_.clear();
-  }
+  thread_.pause(duration, waker_, services_.clock, [] { return false; });
 }
 
 bool SampleRunner::ensure_open() {

