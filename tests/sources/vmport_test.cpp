@@ -22,10 +22,6 @@ using vmport::Kind;
 
 class VmportSourceTest : public testing::Test {
  protected:
-  VmportSourceTest() {
-    std::string pattern = testing::TempDir() + "/qanat-host-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
   ~VmportSourceTest() override { std::filesystem::remove_all(directory_); }
 
   SourceServices services(bool seeds = true) {
@@ -87,7 +83,12 @@ class VmportSourceTest : public testing::Test {
     return dispenser_.request(flow_.id(), bytes, clock_.now(), [] {});
   }
 
-  std::string directory_;
+  static std::string make_directory() {
+    std::string pattern = testing::TempDir() + "/qanat-host-XXXXXX";
+    return ::mkdtemp(pattern.data());
+  }
+
+  const std::string directory_ = make_directory();
   share::Dispenser dispenser_{0, 4096};
   share::Flow flow_ = dispenser_.open_flow("test");
   entropy::ConditioningKey key_{Samples(64)};
