@@ -102,12 +102,27 @@ class Guest:
             assert time.monotonic() < end
             time.sleep(0.02)
 
+    @staticmethod
+    def ask(s, limit, answered=lambda: False):
+        """Says the word that the guest's script waits for; what it answers at first. A word that comes while the guest's shell closes the port
+        is lost: it is said again."""
+        end = time.monotonic() + limit
+        s.settimeout(1)
+        while not answered():
+            assert time.monotonic() < end, "the guest says nothing"
+            try:
+                s.sendall(b"enough\n")
+                if piece := s.recv(1 << 20):
+                    return piece
+            except TimeoutError:
+                pass
+        return b""
+
     def draws(self, limit=120):
         """Ends the drawing: [(ns, uuid)], the last of them, and how many came before those."""
         with self.connect("draws") as s:
+            data = bytearray(self.ask(s, limit))
             s.settimeout(limit)
-            s.sendall(b"enough\n")
-            data = bytearray()
             size = HEAD.size + 8
             while len(data) < size:
                 piece = s.recv(1 << 20)

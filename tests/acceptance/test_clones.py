@@ -204,8 +204,7 @@ def test_what_a_node_in_a_guest_says(host, tmp_path, seeds):
         try:
             copy.restore(tmp_path / "snapshot")
             with copy.connect("draws") as s:
-                s.sendall(b"now\n")
-                copy.wait_for("DRAWN")
+                copy.ask(s, 60, lambda: b"DRAWN" in copy.log.read_bytes())
                 copy.wait_for("GUEST ENDS")
         finally:
             copy.end()

@@ -3,7 +3,7 @@
 import os
 import re
 
-from conftest import free_port
+from conftest import eventually, free_port
 from guest import make_initramfs, program, run_guest
 from test_clones import FRESH, one_frame, outlet
 
@@ -42,5 +42,5 @@ def test_firecrackers_and_cloud_hypervisors_sockets_lead_to_ours(run, tmp_path):
     for name, link in (("v1.sock_774", os.symlink), ("v2.sock_774", os.link)):
         link(tmp_path / "q", tmp_path / name)
         assert one_frame(tmp_path / name).startswith(b"qanat\x8e\xd1\x01\x01")
-    assert len(FRESH.findall(node.log())) == 2
+    assert eventually(lambda: len(FRESH.findall(node.log())) == 2)
     assert outlet(node)["full_bytes"] == 128
