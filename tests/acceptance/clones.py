@@ -115,7 +115,10 @@ class Guest:
                 if piece := s.recv(1 << 20):
                     return piece
             except TimeoutError:
+                continue
+            except ConnectionError:
                 pass
+            time.sleep(0.1)  # it has ended, and what it said is in its log
         return b""
 
     def draws(self, limit=120):
@@ -124,12 +127,14 @@ class Guest:
             data = bytearray(self.ask(s, limit))
             s.settimeout(limit)
             size = HEAD.size + 8
-            while len(data) < size:
+            while True:
+                if size == HEAD.size + 8 and len(data) >= size:
+                    size += struct.unpack_from("<Q", data, HEAD.size)[0] * DRAW.size
+                if len(data) >= size:
+                    break
                 piece = s.recv(1 << 20)
                 assert piece, "the guest hung up"
                 data += piece
-                if size == HEAD.size + 8 and len(data) >= size:
-                    size += struct.unpack_from("<Q", data, HEAD.size)[0] * DRAW.size
         magic, begun, done, last = HEAD.unpack_from(data)
         assert magic.startswith(MAGIC), magic
         places = struct.unpack_from("<Q", data, HEAD.size)[0]
