@@ -66,6 +66,9 @@ TEST_F(RenewalTest, WhereTheGenerationCannotBeToldTheNodeGoesOn) {
 
 class ReseedCommandsTest : public RenewalTest {
  protected:
+  // Before the commands, which may have something to tell until they end.
+  std::mutex mutex_;
+  std::string told_;
   ReseedCommands commands_{[this](const std::string&, const std::string& text, bool) {
     const std::scoped_lock lock(mutex_);
     told_ += text + "\n";
@@ -74,8 +77,6 @@ class ReseedCommandsTest : public RenewalTest {
     const std::scoped_lock lock(mutex_);
     return told_;
   }
-  std::mutex mutex_;
-  std::string told_;
 };
 
 TEST_F(ReseedCommandsTest, RunInOrderAndKnowWhy) {
