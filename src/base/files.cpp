@@ -10,19 +10,6 @@
 namespace qanat {
 namespace {
 
-// Reads until end of file or `out` is full; the count, or an Error.
-Result<std::size_t> read_all(int fd, const std::string& path, MutableBytes out) {
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t n = ::read(fd, out.data() + done, out.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return error(with_errno("cannot read " + path, errno));
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
-}
-
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -63,6 +50,20 @@ Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit)
   if (*size > limit) return error(fmt::format("{} is larger than {} bytes", path, limit));
   return SecretBytes(Bytes(buffer.view()).first(*size));
 }
+
+Result<std::size_t> read_all(int fd, const std::string& path, MutableBytes out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n = ::read(fd, out.data() + done, out.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return error(with_errno("cannot read " + path, errno));
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+void make_directory_of(const std::string& path) { ::mkdir(directory_of(path).c_str(), 0755); }
 
 Result<void> write_all(int fd, const std::string& path, Bytes content) {
   while (!content.empty()) {

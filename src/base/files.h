@@ -37,8 +37,14 @@ Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 
 // can read is no secret.
 Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit = 1 << 16);
 
+// Until end of file or `out` is full: how many bytes. `path` is for messages.
+Result<std::size_t> read_all(int fd, const std::string& path, MutableBytes out);
 // All of it; `path` is for messages.
 Result<void> write_all(int fd, const std::string& path, Bytes content);
+
+// Makes the directory of `path` (0755) when only it is missing, as below /run after a boot. Whoever
+// then opens `path` says what is wrong, if anything is.
+void make_directory_of(const std::string& path);
 
 // Replaces `path` in one step: a temporary file of `mode` beside it, fsync, rename, fsync of the
 // directory. After a crash the old or the new content is there, never a part.

@@ -70,6 +70,11 @@ void TimingNoise::fill(MutableBytes samples) {
   for (std::uint8_t& sample : samples) sample = static_cast<std::uint8_t>(delta() / step_);
 }
 
+void TimingNoise::fill_with_times(MutableBytes out) {
+  fill(out.first(out.size() - 32));
+  write_timestamps(out.last<32>());
+}
+
 void write_timestamps(std::span<std::uint8_t, 32> out) {
   const std::array<std::uint64_t, 4> times{nanoseconds(CLOCK_REALTIME),
                                            nanoseconds(CLOCK_MONOTONIC),

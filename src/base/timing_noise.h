@@ -19,6 +19,9 @@ class TimingNoise {
   // One raw time delta a byte: the low 8 bits, in units of the clock's own step. Some 2.5 us a
   // sample.
   void fill(MutableBytes samples);
+  // The same, and in the last 32 bytes when it was (write_timestamps): what only this machine knows
+  // at this moment, to be mixed in last. out.size() >= 32.
+  void fill_with_times(MutableBytes out);
 
  private:
   std::uint64_t delta();

@@ -118,8 +118,6 @@ int run(const Options& options) {
   const auto wait = parse_duration(options.wait);
   if (!wait) throw Failure("--wait " + options.wait + " is no time");
   const Waker waker;
-  // While we are in line the hub is silent.
-  constexpr Duration beyond_the_line = std::chrono::seconds(30);
   net::HttpClient client(endpoint_for(options.from, options.state), waker,
                          {.silence = *wait + beyond_the_line});
   const auto trickle = trickle_for(options, *bytes, client.endpoint(), waker);

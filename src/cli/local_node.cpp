@@ -32,7 +32,6 @@ SecretBytes draw_full(const std::string& from, const std::string& state, std::si
                       const std::string& wait) {
   const auto patience = parse_duration(wait);
   if (!patience) throw Failure("--wait " + wait + " is no time");
-  constexpr Duration beyond_the_line = std::chrono::seconds(30);
   const Waker waker;
   net::HttpClient client(endpoint_for(from, state), waker,
                          {.silence = *patience + beyond_the_line});

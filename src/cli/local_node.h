@@ -12,6 +12,8 @@ namespace qanat::cli {
 net::Endpoint endpoint_for(const std::string& from, const std::string& state);
 // What to tell a person when a request failed.
 std::string explain(const net::ClientError& problem, const std::string& from);
+// While we are in line a hub is silent; after that it answers within this time.
+inline constexpr Duration beyond_the_line = std::chrono::seconds(30);
 // So many full-entropy bytes, all of them; stays in line for `wait`, as the API writes it. Throws
 // Failure.
 SecretBytes draw_full(const std::string& from, const std::string& state, std::size_t bytes,

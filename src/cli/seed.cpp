@@ -9,6 +9,7 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/local_node.h"
+#include "node/boot_seed.h"
 #include "wire/guest_seed.h"
 
 namespace qanat::cli {
@@ -23,10 +24,6 @@ struct Options {
   std::string state;
 };
 
-// 256 bits, what a kernel wants; 512 bytes, what systemd-random-seed takes at most.
-constexpr std::size_t least_bytes = 32;
-constexpr std::size_t most_bytes = 512;
-
 std::string known_formats() {
   std::string known;
   for (const auto& info : wire::guest_formats()) {
@@ -37,14 +34,20 @@ std::string known_formats() {
 
 // A file of our own, which nobody else may read: a seed that is put over another is one of two that
 // are used twice.
-void write_new(const std::string& path, Bytes content) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+UniqueFd make_new(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd && errno == EEXIST) {
     throw Failure(path + " is there already, perhaps another guest's seed: take another name");
   }
   if (!fd) throw Failure(with_errno("cannot make " + path, errno));
-  if (auto written = write_all(fd.get(), path, content); !written) {
-    ::unlink(path.c_str());
+  return fd;
+}
+
+void draw_into(int fd, const std::string& path, const Options& options, wire::GuestFormat format,
+               std::size_t bytes) {
+  const SecretBytes seed = draw_full(options.from, options.state, bytes, options.wait);
+  const SecretBytes content = wire::encode_guest_seed(format, seed.view());
+  if (auto written = write_all(fd, path, content.view()); !written) {
     throw Failure(written.error().message);
   }
 }
@@ -55,24 +58,23 @@ int run(const Options& options) {
     throw Failure(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
   }
   const auto bytes = parse_size(options.bytes);
-  if (!bytes || *bytes < least_bytes || *bytes > most_bytes) {
+  if (!bytes || *bytes < node::BootSeed::least_bytes || *bytes > node::BootSeed::most_bytes) {
     throw Failure("--bytes " + options.bytes + ": from 32 (256 bits) to 512");
   }
   // Before anything is drawn: a seed that nobody gets is lost to all.
   if (options.output.empty() && !format->text && ::isatty(STDOUT_FILENO) == 1) {
     throw Failure("raw bytes are not for a terminal: add --output FILE");
   }
-  if (!options.output.empty() && ::access(options.output.c_str(), F_OK) == 0) {
-    throw Failure(options.output +
-                  " is there already, perhaps another guest's seed: take another name");
+  if (options.output.empty()) {
+    draw_into(STDOUT_FILENO, "standard output", options, format->format, *bytes);
+    return 0;
   }
-  const SecretBytes seed =
-      draw_full(options.from, options.state, static_cast<std::size_t>(*bytes), options.wait);
-  const SecretBytes content = wire::encode_guest_seed(format->format, seed.view());
-  if (!options.output.empty()) {
-    write_new(options.output, content.view());
-  } else if (auto written = write_all(STDOUT_FILENO, "standard output", content.view()); !written) {
-    throw Failure(written.error().message);
+  const UniqueFd file = make_new(options.output);
+  try {
+    draw_into(file.get(), options.output, options, format->format, *bytes);
+  } catch (const Failure&) {
+    ::unlink(options.output.c_str());
+    throw;
   }
   return 0;
 }

@@ -119,9 +119,7 @@ UniqueFd listen_unix(const std::string& path, unsigned mode) {
                               path, sizeof name.sun_path - 1));
   }
   path.copy(name.sun_path, path.size());
-  if (const auto slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
-    ::mkdir(path.substr(0, slash).c_str(), 0755);
-  }
+  make_directory_of(path);
   ::unlink(path.c_str());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   // Nobody may connect before the mode is right: bind makes the file with the umask's leave.

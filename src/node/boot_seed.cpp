@@ -11,7 +11,6 @@
 #include "base/files.h"
 #include "base/timing_noise.h"
 #include "crypto/blake2b.h"
-#include "outlets/kernel_random.h"
 
 namespace qanat::node {
 namespace {
@@ -49,15 +48,7 @@ Result<std::size_t> read_seed(const std::string& path, MutableBytes out) {
     return error(fmt::format("{} may be read by others (mode {:04o}), so it is no secret", path,
                              info.st_mode & 07777));
   }
-  std::size_t filled = 0;
-  while (filled < out.size()) {
-    const ssize_t n = ::read(fd.get(), out.data() + filled, out.size() - filled);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return error(with_errno("cannot read " + path, errno));
-    if (n == 0) break;
-    filled += static_cast<std::size_t>(n);
-  }
-  return filled;
+  return read_all(fd.get(), path, out);
 }
 
 }  // namespace

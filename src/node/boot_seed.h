@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "outlets/kernel_random.h"
 
 namespace qanat::node {
 
@@ -19,7 +20,7 @@ struct BootSeedUse {
 
 struct BootSeed {
   static constexpr std::size_t least_bytes = 32;
-  static constexpr std::size_t most_bytes = 512;
+  static constexpr std::size_t most_bytes = outlets::most_kernel_bytes;
 
   std::string path;  // of a file that nobody else may read
   bool credit = true;

@@ -21,9 +21,7 @@ std::string Generation::usual_path() {
 
 Generation::Generation(const std::string& path) {
   if (path.empty()) return;
-  if (const auto slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
-    ::mkdir(path.substr(0, slash).c_str(), 0755);
-  }
+  make_directory_of(path);
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0 ||

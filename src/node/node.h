@@ -61,7 +61,6 @@ class Node {
   bool renew(const std::string& why, const sources::FreshSeed& seed = {});
   void feed_now();
   void retest();
-  std::uint64_t generation() const { return generation_.value(); }
   observe::Snapshot snapshot() const;
   // Whether every source has done what follows from its last delivery.
   bool at_rest() const;

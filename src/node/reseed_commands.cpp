@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/quantity.h"
+
 namespace qanat::node {
 
 ReseedCommands::ReseedCommands(OnEvent on_event) : on_event_(std::move(on_event)) {}

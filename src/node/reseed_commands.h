@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/quantity.h"
 #include "base/shell_command.h"
 
 namespace qanat::node {

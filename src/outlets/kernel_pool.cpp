@@ -10,8 +10,7 @@
 namespace qanat::outlets {
 namespace {
 
-constexpr std::size_t local_noise_bytes = 64;
-constexpr std::size_t local_bytes = local_noise_bytes + 32;
+constexpr std::size_t local_bytes = 64 + 32;
 }  // namespace
 
 KernelPool::KernelPool(std::string name, Schedule schedule, const OutletServices& services)
@@ -25,8 +24,7 @@ void KernelPool::prepare() {
 Result<void> KernelPool::deliver(Bytes full_entropy) {
   // Ours, and last: what came from elsewhere was fixed before this was drawn.
   WipedArray<local_bytes> local;
-  noise_.fill(local.view().first(local_noise_bytes));
-  write_timestamps(std::span<std::uint8_t, 32>(local.data() + local_noise_bytes, 32));
+  noise_.fill_with_times(local.view());
   return give(full_entropy, full_entropy.size(), local.view());
 }
 

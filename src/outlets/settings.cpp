@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/quantity.h"
+#include "outlets/kernel_random.h"
 #include "wire/netrng.h"
 #include "wire/options.h"
 #include "wire/rngnet.h"
@@ -16,7 +17,7 @@ namespace {
 
 // A hardware RNG's driver holds 32 bytes of pool for 256 bits: never fewer at once.
 constexpr std::size_t min_feed_bytes = 32;
-constexpr std::size_t max_feed_bytes = 512;
+constexpr std::size_t max_feed_bytes = most_kernel_bytes;
 
 // One user, or one block of addresses, at one outlet: as many guests as a large host has, with
 // room.
@@ -230,8 +231,8 @@ StreamSettings vmport_settings(const Spec& spec, const OutletDefaults& defaults)
 }
 
 StreamSettings vsock_settings(const Spec& spec, const OutletDefaults& defaults) {
-  const auto port = parse_number<std::uint32_t>(require_target(spec));
-  if (!port || *port == 0 || *port == 0xffffffff) {
+  const auto port = wire::parse_vsock_port(require_target(spec));
+  if (!port) {
     throw Failure(fmt::format("{}: '{}' is no port; write vsock:774", spec.text, spec.target));
   }
   StreamAddress at;

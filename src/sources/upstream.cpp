@@ -21,9 +21,7 @@ namespace {
 // or a seed of grade drbg to be had, not so long.
 constexpr Duration in_line = 2min;
 constexpr Duration in_line_with_choice = 10s;
-// A seed of grade drbg, and what it may be worth.
 constexpr std::size_t drbg_seed_bytes = 64;
-constexpr std::size_t drbg_credit_bytes = 32;
 constexpr std::size_t local_noise_bytes = 64 + 32;
 // Between two seeds of a pollen server, for a node that would fill its reserve from it: many
 // machines share such a one, and it counts on one question a boot.
@@ -311,8 +309,9 @@ Upstream::Outcome Upstream::fetch_quorum(std::size_t bytes) {
     full = full && given.full;
     nodes.insert(given.path.begin(), given.path.end());
   }
+  // Drawn after the upstreams have committed themselves to their bytes.
   WipedArray<local_noise_bytes> local;
-  local_noise(local.view());
+  noise_.fill_with_times(local.view());
   const MutableBytes out = buffer_.view().first(round_blocks_ * entropy::block_bytes);
   combiner_.combine(contributions, local.view(), out);
   round_.clear();
@@ -330,12 +329,6 @@ void Upstream::reject(Bytes bytes, const std::string& why) {
   set_state("suspect", why + ": mixed in, not credited", false);
 }
 
-// Local noise is drawn after the upstream has committed itself to its bytes.
-void Upstream::local_noise(MutableBytes out) {
-  noise_.fill(out.first(out.size() - 32));
-  write_timestamps(std::span<std::uint8_t, 32>(out.data() + out.size() - 32, 32));
-}
-
 void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
   if (!settings_.credit) {
     services_.key.mix("uncredited", bytes);
@@ -351,8 +344,9 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
   const TimePoint now = services_.clock.now();
   if (!full) services_.key.mix("seed", bytes);
   if (settings_.quorum == 1) {
+    // Drawn after the upstream has committed itself to its bytes.
     WipedArray<local_noise_bytes> local;
-    local_noise(local.view());
+    noise_.fill_with_times(local.view());
     blinder_.blind(bytes, local.view());
   }
   services_.dispenser.credit(account_, full ? bytes : bytes.first(drbg_credit_bytes), now);

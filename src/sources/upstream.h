@@ -71,7 +71,6 @@ class Upstream final : public RunningSource {
   bool contributed(const crypto::Pin& key) const;
   void reject(Bytes bytes, const std::string& why);
   void credit(MutableBytes bytes, bool full, wire::Path path);
-  void local_noise(MutableBytes out);
   void set_state(const char* state, const std::string& detail, bool hopeless);
 
   const std::string name_;

@@ -29,9 +29,7 @@ constexpr Duration backoff_cap = 10s;
 constexpr Duration connect_patience = 5s;
 // The host answers within 10 s, or refuses.
 constexpr Duration answer_patience = 30s;
-// Of a seed of grade drbg no more counts than a DRBG's seed has.
-constexpr std::size_t drbg_credit_bytes = 32;
-constexpr std::size_t local_noise_bytes = 64;
+constexpr std::size_t local_noise_bytes = 64 + 32;
 
 // Which bytes of it count: all, or the first.
 std::size_t worth_of(const vmport::HostFrame& frame) {
@@ -254,9 +252,8 @@ void Vmport::credit(const vmport::HostFrame& frame) {
   const MutableBytes seed = seed_.view().first(frame.seed.size());
   std::copy(frame.seed.begin(), frame.seed.end(), seed.begin());
   if (!frame.full) services_.key.mix("seed", seed);
-  WipedArray<local_noise_bytes + 32> local;
-  noise_.fill(local.view().first(local_noise_bytes));
-  write_timestamps(std::span<std::uint8_t, 32>(local.data() + local_noise_bytes, 32));
+  WipedArray<local_noise_bytes> local;
+  noise_.fill_with_times(local.view());
   blinder_.blind(seed, local.view());
   services_.dispenser.credit(account_, seed.first(worth_of(frame)), services_.clock.now());
   wipe(seed);

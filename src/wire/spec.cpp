@@ -125,15 +125,24 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
 
 std::string VsockAddress::text() const { return fmt::format("vsock:{}:{}", cid, port); }
 
+namespace {
+
+// VMADDR_CID_ANY, VMADDR_PORT_ANY.
+constexpr std::uint32_t any_vsock = 0xffffffff;
+
+}  // namespace
+
+std::optional<std::uint32_t> parse_vsock_port(std::string_view text) {
+  const auto port = parse_number<std::uint32_t>(text);
+  return port && *port != 0 && *port != any_vsock ? port : std::nullopt;
+}
+
 Result<VsockAddress> parse_vsock_address(std::string_view text) {
   const auto colon = text.find(':');
   const auto cid = parse_number<std::uint32_t>(text.substr(0, colon));
-  const auto port = colon == std::string_view::npos
-                        ? std::nullopt
-                        : parse_number<std::uint32_t>(text.substr(colon + 1));
-  // All ones are wildcards (VMADDR_CID_ANY, VMADDR_PORT_ANY).
-  constexpr std::uint32_t any = 0xffffffff;
-  if (!cid || !port || *cid == any || *port == any || *port == 0) {
+  const auto port =
+      colon == std::string_view::npos ? std::nullopt : parse_vsock_port(text.substr(colon + 1));
+  if (!cid || !port || *cid == any_vsock) {
     return error(fmt::format(
         "'{}' is no vsock address: write CID:PORT, such as 2:774 for the hypervisor", text));
   }

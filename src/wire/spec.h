@@ -48,6 +48,8 @@ struct VsockAddress {
   std::string text() const;
   bool operator==(const VsockAddress&) const = default;
 };
+// A port in decimal: neither 0 nor all ones, which is the wildcard (VMADDR_PORT_ANY).
+std::optional<std::uint32_t> parse_vsock_port(std::string_view text);
 // "CID:PORT", both in decimal.
 Result<VsockAddress> parse_vsock_address(std::string_view text);
 
