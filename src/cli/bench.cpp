@@ -11,7 +11,7 @@
 #include "cli/upstream_argument.h"
 #include "net/trickle_client.h"
 #include "sources/registry.h"
-#include "wire/http_api.h"
+#include "wire/grade.h"
 
 namespace qanat::cli {
 namespace {
@@ -90,8 +90,7 @@ int run_trickle(const Options& options) {
   load.length = *length;
   const auto grade = wire::parse_grade(options.grade);
   if (!grade) throw Failure(options.grade + " is no grade; full or drbg are");
-  load.grade =
-      *grade == wire::Grade::full ? wire::trickle::Grade::full : wire::trickle::Grade::drbg;
+  load.grade = wire::trickle::only(*grade);
   const TrickleLoadResult result =
       run_trickle_load(sources::parse_upstream(read_upstream_argument(options.host)), load);
   if (options.json) {

@@ -83,8 +83,7 @@ std::string formatted(Bytes bytes, wire::Format format) {
 bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade grade,
                     wire::Format format) {
   SecretBytes out(bytes);
-  const auto got = trickle.ask(out.view(), grade == wire::Grade::full ? wire::trickle::Grade::full
-                                                                      : wire::trickle::Grade::drbg);
+  const auto got = trickle.ask(out.view(), wire::trickle::only(grade));
   if (!got && got.error().trouble == net::Trouble::unreachable) return false;
   if (!got) throw Failure(got.error().message);
   const bool written = format == wire::Format::raw

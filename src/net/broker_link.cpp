@@ -11,7 +11,7 @@ namespace qanat::net {
 namespace broker = wire::broker;
 using broker::Code;
 using broker::Message;
-using broker::Status;
+using wire::Status;
 using namespace std::chrono_literals;
 
 namespace {

@@ -14,8 +14,8 @@ namespace qanat::outlets {
 
 namespace asio = boost::asio;
 namespace broker = wire::broker;
-using broker::Status;
 using wire::Grade;
+using wire::Status;
 using namespace std::chrono_literals;
 
 namespace {

@@ -114,12 +114,12 @@ asio::awaitable<void> EgdConnection::run() {
       egd::Command command;
       std::size_t used = 0;
       const auto status = decode(Bytes(inbox_).first(received_).subspan(at), command, used);
-      if (status == egd::Status::malformed) {
+      if (status == wire::Status::malformed) {
         ++egd_.counters_.malformed;
         co_await flush();
         co_return;
       }
-      if (status == egd::Status::incomplete) break;
+      if (status == wire::Status::incomplete) break;
       at += used;
       const bool answered = co_await answer(command);
       if (!answered) co_return;

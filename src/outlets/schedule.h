@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "share/terms.h"
-#include "wire/http_api.h"
+#include "wire/grade.h"
 
 namespace qanat::outlets {
 

@@ -9,7 +9,7 @@
 #include "outlets/limits.h"
 #include "outlets/outlet.h"
 #include "share/visitors.h"
-#include "wire/http_api.h"
+#include "wire/grade.h"
 #include "wire/spec.h"
 
 namespace qanat::outlets {

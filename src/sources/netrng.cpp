@@ -13,8 +13,8 @@ namespace qanat::sources {
 
 namespace netrng = wire::netrng;
 using netrng::Side;
-using netrng::Status;
 using netrng::Verb;
+using wire::Status;
 using namespace std::chrono_literals;
 
 namespace {

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "wire/spec.h"
+#include "wire/status.h"
 
 namespace qanat::wire::broker {
 
@@ -55,7 +56,6 @@ std::uint32_t decode_integer(Bytes in);  // its first integer_bytes
 inline constexpr std::size_t message_bytes = 4 + integer_bytes;
 std::array<std::uint8_t, message_bytes> encode(Code code, std::uint32_t value);
 
-enum class Status { complete, incomplete, malformed };
 // What stands at the beginning of `in`, which took `used` bytes. Total, as are those below.
 Status decode(Bytes in, Message& out, std::size_t& used);
 // A length and that many bytes; `out` points into `in`.

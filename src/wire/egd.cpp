@@ -14,13 +14,13 @@ Status decode(Bytes in, Command& out, std::size_t& used) {
     case Verb::level:
     case Verb::process:
       used = 1;
-      return Status::command;
+      return Status::complete;
     case Verb::read:
     case Verb::wait:
       if (in.size() < 2) return Status::incomplete;
       out.bytes = in[1];
       used = 2;
-      return Status::command;
+      return Status::complete;
     case Verb::add:
       break;
   }
@@ -28,7 +28,7 @@ Status decode(Bytes in, Command& out, std::size_t& used) {
   out.bits = static_cast<unsigned>(in[1] << 8 | in[2]);
   out.data = in.subspan(add_head, in[3]);
   used = add_head + in[3];
-  return Status::command;
+  return Status::complete;
 }
 
 std::array<std::uint8_t, 4> encode_level(std::uint64_t bits) {

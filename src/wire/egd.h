@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "wire/status.h"
 
 namespace qanat::wire::egd {
 
@@ -27,7 +28,6 @@ struct Command {
   Bytes data;             // of add; points into what was decoded
 };
 
-enum class Status { command, incomplete, malformed };
 // What stands at the beginning of `in`: a command, which took `used` bytes; too little of one; or
 // none. Total.
 Status decode(Bytes in, Command& out, std::size_t& used);

@@ -128,8 +128,6 @@ constexpr std::array pages{Route{"/", Page::index}, Route{"/v1/status", Page::st
 
 }  // namespace
 
-std::string_view to_string(Grade grade) { return grade == Grade::full ? "full" : "drbg"; }
-
 std::string_view to_string(Format format) {
   switch (format) {
     case Format::raw:
@@ -142,12 +140,6 @@ std::string_view to_string(Format format) {
       return "json";
   }
   return "raw";
-}
-
-std::optional<Grade> parse_grade(std::string_view text) {
-  if (text == "full") return Grade::full;
-  if (text == "drbg") return Grade::drbg;
-  return std::nullopt;
 }
 
 std::optional<Format> parse_format(std::string_view text) {

@@ -10,14 +10,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "wire/grade.h"
 
 namespace qanat::wire {
 
-enum class Grade { full, drbg };
 enum class Format { raw, hex, base64, json };
-std::string_view to_string(Grade grade);
 std::string_view to_string(Format format);
-std::optional<Grade> parse_grade(std::string_view text);
 std::optional<Format> parse_format(std::string_view text);
 
 // A status code and what to say with it.

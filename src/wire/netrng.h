@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "wire/status.h"
 
 namespace qanat::wire::netrng {
 
@@ -27,7 +28,6 @@ struct Message {
   Bytes sample;  // of a server's; points into what was decoded
 };
 
-enum class Status { complete, incomplete, malformed };
 // What `side` says at the beginning of `in`, which took `used` bytes with its delimiter. Strings
 // may have the old raw encoding or the newer ones. The sample's length is believed, never a search:
 // the delimiter may stand in random bytes. `incomplete` for no more than `most` bytes. Total.

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "wire/grade.h"
 
 namespace qanat::wire::trickle {
 
@@ -32,6 +33,9 @@ inline constexpr std::size_t most_datagram = 1232;
 inline constexpr unsigned most_cookies = 7;
 
 enum class Grade : std::uint8_t { drbg = 1, full = 2, full_or_drbg = 3 };
+inline constexpr Grade only(wire::Grade grade) {
+  return grade == wire::Grade::full ? Grade::full : Grade::drbg;
+}
 enum class Reason : std::uint8_t { rate = 1, dry = 2, unseeded = 3, session = 4 };
 // Who vouches for a client: this hub's invitation, or a certificate that any hub may know.
 enum class ClientClass : std::uint8_t { invited = 1, certified = 2 };

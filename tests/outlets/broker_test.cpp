@@ -135,7 +135,7 @@ TEST_F(BrokerTest, WhoFoundItEmptyIsToldWhenItIsNoMore) {
     std::size_t used = 0;
     EXPECT_EQ(wait_for(link->descriptor(), POLLIN, never_, 30s), Wake::ready);
     EXPECT_EQ(::recv(link->descriptor(), in.data(), in.size(), MSG_WAITALL), 8);
-    EXPECT_EQ(decode(in, message, used), wire::broker::Status::complete);
+    EXPECT_EQ(decode(in, message, used), wire::Status::complete);
     return message;
   };
   const auto refusal = hear();
