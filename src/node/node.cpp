@@ -123,7 +123,8 @@ outlets::OutletServices Node::make_services() {
           .on_fed =
               [this] {
                 if (settings_.on_fed) settings_.on_fed();
-              }};
+              },
+          .reseed = settings_.config.reseed};
 }
 
 SecretBytes Node::cookie_keys() {
@@ -418,6 +419,10 @@ bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
   }
   key_.mix("renewal", gather_start_material().view());
   drbg_->pool().renew(crypto::random_bytes);
+  {
+    const std::scoped_lock guard(lists_mutex_);
+    for (const NamedOutlet& named : outlets_) named.outlet->renew();
+  }
   retest();
   feed_now();
   events_.add("node", why + ": everything is seeded anew", false);

@@ -6,9 +6,7 @@
 #include <thread>
 
 #include "net/broker_link.h"
-#include "outlets/outlet.h"
-#include "share/seeded_drbg.h"
-#include "wire/http_api.h"
+#include "outlets/thread_draw.h"
 
 namespace qanat::outlets {
 
@@ -24,6 +22,7 @@ class BrokerProducer final : public Outlet {
   void drain() override { stop(); }
   bool idle() const override { return true; }
   void stop() override;
+  void renew() override { draw_.renew(); }
   OutletReport report() const override;
 
  private:
@@ -34,19 +33,11 @@ class BrokerProducer final : public Outlet {
 
   const std::string name_;
   const wire::broker::Account account_;
-  const wire::Grade grade_;
   const OutletServices& services_;
-  const share::Flow flow_;
-  std::shared_ptr<share::SeededDrbg> drbg_;  // of grade drbg: the thread's own
+  ThreadDraw draw_;
   wire::broker::User user_;
-  Waker stop_waker_;
-  // By a stop too; shared with callbacks that may come after the outlet has ended.
-  const std::shared_ptr<Waker> bytes_waker_ = std::make_shared<Waker>();
-  std::atomic<bool> stopping_{false};
+  Waker stop_waker_;  // of the link, beside that of the draw
   std::atomic<std::uint64_t> connected_{0};
-  std::atomic<std::uint64_t> deliveries_{0};
-  std::atomic<std::uint64_t> full_bytes_{0};
-  std::atomic<std::uint64_t> drbg_bytes_{0};
   std::atomic<std::uint64_t> undelivered_{0};
   std::atomic<std::uint64_t> not_wanted_{0};
   mutable std::mutex mutex_;

@@ -2,13 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 #include <thread>
 
-#include "base/waker.h"
-#include "outlets/outlet.h"
-#include "share/seeded_drbg.h"
-#include "wire/http_api.h"
+#include "outlets/thread_draw.h"
 
 namespace qanat::outlets {
 
@@ -24,6 +20,7 @@ class Fifo final : public Outlet {
   void drain() override { stop(); }
   bool idle() const override { return true; }
   void stop() override;
+  void renew() override { draw_.renew(); }
   OutletReport report() const override;
 
  private:
@@ -31,21 +28,12 @@ class Fifo final : public Outlet {
   UniqueFd open_when_read();
   void serve_reader(int fd);
   bool write_all(int fd, Bytes bytes);
-  std::size_t fill(MutableBytes out, share::Withdrawal& withdrawal);
 
   const std::string name_;
   const std::string path_;
-  const wire::Grade grade_;
   const OutletServices& services_;
-  const share::Flow flow_;
-  std::shared_ptr<share::SeededDrbg> drbg_;  // of grade drbg: the thread's own
-  // Shared with callbacks that may come after the outlet has ended.
-  const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
-  std::atomic<bool> stopping_{false};
+  ThreadDraw draw_;
   std::atomic<std::uint64_t> readers_{0};
-  std::atomic<std::uint64_t> deliveries_{0};
-  std::atomic<std::uint64_t> full_bytes_{0};
-  std::atomic<std::uint64_t> drbg_bytes_{0};
   std::thread thread_;
 };
 

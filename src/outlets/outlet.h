@@ -73,6 +73,8 @@ struct OutletServices {
   OnEvent on_event;
   // A scheduled outlet (kernel, file, stdout) has delivered.
   std::function<void()> on_fed;
+  // For outlets that have a DRBG of their own.
+  entropy::ReseedPolicy reseed = {};
 };
 
 // Its functions are called by one thread, which is no I/O thread; `report` by any.
@@ -95,6 +97,9 @@ class Outlet {
     (void)seed, (void)credited;
     return false;
   }
+  // The same, after the node itself was seeded anew: what this outlet generates from must be, too.
+  // From any thread.
+  virtual void renew() {}
   // Deliver now, whatever the schedule (SIGUSR1). From any thread; does not wait.
   virtual void feed_now() {}
   // The configuration was read again, with this outlet in it: what it has in files of its own may

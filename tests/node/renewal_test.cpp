@@ -202,6 +202,25 @@ TEST_F(RenewedNodeTest, NothingOfBeforeIsGivenToAnybody) {
   EXPECT_TRUE(node.stop(5s));
 }
 
+TEST_F(RenewedNodeTest, TheGeneratorsOfOutletsAreSeededAnewToo) {
+  NodeSettings with_fifo = settings();
+  with_fifo.config.threads = 1;
+  with_fifo.config.outlets = {"fifo:" + path("fifo") + "?grade=drbg"};
+  Node node(std::move(with_fifo));
+  node.start();
+  const auto spent = [&] { return node.snapshot().dispenser.total.reseed; };
+  constexpr std::uint64_t seed = 8U * 48;
+  ASSERT_TRUE(eventually([&] { return spent() == 2 * seed; })) << "the thread's and the FIFO's";
+  const UniqueFd reader(::open(path("fifo").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<std::uint8_t, 64 << 10> some{};
+  EXPECT_EQ(read_all(reader.get(), "the FIFO", some), some.size());
+  EXPECT_EQ(spent(), 2 * seed) << "not for so few bytes";
+  node.renew("the test");
+  EXPECT_EQ(read_all(reader.get(), "the FIFO", some), some.size());
+  EXPECT_TRUE(eventually([&] { return spent() == 3 * seed; })) << spent();
+  EXPECT_TRUE(node.stop(5s));
+}
+
 TEST_F(RenewedNodeTest, ASeedThatNoKernelTakesIsLeftToItsSource) {
   Node node(settings());
   node.start();

@@ -1,0 +1,98 @@
+#include "outlets/thread_draw.h"
+
+#include "crypto/aead.h"
+
+namespace qanat::outlets {
+
+using wire::Grade;
+
+namespace {
+
+constexpr std::size_t full_piece = 64;
+constexpr std::size_t drbg_piece = 4096;
+// While the DRBG has no seed.
+constexpr Duration seed_pause = std::chrono::milliseconds(200);
+
+}  // namespace
+
+ThreadDraw::ThreadDraw(const std::string& name, Grade grade, const share::Terms& terms,
+                       const OutletServices& services)
+    : grade_(grade),
+      services_(services),
+      flow_(services.dispenser.open_flow(name, terms)),
+      drbg_(grade == Grade::drbg ? share::SeededDrbg::make(services.dispenser, 1, services.reseed)
+                                 : nullptr),
+      buffer_(grade == Grade::full ? full_piece : drbg_piece) {}
+
+ThreadDraw::~ThreadDraw() {
+  if (drbg_) drbg_->stop();
+}
+
+void ThreadDraw::start() {
+  if (drbg_) drbg_->pool().start();
+}
+
+void ThreadDraw::stop() {
+  stopping_ = true;
+  waker_->wake();
+}
+
+void ThreadDraw::renew() {
+  if (drbg_) drbg_->pool().renew(crypto::random_bytes);
+}
+
+ThreadDraw::Turn ThreadDraw::await_turn(int fd) {
+  if (grade_ == Grade::full) {
+    place_ = services_.dispenser.request(flow_.id(), buffer_.size(), services_.clock.now(),
+                                         [waker = waker_] { waker->wake(); });
+  }
+  const auto there = [this] {
+    return grade_ == Grade::full ? place_.ready() : drbg_->pool().seeded(0);
+  };
+  const auto patience = grade_ == Grade::full ? std::nullopt : std::optional<Duration>(seed_pause);
+  bool hung_up = false;
+  while (!stopping_ && !hung_up && !there()) {
+    hung_up = wait_for(fd, POLLRDHUP, *waker_, patience) == Wake::ready;
+    if (!stopping_) waker_->clear();
+  }
+  if (!stopping_ && !hung_up) return Turn::ready;
+  forgo();
+  return stopping_ ? Turn::stopped : Turn::hung_up;
+}
+
+Bytes ThreadDraw::take() {
+  if (grade_ == Grade::full) {
+    withdrawal_ = place_.collect(buffer_.view());
+  } else {
+    drbg_->pool().generate(0, buffer_.view(), services_.clock.now());
+  }
+  return buffer_.view();
+}
+
+void ThreadDraw::settle(std::size_t delivered) {
+  wipe(buffer_.view());
+  if (delivered > 0) ++deliveries_;
+  if (grade_ == Grade::full) {
+    withdrawal_.delivered(delivered);
+    withdrawal_ = {};
+    full_bytes_ += delivered;
+  } else {
+    drbg_bytes_ += delivered;
+  }
+}
+
+bool ThreadDraw::await_room(int fd) {
+  while (!stopping_) {
+    if (wait_for(fd, POLLOUT, *waker_, std::nullopt) == Wake::ready) break;
+    if (!stopping_) waker_->clear();
+  }
+  return !stopping_;
+}
+
+void ThreadDraw::report(OutletReport& out) const {
+  out.deliveries = deliveries_;
+  out.full_bytes = full_bytes_;
+  out.drbg_bytes = drbg_bytes_;
+}
+
+}  // namespace qanat::outlets
