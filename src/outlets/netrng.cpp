@@ -16,9 +16,9 @@ namespace qanat::outlets {
 namespace asio = boost::asio;
 namespace netrng = wire::netrng;
 using netrng::Side;
-using netrng::Status;
 using netrng::Verb;
 using wire::Grade;
+using wire::Status;
 using namespace std::chrono_literals;
 
 namespace {
@@ -148,25 +148,38 @@ asio::awaitable<bool> NetrngConnection::give_drbg() {
   co_return true;
 }
 
+// A whole sample, in pieces as they come; fewer bytes when time is up.
 asio::awaitable<bool> NetrngConnection::give_full() {
-  const std::size_t bytes = piece_of(netrng_.settings_.sample_bytes);
-  auto drawn = co_await draw(bytes, longest_wait);
-  if (!drawn) {
+  const std::size_t most = netrng_.settings_.sample_bytes;
+  const TimePoint end = netrng_.services_.clock.now() + longest_wait;
+  auto lease = netrng_.pool_.lease();
+  const MutableBytes sample = lease.view().subspan(netrng::sample_head_bytes, most);
+  share::Withdrawal withdrawal;
+  std::size_t bytes = 0;
+  while (bytes < most) {
+    const Duration left = end - netrng_.services_.clock.now();
+    if (left <= Duration::zero()) break;
+    auto drawn = co_await draw(piece_of(most - bytes), left);
+    if (!drawn) break;
+    const Bytes piece = drawn->bytes.view();
+    std::copy(piece.begin(), piece.end(), sample.subspan(bytes).begin());
+    bytes += piece.size();
+    withdrawal.append(std::move(drawn->withdrawal));
+  }
+  if (bytes == 0) {
     ++netrng_.counters_.unavailable;
     co_return false;
   }
-  auto lease = netrng_.pool_.lease();
   MutableBytes random;
   const MutableBytes whole = frame(lease, bytes, random);
-  const Bytes from = drawn->bytes.view();
-  std::copy(from.begin(), from.end(), random.begin());
-  const bool written = co_await write(whole);
+  bool written = false;
+  if (!closing_) written = co_await write(whole);
   wipe(random);
   if (!written) {
     netrng_.counters_.undelivered += bytes;
     co_return false;
   }
-  drawn->withdrawal.delivered(bytes);
+  withdrawal.delivered(bytes);
   count_full(bytes);
   ++netrng_.counters_.deliveries;
   co_return true;

@@ -75,6 +75,12 @@ Withdrawal::~Withdrawal() {
   if (dispenser_ != nullptr) dispenser_->settle(runs_, &Account::discarded);
 }
 
+void Withdrawal::append(Withdrawal&& other) {
+  if (dispenser_ == nullptr) std::swap(dispenser_, other.dispenser_);
+  runs_.insert(runs_.end(), other.runs_.begin(), other.runs_.end());
+  other.runs_.clear();
+}
+
 void Withdrawal::delivered(std::size_t bytes) {
   std::vector<Run> settled;
   while (bytes > 0 && !runs_.empty()) {

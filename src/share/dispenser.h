@@ -30,6 +30,8 @@ class Withdrawal {
   Withdrawal& operator=(Withdrawal&& other) noexcept;
   ~Withdrawal();
 
+  // Another's bytes, after ours, for one fate. Both are of one dispenser.
+  void append(Withdrawal&& other);
   // The first `bytes` that are still open went where they should.
   void delivered(std::size_t bytes);
   // All that is still open went into a DRBG.

@@ -56,10 +56,6 @@ def hub(run):
     return start
 
 
-def outlet(node):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith("netrng"))
-
-
 def test_samples_and_heartbeats(hub):
     node = hub()
     client = Client(node.port)
@@ -70,12 +66,29 @@ def test_samples_and_heartbeats(hub):
         seen.add(reply[b"sample"])
     assert len(seen) == 100
     assert client.ask(b"heartbeat") == {b"push": b"heartbeat"}
-    assert eventually(lambda: outlet(node)["drbg_bytes"] == 100 * 2048)
+    assert eventually(lambda: node.outlet("netrng")["drbg_bytes"] == 100 * 2048)
 
 
 def test_the_samples_have_the_size_that_was_asked_for_and_full_is_paid(hub):
     client = Client(hub("grade=full&bytes=512").port)
     assert len(client.ask()[b"sample"]) == 512
+
+
+def test_samples_are_whole_where_sources_are_slow_and_short_where_they_are_too_slow(run, tmp_path):
+    """The reserve holds two samples; what the client gets then is gathered as it comes."""
+    for rate, whole in ((8192, True), (512, False)):
+        port, config = free_port(), tmp_path / f"{rate}.toml"
+        config.write_text(f"""[reserve]
+size = "4KiB"
+[[source]]
+name = "exec:while head -c {rate // 8} /dev/urandom; do sleep 0.125; done?h=8"
+[[outlet]]
+name = "netrng://127.0.0.1:{port}"
+""")
+        run("serve", "--config", str(config), name=f"at{rate}").ready()
+        client = Client(port)
+        sizes = [len(client.ask()[b"sample"]) for _ in range(6)]
+        assert set(sizes) == {2048} if whole else 64 <= min(sizes) < 2048, sizes
 
 
 def test_a_client_that_says_nothing_for_three_seconds_is_hung_up_on(hub):
@@ -86,7 +99,7 @@ def test_a_client_that_says_nothing_for_three_seconds_is_hung_up_on(hub):
     threading.Thread(target=lambda: (silent.hear(), gone.set()), daemon=True).start()
     while not gone.wait(0.5):
         assert lively.ask(b"heartbeat") and time.monotonic() < end
-    assert eventually(lambda: outlet(node)["refused"]["timeout"] == 1)
+    assert eventually(lambda: node.outlet("netrng")["refused"]["timeout"] == 1)
     assert lively.ask()
 
 
@@ -118,8 +131,8 @@ def test_nonsense_is_counted_and_disturbs_nobody(hub):
         client.say(b"sample")
         client.socket.close()  # in the middle of the payload
     assert other.ask()
-    assert eventually(lambda: outlet(node)["refused"]["malformed"] == 4)
-    assert eventually(lambda: outlet(node)["connections"] <= 1)
+    assert eventually(lambda: node.outlet("netrng")["refused"]["malformed"] == 4)
+    assert eventually(lambda: node.outlet("netrng")["connections"] <= 1)
 
 
 def test_our_source_draws_from_a_server_and_survives_its_going(run):
@@ -158,7 +171,7 @@ def test_our_source_draws_from_our_server(hub, run):
     assert eventually(lambda: taker.source(name)["state"] == "healthy")
     assert taker.source(name)["credit"] is False
     # Idle, it was hung up on; it is healthy nevertheless, and asks again when it is wanted.
-    assert eventually(lambda: outlet(node)["connections"] == 0)
+    assert eventually(lambda: node.outlet("netrng")["connections"] == 0)
     assert taker.source(name)["state"] == "healthy"
 
 
