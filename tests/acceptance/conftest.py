@@ -87,6 +87,10 @@ class Node:
     def source(self, name):
         return next(s for s in self.status()["sources"] if s["name"] == name)
 
+    def outlet(self, kind):
+        """The first whose name begins with `kind`."""
+        return next(o for o in self.status()["outlets"] if o["name"].startswith(kind))
+
     def invite(self, name, *more):
         return qanat("invite", name, "--state", str(self.state), *more).stdout.strip()
 

@@ -75,10 +75,6 @@ def connect(node):
     return sock
 
 
-def outlet(node):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith(node.kind))
-
-
 def memory(node):
     return int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096
 
@@ -102,9 +98,9 @@ def test_nonsense_half_frames_and_huge_lengths(node):
         if i % 50 == 0:
             served(node)
     served(node)
-    assert eventually(lambda: outlet(node)["connections"] == 0)
+    assert eventually(lambda: node.outlet(node.kind)["connections"] == 0)
     if node.kind != "raw":
-        assert outlet(node)["refused"]["malformed"] > 0
+        assert node.outlet(node.kind)["refused"]["malformed"] > 0
     assert node.process.poll() is None
 
 
@@ -128,7 +124,7 @@ def test_peers_that_never_read_and_peers_that_vanish(node):
             # With data unread this is a reset, in the middle of a payload.
             sock.close()
     served(node)
-    assert eventually(lambda: outlet(node)["connections"] == 0)
+    assert eventually(lambda: node.outlet(node.kind)["connections"] == 0)
 
 
 def test_ten_thousand_connections(node):
@@ -147,5 +143,5 @@ def test_ten_thousand_connections(node):
         for sock in held:
             sock.close()
     served(node)
-    assert eventually(lambda: outlet(node)["connections"] == 0)
+    assert eventually(lambda: node.outlet(node.kind)["connections"] == 0)
     assert node.process.poll() is None

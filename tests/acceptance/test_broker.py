@@ -54,10 +54,6 @@ def ours(run, files):
     return start
 
 
-def outlet(node):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith("broker"))
-
-
 def fetch(node, files, count, user="joe", name="out", wait=20):
     return subprocess.run(["eb_client_file", "-I", node.at, "-c", str(count), "-f", str(files / name), "-n", "-L", "0",
                            "-X", str(files / f"{user}.auth")], stdin=subprocess.DEVNULL, capture_output=True, timeout=wait, text=True)
@@ -79,7 +75,7 @@ def test_grade_full_is_paid_for(ours, files):
     done = fetch(node, files, 20_000)
     assert done.returncode == 0, done.stdout + done.stderr
     status = node.status()
-    assert eventually(lambda: outlet(node)["full_bytes"] == 20_000)
+    assert eventually(lambda: node.outlet("broker")["full_bytes"] == 20_000)
     assert status["ledger"]["delivered"] >= 8 * 20_000
 
 
@@ -87,8 +83,8 @@ def test_a_user_has_its_rate(ours, files):
     node = ours()
     with pytest.raises(subprocess.TimeoutExpired):
         fetch(node, files, 10_000_000, user="slow", wait=4)
-    assert outlet(node)["refused"]["over_share"] > 0
-    assert outlet(node)["drbg_bytes"] < 10 * 10_000 + 3 * 4096
+    assert node.outlet("broker")["refused"]["over_share"] > 0
+    assert node.outlet("broker")["drbg_bytes"] < 10 * 10_000 + 3 * 4096
 
 
 @pytest.mark.parametrize("program", ["eb_server_stream", "eb_server_timers"])
@@ -105,6 +101,18 @@ def test_its_producers_deliver_to_us(ours, files, daemon, program):
     assert eventually(delivers), node.status()["sources"]
     with_credit = node.status()["ledger"]["credited"]
     assert with_credit > 0
+
+
+def test_its_proxy_stirs_what_its_producers_deliver_to_us(ours, files, daemon):
+    """eb_proxy_knuth_b shuffles what two producers say: a broker to them, one of our producers to us."""
+    node = ours("--source", "jitter?credit=no", options="grade=full&credit=yes&h=1")
+    port = free_port()
+    daemon("eb_proxy_knuth_b", "-I", node.at, "-X", files / "joe.auth", "-U", files / "users", "-j", "::FFFF:127.0.0.1", "-p", port,
+           "-V", files / "knuth", "-P", files / "proxy.pid")
+    assert eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+    for i in range(2):
+        daemon("eb_server_stream", "-I", f"127.0.0.1:{port}", "-X", files / "slow.auth", "-d", "/dev/urandom", "-P", files / f"{i}.pid")
+    assert eventually(lambda: any(s["name"] == f"joe at {node.at}" and s["ledger"]["credited"] > 0 for s in node.status()["sources"]))
 
 
 def test_our_egd_source_draws_from_its_egd_server(ours, files, daemon, run):
@@ -138,7 +146,7 @@ def test_the_kernel_client_draws_from_us(ours, files, daemon):
                               stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         assert eventually(lambda: "RNDADDENTROPY" in ((files / "trace").read_text() if (files / "trace").exists() else ""))
-        assert eventually(lambda: outlet(node)["drbg_bytes"] > 0)
+        assert eventually(lambda: node.outlet("broker")["drbg_bytes"] > 0)
     finally:
         os.killpg(client.pid, signal.SIGKILL)
         client.wait()
@@ -174,7 +182,7 @@ def theirs(files, daemon):
 def test_we_deliver_to_it_and_draw_from_it(theirs, files, run):
     giver = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"broker://joe:{files}/joe.auth@127.0.0.1:{theirs}?grade=drbg",
                 name="giver").ready()
-    assert eventually(lambda: outlet(giver)["drbg_bytes"] > 20_000), outlet(giver)
+    assert eventually(lambda: giver.outlet("broker")["drbg_bytes"] > 20_000), giver.outlet("broker")
     source = f"broker://joe:{files}/joe.auth@127.0.0.1:{theirs}"
     taker = run("serve", "--source", source, "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}", name="taker").up()
     assert eventually(lambda: taker.source(source)["state"] == "healthy"), taker.source(source)
@@ -189,11 +197,11 @@ def test_clients_that_vanish_kill_it_not_us(ours, files):
         clients = [subprocess.Popen(["eb_client_file", "-I", node.at, "-c", "100000000", "-f", str(files / f"out{i}"), "-n", "-L", "0", "-X",
                                      str(files / "joe.auth")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                    for i in range(8)]
-        assert eventually(lambda: outlet(node)["connections"] == 8)
+        assert eventually(lambda: node.outlet("broker")["connections"] == 8)
         for client in clients:
             client.send_signal(signal.SIGKILL)
             client.wait()
-        assert eventually(lambda: outlet(node)["connections"] == 0)
+        assert eventually(lambda: node.outlet("broker")["connections"] == 0)
     assert fetch(node, files, 10_000).returncode == 0
     assert node.process.poll() is None and node.process.pid == before
 
@@ -209,15 +217,15 @@ def test_ten_thousand_connections_cost_little_and_stop_nobody(ours, files):
                 held.append(s)  # and says nothing
             else:
                 s.close()
-        assert eventually(lambda: outlet(node)["connections"] <= 1_000)
+        assert eventually(lambda: node.outlet("broker")["connections"] <= 1_000)
         grown = int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096 - rss
         assert grown < 64 << 20, grown
         # All of loopback is one block: its thousand places are taken until their ten seconds are over.
-        assert outlet(node)["refused"]["peer_connections"] > 0
+        assert node.outlet("broker")["refused"]["peer_connections"] > 0
     finally:
         for s in held:
             s.close()
-    assert eventually(lambda: outlet(node)["connections"] == 0)
+    assert eventually(lambda: node.outlet("broker")["connections"] == 0)
     assert fetch(node, files, 10_000).returncode == 0
 
 

@@ -20,10 +20,6 @@ def node(run, tmp_path):
     return node
 
 
-def outlet(node):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith("egd:"))
-
-
 def openssl(*words, socket=None, config=None, check=True):
     need("openssl")
     env = {**os.environ, "OPENSSL_MODULES": str(BUILD)}
@@ -40,7 +36,7 @@ def openssl(*words, socket=None, config=None, check=True):
 def test_openssl_rand_draws_from_the_node(node):
     seen = {openssl("rand", "-provider", "qanat", "32", socket=node.path).stdout for _ in range(3)}
     assert len(seen) == 3 and all(len(s) == 32 for s in seen)
-    assert eventually(lambda: outlet(node)["full_bytes"] == 96)
+    assert eventually(lambda: node.outlet("egd:")["full_bytes"] == 96)
     big = openssl("rand", "-provider", "qanat", "100000", socket=node.path).stdout
     assert len(big) == 100_000
 
@@ -76,7 +72,7 @@ def test_a_program_that_configures_it(node, tmp_path, random, least, most):
     config.write_text(CONFIG.format(socket=f"socket = {node.path}", random=random))
     key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", config=config).stdout
     assert key.startswith(b"-----BEGIN PRIVATE KEY-----")
-    assert eventually(lambda: least <= outlet(node)["full_bytes"] <= most), outlet(node)
+    assert eventually(lambda: least <= node.outlet("egd:")["full_bytes"] <= most), node.outlet("egd:")
 
 
 def test_without_a_node_there_are_no_bytes_and_it_is_said_why(tmp_path):

@@ -26,10 +26,6 @@ def host(run, tmp_path):
     return node
 
 
-def outlet(node):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith("vmport:"))
-
-
 def fresh_seeds(node):
     return FRESH.findall(node.log())
 
@@ -70,10 +66,10 @@ def test_with_seeds_no_two_copies_say_the_same(host, tmp_path, capsys):
     assert len({digest for _, _, digest in seeds}) == len(seeds), "no seed twice"
     assert all(grade == "full" for grade, _, _ in seeds)
     # Each paid for, once: what the guests have had is what the ledger says was delivered.
-    assert eventually(lambda: outlet(host)["connections"] == 0)
+    assert eventually(lambda: host.outlet("vmport:")["connections"] == 0)
     ledger = host.status()["ledger"]
-    assert ledger["delivered"] == 8 * outlet(host)["full_bytes"]
-    assert outlet(host)["full_bytes"] >= 64 * len(seeds)
+    assert ledger["delivered"] == 8 * host.outlet("vmport:")["full_bytes"]
+    assert host.outlet("vmport:")["full_bytes"] >= 64 * len(seeds)
     assert balanced(ledger)
 
 
@@ -124,7 +120,7 @@ def test_a_host_that_dies_and_comes_back(host, run, tmp_path):
         eventually(lambda: len(FRESH.findall(again.log())) == 1)
         eventually(lambda: (tmp_path / "guest.log").read_text(errors="replace").count("brings a fresh seed") == 2)
         # The guest, too: what it says next is asked for again.
-        eventually(lambda: outlet(again)["deliveries"] >= 2)
+        eventually(lambda: again.outlet("vmport:")["deliveries"] >= 2)
         assert balanced(again.status()["ledger"])
     finally:
         guest.end()
@@ -148,13 +144,13 @@ def test_a_guest_that_floods_and_one_that_sends_garbage(host, tmp_path):
             guests.append(Guest(tmp_path, name, image, host.port, icount=False, memory=128))
         guests[0].wait_for("FLOODS")
         guests[1].wait_for("SPEAKS")
-        eventually(lambda: outlet(host)["refused"]["malformed"] >= 2)
-        before, began = outlet(host)["deliveries"], time.monotonic()
+        eventually(lambda: host.outlet("vmport:")["refused"]["malformed"] >= 2)
+        before, began = host.outlet("vmport:")["deliveries"], time.monotonic()
         # A well-behaved one has its seed all the same, again and again.
         for _ in range(20):
             # One that has hung up counts among a process's connections until the host has seen it.
             assert eventually(lambda: one_frame(host.port)).startswith(b"qanat\x8e\xd1\x01\x01")
-        eventually(lambda: outlet(host)["deliveries"] > before + 20)
+        eventually(lambda: host.outlet("vmport:")["deliveries"] > before + 20)
         # The dispenser's slices are the flooding guest's limit; memory is what it was.
         with open(f"/proc/{host.process.pid}/status") as status:
             rss = int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1))
@@ -164,9 +160,9 @@ def test_a_guest_that_floods_and_one_that_sends_garbage(host, tmp_path):
     finally:
         for guest in guests:
             guest.end()
-    eventually(lambda: outlet(host)["connections"] == 0)
+    eventually(lambda: host.outlet("vmport:")["connections"] == 0)
     ledger = host.status()["ledger"]
-    assert balanced(ledger) and ledger["delivered"] == 8 * outlet(host)["full_bytes"]
+    assert balanced(ledger) and ledger["delivered"] == 8 * host.outlet("vmport:")["full_bytes"]
 
 
 NODE = """

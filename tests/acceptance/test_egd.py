@@ -38,10 +38,6 @@ def daemons(tmp_path):
         process.wait()
 
 
-def outlet(node, kind):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith(kind))
-
-
 def test_unix_and_tcp_and_who_may(egd_hub):
     info = os.stat(egd_hub.path)
     assert info.st_mode & 0o777 == 0o660 and grp.getgrgid(info.st_gid).gr_name == "nogroup"
@@ -51,7 +47,7 @@ def test_unix_and_tcp_and_who_may(egd_hub):
         while len(got) < 6400:
             got += tcp.recv(10000)
     assert len(got) == 6400 and len({got[i:i + 8] for i in range(0, 6400, 8)}) == 800
-    assert eventually(lambda: outlet(egd_hub, "egd://")["full_bytes"] == 6400)
+    assert eventually(lambda: egd_hub.outlet("egd://")["full_bytes"] == 6400)
     for wrong in ("egd://0.0.0.0:18888", "egd:", "egd:/tmp/x?mode=999", "egd://127.0.0.1:1?mode=0600", "egd://127.0.0.1:1?access=join"):
         done = qanat("serve", "--outlet", wrong, "--state", str(egd_hub.path) + ".other", check=False, timeout=20)
         assert done.returncode == 1 and done.stderr.strip(), wrong
@@ -84,7 +80,7 @@ def test_another_user_has_a_share_and_connections_of_his_own(run, tmp_path):
         assert subprocess.run(ask, shell=True, capture_output=True, text=True).stdout.strip() == "0", "root's third connection"
         other = subprocess.run(ask, shell=True, capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
         assert other.stdout.strip() == "16", other.stderr
-    assert outlet(node, "egd:")["refused"]["peer_connections"] == 1
+    assert node.outlet("egd:")["refused"]["peer_connections"] == 1
 
 
 def test_many_half_commands_disturb_nobody(egd_hub):
@@ -101,13 +97,13 @@ def test_many_half_commands_disturb_nobody(egd_hub):
     finally:
         for s in held:
             s.close()
-    assert eventually(lambda: outlet(egd_hub, "egd:/")["connections"] == 0)
+    assert eventually(lambda: egd_hub.outlet("egd:/")["connections"] == 0)
 
 
 def test_entropy_brokers_egd_reader_draws_from_us(egd_hub, daemons, tmp_path):
     daemons("eb_server_egd", "-X", daemons.auth, "-d", egd_hub.path, "-o", tmp_path / "out", "-a", 64, "-b", 1)
     assert eventually(lambda: (tmp_path / "out").exists() and (tmp_path / "out").stat().st_size >= 1000)
-    assert outlet(egd_hub, "egd:/")["drbg_bytes"] >= 1000
+    assert egd_hub.outlet("egd:/")["drbg_bytes"] >= 1000
 
 
 def test_an_egd_that_goes_away_is_noticed(egd_hub, run):

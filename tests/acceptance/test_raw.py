@@ -16,10 +16,6 @@ def raw_hub(run, tmp_path):
     return node
 
 
-def outlet(node, kind):
-    return next(o for o in node.status()["outlets"] if o["name"].startswith(kind))
-
-
 def test_nc_and_socat_get_bytes(raw_hub):
     need("socat"), need("nc")
     shell = lambda text: subprocess.run(text, shell=True, capture_output=True, timeout=60).stdout
@@ -33,7 +29,7 @@ def test_nc_and_socat_get_bytes(raw_hub):
     with socket.create_connection(("127.0.0.1", raw_hub.port), timeout=20) as s:
         s.shutdown(socket.SHUT_WR)
         assert len(s.recv(1000, socket.MSG_WAITALL)) == 1000
-    eventually(lambda: outlet(raw_hub, "raw")["connections"] == 0 and outlet(raw_hub, "raw://")["connections"] == 0)
+    eventually(lambda: raw_hub.outlet("raw")["connections"] == 0 and raw_hub.outlet("raw://")["connections"] == 0)
     assert balanced(raw_hub.status()["ledger"])
 
 

@@ -5,7 +5,7 @@ import re
 
 from conftest import eventually, free_port
 from guest import make_initramfs, program, run_guest
-from test_clones import FRESH, one_frame, outlet
+from test_clones import FRESH, one_frame
 
 VSOCK = [f"../net/vmw_vsock/{name}" for name in ("vsock", "vmw_vsock_virtio_transport_common", "vsock_loopback")]
 
@@ -43,4 +43,4 @@ def test_firecrackers_and_cloud_hypervisors_sockets_lead_to_ours(run, tmp_path):
         link(tmp_path / "q", tmp_path / name)
         assert one_frame(tmp_path / name).startswith(b"qanat\x8e\xd1\x01\x01")
     assert eventually(lambda: len(FRESH.findall(node.log())) == 2)
-    assert outlet(node)["full_bytes"] == 128
+    assert node.outlet("vmport:")["full_bytes"] == 128
