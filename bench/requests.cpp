@@ -1,7 +1,9 @@
-// Load for bench/egd and bench/netrng: clients that each have one question under way, to which all
-// answers have the same length.
-//   bench_requests PATH|HOST:PORT QUESTION-IN-HEX ANSWER-BYTES CLIENTS SECONDS
-// Prints answers a second.
+// The two ends of bench/egd and bench/netrng.
+//   bench_requests load PATH|HOST:PORT QUESTION-IN-HEX ANSWER-BYTES CLIENTS SECONDS
+// Clients that each have one question under way, to which all answers have the same length. Prints
+// answers a second.
+//   bench_requests echo PATH|HOST:PORT QUESTION-BYTES ANSWER-BYTES
+// The limit: a server that does nothing but read questions and answer each with the same bytes.
 #include <fmt/core.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/connect.h"
+#include "net/listen.h"
 
 namespace {
 
@@ -26,8 +29,8 @@ UniqueFd connect(const std::string& place) {
   return std::move(*fd);
 }
 
-void run(const std::string& place, Bytes question, std::size_t answer_bytes, std::size_t clients,
-         double length) {
+void load(const std::string& place, Bytes question, std::size_t answer_bytes, std::size_t clients,
+          double length) {
   const UniqueFd poll(::epoll_create1(EPOLL_CLOEXEC));
   std::vector<UniqueFd> sockets;
   std::vector<std::size_t> missing(clients, answer_bytes);
@@ -62,16 +65,49 @@ void run(const std::string& place, Bytes question, std::size_t answer_bytes, std
   fmt::print("{:.0f}\n", static_cast<double>(answers) / length);
 }
 
+// Until it is killed. It never sleeps either.
+void echo(const std::string& place, std::size_t question_bytes, std::size_t answer_bytes) {
+  const UniqueFd listener = place.starts_with('/') ? net::listen_unix(place, 0600)
+                                                   : net::listen_tcp(*wire::parse_address(place));
+  const UniqueFd poll(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event listening{.events = EPOLLIN, .data = {.fd = listener.get()}};
+  ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, listener.get(), &listening);
+  std::vector<std::uint8_t> in(question_bytes);
+  const std::vector<std::uint8_t> out(answer_bytes);
+  std::vector<epoll_event> events(64);
+  for (;;) {
+    const int ready = ::epoll_wait(poll.get(), events.data(), static_cast<int>(events.size()), 0);
+    for (int e = 0; e < ready; ++e) {
+      const int fd = events[static_cast<std::size_t>(e)].data.fd;
+      if (fd == listener.get()) {
+        const int peer = ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
+        epoll_event event{.events = EPOLLIN, .data = {.fd = peer}};
+        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, peer, &event);
+      } else if (::recv(fd, in.data(), in.size(), 0) <= 0) {
+        ::close(fd);
+      } else {
+        (void)::send(fd, out.data(), out.size(), MSG_NOSIGNAL);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 6) {
-    fmt::print(stderr, "bench_requests PATH|HOST:PORT QUESTION ANSWER-BYTES CLIENTS SECONDS\n");
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 6 && words[0] == "load") {
+    const auto question = from_hex(words[2]);
+    if (!question) throw Failure("the question is no hex");
+    load(words[1], *question, std::stoul(words[3]), std::stoul(words[4]), std::stod(words[5]));
+  } else if (words.size() == 4 && words[0] == "echo") {
+    echo(words[1], std::stoul(words[2]), std::stoul(words[3]));
+  } else {
+    fmt::print(stderr,
+               "bench_requests load PLACE QUESTION ANSWER-BYTES CLIENTS SECONDS\n"
+               "bench_requests echo PLACE QUESTION-BYTES ANSWER-BYTES\n");
     return 2;
   }
-  const auto question = from_hex(argv[2]);
-  if (!question) throw Failure("the question is no hex");
-  run(argv[1], *question, std::stoul(argv[3]), std::stoul(argv[4]), std::stod(argv[5]));
   return 0;
 } catch (const std::exception& problem) {
   fmt::print(stderr, "bench_requests: {}\n", problem.what());

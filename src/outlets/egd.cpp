@@ -140,13 +140,11 @@ asio::awaitable<net::IoResult> EgdConnection::read_next() {
     if (got.status != net::IoStatus::want_read) co_return got;
     quick_ = 0;
   }
-  // No read to learn that it is too early. An idle client is none the worse: QEMU asks when its
-  // guest does.
+  // An idle client is none the worse: QEMU asks when its guest does.
   deadline_ = TimePoint::max();
-  const bool ready = co_await wait(net::IoStatus::want_read);
-  if (!ready) co_return net::IoResult{net::IoStatus::closed, 0};
+  const net::IoResult got = co_await receive(MutableBytes(inbox_).subspan(received_));
   quick_ = egd_.services_.clock.now() - answered < poll_window ? quick_ + 1 : 0;
-  co_return transport_.read(MutableBytes(inbox_).subspan(received_));
+  co_return got;
 }
 
 // Without sleeping; others of the thread have their turn in between.

@@ -83,12 +83,8 @@ asio::awaitable<void> NetrngConnection::run() {
       co_return;
     }
     if (status == Status::incomplete) {
-      // Waited for before it is read: a client with one request under way has not sent the next.
       arm(silence);
-      const bool ready = co_await wait(net::IoStatus::want_read);
-      if (!ready) co_return;
-      const net::IoResult got = transport_.read(MutableBytes(inbox_).subspan(received_));
-      if (got.status == net::IoStatus::want_read) continue;
+      const net::IoResult got = co_await receive(MutableBytes(inbox_).subspan(received_));
       if (got.status != net::IoStatus::ok) co_return;
       received_ += got.bytes;
       continue;

@@ -66,6 +66,16 @@ asio::awaitable<bool> StreamConnection::wait(IoStatus status) {
   co_return !problem && !closing_ && !expired_;
 }
 
+asio::awaitable<net::IoResult> StreamConnection::receive(MutableBytes room) {
+  if (closing_ || expired_) co_return net::IoResult{IoStatus::closed, 0};
+  boost::system::error_code problem;
+  const asio::mutable_buffer buffer(room.data(), room.size());
+  const std::size_t bytes =
+      co_await socket_.async_receive(buffer, asio::redirect_error(asio::use_awaitable, problem));
+  const bool ended = problem || closing_ || expired_;
+  co_return net::IoResult{ended ? IoStatus::closed : IoStatus::ok, bytes};
+}
+
 asio::awaitable<bool> StreamConnection::wait_input_until(TimePoint time) {
   if (closing_ || expired_) co_return false;
   wake_at_ = time;

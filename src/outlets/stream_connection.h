@@ -38,7 +38,10 @@ class StreamConnection {
   void arm(Duration limit);
   // False when the wait was cut short: the deadline has passed, or the connection must end.
   Task<bool> wait(net::IoStatus status);
-  // The same for input, and returns true too once `time` has passed, a second late at most.
+  // Waits for input of a connection without TLS and reads it: ok, or closed when it ended or must
+  // end. One system call a message; `wait` and Transport::read take two.
+  Task<net::IoResult> receive(MutableBytes room);
+  // Waits for input, and returns true too once `time` has passed, a second late at most.
   Task<bool> wait_input_until(TimePoint time);
   // All of it; false, and keep_alive_ is too, when the peer does not take it in time.
   Task<bool> write(Bytes bytes);
