@@ -125,8 +125,9 @@ Run add_feed(CLI::App& command) {
           "a guest vmport:/dev/virtio-ports/org.qanat.0, vsock:2:PORT or seed:FILE")
       ->required();
   command
-      .add_option("--outlet", options->outlets,
-                  "kernel (default), fifo:PATH, file:PATH (boot seed), stdout; repeatable")
+      .add_option(
+          "--outlet", options->outlets,
+          "kernel (default), egd:PATH, fifo:PATH, file:PATH (boot seed), stdout; repeatable")
       ->allow_extra_args(false);
   command.add_option("--every", options->every, "Time between two feeds (60s)");
   command.add_option("--bytes", options->bytes, "Bytes a feed, 32 to 512 (64)");

@@ -63,9 +63,11 @@ void DrbgPool::take_seed(Slot& slot, TimePoint now) {
 bool DrbgPool::generate(std::size_t index, MutableBytes out, TimePoint now) {
   Slot& slot = *slots_[index];
   // Ordered before it is looked for: where the reserve has a seed at once, this very output has it.
-  if (slot.drbg.seeded() &&
-      (slot.reseed_wanted.load(std::memory_order_relaxed) ||
-       slot.bytes_since_reseed >= policy_.bytes || now - slot.last_reseed >= policy_.interval)) {
+  if (!slot.drbg.seeded()) {
+    order(index);
+  } else if (slot.reseed_wanted.load(std::memory_order_relaxed) ||
+             slot.bytes_since_reseed >= policy_.bytes ||
+             now - slot.last_reseed >= policy_.interval) {
     slot.reseed_wanted.store(false);
     order(index);
   }

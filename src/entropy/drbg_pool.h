@@ -14,6 +14,10 @@
 
 namespace qanat::entropy {
 
+// What a seed of a DRBG's output may be worth to who takes it: no more than the DRBG's strength,
+// 256 bits.
+inline constexpr std::size_t drbg_credit_bytes = 32;
+
 struct ReseedPolicy {
   // Counted from use: an idle DRBG spends nothing.
   Duration interval = std::chrono::seconds(60);
@@ -31,7 +35,8 @@ class DrbgPool {
   // SP 800-90A allows 2^48 requests between reseeds.
   DrbgPool(std::size_t slots, ReseedPolicy policy, std::function<void(std::size_t)> order_seed);
 
-  // Orders the first seed of every slot.
+  // Orders the first seed of every slot now. Without this each is ordered when the slot is first
+  // asked to generate.
   void start();
   void seed(std::size_t slot, Bytes full_entropy);
   // This machine may be a copy of another: before its next output every slot is reseeded with
@@ -43,7 +48,7 @@ class DrbgPool {
   bool seeded(std::size_t slot) const;
   // Whether every slot has its first seed.
   bool ready() const { return unseeded_.load(std::memory_order_acquire) == 0; }
-  // False, and nothing written, before the slot's first seed.
+  // False, and nothing written, before the slot's first seed, which is ordered then.
   bool generate(std::size_t slot, MutableBytes out, TimePoint now);
 
   struct Counts {

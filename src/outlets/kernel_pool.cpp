@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "outlets/kernel_random.h"
@@ -11,6 +12,7 @@ namespace qanat::outlets {
 namespace {
 
 constexpr std::size_t local_bytes = 64 + 32;
+
 }  // namespace
 
 KernelPool::KernelPool(std::string name, Schedule schedule, const OutletServices& services)
@@ -21,11 +23,14 @@ void KernelPool::prepare() {
   if (!device_) throw Failure(with_errno("outlet kernel: cannot open /dev/random", errno));
 }
 
-Result<void> KernelPool::deliver(Bytes full_entropy) {
+Result<void> KernelPool::deliver(Bytes random) {
   // Ours, and last: what came from elsewhere was fixed before this was drawn.
   WipedArray<local_bytes> local;
   noise_.fill_with_times(local.view());
-  return give(full_entropy, full_entropy.size(), local.view());
+  const std::size_t worth = grade() == wire::Grade::full
+                                ? random.size()
+                                : std::min(random.size(), entropy::drbg_credit_bytes);
+  return give(random, worth, local.view());
 }
 
 // Another thread's noise is not to be waited for: only when this happened is mixed in here. What a

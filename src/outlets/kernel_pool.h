@@ -8,7 +8,8 @@
 namespace qanat::outlets {
 
 // Credits with RNDADDENTROPY and makes the kernel use it at once with RNDRESEEDCRNG (random(4)),
-// which need CAP_SYS_ADMIN. Without it the bytes are mixed in uncredited, and that is said once.
+// which need CAP_SYS_ADMIN. Of grade drbg 256 bits a
+// delivery count. Without it the bytes are mixed in uncredited, and that is said once.
 class KernelPool final : public ScheduledOutlet {
  public:
   KernelPool(std::string name, Schedule schedule, const OutletServices& services);
@@ -17,7 +18,7 @@ class KernelPool final : public ScheduledOutlet {
 
  private:
   void prepare() override;
-  Result<void> deliver(Bytes full_entropy) override;
+  Result<void> deliver(Bytes random) override;
   Result<void> give(Bytes bytes, std::size_t credited, Bytes local);
 
   UniqueFd device_;

@@ -41,7 +41,8 @@ OutletDescription describe_http(const Spec& spec) {
 OutletDescription describe_scheduled(const Spec& spec) {
   const Schedule schedule = schedule_of(spec, {});
   return {spec.text, spec.target.empty() ? spec.type : spec.target,
-          fmt::format("{} bytes every {}", schedule.bytes, format_duration(schedule.every))};
+          fmt::format("{} bytes every {}, grade {}", schedule.bytes,
+                      format_duration(schedule.every), to_string(schedule.grade))};
 }
 
 OutletDescription describe_stream(const StreamSettings& settings) {
@@ -166,13 +167,13 @@ constexpr std::array types{
          [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
              -> std::unique_ptr<Outlet> { return make_vmport(vsock_settings(s, d), services); },
          [](const Spec& s) { return describe_stream(vsock_settings(s, {})); }},
-    Type{"kernel", "every bytes", "the local kernel's pool",
+    Type{"kernel", "every bytes grade", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<KernelPool>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
-    Type{"file", "every bytes", "a boot seed",
+    Type{"file", "every bytes grade", "a boot seed",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<SeedFile>(s.text, require_target(s), schedule_of(s, d.schedule),
@@ -182,7 +183,7 @@ constexpr std::array types{
            require_target(s);
            return describe_scheduled(s);
          }},
-    Type{"stdout", "every bytes", "raw bytes on standard output",
+    Type{"stdout", "every bytes grade", "raw bytes on standard output",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return std::make_unique<StandardOutput>(s.text, schedule_of(s, d.schedule), services);

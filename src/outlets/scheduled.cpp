@@ -20,6 +20,8 @@ namespace {
 
 // After a failure there is one even where deliveries follow each other at once.
 constexpr Duration least_pause = std::chrono::milliseconds(500);
+// While the node's DRBG has no seed.
+constexpr Duration seed_pause = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -71,6 +73,7 @@ asio::awaitable<void> ScheduledOutlet::run() {
   while (!stopping_) {
     now_ = false;
     const bool delivered = co_await deliver_once();
+    if (delivered) services_.on_fed();
     if (schedule_.every == Duration::zero() && delivered) {
       // Others of the thread have their turn.
       co_await asio::post(services_.threads.context(0), asio::use_awaitable);
@@ -86,7 +89,7 @@ asio::awaitable<void> ScheduledOutlet::run() {
 }
 
 asio::awaitable<bool> ScheduledOutlet::deliver_once() {
-  if (schedule_.grade == wire::Grade::drbg) co_return deliver_drbg();
+  if (schedule_.grade == wire::Grade::drbg) co_return co_await deliver_drbg();
   // All or nothing: bytes are collected only once all of them are there.
   share::Ticket place = services_.dispenser.request(
       flow_.id(), schedule_.bytes, services_.clock.now(),
@@ -101,16 +104,18 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   share::Withdrawal withdrawal = place.collect(bytes.view());
   const bool delivered = settle(deliver(bytes.view()), bytes.size(), bytes_);
   if (delivered) withdrawal.delivered(bytes.size());
-  if (delivered) services_.on_fed();
   co_return delivered;
 }
 
-bool ScheduledOutlet::deliver_drbg() {
+asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
   SecretBytes bytes(schedule_.bytes);
-  if (!services_.drbg.generate(0, bytes.view(), services_.clock.now())) {
-    return settle(error("there is no DRBG seed yet"), bytes.size(), drbg_bytes_);
+  boost::system::error_code ignored;
+  while (!stopping_ && !services_.drbg.generate(0, bytes.view(), services_.clock.now())) {
+    // It has no seed yet.
+    timer_->expires_after(seed_pause);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  return settle(deliver(bytes.view()), bytes.size(), drbg_bytes_);
+  co_return !stopping_ && settle(deliver(bytes.view()), bytes.size(), drbg_bytes_);
 }
 
 // Counts what came of a delivery; true when it arrived.

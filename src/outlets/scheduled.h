@@ -12,7 +12,7 @@
 
 namespace qanat::outlets {
 
-// Delivers at the start, after each interval, and on feed_now: `bytes` of grade full, all at once.
+// Delivers at the start, after each interval, and on feed_now: `bytes` of its grade, all at once.
 // Lives on the first I/O thread.
 class ScheduledOutlet : public Outlet {
  public:
@@ -31,8 +31,9 @@ class ScheduledOutlet : public Outlet {
   virtual void prepare() {}
   // The number of bytes that arrived where they should; an Error is tried again at the next time.
   // On an I/O thread: it must not block for long.
-  virtual Result<void> deliver(Bytes full_entropy) = 0;
+  virtual Result<void> deliver(Bytes random) = 0;
   const std::string& name() const { return name_; }
+  wire::Grade grade() const { return schedule_.grade; }
   const OutletServices& services() const { return services_; }
   // Counts what came of a delivery of `bytes` of grade full that was made beside the schedule. Any
   // thread; true when it arrived.
@@ -43,7 +44,7 @@ class ScheduledOutlet : public Outlet {
  private:
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
-  bool deliver_drbg();
+  boost::asio::awaitable<bool> deliver_drbg();
   bool settle(const Result<void>& delivered, std::size_t size, std::uint64_t& bytes);
   Duration next_gap();
 

@@ -48,8 +48,6 @@ void SeedFile::prepare() {
   }
 }
 
-Result<void> SeedFile::deliver(Bytes full_entropy) {
-  return replace_file(path_, full_entropy, seed_mode);
-}
+Result<void> SeedFile::deliver(Bytes random) { return replace_file(path_, random, seed_mode); }
 
 }  // namespace qanat::outlets

@@ -14,7 +14,7 @@ class SeedFile final : public ScheduledOutlet {
 
  private:
   void prepare() override;
-  Result<void> deliver(Bytes full_entropy) override;
+  Result<void> deliver(Bytes random) override;
 
   const std::string path_;
 };

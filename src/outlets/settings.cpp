@@ -128,6 +128,7 @@ Schedule schedule_of(const Spec& spec, Schedule schedule) {
   schedule.terms = terms_of(spec);
   schedule.every = wire::duration_of(spec, "every", schedule.every, std::chrono::seconds(1));
   schedule.bytes = wire::size_of(spec, "bytes", schedule.bytes, min_feed_bytes, max_feed_bytes);
+  schedule.grade = grade_of(spec, schedule.grade);
   return schedule;
 }
 

@@ -6,12 +6,12 @@
 
 namespace qanat::outlets {
 
-Result<void> StandardOutput::deliver(Bytes full_entropy) {
-  while (!full_entropy.empty()) {
-    const ssize_t n = ::write(STDOUT_FILENO, full_entropy.data(), full_entropy.size());
+Result<void> StandardOutput::deliver(Bytes random) {
+  while (!random.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, random.data(), random.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return error(with_errno("cannot write to standard output", errno));
-    full_entropy = full_entropy.subspan(static_cast<std::size_t>(n));
+    random = random.subspan(static_cast<std::size_t>(n));
   }
   return {};
 }

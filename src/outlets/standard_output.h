@@ -10,7 +10,7 @@ class StandardOutput final : public ScheduledOutlet {
   using ScheduledOutlet::ScheduledOutlet;
 
  private:
-  Result<void> deliver(Bytes full_entropy) override;
+  Result<void> deliver(Bytes random) override;
 };
 
 }  // namespace qanat::outlets

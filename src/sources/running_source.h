@@ -39,9 +39,6 @@ SourceReport report_of(std::string name, const entropy::Claim& claim,
 using OnEvent =
     std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
 
-// What a seed of grade drbg may be worth: of a DRBG's output no more counts than its seed had.
-inline constexpr std::size_t drbg_credit_bytes = 32;
-
 // A seed that came unasked, as this machine may be a copy of another.
 struct FreshSeed {
   entropy::SourceId account = 0;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "crypto/aead.h"
+#include "entropy/drbg_pool.h"
 
 namespace qanat::sources {
 
@@ -349,7 +350,7 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
     noise_.fill_with_times(local.view());
     blinder_.blind(bytes, local.view());
   }
-  services_.dispenser.credit(account_, full ? bytes : bytes.first(drbg_credit_bytes), now);
+  services_.dispenser.credit(account_, full ? bytes : bytes.first(entropy::drbg_credit_bytes), now);
   set_state("healthy", "", false);
 }
 

@@ -13,6 +13,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "entropy/drbg_pool.h"
 #include "net/connect.h"
 
 namespace qanat::sources {
@@ -33,7 +34,7 @@ constexpr std::size_t local_noise_bytes = 64 + 32;
 
 // Which bytes of it count: all, or the first.
 std::size_t worth_of(const vmport::HostFrame& frame) {
-  return frame.full ? frame.seed.size() : std::min(frame.seed.size(), drbg_credit_bytes);
+  return frame.full ? frame.seed.size() : std::min(frame.seed.size(), entropy::drbg_credit_bytes);
 }
 
 constexpr const char* twice = "the host sent the same seed twice: mixed in, not credited";

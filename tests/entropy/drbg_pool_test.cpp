@@ -29,6 +29,17 @@ TEST(DrbgPool, GivesNothingBeforeItsFirstSeed) {
   EXPECT_TRUE(pool.ready());
 }
 
+TEST(DrbgPool, WhoeverAsksFirstOrdersTheFirstSeedOnce) {
+  std::vector<std::size_t> orders;
+  DrbgPool pool(2, {}, [&](std::size_t slot) { orders.push_back(slot); });
+  std::array<std::uint8_t, 32> out{};
+  EXPECT_FALSE(pool.generate(1, out, at(0s)));
+  EXPECT_FALSE(pool.generate(1, out, at(1s)));
+  EXPECT_EQ(orders, std::vector<std::size_t>{1}) << "the other one is not used";
+  pool.seed(1, test::uniform(48, 1));
+  EXPECT_TRUE(pool.generate(1, out, at(2s)));
+}
+
 TEST(DrbgPool, ReseedsByTimeByAmountAndOnDemand) {
   int orders = 0;
   DrbgPool pool(1, {.interval = 60s, .bytes = 1000}, [&](std::size_t) { ++orders; });

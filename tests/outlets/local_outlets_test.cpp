@@ -97,6 +97,16 @@ TEST_F(LocalOutletsTest, AFifoOfGradeDrbgIsEndless) {
   EXPECT_EQ(hub_.dispenser.report().total.reseed, 8U * 48);
 }
 
+TEST_F(LocalOutletsTest, ASeedOfGradeDrbgWaitsForTheGeneratorAndCostsNothing) {
+  const auto outlet = start("file:" + path("seed") + "?grade=drbg&every=1h");
+  hub_.seed_drbg();
+  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 1; }));
+  EXPECT_EQ(outlet->report().drbg_bytes, 64U);
+  EXPECT_EQ(outlet->report().refused.at("failed"), 0U);
+  EXPECT_EQ(std::filesystem::file_size(path("seed")), 64U);
+  EXPECT_EQ(hub_.dispenser.report().total.delivered, 0U);
+}
+
 TEST_F(LocalOutletsTest, AScheduledOutletDeliversAgainWhenTold) {
   hub_.credit(256);
   const auto outlet = start("file:" + path("seed") + "?every=1h");
