@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -47,6 +48,13 @@ void add_common(CLI::App& app, Options& options) {
       ->check(CLI::Range(rngnet::least_bytes, rngnet::most_bytes));
 }
 
+// Of its own for each device: several may send from one machine.
+std::string state_of(const std::string& device) {
+  std::string name = device.substr(0, device.find('?'));
+  std::replace(name.begin(), name.end(), '/', '-');
+  return node::StateDir::default_path() + "/rngsend" + (name.starts_with('-') ? "" : "-") + name;
+}
+
 // A node with one source and one outlet: the device is tested, and what it gives conditioned.
 int send(int argc, char** argv) {
   Options options;
@@ -56,7 +64,7 @@ int send(int argc, char** argv) {
   app.add_option("-d", options.device, "Device, with options of a source: /dev/ttyUSB0?baud=115200")
       ->required();
   app.add_option("host", options.hosts, "HOST or HOST:PORT")->required();
-  app.add_option("--state", options.state, "State directory");
+  app.add_option("--state", options.state, "State directory (one for each device)");
   if (const int code = parse(app, argc, argv); code >= 0) return code;
   std::string recipients;
   for (const std::string& host : options.hosts) {
@@ -65,8 +73,7 @@ int send(int argc, char** argv) {
     recipients += (recipients.empty() ? "" : ",") + address->text();
   }
   node::NodeSettings settings;
-  settings.state_path =
-      options.state.empty() ? node::StateDir::default_path() + "/rngsend" : options.state;
+  settings.state_path = options.state.empty() ? state_of(options.device) : options.state;
   settings.config.sources = {"device:" + options.device};
   settings.config.outlets = {fmt::format("rngnet:{}?bytes={}&every=0s", recipients, options.bytes)};
   node::check_config(settings.config);
@@ -82,8 +89,10 @@ int receive(int argc, char** argv) {
   app.add_option("-a", options.address, "Address to listen on (all)");
   if (const int code = parse(app, argc, argv); code >= 0) return code;
   node::prepare_process();
+  // A file is made; a device that is not there is a mistake, and a file in its place fills memory.
+  const int make = options.device.starts_with("/dev/") ? 0 : O_CREAT;
   const UniqueFd device(
-      ::open(options.device.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+      ::open(options.device.c_str(), O_WRONLY | make | O_APPEND | O_CLOEXEC, 0600));
   if (!device) throw Failure(with_errno("cannot open " + options.device, errno));
   net::RngnetReceiver receiver({options.address, options.port}, options.bytes);
   const auto tell = [&receiver] {

@@ -77,6 +77,9 @@ struct OutletServices {
   entropy::ReseedPolicy reseed = {};
 };
 
+// Between two questions to a DRBG that has no seed yet.
+inline constexpr Duration seed_pause = std::chrono::milliseconds(200);
+
 // Its functions are called by one thread, which is no I/O thread; `report` by any.
 class Outlet {
  public:

@@ -20,8 +20,6 @@ namespace {
 
 // After a failure there is one even where deliveries follow each other at once.
 constexpr Duration least_pause = std::chrono::milliseconds(500);
-// While the node's DRBG has no seed.
-constexpr Duration seed_pause = std::chrono::milliseconds(200);
 
 }  // namespace
 

@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::size_t full_piece = 64;
 constexpr std::size_t drbg_piece = 4096;
-// While the DRBG has no seed.
-constexpr Duration seed_pause = std::chrono::milliseconds(200);
 
 }  // namespace
 

@@ -162,6 +162,7 @@ asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
   WipedArray<vmport::most_seed> seed;
   const MutableBytes bytes = seed.view().first(request.bytes);
   if (!vmport_.services_.drbg.generate(vmport_.slot_, bytes, vmport_.services_.clock.now())) {
+    co_await pause(vmport_.services_.clock.now() + seed_pause);
     co_return Given::nothing;
   }
   frame.full = false;

@@ -70,17 +70,19 @@ def test_rngsend_and_rngrecv_are_names_of_the_program(names):
     port = free_port()
     out = names / "out"
     receiver = subprocess.Popen([names / "rngrecv", "-d", out, "-p", str(port), "-b", "256", "-a", "127.0.0.1"], stdout=subprocess.PIPE, text=True)
-    sender = subprocess.Popen([names / "rngsend", "-d", "/dev/urandom?h=8", "-p", str(port), "-b", "256", "127.0.0.1", "--state", names / "state"],
-                              stderr=subprocess.DEVNULL)
+    # Two devices, two senders, and no word of where they keep what they know.
+    senders = [subprocess.Popen([names / "rngsend", "-d", f"{device}?h=8", "-p", str(port), "-b", "256", "127.0.0.1"], stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "STATE_DIRECTORY": str(names)}) for device in ("/dev/urandom", "/dev/random")]
     try:
         assert eventually(lambda: out.exists() and out.stat().st_size >= 25_600)
         receiver.send_signal(signal.SIGUSR1)
         found = STAT.match(receiver.stdout.readline())
         assert found and int(found.group(1)) >= 100 and found.group(1) == found.group(2)
+        assert eventually(lambda: all((names / f"rngsend-dev-{device}").is_dir() for device in ("urandom", "random")))
     finally:
-        sender.terminate()
-        receiver.terminate()
-        assert sender.wait(20) == 0 and receiver.wait(20) == 0
+        for process in (*senders, receiver):
+            process.terminate()
+        assert [process.wait(20) for process in (*senders, receiver)] == [0] * 3, [s.stderr.read() for s in senders]
     data = out.read_bytes()
     assert len(data) % 256 == 0
     assert len({data[i:i + 256] for i in range(0, len(data), 256)}) == len(data) // 256
@@ -88,6 +90,7 @@ def test_rngsend_and_rngrecv_are_names_of_the_program(names):
 
 def test_what_is_wrong_with_it_is_said(names, tmp_path):
     for words, code, hint in ((["rngrecv", "-b", "5"], 2, "-b"), (["rngsend", "host"], 2, "-d"), (["rngrecv", "-d", "/nowhere/x"], 1, "/nowhere/x"),
+                              (["rngrecv", "-d", "/dev/urandon"], 1, "/dev/urandon"),
                               (["rngsend", "-d", "/dev/urandom", "a:b"], 1, "a:b"), (["rngrecv", "--version"], 0, "")):
         done = subprocess.run([names / words[0], *words[1:]], capture_output=True, text=True, timeout=20)
         assert done.returncode == code and hint in done.stderr, (words, done.stderr)
