@@ -54,8 +54,9 @@ Probe probe(const std::string& name, Duration time) {
                .claimed = described.h,
                .credit = described.credit,
                .note = described.note};
+  const Waker never;
   const auto source = sources::make_probe(name);
-  if (auto opened = source->open(); !opened) {
+  if (auto opened = source->open(never); !opened) {
     result.state = "gone";
     result.note = opened.error().message;
     return result;

@@ -20,6 +20,10 @@ Intake::Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::
 
 void Intake::samples(Bytes raw, TimePoint began, TimePoint now) {
   const std::scoped_lock lock(mutex_);
+  if (!told_gone_.empty()) {
+    told_gone_.clear();
+    tell("back: start-up tests", false);
+  }
   measure_rate(raw.size(), now - began);
   samples_ += raw.size();
   last_samples_ = now;
@@ -135,20 +139,24 @@ void Intake::retest() {
 
 void Intake::gone(const std::string& why, TimePoint now) {
   const std::scoped_lock lock(mutex_);
-  if (health_.state() == SourceState::gone) return;
-  health_.gone();
-  // A window that was cut off never passed.
-  wipe(window_.view());
-  filled_ = 0;
-  sink_.lost(id_, now);
-  tell("gone: " + why, true);
+  if (health_.state() != SourceState::gone) {
+    health_.gone();
+    // A window that was cut off never passed.
+    wipe(window_.view());
+    filled_ = 0;
+    sink_.lost(id_, now);
+  }
+  detail_ = "gone: " + why;
+  // A peer may find new words each time.
+  constexpr std::size_t most_reasons = 8;
+  if (told_gone_.size() < most_reasons && told_gone_.insert(why).second) tell(detail_, true);
 }
 
 void Intake::back() {
   const std::scoped_lock lock(mutex_);
   if (health_.state() != SourceState::gone) return;
   health_.back();
-  tell("back: start-up tests", false);
+  detail_.clear();
 }
 
 void Intake::try_again() {

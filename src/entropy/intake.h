@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "entropy/block_tests.h"
@@ -57,7 +58,10 @@ class Intake {
   // Begins the start-up tests over. What has been read and is not credited yet never will be:
   // another copy of this machine may have the same.
   void retest();
+  // The device is absent. Each reason is told once until there are samples again: a peer may answer
+  // and hang up all day long.
   void gone(const std::string& why, TimePoint now);
+  // It is there; told with its first samples.
   void back();
   // Waiting in state failed is over: begin start-up.
   void try_again();
@@ -94,6 +98,7 @@ class Intake {
   std::size_t left_ = 0;    // of passed_, its last bytes: not conditioned yet
   std::uint64_t windows_ = 0;
   std::string detail_;
+  std::set<std::string> told_gone_;  // reasons, since the last samples
   std::uint64_t samples_ = 0;
   TimePoint last_samples_{};
   std::uint64_t credited_samples_ = 0;

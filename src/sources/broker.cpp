@@ -4,13 +4,11 @@ namespace qanat::sources {
 
 using namespace std::chrono_literals;
 
-Result<void> Broker::open() {
+Result<void> Broker::open(const Waker& stop) {
   const auto user = net::read_broker_user(account_);
   if (!user) return tl::unexpected(user.error());
-  // There is nobody to wake: the runner stops a source by its own thread.
-  const Waker never;
   auto link =
-      net::BrokerLink::open(account_.address, *user, net::BrokerLink::Role::consumer, never, 10s);
+      net::BrokerLink::open(account_.address, *user, net::BrokerLink::Role::consumer, stop, 10s);
   if (!link) return tl::unexpected(link.error());
   link_.emplace(std::move(*link));
   return {};

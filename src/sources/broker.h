@@ -13,10 +13,11 @@ class Broker final : public Source {
  public:
   explicit Broker(wire::broker::Account account) : account_(std::move(account)) {}
 
-  Result<void> open() override;
+  Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override { link_.reset(); }
   int descriptor() const override { return link_ ? link_->descriptor() : -1; }
+  Duration longest_absence() const override { return peer_absence; }
 
  private:
   const wire::broker::Account account_;

@@ -81,7 +81,7 @@ bool has_rdrand() {
 #endif
 }
 
-Result<void> Rdseed::open() {
+Result<void> Rdseed::open(const Waker& /*stop*/) {
   if (!has_rdseed()) return error("this processor has no RDSEED");
   return {};
 }
@@ -89,7 +89,7 @@ Result<std::size_t> Rdseed::read(MutableBytes out, const Waker&) {
   return fill(out, rdseed, "RDSEED");
 }
 
-Result<void> Rdrand::open() {
+Result<void> Rdrand::open(const Waker& /*stop*/) {
   if (!has_rdrand()) return error("this processor has no RDRAND");
   return {};
 }

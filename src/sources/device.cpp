@@ -40,7 +40,7 @@ constexpr std::size_t blocking_piece = 64;
 
 bool known_baud(unsigned baud) { return find_speed(baud) != nullptr; }
 
-Result<void> Device::open() {
+Result<void> Device::open(const Waker& /*stop*/) {
   fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   if (!fd_) return error(with_errno("cannot open " + path_, errno));
   struct stat info {};

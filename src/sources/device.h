@@ -14,7 +14,7 @@ class Device final : public Source {
  public:
   Device(std::string path, std::optional<unsigned> baud) : path_(std::move(path)), baud_(baud) {}
 
-  Result<void> open() override;
+  Result<void> open(const Waker&) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override { fd_.reset(); }
   int descriptor() const override { return fd_.get(); }

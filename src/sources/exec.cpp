@@ -10,7 +10,7 @@ namespace qanat::sources {
 
 using namespace std::chrono_literals;
 
-Result<void> Exec::open() {
+Result<void> Exec::open(const Waker& /*stop*/) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return error(with_errno("pipe", errno));
   output_ = UniqueFd(ends[0]);

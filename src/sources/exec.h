@@ -17,7 +17,7 @@ class Exec final : public Source {
   explicit Exec(std::string command) : command_(std::move(command)) {}
   ~Exec() override { close(); }
 
-  Result<void> open() override;
+  Result<void> open(const Waker&) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override;
   int descriptor() const override { return output_.get(); }

@@ -8,7 +8,7 @@
 
 namespace qanat::sources {
 
-Result<void> File::open() {
+Result<void> File::open(const Waker& /*stop*/) {
   fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!fd_) return error(with_errno("cannot open " + path_, errno));
   struct stat info {};

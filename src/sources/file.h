@@ -16,7 +16,7 @@ class File final : public Source {
  public:
   explicit File(std::string path) : path_(std::move(path)) {}
 
-  Result<void> open() override;
+  Result<void> open(const Waker&) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override { fd_.reset(); }
   int descriptor() const override { return is_fifo_ ? fd_.get() : -1; }

@@ -8,7 +8,7 @@ namespace qanat::sources {
 
 class Jitter final : public Source {
  public:
-  Result<void> open() override { return {}; }
+  Result<void> open(const Waker&) override { return {}; }
   Result<std::size_t> read(MutableBytes out, const Waker&) override {
     noise_.fill(out);
     return out.size();

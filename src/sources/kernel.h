@@ -12,7 +12,7 @@ namespace qanat::sources {
 
 class Kernel final : public Source {
  public:
-  Result<void> open() override { return {}; }
+  Result<void> open(const Waker&) override { return {}; }
   Result<std::size_t> read(MutableBytes out, const Waker&) override {
     const ssize_t n = ::getrandom(out.data(), out.size(), GRND_NONBLOCK);
     if (n < 0) return error(with_errno("getrandom", errno));

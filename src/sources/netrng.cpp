@@ -26,7 +26,8 @@ constexpr std::string_view any_server = "_netrng._tcp.local";
 
 }  // namespace
 
-Result<void> Netrng::open() {
+Result<void> Netrng::open(const Waker& stop) {
+  stop_ = &stop;
   if (inbox_.empty()) {
     inbox_ = SecretBytes(netrng::most_reply);
     sample_ = SecretBytes(netrng::most_sample);
@@ -43,15 +44,13 @@ void Netrng::close() {
 
 Result<void> Netrng::connect() {
   close();
-  // There is nobody to wake: the runner stops a source by its own thread.
-  const Waker never;
   wire::Address at = address_;
   if (at.host == any_server) {
-    const auto places = net::discover_mdns("_netrng._tcp", never);
+    const auto places = net::discover_mdns("_netrng._tcp", *stop_);
     if (!places) return tl::unexpected(places.error());
     at = places->front().address;
   }
-  auto fd = net::connect_tcp(at, never, connect_patience);
+  auto fd = net::connect_tcp(at, *stop_, connect_patience);
   if (!fd) return tl::unexpected(fd.error());
   fd_ = std::move(*fd);
   return {};

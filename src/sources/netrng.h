@@ -15,9 +15,10 @@ class Netrng final : public Source {
   // The host may be _netrng._tcp.local: the first server that mDNS finds.
   explicit Netrng(wire::Address address) : address_(std::move(address)) {}
 
-  Result<void> open() override;
+  Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override;
+  Duration longest_absence() const override { return peer_absence; }
 
  private:
   Result<void> connect();
@@ -34,6 +35,7 @@ class Netrng final : public Source {
   bool asked_ = false;
   TimePoint asked_at_{};
   Clock clock_;
+  const Waker* stop_ = nullptr;  // of the last open
 };
 
 }  // namespace qanat::sources

@@ -10,8 +10,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A lost device is looked for this often: soon enough for a person who plugs it in again.
-constexpr Duration reopen_interval = 2s;
+// A lost source is looked for after this, later less often (Source::longest_absence).
+constexpr Duration first_absence = 2s;
+constexpr Duration least_absence = 1s;
 
 }  // namespace
 
@@ -24,6 +25,7 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
           services.dispenser.open_source(name_), claim, services.key, services.dispenser,
           crypto::random_seed(),
           [this](const std::string& text, bool alarm) { services_.on_event(name_, text, alarm); }),
+      absence_(first_absence, source_->longest_absence(), crypto::random_seed(), least_absence),
       buffer_(entropy::window_samples) {}
 
 SampleRunner::~SampleRunner() { request_stop(); }
@@ -38,6 +40,7 @@ void SampleRunner::start() {
 void SampleRunner::request_stop() {
   thread_.request_stop();
   waker_.wake();
+  stop_waker_.wake();
 }
 
 void SampleRunner::retest() {
@@ -57,7 +60,7 @@ void SampleRunner::run() {
       open_ = false;
       intake_.try_again();
     }
-    if (intake_.state() == SourceState::gone) pause(reopen_interval);
+    if (intake_.state() == SourceState::gone) pause(absence_.next());
     if (thread_.stopping()) return;
     if (!ensure_open()) continue;
     if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
@@ -75,7 +78,8 @@ void SampleRunner::pause(Duration duration) {
 
 bool SampleRunner::ensure_open() {
   if (open_) return true;
-  if (auto opened = source_->open(); !opened) {
+  if (auto opened = source_->open(stop_waker_); !opened) {
+    if (thread_.stopping()) return false;
     intake_.gone(opened.error().message, services_.clock.now());
     return false;
   }
@@ -108,6 +112,7 @@ void SampleRunner::read_some() {
       continue;
     }
     const TimePoint now = services_.clock.now();
+    absence_.reset();
     intake_.samples(Bytes(buffer_.view()).first(*got), began, now);
     wipe(buffer_.view().first(*got));
     wanted -= *got;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/backoff.h"
 #include "sources/running_source.h"
 #include "sources/source.h"
 #include "sources/source_thread.h"
@@ -36,6 +37,8 @@ class SampleRunner final : public RunningSource {
   const SourceServices services_;
   entropy::Intake intake_;
   Waker waker_;
+  Waker stop_waker_;  // woken by a stop alone
+  Backoff absence_;
   bool open_ = false;
   SecretBytes buffer_;
   SourceThread thread_;

@@ -9,6 +9,9 @@
 
 namespace qanat::sources {
 
+// Of peers on the network: thousands may look for the same one.
+inline constexpr Duration peer_absence = std::chrono::seconds(60);
+
 // A device, a command, an instruction: something that can be opened and gives samples of one byte.
 // Used by one thread, its runner's. To add one: a file pair like jitter.h, and a line in
 // registry.cpp (CONTRIBUTING.md).
@@ -16,14 +19,18 @@ class Source {
  public:
   virtual ~Source() = default;
 
-  // An Error when it is absent: the runner tries again later.
-  virtual Result<void> open() = 0;
+  // An Error when it is absent: the runner tries again later. Returns at once, with an Error, when
+  // `stop` is woken, which outlives this source.
+  virtual Result<void> open(const Waker& stop) = 0;
   // Blocks until there are samples and writes 1 to out.size() of them; their number. An Error when
   // the source is lost (end of file, unplugged). Returns 0 as soon as `waker` is woken.
   virtual Result<std::size_t> read(MutableBytes out, const Waker& waker) = 0;
   virtual void close() {}
   // A descriptor whose hang-up tells that an idle source is lost; -1 when there is none.
   virtual int descriptor() const { return -1; }
+  // When it is absent it is looked for soon and then less and less often, down to this. Of a
+  // device: soon enough for a person who plugs it in again.
+  virtual Duration longest_absence() const { return std::chrono::seconds(2); }
 };
 
 }  // namespace qanat::sources

@@ -11,10 +11,8 @@ namespace qanat::sources {
 
 using namespace std::chrono_literals;
 
-Result<void> StreamSource::open() {
-  // There is nobody to wake: the runner stops a source by its own thread.
-  const Waker never;
-  auto fd = path_.empty() ? net::connect_tcp(address_, never, 10s) : net::connect_unix(path_);
+Result<void> StreamSource::open(const Waker& stop) {
+  auto fd = path_.empty() ? net::connect_tcp(address_, stop, 10s) : net::connect_unix(path_);
   if (!fd) return tl::unexpected(fd.error());
   fd_ = std::move(*fd);
   expected_ = 0;

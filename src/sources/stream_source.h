@@ -17,9 +17,12 @@ class StreamSource : public Source {
   StreamSource(std::string path, wire::Address address)
       : path_(std::move(path)), address_(std::move(address)) {}
 
-  Result<void> open() override;
+  Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override { fd_.reset(); }
+  Duration longest_absence() const override {
+    return path_.empty() ? peer_absence : Source::longest_absence();
+  }
   int descriptor() const override { return fd_.get(); }
 
  protected:

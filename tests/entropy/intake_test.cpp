@@ -119,6 +119,26 @@ TEST_F(IntakeTest, ALostDeviceLosesItsHalfWindow) {
   EXPECT_EQ(sink_.credited, 0U);
 }
 
+TEST_F(IntakeTest, WhatComesAndGoesWithoutASampleIsToldOfOnce) {
+  Intake intake = make(8);
+  for (int i = 0; i < 100; ++i) {
+    intake.gone("it hung up", now_);
+    intake.back();
+    EXPECT_EQ(intake.state(), SourceState::start_up);
+  }
+  EXPECT_EQ(alarms_, std::vector<std::string>{"gone: it hung up"});
+  intake.gone("nobody is there", now_);
+  EXPECT_EQ(alarms_.size(), 2U) << "another reason";
+  EXPECT_EQ(intake.report().detail, "gone: nobody is there");
+  intake.back();
+  give(intake, good(1));
+  intake.gone("it hung up", now_);
+  EXPECT_EQ(alarms_.size(), 3U) << "it had given something";
+  for (int i = 0; i < 100; ++i) intake.gone(std::to_string(i), now_);
+  EXPECT_LT(alarms_.size(), 12U);
+  EXPECT_EQ(intake.report().detail, "gone: 99");
+}
+
 TEST_F(IntakeTest, RateIsThatOfReading) {
   Intake intake = make(8);
   for (int i = 0; i < 100; ++i) {

@@ -1,0 +1,77 @@
+"""What a server may do to each protocol's source, and that nobody else notices."""
+
+import os
+import socket
+import threading
+
+import pytest
+from conftest import eventually, free_port
+
+
+def garbage(peer):
+    while True:
+        peer.sendall(os.urandom(65536))
+
+
+def silence(peer):
+    peer.recv(1 << 20) and silence(peer)
+
+
+def half_a_message(peer):
+    peer.sendall(b"0007\x00\x00\x00\x06sha5")
+    silence(peer)
+
+
+def four_gigabytes(peer):
+    peer.sendall(b"0007\xff\xff\xff\xff\x82\xa4push\xa6sample\xa6sample\xdb\xff\xff\xff\xff")
+    silence(peer)
+
+
+def hanging_up(peer):
+    pass
+
+
+BEHAVIOURS = (garbage, silence, half_a_message, four_gigabytes, hanging_up)
+
+
+class Server:
+    def __init__(self, behaviour):
+        self.behaviour, self.connections = behaviour, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            peer, _ = self.listener.accept()
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        with peer:
+            try:
+                self.behaviour(peer)
+            except OSError:
+                pass
+
+
+@pytest.mark.parametrize("kind", ["egd", "raw", "netrng", "broker"])
+def test_bad_servers_cost_little_and_stop_nobody(kind, run, tmp_path):
+    (tmp_path / "auth").write_text("joe\nmy_password1234\n")
+    (tmp_path / "auth").chmod(0o600)
+    account = f"joe:{tmp_path}/auth@" if kind == "broker" else ""
+    servers = {f"{kind}://{account}127.0.0.1:{server.port}": server for server in map(Server, BEHAVIOURS)}
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", *(word for name in servers for word in ("--source", name)),
+               "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    assert eventually(lambda: all(server.connections for server in servers.values()))
+    hangs_up = next(server for server in servers.values() if server.behaviour is hanging_up)
+    # It is looked for again, less and less often, and told of once.
+    assert eventually(lambda: hangs_up.connections >= 3)
+    sources = {s["name"]: s for s in node.status()["sources"]}
+    for name, server in servers.items():
+        assert sources[name]["ledger"]["credited"] == 0, sources[name]
+        # By its words, one for each way of hanging up.
+        assert node.log().count(f"{name}: gone") <= 2, node.log()
+    assert node.source("exec:cat /dev/urandom?h=8")["state"] == "healthy"
+    assert int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096 < 64 << 20
+    assert node.stop() == 0 and "stuck" not in node.log(), node.log()
