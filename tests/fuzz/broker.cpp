@@ -14,15 +14,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 0: {
       broker::Message message;
       const auto status = decode(in, message, used);
-      must(status != wire::Status::complete || (used == 8 && message.code <= 9999));
-      must(status != wire::Status::incomplete || in.size() < broker::message_bytes);
+      must(status != qanat::wire::Status::complete || (used == 8 && message.code <= 9999));
+      must(status != qanat::wire::Status::incomplete || in.size() < broker::message_bytes);
       break;
     }
     case 1: {
       broker::Hello hello;
       const auto status = decode(in, hello, used);
-      must(status != wire::Status::incomplete || in.size() < broker::most_hello);
-      if (status != wire::Status::complete) break;
+      must(status != qanat::wire::Status::incomplete || in.size() < broker::most_hello);
+      if (status != qanat::wire::Status::complete) break;
       must(used <= in.size() && used <= broker::most_hello);
       const auto again = encode(hello);
       must(again.size() == used && std::equal(again.begin(), again.end(), in.begin()));
@@ -31,8 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2: {
       broker::Login login;
       const auto status = decode(in, broker::most_digest, login, used);
-      must(status != wire::Status::incomplete || in.size() < broker::most_login);
-      if (status != wire::Status::complete) break;
+      must(status != qanat::wire::Status::incomplete || in.size() < broker::most_login);
+      if (status != qanat::wire::Status::complete) break;
       must(used <= in.size() && used <= broker::most_login);
       must(encode(login).size() == used);
       break;

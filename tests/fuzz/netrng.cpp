@@ -15,8 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     netrng::Message message;
     std::size_t used = 0;
     const auto status = decode(side, in, most, message, used);
-    must(status != wire::Status::incomplete || in.size() < most);
-    if (status != wire::Status::complete) return 0;
+    must(status != qanat::wire::Status::incomplete || in.size() < most);
+    if (status != qanat::wire::Status::complete) return 0;
     must(used > 0 && used <= in.size() && used <= most);
     must(message.sample.size() <= netrng::most_sample);
     must(message.sample.empty() ||
