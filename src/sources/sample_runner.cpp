@@ -45,6 +45,7 @@ void SampleRunner::request_stop() {
 
 void SampleRunner::retest() {
   intake_.retest();
+  look_now_ = true;
   waker_.wake();
 }
 
@@ -53,14 +54,16 @@ void SampleRunner::run() {
     waker_.clear();
     if (thread_.stopping()) return;
     if (intake_.state() == SourceState::failed) {
-      pause(intake_.retry_at() - services_.clock.now());
+      // Whoever wants bytes wakes this too: that makes a failed device no better.
+      thread_.pause(intake_.retry_at() - services_.clock.now(), waker_, services_.clock,
+                    [] { return false; });
       if (thread_.stopping()) return;
       // A new start for the device too.
       source_->close();
       open_ = false;
       intake_.try_again();
     }
-    if (intake_.state() == SourceState::gone) pause(absence_.next());
+    if (intake_.state() == SourceState::gone) await_return();
     if (thread_.stopping()) return;
     if (!ensure_open()) continue;
     if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
@@ -71,9 +74,10 @@ void SampleRunner::run() {
   }
 }
 
-// Whoever wants bytes wakes this too: that makes an absent device no more present.
-void SampleRunner::pause(Duration duration) {
-  thread_.pause(duration, waker_, services_.clock, [] { return false; });
+// Nor an absent one more present; but after a resume what was absent may be there.
+void SampleRunner::await_return() {
+  thread_.pause(absence_.next(), waker_, services_.clock, [this] { return look_now_.load(); });
+  if (look_now_.exchange(false)) absence_.reset();
 }
 
 bool SampleRunner::ensure_open() {

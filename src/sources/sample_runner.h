@@ -1,6 +1,7 @@
 // Runs a Source: a thread that reads when bytes are wanted, and sleeps when not.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "base/backoff.h"
@@ -27,7 +28,7 @@ class SampleRunner final : public RunningSource {
  private:
   void run();
   bool ensure_open();
-  void pause(Duration duration);
+  void await_return();
   void sleep_until_needed();
   void read_some();
   void lose(const std::string& why);
@@ -39,6 +40,7 @@ class SampleRunner final : public RunningSource {
   Waker waker_;
   Waker stop_waker_;  // woken by a stop alone
   Backoff absence_;
+  std::atomic<bool> look_now_{false};
   bool open_ = false;
   SecretBytes buffer_;
   SourceThread thread_;

@@ -1,13 +1,17 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <fmt/core.h>
+
 #include <filesystem>
 #include <fstream>
 
+#include "net/listen.h"
 #include "sources/device.h"
 #include "sources/registry.h"
 #include "support/eventually.h"
@@ -68,6 +72,19 @@ TEST_F(SourcesTest, ACommandFillsTheReserveAndSleepsThen) {
   EXPECT_EQ(source->report().state, "healthy");
   EXPECT_FALSE(dispenser_.demand());
   EXPECT_TRUE(dispenser_.report().total.balanced());
+}
+
+TEST_F(SourcesTest, AfterAResumeALostPeerIsLookedForAtOnce) {
+  const UniqueFd listener = net::listen_tcp({"127.0.0.1", 0});
+  auto source = start(fmt::format("egd://127.0.0.1:{}", net::local_port(listener.get())));
+  const Waker never;
+  // By itself it would look a tenth time after minutes.
+  for (int times = 0; times < 10; ++times) {
+    ASSERT_EQ(wait_for(listener.get(), POLLIN, never, 10s), Wake::ready) << times;
+    UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)).reset();
+    ASSERT_TRUE(reaches(*source, "gone"));
+    source->retest();
+  }
 }
 
 TEST_F(SourcesTest, ACommandThatEndsIsGoneAndStartedAgain) {
