@@ -20,8 +20,9 @@ class TimingNoise {
   // sample.
   void fill(MutableBytes samples);
   // The same, and in the last 32 bytes when it was (write_timestamps): what only this machine knows
-  // at this moment, to be mixed in last. out.size() >= 32.
+  // at this moment, to be mixed in last. out.size() >= 32; usually local_bytes, 64 of them noise.
   void fill_with_times(MutableBytes out);
+  static constexpr std::size_t local_bytes = 64 + 32;
 
  private:
   std::uint64_t delta();

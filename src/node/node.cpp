@@ -57,10 +57,9 @@ std::vector<std::string> grouped_sources(const std::vector<std::string>& texts,
 }  // namespace
 
 SecretBytes gather_start_material() {
-  SecretBytes material(64 + 32 + 64);
+  SecretBytes material(64 + TimingNoise::local_bytes);
   crypto::random_bytes(material.view().first(64));
-  write_timestamps(std::span<std::uint8_t, 32>(material.view().data() + 64, 32));
-  TimingNoise().fill(material.view().last(64));
+  TimingNoise().fill_with_times(material.view().subspan(64));
   return material;
 }
 

@@ -9,11 +9,6 @@
 #include "outlets/kernel_random.h"
 
 namespace qanat::outlets {
-namespace {
-
-constexpr std::size_t local_bytes = 64 + 32;
-
-}  // namespace
 
 KernelPool::KernelPool(std::string name, Schedule schedule, const OutletServices& services)
     : ScheduledOutlet(std::move(name), schedule, services) {}
@@ -25,7 +20,7 @@ void KernelPool::prepare() {
 
 Result<void> KernelPool::deliver(Bytes random) {
   // Ours, and last: what came from elsewhere was fixed before this was drawn.
-  WipedArray<local_bytes> local;
+  WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
   const std::size_t worth = grade() == wire::Grade::full
                                 ? random.size()

@@ -8,8 +8,8 @@
 namespace qanat::outlets {
 
 // Credits with RNDADDENTROPY and makes the kernel use it at once with RNDRESEEDCRNG (random(4)),
-// which need CAP_SYS_ADMIN. Of grade drbg 256 bits a
-// delivery count. Without it the bytes are mixed in uncredited, and that is said once.
+// which need CAP_SYS_ADMIN. Without it the bytes are mixed in uncredited, and that is said once. Of
+// grade drbg 256 bits a delivery count.
 class KernelPool final : public ScheduledOutlet {
  public:
   KernelPool(std::string name, Schedule schedule, const OutletServices& services);

@@ -23,7 +23,6 @@ namespace {
 constexpr Duration in_line = 2min;
 constexpr Duration in_line_with_choice = 10s;
 constexpr std::size_t drbg_seed_bytes = 64;
-constexpr std::size_t local_noise_bytes = 64 + 32;
 // Between two seeds of a pollen server, for a node that would fill its reserve from it: many
 // machines share such a one, and it counts on one question a boot.
 constexpr Duration pollen_interval = 10s;
@@ -311,7 +310,7 @@ Upstream::Outcome Upstream::fetch_quorum(std::size_t bytes) {
     nodes.insert(given.path.begin(), given.path.end());
   }
   // Drawn after the upstreams have committed themselves to their bytes.
-  WipedArray<local_noise_bytes> local;
+  WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
   const MutableBytes out = buffer_.view().first(round_blocks_ * entropy::block_bytes);
   combiner_.combine(contributions, local.view(), out);
@@ -346,7 +345,7 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
   if (!full) services_.key.mix("seed", bytes);
   if (settings_.quorum == 1) {
     // Drawn after the upstream has committed itself to its bytes.
-    WipedArray<local_noise_bytes> local;
+    WipedArray<TimingNoise::local_bytes> local;
     noise_.fill_with_times(local.view());
     blinder_.blind(bytes, local.view());
   }

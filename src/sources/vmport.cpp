@@ -30,7 +30,6 @@ constexpr Duration backoff_cap = 10s;
 constexpr Duration connect_patience = 5s;
 // The host answers within 10 s, or refuses.
 constexpr Duration answer_patience = 30s;
-constexpr std::size_t local_noise_bytes = 64 + 32;
 
 // Which bytes of it count: all, or the first.
 std::size_t worth_of(const vmport::HostFrame& frame) {
@@ -253,7 +252,7 @@ void Vmport::credit(const vmport::HostFrame& frame) {
   const MutableBytes seed = seed_.view().first(frame.seed.size());
   std::copy(frame.seed.begin(), frame.seed.end(), seed.begin());
   if (!frame.full) services_.key.mix("seed", seed);
-  WipedArray<local_noise_bytes> local;
+  WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
   blinder_.blind(seed, local.view());
   services_.dispenser.credit(account_, seed.first(worth_of(frame)), services_.clock.now());

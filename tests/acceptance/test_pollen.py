@@ -76,7 +76,7 @@ def test_an_answer_to_another_challenge_is_none(server, tmp_path):
 def test_ours_feeds_ours(hub, tmp_path):
     qanat("feed", f"http://127.0.0.1:{hub.port}?pollen=yes", "--outlet", f"file:{tmp_path}/seed", "--once", "--state", str(tmp_path / "state"))
     assert (tmp_path / "seed").stat().st_size == 64
-    outlet = next(o for o in hub.status()["outlets"] if o["name"].startswith("http://"))
+    outlet = hub.outlet("http://")
     assert outlet["full_bytes"] == 128
 
 

@@ -48,6 +48,6 @@ def test_a_guests_hwrng_yields_our_bytes(run, tmp_path, grade):
     assert len(read) == 2048
     assert all(read[i:i + 8] in recorder.sent for i in range(0, 2048, 8)), "every byte is one that the node sent"
     assert recorder.asked[:2] == b"\x02\x40", "64 bytes, waiting"
-    outlet = lambda: next(o for o in node.status()["outlets"] if o["name"].startswith("egd:"))
+    outlet = lambda: node.outlet("egd:")
     assert eventually(lambda: outlet()[f"{grade}_bytes"] == len(recorder.sent))
     assert eventually(lambda: outlet()["connections"] == 0)

@@ -27,7 +27,7 @@ def test_each_recipient_gets_other_bytes_in_turn(run):
     got = [[s.recv(65536) for _ in range(50)] for s in sockets]
     assert all(len(d) == 256 for each in got for d in each)
     assert len({d for each in got for d in each}) == 150
-    outlet = lambda: next(o for o in node.status()["outlets"] if o["name"] == name)
+    outlet = lambda: node.outlet(name)
     assert eventually(lambda: outlet()["full_bytes"] >= 150 * 256)
     assert balanced(node.status()["ledger"])
 

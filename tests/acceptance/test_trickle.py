@@ -42,10 +42,6 @@ def trace(*arguments, calls="connect,sendto,sendmsg,ioctl"):
     return log.read_text().splitlines()
 
 
-def trickled(hub):
-    return next(o for o in hub.status()["outlets"] if o["name"].startswith("trickle"))
-
-
 def test_the_next_boot_needs_one_datagram_each_way_and_no_tls(trickle_hub, tmp_path):
     join = trickle_hub.invite("leaf")
     feed(join, tmp_path / "leaf")
@@ -59,16 +55,16 @@ def test_the_next_boot_needs_one_datagram_each_way_and_no_tls(trickle_hub, tmp_p
     assert len(kernel) == 1 and ("entropy_count=512" in kernel[0] or "EPERM" in kernel[0])
     if "EPERM" not in kernel[0]:
         assert any("RNDRESEEDCRNG" in line and "= 0" in line for line in lines)
-    assert eventually(lambda: trickled(trickle_hub)["full_bytes"] == 64)
+    assert eventually(lambda: trickle_hub.outlet("trickle")["full_bytes"] == 64)
 
 
 def test_a_running_feed_moves_to_trickle_by_itself(trickle_hub, run, tmp_path):
     join = trickle_hub.invite("leaf")
     leaf = run("feed", join, "--every", "1s", "--outlet", f"file:{tmp_path}/seed", name="leaf").up()
-    eventually(lambda: trickled(trickle_hub)["deliveries"] >= 3)
+    eventually(lambda: trickle_hub.outlet("trickle")["deliveries"] >= 3)
     counts = leaf.source(leaf.status()["sources"][0]["name"])["trickle"]
     assert counts["sessions"] == 1 and counts["silent"] == 0
-    https = next(o for o in trickle_hub.status()["outlets"] if o["name"].startswith("https"))
+    https = trickle_hub.outlet("https")
     assert https["deliveries"] <= 2, "the seed and the session"
     assert eventually(lambda: trickle_hub.status()["outlets"][0]["connections"] == 0)
 
@@ -80,7 +76,7 @@ def test_a_hub_that_was_killed_knows_its_clients_again(trickle_hub, tmp_path):
     trickle_hub.process.wait()
     hub = trickle_hub.again()
     feed(join, tmp_path / "leaf")
-    assert eventually(lambda: trickled(hub)["deliveries"] == 1)
+    assert eventually(lambda: hub.outlet("trickle")["deliveries"] == 1)
     assert hub.status()["outlets"][0]["deliveries"] == 0, "nobody needed TLS"
 
 
@@ -108,7 +104,7 @@ def test_hubs_that_share_a_cookie_key_serve_each_others_clients(run, tmp_path):
     shutil.copy(tmp_path / "one/trickle.key", tmp_path / "two/trickle.key")
     second = hub("two")
     feed(upstream, tmp_path / "leaf")
-    assert eventually(lambda: trickled(second)["deliveries"] == 1)
+    assert eventually(lambda: second.outlet("trickle")["deliveries"] == 1)
     assert second.status()["clients"] == [], "served from its cookie alone"
 
 
@@ -129,7 +125,7 @@ def test_where_udp_does_not_pass_https_does(run, tmp_path):
         lines = trace("feed", join, "--once", "--state", str(tmp_path / "leaf"))
         assert not any("SOCK_DGRAM" in line for line in lines)
         feed(join, tmp_path / "leaf")
-    assert trickled(hub)["deliveries"] == 0
+    assert hub.outlet("trickle")["deliveries"] == 0
     # Where the network says that nobody is there, nobody waits.
     feed(join, tmp_path / "other")
     begun = time.monotonic()
@@ -142,10 +138,10 @@ def test_get_takes_few_bytes_by_trickle(trickle_hub, tmp_path):
     get = lambda *more: qanat("get", *more, "--from", join, "--state", str(tmp_path / "leaf")).stdout
     seen = {get("32", "--format", "hex") for _ in range(10)}
     assert len(seen) == 10 and all(len(line) == 65 for line in seen)
-    assert eventually(lambda: trickled(trickle_hub)["drbg_bytes"] == 9 * 32)
+    assert eventually(lambda: trickle_hub.outlet("trickle")["drbg_bytes"] == 9 * 32)
     assert len(get("33", "--format", "base64").strip()) == 44
     assert len(get("100", "--grade", "full", "--format", "hex").strip()) == 200
-    assert eventually(lambda: trickled(trickle_hub)["full_bytes"] == 100)
+    assert eventually(lambda: trickle_hub.outlet("trickle")["full_bytes"] == 100)
     assert len(get("4000", "--format", "hex").strip()) == 8000, "more than a datagram holds"
 
 
@@ -163,7 +159,7 @@ def test_copies_of_a_machine_get_different_seeds(trickle_hub, run, tmp_path):
     assert [boot.wait(60) for boot in boots] == [0] * 20
     seeds = {pathlib.Path(f"{copy}.seed").read_bytes() for copy in copies}
     assert len(seeds) == 20
-    assert eventually(lambda: trickled(trickle_hub)["deliveries"] == 20)
+    assert eventually(lambda: trickle_hub.outlet("trickle")["deliveries"] == 20)
     # No cookie, and so no key, is in two of them any more.
     slots = collections.Counter(jar[128 + 224 * i + 8:128 + 224 * i + 72] for jar in jars() for i in range(8))
     del slots[bytes(64)]
@@ -198,7 +194,7 @@ def test_bench_puts_load_on_a_hub_and_measures(trickle_hub):
     assert 1000 <= count("answered") <= count("sent") <= 2000 and count("lost") == count("sent") - count("answered")
     assert count("equal") == 0
     assert all(what in fields["latency"] for what in ("p50", "p99", "p99.9"))
-    assert eventually(lambda: trickled(trickle_hub)["deliveries"] >= count("answered"))
+    assert eventually(lambda: trickle_hub.outlet("trickle")["deliveries"] >= count("answered"))
     result = json.loads(qanat("bench", "trickle", join, "--clients", "5", "--for", "1s", "--grade", "full", "--json").stdout)
     assert result["answered"] + result["refused"] + result["lost"] == result["sent"] > 0
     port = free_port()
@@ -222,7 +218,7 @@ def test_half_of_all_datagrams_may_be_lost(run, tmp_path):
                                "--state", str(tmp_path / f"{i}")]) for i in range(12)]
     assert [boot.wait(60) for boot in boots] == [0] * 12
     assert len({(tmp_path / f"{i}.seed").read_bytes() for i in range(12)}) == 12
-    assert relay.lost > 0 and trickled(hub)["deliveries"] > 0
+    assert relay.lost > 0 and hub.outlet("trickle")["deliveries"] > 0
 
 
 def test_a_hub_whose_trickle_was_revoked_for_us_says_so(trickle_hub, tmp_path):
@@ -231,4 +227,4 @@ def test_a_hub_whose_trickle_was_revoked_for_us_says_so(trickle_hub, tmp_path):
     qanat("revoke", "leaf", "--state", str(trickle_hub.state))
     done = qanat("feed", join, "--once", "--outlet", f"file:{tmp_path}/seed", "--state", str(tmp_path / "leaf"), check=False)
     assert done.returncode == 1 and "401" in done.stderr
-    assert trickled(trickle_hub)["refused"]["session"] == 1
+    assert trickle_hub.outlet("trickle")["refused"]["session"] == 1
