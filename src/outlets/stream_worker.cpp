@@ -33,16 +33,20 @@ StreamWorker::StreamWorker(const Limits& limits, const OutletServices& services,
       listener_(std::move(listener)),
       acceptor_(context, listener_.get()),
       sweep_timer_(context),
-      pause_timer_(context) {}
+      pause_timer_(context),
+      accepting_(context),
+      sweeping_(context) {}
 
 StreamWorker::~StreamWorker() {
   if (acceptor_.is_open()) (void)acceptor_.release();  // listener_ closes it
 }
 
 void StreamWorker::start() {
-  accepting_ = true;
-  asio::co_spawn(context_, accept_loop(),
-                 [this](const std::exception_ptr&) { accepting_ = false; });
+  accepting_.start("accepting connections", [this] { return accept_loop(); }, alarm());
+}
+
+net::KeptLoop::Tell StreamWorker::alarm() const {
+  return [this](const std::string& text) { services_.on_event(visitors_.name(), text, true); };
 }
 
 asio::awaitable<void> StreamWorker::accept_loop() {
@@ -52,7 +56,8 @@ asio::awaitable<void> StreamWorker::accept_loop() {
   while (!draining_) {
     co_await acceptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                                   asio::redirect_error(asio::use_awaitable, problem));
-    if (problem || draining_) co_return;
+    if (draining_) co_return;
+    if (problem) throw boost::system::system_error(problem);
     for (;;) {
       sockaddr_storage address{};
       socklen_t size = sizeof address;
@@ -98,9 +103,8 @@ asio::awaitable<void> StreamWorker::accept_loop() {
 }
 
 void StreamWorker::begin_sweeping() {
-  if (sweeping_ || draining_) return;
-  sweeping_ = true;
-  asio::co_spawn(context_, sweep(), [this](const std::exception_ptr&) { sweeping_ = false; });
+  if (sweeping_.running() || draining_) return;
+  sweeping_.start("closing late connections", [this] { return sweep(); }, alarm());
 }
 
 // One timer for all deadlines of the thread: once a second, while there are connections.
@@ -125,6 +129,8 @@ void StreamWorker::drain() {
 
 void StreamWorker::close_all() {
   for (StreamConnection* connection : connections_) connection->close();
+  accepting_.stop();
+  sweeping_.stop();
   sweep_timer_.cancel();
   pause_timer_.cancel();
 }

@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "base/files.h"
+#include "net/kept_loop.h"
 #include "net/peer.h"
 #include "outlets/limits.h"
 #include "outlets/outlet.h"
@@ -57,7 +58,7 @@ class StreamWorker {
   void close_all();
   void close_of(const share::Client& client);
   // Whether none of its coroutines is left, so that it may be destroyed.
-  bool at_rest() const { return !accepting_ && !sweeping_ && connections_.empty(); }
+  bool at_rest() const { return !accepting_.running() && !sweeping_.running() && connections_.empty(); }
 
   const StreamCounters& counters() const { return counters_; }
 
@@ -82,14 +83,15 @@ class StreamWorker {
   boost::asio::awaitable<void> accept_loop();
   boost::asio::awaitable<void> sweep();
   void begin_sweeping();
+  net::KeptLoop::Tell alarm() const;
 
   UniqueFd listener_;
   // Waits for the listening socket; the kernel hands out connections through listener_ itself.
   boost::asio::posix::stream_descriptor acceptor_;
   boost::asio::steady_timer sweep_timer_;
   boost::asio::steady_timer pause_timer_;  // of the accept loop
-  bool accepting_ = false;
-  bool sweeping_ = false;
+  net::KeptLoop accepting_;
+  net::KeptLoop sweeping_;
   bool draining_ = false;
   std::unordered_set<StreamConnection*> connections_;
 };

@@ -16,6 +16,8 @@ class Visitors {
  public:
   Visitors(Dispenser& dispenser, std::string name, const Terms& terms);
 
+  const std::string& name() const { return name_; }
+
   // The share of a block; it lasts as long as somebody holds it.
   std::shared_ptr<Flow> of(std::uint64_t block);
 

@@ -1,0 +1,56 @@
+// A coroutine that serves for as long as its owner wants it to: an exception ends one run, not the
+// service.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+
+namespace qanat::net {
+
+// Owned by an accept loop, a sweep, a schedule, a UDP socket's reader. All but `running` on the
+// context's thread. It must not be destroyed while it runs: stop it, end what its body waits for,
+// and let the context run until `running` is false.
+class KeptLoop {
+ public:
+  // Makes one run of the loop. When that returns, the loop has ended; when it throws, it begins
+  // again after `pause`.
+  using Body = std::function<boost::asio::awaitable<void>()>;
+  // Told of each exception, for an event and an alarm: "accepting connections failed: bad_alloc; it
+  // begins again in 1 s".
+  using Tell = std::function<void(const std::string& text)>;
+
+  static constexpr Duration usual_pause = std::chrono::seconds(1);
+
+  explicit KeptLoop(boost::asio::io_context& context, Duration pause = usual_pause)
+      : context_(context), timer_(context), pause_(pause) {}
+  KeptLoop(const KeptLoop&) = delete;
+  KeptLoop& operator=(const KeptLoop&) = delete;
+
+  // `what` it does, for the message. Not while it runs.
+  void start(std::string what, Body body, Tell tell);
+  // It begins no more. A run that is under way ends by what its owner tells it.
+  void stop();
+  // From any thread.
+  bool running() const { return running_.load(); }
+
+ private:
+  boost::asio::awaitable<void> keep();
+  void tell(const std::string& problem) noexcept;
+
+  boost::asio::io_context& context_;
+  boost::asio::steady_timer timer_;
+  const Duration pause_;
+  std::string what_;
+  Body body_;
+  Tell tell_;
+  std::atomic<bool> running_{false};
+  bool stopping_ = false;
+};
+
+}  // namespace qanat::net
