@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import mmap
 import os
 import pathlib
+import random
 import shutil
 import socket
 import ssl
@@ -13,6 +15,21 @@ import time
 import pytest
 
 QANAT = os.environ.get("QANAT", str(pathlib.Path(__file__).parents[2] / "build/release/qanat"))
+
+
+
+
+def _sanitized():
+    if not os.path.exists(QANAT):
+        return False
+    with open(QANAT, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as binary:
+        return binary.find(b"__asan_init") >= 0
+
+
+# Of a build with sanitizers (preset asan): each process that starts in a test writes what they report into a file of its own, and any
+# report fails the test, whatever the process's exit code is and whoever started it. Memory is measured with this factor.
+SANITIZED = _sanitized()
+MEMORY = 12 if SANITIZED else 1
 
 
 def eventually(condition, limit=30.0):
@@ -27,9 +44,29 @@ def eventually(condition, limit=30.0):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel gives to outgoing connections, and of this worker's alone where several run at once."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 6
+    while True:
+        port = random.randrange(20000 + 2000 * worker, 22000 + 2000 * worker)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+@pytest.fixture(autouse=True)
+def _no_reports(tmp_path_factory, monkeypatch):
+    if not SANITIZED:
+        yield
+        return
+    reports = tmp_path_factory.mktemp("sanitizer")
+    monkeypatch.setenv("ASAN_OPTIONS", f"log_path={reports}/report:exitcode=99:allocator_may_return_null=1")
+    monkeypatch.setenv("UBSAN_OPTIONS", f"log_path={reports}/report:print_stacktrace=1")
+    yield
+    found = [report.read_text(errors="replace") for report in sorted(reports.iterdir())]
+    assert not found, "\n".join(found)
 
 
 def need(program):

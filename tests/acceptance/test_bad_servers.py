@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from conftest import eventually, free_port
+from conftest import MEMORY, eventually, free_port
 
 
 def garbage(peer):
@@ -73,5 +73,5 @@ def test_bad_servers_cost_little_and_stop_nobody(kind, run, tmp_path):
         # By its words, one for each way of hanging up.
         assert node.log().count(f"{name}: gone") <= 2, node.log()
     assert node.source("exec:cat /dev/urandom?h=8")["state"] == "healthy"
-    assert int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096 < 64 << 20
+    assert int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096 < MEMORY * (64 << 20)
     assert node.stop() == 0 and "stuck" not in node.log(), node.log()

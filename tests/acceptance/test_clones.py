@@ -13,6 +13,8 @@ from clones import FEED, MODULES, Guest, guest_image, run_clones, take_snapshot
 from conftest import QANAT, balanced, eventually, free_port, need
 from guest import make_initramfs, program, run_guest
 
+# Of one snapshot; bench/clones takes 50.
+COPIES = 8
 FRESH = re.compile(r"a fresh seed of grade (\w+) for process (\d+), SHA-256 ([0-9a-f]{64})")
 
 
@@ -39,7 +41,7 @@ def test_without_seeds_copies_say_the_same(tmp_path, capsys):
     """What the rest is measured against; and that it would be noticed."""
     need("gcc")
     image = take_snapshot(tmp_path, None, feed=False)
-    for count in (2, 50):
+    for count in (2, COPIES):
         clones = run_clones(tmp_path, image, None, count)
         say(capsys, "without qanat, " + clones.text())
         figures = clones.figures()
@@ -50,19 +52,19 @@ def test_without_seeds_copies_say_the_same(tmp_path, capsys):
 def test_with_seeds_no_two_copies_say_the_same(host, tmp_path, capsys):
     image = take_snapshot(tmp_path, host.port, more="--on-reseed 'echo RENEWED $QANAT_GENERATION $(od -An -t u8 -N 8 /run/qanat/generation) >/dev/console'")
     original = len(fresh_seeds(host))
-    for count in (2, 50):
+    for count in (2, COPIES):
         clones = run_clones(tmp_path, image, host.port, count)
         say(capsys, "with qanat, " + clones.text())
         figures = clones.figures()
         assert figures["identical_median"] == 0
         # The guests' clocks are exact, and QEMU's threads have to share two cores with everything else: a seed may be late in a copy or two.
-        assert figures["late"] <= count // 20
+        assert figures["late"] <= 1
         # The programs of each were told: the original's generation was 2 after its own first seed.
         for number in range(count):
             renewed = re.findall(r"RENEWED (\d+) +(\d+)", (tmp_path / f"copy{number}.log").read_text(errors="replace"))
             assert renewed and all(told == mapped and int(told) > 2 for told, mapped in renewed), number
     seeds = fresh_seeds(host)
-    assert len(seeds) == original + 52
+    assert len(seeds) == original + 2 + COPIES
     assert len({digest for _, _, digest in seeds}) == len(seeds), "no seed twice"
     assert all(grade == "full" for grade, _, _ in seeds)
     # Each paid for, once: what the guests have had is what the ledger says was delivered.
