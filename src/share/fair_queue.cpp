@@ -85,6 +85,7 @@ RequestId FairQueue::add(FlowId id, std::size_t bytes, TimePoint now, bool urgen
   if (flow.first == slot) {
     // A bucket that has been full since is full now, and no fuller.
     flow.full_at = std::max(flow.full_at, now);
+    now_ = now;
     enter(id);
   }
   return id_of(slot);
@@ -92,8 +93,9 @@ RequestId FairQueue::add(FlowId id, std::size_t bytes, TimePoint now, bool urgen
 
 void FairQueue::enter(FlowId id) {
   Flow& flow = flows_[id];
-  flow.start = flow.epoch == epoch_ ? std::max(flow.start, virtual_time_) : virtual_time_;
-  flow.epoch = epoch_;
+  const bool soon = flow.left && now_ - *flow.left <= place_kept;
+  const double back = soon ? most_slices_back * static_cast<double>(slice_) : 0;
+  flow.start = std::max(flow.start, virtual_time_ - back);
   order_.put(id, flow.start);
   waiting_weight_ += flow.weight;
   waiting_guarantees_ += flow.rate;
@@ -101,15 +103,16 @@ void FairQueue::enter(FlowId id) {
 }
 
 void FairQueue::leave(FlowId id) {
-  const Flow& flow = flows_[id];
+  Flow& flow = flows_[id];
+  flow.left = now_;
   order_.remove(id);
   due_.remove(id);
   waiting_weight_ -= flow.weight;
   waiting_guarantees_ -= flow.rate;
   if (order_.empty()) {
-    // Nobody waits: nobody is ahead of anybody either. Sums begin anew, without rounding errors.
-    ++epoch_;
-    virtual_time_ = 0;
+    // Nobody waits: nobody owes for what nobody else wanted. Sums begin anew, without rounding
+    // errors.
+    virtual_time_ = std::max(virtual_time_, last_finish_);
     waiting_weight_ = 0;
     waiting_guarantees_ = 0;
   }
@@ -171,6 +174,8 @@ std::optional<std::size_t> FairQueue::remove(RequestId id) {
 std::optional<FairQueue::Grant> FairQueue::grant(std::size_t available, std::size_t slice,
                                                  TimePoint now) {
   if (size_ == 0 || available == 0) return std::nullopt;
+  now_ = now;
+  slice_ = slice;
   if (!urgent_.empty()) {
     const Slot slot = urgent_.front();
     const Grant given =
@@ -202,6 +207,7 @@ std::optional<FairQueue::Grant> FairQueue::grant(std::size_t available, std::siz
   } else {
     virtual_time_ = std::max(virtual_time_, flow.start);
     flow.start += static_cast<double>(bytes) / flow.weight;
+    last_finish_ = std::max(last_finish_, flow.start);
   }
   const Grant given = give(slot, bytes);
   if (given.complete) unlink(slot);

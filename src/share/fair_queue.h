@@ -9,6 +9,10 @@
 //    after; the smallest start is next. Flows that always ask get bytes in proportion to their
 //    weights, one that asks for less than its share gets what it asks for, and one that was idle
 //    neither saves up nor owes: weighted max-min fairness.
+//    A flow with one request in line is out of it between two of them. When it returns within two
+//    seconds it keeps its place: its slice starts at its last finish, though the virtual time has
+//    gone on, by up to eight slices. So it catches up with one that has fifty requests in line,
+//    and can save up no more than that.
 // What a guarantee grants is not charged to the flow's fair share, nor the other way round.
 #pragma once
 
@@ -82,6 +86,11 @@ class FairQueue {
   static constexpr Slot none = ~Slot{0};
   // What a flow must have in its bucket to be served by its guarantee, unless it wants less.
   static constexpr std::size_t least_tokens = 32;
+  // For how long the place of a flow is kept that has left the line, and how far it may lie back:
+  // longer than a round trip, and so little that who waits is not held up for long by many who
+  // return at once.
+  static constexpr Duration place_kept = std::chrono::seconds(2);
+  static constexpr double most_slices_back = 8;
 
   struct Request {
     std::uint32_t generation = 0;  // tells a number that is used again
@@ -95,11 +104,11 @@ class FairQueue {
   };
   struct Flow {
     double weight = 1;
-    double start = 0;         // virtual: of its next slice, and so the finish of its last
-    std::uint64_t epoch = 0;  // in which `start` means something
+    double start = 0;  // virtual: of its next slice, and so the finish of its last
     double rate = 0;
     double burst = 0;
-    TimePoint full_at{};  // when the bucket will be full
+    TimePoint full_at{};            // when the bucket will be full
+    std::optional<TimePoint> left;  // the line, last
     Slot first = none;
     Slot last = none;
     std::size_t requests = 0;
@@ -127,8 +136,12 @@ class FairQueue {
   IndexedHeap<TimePoint> due_;  // those with a guarantee, by when it can serve them
   std::deque<Slot> urgent_;
   Slot focus_ = none;  // served to its end
+  // Bytes a unit of weight since the beginning. It never goes back; in ten years at 10 MB/s it is
+  // still exact to a byte.
   double virtual_time_ = 0;
-  std::uint64_t epoch_ = 1;
+  double last_finish_ = 0;            // the latest of all flows
+  TimePoint now_{};                   // that came last
+  std::size_t slice_ = least_tokens;  // likewise
   std::size_t size_ = 0;
   std::size_t waiting_bytes_ = 0;
   std::size_t partial_bytes_ = 0;

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace qanat::share {
@@ -206,6 +209,165 @@ TEST(FairQueue, KeepsCountThroughRandomAddsRemovesAndGrants) {
     ASSERT_EQ(queue.size(), waiting.size());
     ASSERT_EQ(queue.empty(), waiting.empty());
   }
+}
+
+// Clients that ask over a network: the next request comes a while after the last was complete.
+struct Reader {
+  std::size_t connections = 1;
+  double longest_gap = 0.1;  // seconds; the shortest is a tenth of it
+  double weight = 1;
+  std::size_t bytes = 64;  // of each request
+};
+
+// What each was granted in a minute, of a source that gives `block` bytes every `interval`.
+std::vector<double> minute(const std::vector<Reader>& readers, std::size_t block, Duration interval,
+                           std::size_t slice = 32) {
+  std::mt19937_64 random(11);
+  FairQueue queue(no_limit);
+  std::vector<FlowId> flows;
+  std::multimap<TimePoint, std::size_t> coming;  // requests, by when they arrive
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    flows.push_back(queue.open(readers[i].weight));
+    for (std::size_t c = 0; c < readers[i].connections; ++c) coming.emplace(start, i);
+  }
+  std::map<RequestId, std::size_t> owner;
+  std::vector<double> before;
+  std::size_t free = 0;
+  const auto received = [&] {
+    std::vector<double> bytes;
+    for (const FlowId flow : flows) {
+      bytes.push_back(static_cast<double>(queue.view(flow).granted_bytes));
+    }
+    return bytes;
+  };
+  const auto serve = [&](TimePoint now) {
+    while (const auto grant = queue.grant(free, slice, now)) {
+      free -= grant->bytes;
+      if (!grant->complete) continue;
+      const std::size_t i = owner.at(grant->id);
+      std::uniform_real_distribution<double> gap(readers[i].longest_gap / 10,
+                                                 readers[i].longest_gap);
+      coming.emplace(
+          now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(gap(random))),
+          i);
+    }
+  };
+  for (TimePoint now = start; now < start + 70s; now += interval) {
+    while (!coming.empty() && coming.begin()->first <= now) {
+      const auto [at, i] = *coming.begin();
+      coming.erase(coming.begin());
+      owner[queue.add(flows[i], readers[i].bytes, at)] = i;
+      serve(at);
+    }
+    free += block;
+    serve(now);
+    if (before.empty() && now >= start + 10s) before = received();
+  }
+  std::vector<double> got = received();
+  for (std::size_t i = 0; i < got.size(); ++i) got[i] = (got[i] - before[i]) / readers[i].weight;
+  return got;
+}
+
+// Jain, Chiu, Hawe, 1984: 1 when all have the same.
+double jain_index(const std::vector<double>& shares) {
+  double sum = 0;
+  double squares = 0;
+  for (const double share : shares) {
+    sum += share;
+    squares += share * share;
+  }
+  return sum * sum / (static_cast<double>(shares.size()) * squares);
+}
+
+void expect_fair(const std::vector<double>& shares, const std::string& what) {
+  const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
+  EXPECT_GE(jain_index(shares), 0.999) << what;
+  EXPECT_LE(*most, 1.05 * *least) << what << ": from " << *least << " to " << *most;
+}
+
+TEST(FairQueue, OneConnectionHasAsMuchAsFifty) {
+  // Forty clients on some 3 kB/s, one of which has fifty connections more; round trips from those
+  // of one machine to those of a busy one far away.
+  std::vector<Reader> readers(40);
+  readers[7].connections = 51;
+  for (const double gap : {0.001, 0.02, 0.1, 0.4, 0.8, 1.0}) {
+    for (Reader& reader : readers) reader.longest_gap = gap;
+    for (const auto& [block, interval] : {std::pair{32, 10ms}, {64, 20ms}, {512, 160ms}}) {
+      expect_fair(minute(readers, static_cast<std::size_t>(block), interval),
+                  std::to_string(gap) + " s, " + std::to_string(block) + " bytes at once");
+    }
+  }
+}
+
+TEST(FairQueue, OneConnectionHasAsMuchAsFiftyByWeightAndOnAFastSource) {
+  std::vector<Reader> readers(40);
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    readers[i].weight = 1 + static_cast<double>(i % 3);
+    readers[i].longest_gap = 0.05;
+    readers[i].bytes = 4096;
+  }
+  readers[7].connections = 51;
+  expect_fair(minute(readers, 1000, 1ms, 1000), "1 MB/s");
+}
+
+TEST(FairQueue, NobodyGainsByLeavingAndComingBack) {
+  // All but one always have two requests in line. The one asks for everything at once, stays away
+  // for as long as its place is kept, and comes back, again and again.
+  for (const double absence : {0.2, 0.5, 0.9, 1.5, 3.0}) {
+    std::vector<Reader> readers(10, {.connections = 2, .longest_gap = 0.001});
+    readers[3] = {.connections = 50, .longest_gap = absence};
+    const auto got = minute(readers, 32, 10ms);
+    const double share = std::accumulate(got.begin(), got.end(), 0.0) / 10;
+    EXPECT_LE(got[3], 1.02 * share) << absence;
+    EXPECT_GE(*std::min_element(got.begin(), got.end()), std::min(got[3], 0.98 * share));
+  }
+}
+
+TEST(FairQueue, ManyWhoReturnAtOnceHoldUpNobodyForLong) {
+  FairQueue queue(no_limit);
+  const FlowId waits = queue.open(1);
+  queue.add(waits, 1 << 20, start);
+  TimePoint now = start;
+  std::vector<FlowId> others;
+  for (int i = 0; i < 100; ++i) {
+    others.push_back(queue.open(1));
+    queue.add(others.back(), 32, now);
+  }
+  const auto serve_for = [&](Duration time) {
+    for (const TimePoint end = now + time; now < end; now += 10ms) queue.grant(32, 32, now);
+  };
+  serve_for(2500ms);
+  // They come back, each for as much as it can get, after the longest absence that is kept.
+  for (const FlowId flow : others) queue.add(flow, 1 << 16, now);
+  const auto before = queue.view(waits).granted_bytes;
+  TimePoint returned = now;
+  while (queue.view(waits).granted_bytes == before) serve_for(10ms);
+  // A round of slices is a second here; each is ahead by eight, and has the next at once.
+  EXPECT_LE(now - returned, 9s + 100ms);
+  // After a longer absence nobody is ahead.
+  for (int round = 0; round < 2; ++round) {
+    const FlowId idle = others[static_cast<std::size_t>(round)];
+    serve_for(3s);
+    const auto had = queue.view(idle).granted_bytes;
+    serve_for(10s);
+    EXPECT_NEAR(static_cast<double>(queue.view(idle).granted_bytes - had), 320, 64);
+  }
+}
+
+TEST(FairQueue, WhoTookWhatNobodyElseWantedIsHeldUpByAFewSlices) {
+  FairQueue queue(no_limit);
+  const FlowId greedy = queue.open(1);
+  const FlowId modest = queue.open(1);
+  queue.add(modest, 64, start);
+  queue.grant(64, 32, start);
+  queue.grant(64, 32, start);
+  // A reserve of 16 MiB, in a moment, while the other is away.
+  queue.add(greedy, 1 << 24, start);
+  queue.grant(1 << 24, 32, start);
+  queue.add(modest, 1 << 20, start + 10ms);
+  queue.add(greedy, 1 << 20, start + 10ms);
+  for (int i = 0; i < 200; ++i) queue.grant(32, 32, start + 20ms);
+  EXPECT_GE(queue.view(greedy).granted_bytes - (1 << 24), 32U * (200 - 10) / 2);
 }
 
 TEST(IndexedHeap, GivesTheSmallestWhateverWasMovedAndRemoved) {
