@@ -1,6 +1,7 @@
 // What every fuzz target does first.
 #pragma once
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -15,6 +16,7 @@ inline void must(bool property) {
 
 inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   static const bool ready = [] {
+    std::signal(SIGPIPE, SIG_IGN);
     qanat::initialise_secret_memory();
     return true;
   }();
