@@ -86,6 +86,8 @@ bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade 
   const auto got = trickle.ask(out.view(), wire::trickle::only(grade));
   if (!got && got.error().trouble == net::Trouble::unreachable) return false;
   if (!got) throw Failure(got.error().message);
+  // It may give what was not asked for; over HTTPS it may do better, and that is checked there.
+  if (*got != wire::trickle::only(grade)) return false;
   const bool written = format == wire::Format::raw
                            ? write_out(out.view())
                            : write_out(as_bytes(formatted(out.view(), format) + "\n"));
@@ -136,16 +138,14 @@ int run(const Options& options) {
     const TimePoint began = Clock().now();
     if (text && piece < left) piece -= piece % 3;
     std::string line;
-    const auto response =
-        client.get(fmt::format("/v1/random?bytes={}&grade={}&format={}&wait={}", piece,
-                               to_string(*grade), to_string(*format), options.wait),
-                   [&](Bytes part) {
-                     progress.add(text ? part.size() / 2 : part.size());
-                     // A text ends with one newline, which belongs to the last piece only.
-                     if (text && part.back() == '\n') part = part.first(part.size() - 1);
-                     output_open = part.empty() || write_out(part);
-                     return output_open;
-                   });
+    const auto response = client.random(
+        {.bytes = piece, .grade = *grade, .format = *format, .wait = *wait}, [&](Bytes part) {
+          progress.add(text ? part.size() / 2 : part.size());
+          // A text ends with one newline, which belongs to the last piece only.
+          if (text && part.back() == '\n') part = part.first(part.size() - 1);
+          output_open = part.empty() || write_out(part);
+          return output_open;
+        });
     if (!output_open) throw Failure(with_errno("cannot write to standard output", errno));
     // Nothing of a refused piece was written. Too much at once, perhaps.
     if (!response && response.error().trouble == net::Trouble::busy && full &&

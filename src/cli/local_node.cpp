@@ -37,15 +37,14 @@ SecretBytes draw_full(const std::string& from, const std::string& state, std::si
                          {.silence = *patience + beyond_the_line});
   SecretBytes out(bytes);
   std::size_t filled = 0;
-  const auto response = client.get(
-      fmt::format("/v1/random?bytes={}&grade=full&wait={}", bytes, wait), [&](Bytes part) {
+  const auto response = client.random(
+      {.bytes = bytes, .grade = wire::Grade::full, .wait = *patience}, [&](Bytes part) {
         const std::size_t n = std::min(part.size(), bytes - filled);
         std::copy_n(part.begin(), n, out.view().begin() + static_cast<std::ptrdiff_t>(filled));
         filled += n;
         return true;
       });
   if (!response) throw Failure(explain(response.error(), from));
-  if (filled != bytes) throw Failure(fmt::format("{} bytes came instead of {}", filled, bytes));
   return out;
 }
 

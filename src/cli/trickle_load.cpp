@@ -61,6 +61,7 @@ class Generator {
 
  private:
   void begin_sessions();
+  std::size_t begin_session(std::size_t first);
   MutableBytes keys(std::size_t i) {
     return keys_.view().subspan(i * trickle::keys_bytes, trickle::keys_bytes);
   }
@@ -93,23 +94,38 @@ class Generator {
   TrickleLoadResult result_;
 };
 
-void Generator::begin_sessions() {
+// One of `clients_` for each cookie of a session, from `first` on; how many there were.
+std::size_t Generator::begin_session(std::size_t first) {
+  auto text = client_.text("POST", "/v1/session");
+  while (!text && text.error().trouble == net::Trouble::busy) {
+    // A hub has a rate for them, as each of its clients needs one an hour.
+    wait_for(-1, 0, waker_, std::chrono::seconds(std::max(1U, text.error().retry_after)));
+    text = client_.text("POST", "/v1/session");
+  }
+  if (!text) throw Failure("no session: " + text.error().message);
+  const auto session = net::decode_trickle_session(*text);
+  if (!session) throw Failure(session.error().message);
+  const auto address = client_.peer();
   WipedArray<trickle::exporter_bytes> exporter;
-  for (std::size_t i = 0; i < clients_.size(); ++i) {
-    // On one connection: their keys differ by the session's nonce.
-    const auto text = client_.text("POST", "/v1/session");
-    if (!text) throw Failure("no session: " + text.error().message);
-    const auto session = net::decode_trickle_session(*text);
-    if (!session) throw Failure(session.error().message);
-    const auto address = client_.peer();
-    if (!address || !client_.exporter(trickle::exporter_label, exporter.view())) {
-      throw Failure("the hub closed the connection after a session");
-    }
-    server_ = *address;
-    reinterpret_cast<sockaddr_in&>(server_).sin_port = htons(session->port);
-    clients_[i].cookie = session->cookies.front();
-    trickle::session_keys(exporter.view(), client_.endpoint().shared_key.view(), session->nonce, 0,
-                          keys(i));
+  if (!address || !client_.exporter(trickle::exporter_label, exporter.view())) {
+    throw Failure("the hub closed the connection after a session");
+  }
+  server_ = *address;
+  reinterpret_cast<sockaddr_in&>(server_).sin_port = htons(session->port);
+  const std::size_t count = std::min(session->cookies.size(), clients_.size() - first);
+  for (std::size_t i = 0; i < count; ++i) {
+    clients_[first + i].cookie = session->cookies[i];
+    trickle::session_keys(exporter.view(), client_.endpoint().shared_key.view(), session->nonce,
+                          static_cast<unsigned>(i), keys(first + i));
+  }
+  return count;
+}
+
+void Generator::begin_sessions() {
+  for (std::size_t begun = 0; begun < clients_.size();) {
+    const std::size_t count = begin_session(begun);
+    if (count == 0) throw Failure("a session without cookies");
+    begun += count;
   }
   client_.disconnect();
 }

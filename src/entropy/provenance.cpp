@@ -1,8 +1,28 @@
 #include "entropy/provenance.h"
 
+#include <algorithm>
 #include <set>
+#include <string_view>
 
 namespace qanat::entropy {
+
+Provenance::Ids nearest_first(const Provenance::Ids& first,
+                              const std::vector<const Provenance::Ids*>& lists) {
+  Provenance::Ids all;
+  std::set<std::string_view> named;
+  const auto add = [&](const std::string& id) {
+    if (named.insert(id).second) all.push_back(id);
+  };
+  std::size_t longest = 0;
+  for (const std::string& id : first) add(id);
+  for (const Provenance::Ids* list : lists) longest = std::max(longest, list->size());
+  for (std::size_t distance = 0; distance < longest; ++distance) {
+    for (const Provenance::Ids* list : lists) {
+      if (distance < list->size()) add((*list)[distance]);
+    }
+  }
+  return all;
+}
 
 Provenance::Provenance() { unite(); }
 
@@ -23,13 +43,10 @@ void Provenance::set(SourceId source, Ids ids) {
 }
 
 void Provenance::unite() {
-  std::set<std::string> others;
-  for (const auto& [id, nodes] : behind_) others.insert(nodes.begin(), nodes.end());
-  others.erase(own_);
-  auto all = std::make_shared<Ids>();
-  if (!own_.empty()) all->push_back(own_);
-  all->insert(all->end(), others.begin(), others.end());
-  all_ = std::move(all);
+  const Ids own = own_.empty() ? Ids() : Ids{own_};
+  std::vector<const Ids*> lists;
+  for (const auto& [source, nodes] : behind_) lists.push_back(&nodes);
+  all_ = std::make_shared<Ids>(nearest_first(own, lists));
 }
 
 std::shared_ptr<const Provenance::Ids> Provenance::all() const {

@@ -26,7 +26,8 @@ class Provenance {
   const std::string& own() const { return own_; }
   // What stands behind `source` from now on; empty when it is gone for good.
   void set(SourceId source, Ids ids);
-  // This node first, then the others in order. Never null; cheap, for every transfer.
+  // This node first, then the others, the nearest first. Never null; cheap, for every transfer, and
+  // the same object until it changes.
   std::shared_ptr<const Ids> all() const;
 
  private:
@@ -37,5 +38,11 @@ class Provenance {
   std::map<SourceId, Ids> behind_;
   std::shared_ptr<const Ids> all_;
 };
+
+// `first`, and then each id of the lists once, by its place there, which is its distance: so
+// whoever has to cut it short names the nearest, and no long list displaces the neighbours in
+// another.
+Provenance::Ids nearest_first(const Provenance::Ids& first,
+                              const std::vector<const Provenance::Ids*>& lists);
 
 }  // namespace qanat::entropy

@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "base/shown.h"
 #include "net/connect.h"
 #include "net/discover.h"
 #include "net/transport.h"
@@ -23,6 +24,8 @@ namespace {
 
 constexpr std::size_t inbox_bytes = 64 << 10;
 constexpr std::size_t error_body_bytes = 4096;
+// Of a refusal's two parts each, for people. Ours are shorter, but for paths of the file system.
+constexpr std::size_t most_words = 1000;
 
 tl::unexpected<ClientError> trouble(Trouble kind, std::string message, unsigned retry_after = 0) {
   return tl::unexpected(ClientError{kind, std::move(message), retry_after});
@@ -35,10 +38,12 @@ std::string words_of(const std::string& body) {
   const auto* const object = problem ? nullptr : value.if_object();
   const auto* const said = object != nullptr ? object->if_contains("error") : nullptr;
   const auto* const hint = object != nullptr ? object->if_contains("hint") : nullptr;
-  if (said == nullptr || !said->is_string()) return body.substr(0, body.find('\n')).substr(0, 200);
-  std::string words(said->get_string());
+  if (said == nullptr || !said->is_string()) {
+    return shown(std::string_view(body).substr(0, body.find('\n')), most_words);
+  }
+  std::string words = shown(said->get_string(), most_words);
   if (hint != nullptr && hint->is_string() && !hint->get_string().empty()) {
-    words += "; " + std::string(hint->get_string());
+    words += "; " + shown(hint->get_string(), most_words);
   }
   return words;
 }
@@ -195,7 +200,9 @@ tl::expected<void, ClientError> HttpClient::begin(UniqueFd fd, const std::string
 // One request and its response on an open connection.
 class HttpClient::Exchange {
  public:
-  Exchange(HttpClient& client, const OnBody& on_body) : client_(client), on_body_(on_body) {
+  // `wanted`: what the answer must be, where random bytes were asked for.
+  Exchange(HttpClient& client, const OnBody& on_body, const wire::RandomRequest* wanted)
+      : client_(client), on_body_(on_body), wanted_(wanted) {
     parser_.header_limit(16 << 10);
     parser_.body_limit(boost::none);
     client_.path_.clear();
@@ -215,10 +222,13 @@ class HttpClient::Exchange {
   tl::expected<std::size_t, ClientError> receive(std::size_t kept);
   tl::expected<std::size_t, ClientError> parse(std::size_t filled);
   tl::expected<void, ClientError> check_header();
+  tl::expected<void, ClientError> check_random();
+  tl::unexpected<ClientError> wrong_size(std::uint64_t size) const;
   tl::expected<Response, ClientError> conclude();
 
   HttpClient& client_;
   const OnBody& on_body_;
+  const wire::RandomRequest* const wanted_;
   http::response_parser<http::buffer_body> parser_;
   // Held here: the parser keeps a reference.
   std::function<void(std::uint64_t, boost::core::string_view, boost::beast::error_code&)>
@@ -289,10 +299,8 @@ tl::expected<void, ClientError> HttpClient::Exchange::check_header() {
   if (const auto path = response_.headers.find("qanat-path"); path != response_.headers.end()) {
     client_.path_ = path->second;
   }
-  if (response_.status == 401 || response_.status == 403 || client_.endpoint_.shared_key.empty() ||
-      connection().proven) {
-    return {};
-  }
+  if (response_.status == 401 || response_.status == 403) return {};
+  if (client_.endpoint_.shared_key.empty() || connection().proven) return check_random();
   const auto found = response_.headers.find("qanat-proof");
   const auto proof =
       found == response_.headers.end() ? std::nullopt : wire::decode_proof(found->second);
@@ -301,7 +309,31 @@ tl::expected<void, ClientError> HttpClient::Exchange::check_header() {
                    where() + " has the pinned key but did not prove the pre-shared key");
   }
   connection().proven = true;
+  return check_random();
+}
+
+// Before anything of the body is believed.
+tl::expected<void, ClientError> HttpClient::Exchange::check_random() {
+  if (wanted_ == nullptr || response_.status != 200) return {};
+  const std::string_view asked = to_string(wanted_->grade);
+  const auto said = response_.headers.find("qanat-grade");
+  const bool silent = said == response_.headers.end();
+  // Bytes of a grade that nobody names are no more than grade drbg.
+  if (silent ? wanted_->grade == wire::Grade::full : said->second != asked) {
+    return trouble(Trouble::protocol,
+                   silent ? fmt::format("{} does not say of what grade its bytes are; {} was asked",
+                                        where(), asked)
+                          : fmt::format("{} sent bytes of grade '{}' instead of {}", where(),
+                                        shown(said->second), asked));
+  }
+  const auto length = parser_.content_length();
+  if (length && *length != wire::body_size(*wanted_)) return wrong_size(*length);
   return {};
+}
+
+tl::unexpected<ClientError> HttpClient::Exchange::wrong_size(std::uint64_t size) const {
+  return trouble(Trouble::protocol, fmt::format("{} sent a body of {} bytes instead of {}", where(),
+                                                size, wire::body_size(*wanted_)));
 }
 
 // Feeds the first `filled` bytes of the inbox to the parser; how many are left over.
@@ -338,7 +370,19 @@ tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t f
 }
 
 tl::expected<Response, ClientError> HttpClient::Exchange::conclude() {
+  if (response_.status == 200 && wanted_ != nullptr &&
+      response_.body_bytes != wire::body_size(*wanted_)) {
+    return wrong_size(response_.body_bytes);
+  }
   if (response_.status == 200) return response_;
+  if (response_.status == 401 && !client_.endpoint_.shared_key.empty()) {
+    return trouble(
+        Trouble::refused,
+        fmt::format(
+            "{} answered 401: it no longer accepts '{}' (revoked, or invited again); ask for a "
+            "new join string",
+            where(), client_.endpoint_.client_name));
+  }
   unsigned retry_after = 0;
   if (const auto found = response_.headers.find("retry-after"); found != response_.headers.end()) {
     std::from_chars(found->second.data(), found->second.data() + found->second.size(), retry_after);
@@ -383,18 +427,29 @@ tl::expected<Response, ClientError> HttpClient::request(const std::string& metho
                                                         const std::string& body,
                                                         const OnBody& on_body,
                                                         std::string_view content_type) {
+  return exchange(method, target, body, on_body, content_type, nullptr);
+}
+
+tl::expected<Response, ClientError> HttpClient::random(const wire::RandomRequest& wanted,
+                                                       const OnBody& on_body) {
+  return exchange("GET", encode(wanted), "", on_body, "", &wanted);
+}
+
+tl::expected<Response, ClientError> HttpClient::exchange(
+    const std::string& method, const std::string& target, const std::string& body,
+    const OnBody& on_body, std::string_view content_type, const wire::RandomRequest* wanted) {
   for (;;) {
     const bool reused = connection_ && connection_->used;
     if (!connection_) {
       if (auto connected = connect(); !connected) return tl::unexpected(connected.error());
     }
     connection_->used = true;
-    Exchange exchange(*this, on_body);
-    auto response = exchange.run(method, target, body, content_type);
+    Exchange attempt(*this, on_body, wanted);
+    auto response = attempt.run(method, target, body, content_type);
     const bool answered = response || response.error().trouble == Trouble::refused ||
                           response.error().trouble == Trouble::busy;
     if (!answered) disconnect();
-    if (!response && reused && exchange.silent_close()) continue;
+    if (!response && reused && attempt.silent_close()) continue;
     return response;
   }
 }

@@ -13,6 +13,7 @@
 #include "base/waker.h"
 #include "crypto/certificate.h"
 #include "net/tls.h"
+#include "wire/http_api.h"
 #include "wire/join_string.h"
 
 namespace qanat::net {
@@ -78,6 +79,10 @@ class HttpClient {
   tl::expected<Response, ClientError> get(const std::string& target, const OnBody& on_body) {
     return request("GET", target, "", on_body);
   }
+  // Random bytes. What is of another grade than asked, or another size, is Trouble::protocol: of
+  // such an answer nothing is handed on, or nothing more once its end shows it.
+  tl::expected<Response, ClientError> random(const wire::RandomRequest& wanted,
+                                             const OnBody& on_body);
   // The body as text, at most `limit` bytes: for what is not secret.
   tl::expected<std::string, ClientError> text(const std::string& method, const std::string& target,
                                               const std::string& body = "",
@@ -99,6 +104,10 @@ class HttpClient {
   struct Connection;
   class Exchange;
 
+  tl::expected<Response, ClientError> exchange(const std::string& method, const std::string& target,
+                                               const std::string& body, const OnBody& on_body,
+                                               std::string_view content_type,
+                                               const wire::RandomRequest* wanted);
   tl::expected<void, ClientError> connect();
   tl::expected<void, ClientError> begin(UniqueFd fd, const std::string& name);
 

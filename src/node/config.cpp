@@ -186,9 +186,26 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
     }
   }
   if (const auto* t = reader.section(root, "limits")) {
-    reader.only(
-        *t, "limits",
-        {"connections", "full_bytes", "drbg_bytes", "handshake", "header", "idle", "write"});
+    reader.only(*t, "limits",
+                {"connections", "full_bytes", "drbg_bytes", "handshake", "header", "idle", "write",
+                 "documents", "sessions"});
+    // A client's, a second, ten seconds' worth at once; a block of addresses has five and ten times
+    // as much, as many share one. 0 is no limit.
+    const auto rates = [&](const char* key, share::BucketRate& client, share::BucketRate& block) {
+      constexpr std::uint64_t most = 1000000;
+      constexpr std::uint64_t burst = 10;
+      if (t->get(key) == nullptr) return;
+      const std::uint64_t times = block.rate / client.rate;
+      reader.size(*t, "limits", key, client.rate);
+      if (client.rate > most) {
+        reader.fail(*t->get(key),
+                    fmt::format("limits.{}: at most {} a second; 0 is no limit", key, most));
+      }
+      client.burst = burst * client.rate;
+      block = {times * client.rate, times * client.burst};
+    };
+    rates("documents", config.http.client_documents, config.http.block_documents);
+    rates("sessions", config.http.client_sessions, config.http.block_sessions);
     reader.size(*t, "limits", "connections", config.http.connections);
     reader.size(*t, "limits", "full_bytes", config.api.full_bytes);
     reader.size(*t, "limits", "drbg_bytes", config.api.drbg_bytes);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <ctime>
 #include <thread>
 
@@ -13,6 +14,7 @@
 #include "crypto/openssl.h"
 #include "net/listen.h"
 #include "observe/metrics.h"
+#include "observe/status.h"
 #include "outlets/cookie_keys.h"
 #include "outlets/trickle_outlet.h"
 
@@ -114,8 +116,15 @@ outlets::OutletServices Node::make_services() {
                 }
               },
           .trickle_port = [this] { return trickle_port_.load(); },
-          .status = [this](const share::Client* viewer) { return status_for(viewer); },
-          .metrics = [this] { return observe::metrics_text(snapshot()); },
+          .status =
+              [this](const outlets::Viewer& viewer) {
+                const auto document = observe::status_document(snapshot_for(viewer));
+                return boost::json::serialize(document) + "\n";
+              },
+          .metrics =
+              [this](const outlets::Viewer& viewer) {
+                return observe::metrics_text(snapshot_for(viewer));
+              },
           .ready = [this] { return drbg_->pool().ready(); },
           .on_event = [this](const std::string& subject, const std::string& text,
                              bool alarm) { events_.add(subject, text, alarm); },
@@ -164,7 +173,7 @@ void Node::start() {
                     ? fmt::format("the guarantee of {} is kept again", format_rate(change.rate))
                     : fmt::format("the guarantee of {} is suspended: the sources deliver {}",
                                   format_rate(change.rate), format_rate(change.proved)),
-                !change.kept);
+                !change.kept, {.client = change.name});
   });
   std::vector<NamedSource> sources;
   if (settings_.feed) {
@@ -242,15 +251,18 @@ Node::NamedSource Node::make_source(const std::string& text) {
 }
 
 sources::SourceServices Node::source_services() {
-  return {.dispenser = dispenser_,
-          .key = key_,
-          .provenance = provenance_,
-          .clock = clock_,
-          .on_event = services_.on_event,
-          .cookie_directory = cookie_directory_,
-          .on_fresh_seed = [this](const std::string& why,
-                                  const sources::FreshSeed& seed) { return renew(why, seed); },
-          .seeds = settings_.feed.has_value()};
+  return {
+      .dispenser = dispenser_,
+      .key = key_,
+      .provenance = provenance_,
+      .clock = clock_,
+      // All draw from the sources.
+      .on_event = [this](const std::string& subject, const std::string& text,
+                         bool alarm) { events_.add(subject, text, alarm, {.everybody = true}); },
+      .cookie_directory = cookie_directory_,
+      .on_fresh_seed = [this](const std::string& why,
+                              const sources::FreshSeed& seed) { return renew(why, seed); },
+      .seeds = settings_.feed.has_value()};
 }
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {

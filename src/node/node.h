@@ -61,7 +61,7 @@ class Node {
   bool renew(const std::string& why, const sources::FreshSeed& seed = {});
   void feed_now();
   void retest();
-  observe::Snapshot snapshot() const;
+  observe::Snapshot snapshot() const { return snapshot_for({.all = true}); }
   // Whether every source has done what follows from its last delivery.
   bool at_rest() const;
   // Why no source can give anything, now or later; empty while there is hope. For `feed --once`.
@@ -92,7 +92,7 @@ class Node {
   void wake_sources();
   void find_trickle_port();
   bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
-  std::string status_for(const share::Client* viewer) const;
+  observe::Snapshot snapshot_for(const outlets::Viewer& viewer) const;
 
   NodeSettings settings_;
   StateDir state_;

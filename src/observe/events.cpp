@@ -1,19 +1,21 @@
 #include "observe/events.h"
 
 #include <ctime>
+#include <utility>
 
 #include "base/log.h"
 
 namespace qanat::observe {
 
-void Events::add(const std::string& subject, const std::string& text, bool alarm) {
+void Events::add(const std::string& subject, const std::string& text, bool alarm,
+                 Audience audience) {
   if (alarm) {
     log_warning("{}: {}", subject, text);
   } else {
     log_info("{}: {}", subject, text);
   }
   const std::scoped_lock lock(mutex_);
-  events_.push_back({std::time(nullptr), subject, text, alarm});
+  events_.push_back({std::time(nullptr), subject, text, alarm, std::move(audience)});
   if (events_.size() > kept) events_.pop_front();
   ++total_;
 }

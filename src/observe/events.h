@@ -13,7 +13,7 @@ class Events {
   static constexpr std::size_t kept = 100;
 
   // Also writes a log line: a warning for an alarm.
-  void add(const std::string& subject, const std::string& text, bool alarm);
+  void add(const std::string& subject, const std::string& text, bool alarm, Audience audience = {});
   std::vector<Event> recent() const;
   std::uint64_t total() const;
 

@@ -33,17 +33,24 @@ class Families {
 };
 
 void add_ledger(Families& out, const Snapshot& s) {
-  out.counter("qanat_ledger_bits_total", "Full-entropy bits, by source and what became of them");
+  // In bytes, as Prometheus wants it; a double holds eighths of them exactly.
+  constexpr double bits = 1.0 / 8;
+  out.counter(
+      "qanat_ledger_bytes_total",
+      "Full-entropy bytes, by source and what became of them (was qanat_ledger_bits_total)");
   for (const auto& [name, account] : s.dispenser.sources) {
-    for (const auto& [kind, bits] :
+    if (name.empty()) continue;  // not the viewer's business
+    for (const auto& [kind, amount] :
          {std::pair{"credited", account.credited}, std::pair{"delivered", account.delivered},
           std::pair{"discarded", account.discarded}, std::pair{"reseed", account.reseed}}) {
-      out.add(static_cast<double>(bits), {{"source", name}, {"kind", kind}});
+      out.add(static_cast<double>(amount) * bits, {{"source", name}, {"kind", kind}});
     }
   }
-  out.gauge("qanat_ledger_reserve_bits", "Full-entropy bits here, by source");
+  out.gauge("qanat_ledger_reserve_bytes",
+            "Full-entropy bytes here, by source (was qanat_ledger_reserve_bits)");
   for (const auto& [name, account] : s.dispenser.sources) {
-    out.add(static_cast<double>(account.reserve), {{"source", name}});
+    if (name.empty()) continue;
+    out.add(static_cast<double>(account.reserve) * bits, {{"source", name}});
   }
 }
 
@@ -62,9 +69,9 @@ void add_sources(Families& out, const Snapshot& s) {
   each([](const auto& r) { return static_cast<double>(r.bytes); });
   out.gauge("qanat_source_rate_bytes", "Raw bytes per second while it is read");
   each([](const auto& r) { return r.rate; });
-  out.gauge("qanat_source_claimed_min_entropy_bits",
-            "Claimed min-entropy, bits per byte; 0 when not credited");
-  each([](const auto& r) { return r.credit ? r.h : 0; });
+  out.gauge("qanat_source_claimed_min_entropy_ratio",
+            "Claimed min-entropy of a bit, 0 to 1; 0 when not credited (was _bits, of a byte)");
+  each([](const auto& r) { return r.credit ? r.h / 8 : 0; });
   out.counter("qanat_source_alarms_total", "Health tests failed");
   each([](const auto& r) { return static_cast<double>(r.alarms); });
   out.counter("qanat_source_failures_total", "Times that the source was failed");

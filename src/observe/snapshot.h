@@ -12,12 +12,19 @@
 
 namespace qanat::observe {
 
+// Whose business an event is, beside the operator's.
+struct Audience {
+  bool everybody = false;   // of the sources, from which all draw
+  std::string client = {};  // of this client alone
+};
+
 // Something that an operator should know of: an alarm, a recovery.
 struct Event {
   std::int64_t time = 0;  // seconds since 1970
   std::string subject;
   std::string text;
   bool alarm = false;
+  Audience audience = {};
 };
 
 struct ClientReport {
@@ -47,11 +54,17 @@ struct Snapshot {
   std::uint64_t generation = 0;  // node/generation.h; 0 where none is told
   share::DispenserReport dispenser;
   std::vector<sources::SourceReport> sources;
+  std::size_t inflows = 0;  // the last so many of the sources: what peers deliver to outlets
   std::vector<outlets::OutletReport> outlets;
   std::vector<ClientReport> clients;
   entropy::DrbgPool::Counts drbg;
   std::vector<Event> events;  // the last hundred, oldest first
   std::uint64_t events_total = 0;
 };
+
+// What of it is the viewer's business. The operator's is all. A client sees what it draws from (the
+// sources, the reserve, the ledger) and itself alone: of clients, events, lines and promises. Who
+// has no name sees no client.
+Snapshot seen_by(Snapshot snapshot, const outlets::Viewer& viewer);
 
 }  // namespace qanat::observe

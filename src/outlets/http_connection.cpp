@@ -10,9 +10,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/status.hpp>
 #include <ctime>
+#include <iterator>
 
+#include "base/shown.h"
 #include "outlets/http_text.h"
 #include "wire/proof.h"
+#include "wire/web_page.h"
 
 namespace qanat::outlets {
 
@@ -107,22 +110,42 @@ asio::awaitable<bool> HttpConnection::read_request() {
   co_return true;
 }
 
-std::size_t HttpConnection::write_header(MutableBytes block, unsigned status, std::string_view type,
-                                         std::optional<std::uint64_t> length,
-                                         std::string_view extra) const {
-  char* const begin = reinterpret_cast<char*>(block.data());
-  char* out = begin;
-  out = fmt::format_to(out, "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: no-store\r\n",
-                       status, http::obsolete_reason(static_cast<http::status>(status)), type);
+std::string HttpConnection::header(unsigned status, std::string_view type,
+                                   std::optional<std::uint64_t> length,
+                                   std::string_view fields) const {
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: no-store\r\n", status,
+                  http::obsolete_reason(static_cast<http::status>(status)), type);
   if (length) {
-    out = fmt::format_to(out, "Content-Length: {}\r\n", *length);
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", *length);
   } else {
-    out = fmt::format_to(out, "Transfer-Encoding: chunked\r\n");
+    out += "Transfer-Encoding: chunked\r\n";
   }
-  if (!proof_.empty()) out = fmt::format_to(out, "Qanat-Proof: {}\r\n", proof_);
-  if (!keep_alive_) out = fmt::format_to(out, "Connection: close\r\n");
-  out = fmt::format_to(out, "{}\r\n", extra);
-  return static_cast<std::size_t>(out - begin);
+  if (!proof_.empty()) fmt::format_to(std::back_inserter(out), "Qanat-Proof: {}\r\n", proof_);
+  if (!keep_alive_) out += "Connection: close\r\n";
+  out += fields;
+  out += "\r\n";
+  return out;
+}
+
+std::string HttpConnection::origin_of(wire::Grade grade) const {
+  return fmt::format("{}{}: {}\r\n", worker_.path_line(), wire::grade_header, to_string(grade));
+}
+
+asio::awaitable<bool> HttpConnection::put(BlockWriter& out, Bytes bytes) {
+  Bytes rest = out.put(bytes);
+  while (!rest.empty()) {
+    const bool written = co_await flush(out);
+    if (!written) co_return false;
+    rest = out.put(rest);
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> HttpConnection::flush(BlockWriter& out) {
+  const bool written = co_await write(out.written());
+  out.clear();
+  co_return written;
 }
 
 void HttpConnection::identify_by_certificate() {
@@ -157,17 +180,43 @@ bool HttpConnection::authorise(std::string_view header) {
   return worker_.settings_.access == Access::open || client_ != nullptr;
 }
 
+// On loopback everybody may draw, and that is every page in every browser of this machine, too.
+std::optional<wire::Refusal> HttpConnection::refusal_of_web_page() const {
+  const HttpSettings& settings = worker_.settings_;
+  if (!settings.unix_path.empty()) return std::nullopt;
+  const std::string_view host = reader_.field("Host");
+  if (wire::from_another_site(reader_.field("Sec-Fetch-Site"), reader_.field("Origin"), host)) {
+    return wire::Refusal{403, "asked by a page of another site",
+                         "no page may draw here but the hub's own; docs/http-api.md"};
+  }
+  const bool local = peer_.local || wire::is_loopback(settings.address.host);
+  if (!settings.tls && local && !host.empty() && !wire::is_own_host(host, settings.hosts)) {
+    return wire::Refusal{403, fmt::format("'{}' is not a name of this hub here", shown(host)),
+                         "use its address or localhost, or give the outlet host=NAME"};
+  }
+  return std::nullopt;
+}
+
+Viewer HttpConnection::viewer() const {
+  return {.all = client_ == nullptr && peer_.local, .client = client_.get()};
+}
+
 asio::awaitable<void> HttpConnection::respond() {
   const std::string_view target = reader_.target();
+  head_only_ = reader_.method() == "HEAD";
   if (worker_.settings_.control && target.starts_with("/control/"))
     co_return co_await send_control();
 
+  if (const auto refusal = refusal_of_web_page()) {
+    ++worker_.counters_.web_page;
+    co_return co_await refuse(*refusal);
+  }
   const auto parsed =
       wire::parse_api_request(reader_.method(), target, reader_.body(), worker_.settings_.api);
   const auto* const page = parsed ? std::get_if<wire::Page>(&*parsed) : nullptr;
   const bool anybody =
       page != nullptr && (*page == wire::Page::health || *page == wire::Page::ready);
-  if (!anybody && !authorise(reader_.authorization())) {
+  if (!anybody && !authorise(reader_.field("Authorization"))) {
     ++worker_.counters_.unauthorised;
     // The name is not worth guessing at: an unknown one and a wrong key are answered alike.
     if (client_ && client_->revoked.load()) {
@@ -185,8 +234,7 @@ asio::awaitable<void> HttpConnection::respond() {
   if (!parsed) {
     ++(parsed.error().status == 413 ? worker_.counters_.too_large : worker_.counters_.malformed);
     if (client_) ++client_->refused;
-    const wire::Refusal& r = parsed.error();
-    co_return co_await refuse(r.status, r.error, r.hint, r.retry_after);
+    co_return co_await refuse(parsed.error());
   }
   if (page != nullptr) co_return co_await send_page(*page);
   if (const auto* random = std::get_if<wire::RandomRequest>(&*parsed)) {
@@ -199,57 +247,86 @@ asio::awaitable<void> HttpConnection::respond() {
   co_await send_stream(std::get<wire::StreamRequest>(*parsed));
 }
 
-asio::awaitable<void> HttpConnection::send_text(std::string_view type, std::string_view body) {
+asio::awaitable<void> HttpConnection::send_whole(unsigned status, std::string_view type,
+                                                 std::string_view body, std::string_view fields) {
+  const std::string head = header(status, type, body.size(), fields);
   const auto lease = worker_.pool_.lease();
-  const std::size_t head = write_header(lease.view(), 200, type, body.size());
-  const bool written = co_await write(lease.view().first(head));
-  if (written) co_await write(as_bytes(body));
+  BlockWriter out(lease.view());
+  bool written = co_await put(out, as_bytes(head));
+  if (written && !head_only_) written = co_await put(out, as_bytes(body));
+  if (written) co_await flush(out);
   proof_.clear();
+}
+
+// The answer to HEAD where GET would draw.
+asio::awaitable<void> HttpConnection::send_head(std::string_view head) {
+  co_await write(as_bytes(head));
+  proof_.clear();
+}
+
+asio::awaitable<void> HttpConnection::refuse(const wire::Refusal& refusal) {
+  const std::string body = wire::refusal_json(refusal.error, refusal.hint);
+  std::string fields;
+  if (refusal.retry_after > 0) fields += fmt::format("Retry-After: {}\r\n", refusal.retry_after);
+  if (!refusal.allow.empty()) fields += fmt::format("Allow: {}\r\n", refusal.allow);
+  if (refusal.status == 401) fields += fmt::format("WWW-Authenticate: {}\r\n", wire::auth_scheme);
+  if (refusal.status == 408) keep_alive_ = false;
+  expired_ = false;
+  co_await send_whole(refusal.status, "application/json", body, fields);
 }
 
 asio::awaitable<void> HttpConnection::refuse(unsigned status, std::string_view error,
                                              std::string_view hint, unsigned retry_after) {
-  const auto lease = worker_.pool_.lease();
-  const std::string body = wire::refusal_json(error, hint);
-  const std::string extra = retry_after > 0 ? fmt::format("Retry-After: {}\r\n", retry_after)
-                            : status == 405 ? "Allow: GET, POST\r\n"
-                                            : "";
-  if (status == 408) keep_alive_ = false;
-  expired_ = false;
-  const MutableBytes block = lease.view();
-  const std::size_t head = write_header(block, status, "application/json", body.size(), extra);
-  std::copy(body.begin(), body.end(), block.begin() + static_cast<std::ptrdiff_t>(head));
-  co_await write(block.first(head + body.size()));
-  proof_.clear();
+  const wire::Refusal refusal{status, std::string(error), std::string(hint), retry_after};
+  co_await refuse(refusal);
+}
+
+// Refuses a document or a session to whoever has had too many; whether it did.
+asio::awaitable<bool> HttpConnection::refuse_often(Made what) {
+  const Duration wait = take_made(worker_.services_, worker_.settings_.limits, peer_, client_.get(),
+                                  what, worker_.services_.clock.now());
+  if (wait == Duration::zero()) co_return false;
+  const bool document = what == Made::document;
+  ++(document ? worker_.counters_.documents : worker_.counters_.sessions);
+  if (client_) ++client_->refused;
+  co_await refuse(429, document ? "status and metrics too often" : "sessions too often",
+                  "slow down; docs/configuration.md: [limits] documents, sessions",
+                  std::max(1U, retry_seconds(wait)));
+  co_return true;
 }
 
 asio::awaitable<void> HttpConnection::send_control() {
   const ControlAnswer answer =
       worker_.settings_.control(reader_.method(), reader_.target(), reader_.body());
-  const auto lease = worker_.pool_.lease();
-  const std::size_t head =
-      write_header(lease.view(), answer.status, "application/json", answer.body.size());
-  const bool written = co_await write(lease.view().first(head));
-  if (written) co_await write(as_bytes(answer.body));
+  co_await send_whole(answer.status, "application/json", answer.body);
 }
 
 asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
   const OutletServices& services = worker_.services_;
   switch (page) {
     case wire::Page::index:
-      co_return co_await send_text("text/plain; charset=utf-8", index_text);
+      co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text);
     case wire::Page::health:
-      co_return co_await send_text("text/plain", "ok\n");
+      co_return co_await send_whole(200, "text/plain", "ok\n");
     case wire::Page::status:
-      co_return co_await send_text("application/json", services.status(client_.get()));
     case wire::Page::metrics:
-      co_return co_await send_text("text/plain; version=0.0.4; charset=utf-8", services.metrics());
+      co_return co_await send_document(page);
     case wire::Page::ready:
       break;
   }
-  if (services.ready()) co_return co_await send_text("text/plain", "ready\n");
+  if (services.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
   ++worker_.counters_.unavailable;
   co_await refuse(503, "not ready", "the first seed is still being gathered; see /v1/status", 1);
+}
+
+asio::awaitable<void> HttpConnection::send_document(wire::Page page) {
+  const bool refused = co_await refuse_often(Made::document);
+  if (refused) co_return;
+  const bool status = page == wire::Page::status;
+  const std::string text =
+      status ? worker_.services_.status(viewer()) : worker_.services_.metrics(viewer());
+  co_await send_whole(200, status ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
+                      text);
 }
 
 }  // namespace qanat::outlets

@@ -1,6 +1,7 @@
 // One HTTP connection, from handshake to close.
 #pragma once
 
+#include "base/block_writer.h"
 #include "outlets/http_request_reader.h"
 #include "outlets/http_worker.h"
 #include "outlets/stream_connection.h"
@@ -26,29 +27,45 @@ class HttpConnection final : public StreamConnection {
 
   bool authorise(std::string_view header);
   void identify_by_certificate();
+  // Why a browser's request is not taken; nullopt: it is, or no browser's.
+  std::optional<wire::Refusal> refusal_of_web_page() const;
+  Viewer viewer() const;
 
-  Task<void> send_text(std::string_view type, std::string_view body);
+  // Everything that is sent goes through these: into a block, which is sent whenever it is full.
+  Task<bool> put(BlockWriter& out, Bytes bytes);
+  Task<bool> flush(BlockWriter& out);
+  // A header; without a length the body is chunked. `fields`: whole lines.
+  std::string header(unsigned status, std::string_view type, std::optional<std::uint64_t> length,
+                     std::string_view fields = {}) const;
+  // What a header says of random bytes.
+  std::string origin_of(wire::Grade grade) const;
+
+  Task<void> send_whole(unsigned status, std::string_view type, std::string_view body,
+                        std::string_view fields = {});
+  Task<void> send_head(std::string_view head);
+  Task<void> refuse(const wire::Refusal& refusal);
   Task<void> refuse(unsigned status, std::string_view error, std::string_view hint,
                     unsigned retry_after = 0);
+  Task<bool> refuse_often(Made what);
   Task<bool> refuse_hopeless(std::size_t bytes, Duration patience);
   Task<void> refuse_full(std::size_t bytes, Duration waited);
   Task<bool> refuse_fast(std::uint64_t bytes);
   Task<void> refuse_unseeded();
   Task<void> send_page(wire::Page page);
+  Task<void> send_document(wire::Page page);
   Task<void> send_control();
   Task<void> send_random(const wire::RandomRequest& request);
+  std::string random_header(const wire::RandomRequest& request) const;
   Task<void> send_random_body(const wire::RandomRequest& request, Bytes full);
   Task<void> send_pollen(const wire::PollenRequest& request);
   Task<void> send_session();
   Task<void> send_stream(const wire::StreamRequest& request);
 
-  std::size_t write_header(MutableBytes block, unsigned status, std::string_view type,
-                           std::optional<std::uint64_t> length, std::string_view extra = {}) const;
-
   HttpWorker& worker_;
   HttpRequestReader reader_;
   std::string proof_;          // to be sent with the next answer
   std::string authorization_;  // the last that was accepted on this connection
+  bool head_only_ = false;     // HEAD: all of the header, nothing of the body
   bool delivered_ = false;     // the last body went out whole
 };
 

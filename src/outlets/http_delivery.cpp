@@ -25,13 +25,14 @@ namespace {
 // For a Retry-After header: no less than the 1 that HTTP can say.
 unsigned retry_after(Duration wait) { return std::max(1U, retry_seconds(wait)); }
 
-constexpr std::string_view json_head = R"({"bytes": )";
 constexpr std::size_t pollen_seed_bytes = wire::pollen::seed_bytes;
 // A connection in the middle of a gigabyte lets the others of its thread have a turn.
 constexpr std::size_t bytes_between_turns = 1 << 20;
 // Raw bytes of one encoded piece: a multiple of 3, so that base64 pieces join without padding, and
 // at two characters a byte (hex) within one block with its header.
 constexpr std::size_t encoded_piece = 7680;
+// A chunk of a stream, with its size before and its end after it in one block.
+constexpr std::size_t stream_slice = HttpConnection::block_bytes - 16;
 static_assert(encoded_piece % 3 == 0 && 2 * encoded_piece < HttpConnection::block_bytes);
 
 std::string_view content_type(Format format) {
@@ -40,37 +41,19 @@ std::string_view content_type(Format format) {
                                   : "text/plain";
 }
 
-// Of the whole body, or for json of what surrounds the base64 text.
-std::uint64_t encoded_size(Format format, std::uint64_t bytes) {
-  switch (format) {
-    case Format::raw:
-      return bytes;
-    case Format::hex:
-      return 2 * bytes + 1;
-    case Format::base64:
-      return base64_size(bytes) + 1;
-    case Format::json:
-      return base64_size(bytes);
-  }
-  return bytes;
-}
-
-std::string path_line(const entropy::Provenance::Ids& ids) {
-  return fmt::format("{}: {}\r\n", wire::path_header, wire::encode(ids));
-}
-
 std::string chunk_extension(const entropy::Provenance::Ids& ids) {
   return fmt::format(";path=\"{}\"", wire::encode(ids));
 }
 
-std::size_t encode_piece(Format format, Bytes raw, MutableBytes out) {
-  char* const text = reinterpret_cast<char*>(out.data());
+void encode_piece(Format format, Bytes raw, BlockWriter& out) {
+  const std::size_t characters = format == Format::hex ? 2 * raw.size() : base64_size(raw.size());
+  const MutableBytes place = out.claim(characters);
+  const std::span<char> text(reinterpret_cast<char*>(place.data()), place.size());
   if (format == Format::hex) {
-    write_hex(raw, {text, 2 * raw.size()});
-    return 2 * raw.size();
+    write_hex(raw, text);
+  } else {
+    write_base64(raw, text);
   }
-  write_base64(raw, {text, base64_size(raw.size())});
-  return base64_size(raw.size());
 }
 
 }  // namespace
@@ -133,18 +116,26 @@ asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
 }
 
 asio::awaitable<void> HttpConnection::refuse_unseeded() {
+  ++worker_.counters_.unavailable;
   co_await refuse(503, "the DRBG has no seed yet", "the sources are still in their start-up tests",
                   1);
 }
 
 asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& request) {
-  if (request.grade == Grade::drbg) {
-    const bool refused = co_await refuse_fast(request.bytes);
-    if (!refused) co_await send_random_body(request, {});
-    co_return;
+  const bool drbg = request.grade == Grade::drbg;
+  bool refused = false;
+  if (drbg) {
+    refused = co_await refuse_fast(head_only_ ? 0 : request.bytes);
+  } else {
+    refused = co_await refuse_hopeless(request.bytes, request.wait);
   }
-  const bool hopeless = co_await refuse_hopeless(request.bytes, request.wait);
-  if (hopeless) co_return;
+  if (refused) co_return;
+  if (head_only_) {
+    if (drbg && !worker_.services_.drbg.ready()) co_return co_await refuse_unseeded();
+    const std::string head = random_header(request);
+    co_return co_await send_head(head);
+  }
+  if (drbg) co_return co_await send_random_body(request, {});
   auto drawn = co_await draw(request.bytes, request.wait);
   if (!drawn) {
     if (closing_) {
@@ -162,6 +153,10 @@ asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& req
   count_full(request.bytes);
 }
 
+std::string HttpConnection::random_header(const wire::RandomRequest& request) const {
+  return header(200, content_type(request.format), body_size(request), origin_of(request.grade));
+}
+
 // `full` holds the bytes for grade full; for drbg they are made block by block.
 asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest& request,
                                                        Bytes full) {
@@ -170,49 +165,32 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
   delivered_ = false;
   const auto lease = worker_.pool_.lease();
   const auto raw_lease = raw ? SecretPool::Lease() : worker_.pool_.lease();
-  const MutableBytes block = lease.view();
+  BlockWriter out(lease.view());
 
-  std::string head;
-  std::string tail = raw ? "" : "\n";
-  if (request.format == Format::json) {
-    head = fmt::format("{}{}, \"grade\": \"{}\", \"data\": \"", json_head, request.bytes,
-                       to_string(request.grade));
-    tail = "\"}\n";
-  }
-  const std::uint64_t length = encoded_size(request.format, request.bytes) +
-                               (request.format == Format::json ? head.size() + tail.size() : 0);
-  std::size_t filled = write_header(block, 200, content_type(request.format), length,
-                                    path_line(*worker_.services_.provenance.all()));
-  std::copy(head.begin(), head.end(), block.begin() + static_cast<std::ptrdiff_t>(filled));
-  filled += head.size();
-
+  const std::string head = random_header(request) + body_head(request);
+  bool written = co_await put(out, as_bytes(head));
   std::uint64_t left = request.bytes;
   std::size_t since_turn = 0;
-  while (left > 0) {
-    const std::size_t room =
-        raw ? block.size() - filled : std::min(encoded_piece, (block.size() - filled) / 2 / 3 * 3);
+  while (written && left > 0) {
+    const std::size_t room = raw ? out.room() : std::min(encoded_piece, out.room() / 2 / 3 * 3);
     const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left, room));
-    const MutableBytes target = raw ? block.subspan(filled, n) : raw_lease.view().first(n);
+    const MutableBytes target = raw ? out.claim(n) : raw_lease.view().first(n);
     if (!drbg) {
       std::copy_n(full.end() - static_cast<std::ptrdiff_t>(left), n, target.begin());
     } else if (!worker_.services_.drbg.generate(worker_.slot_, target,
                                                 worker_.services_.clock.now())) {
-      ++worker_.counters_.unavailable;
+      // Before its first byte or never; the header has not gone out.
+      out.clear();
       co_return co_await refuse_unseeded();
     }
-    filled += raw ? n : encode_piece(request.format, target, block.subspan(filled));
-    if (!raw) wipe(target);
-    left -= n;
-    if (left == 0 && !tail.empty() && filled + tail.size() <= block.size()) {
-      std::copy(tail.begin(), tail.end(), block.begin() + static_cast<std::ptrdiff_t>(filled));
-      filled += tail.size();
-      tail.clear();
+    if (!raw) {
+      encode_piece(request.format, target, out);
+      wipe(target);
     }
-    const bool written = co_await write(block.first(filled));
-    wipe(block.first(filled));
-    if (!written) co_return;
-    since_turn += filled;
-    filled = 0;
+    left -= n;
+    if (left == 0) break;
+    since_turn += out.written().size();
+    written = co_await flush(out);
     if (since_turn >= bytes_between_turns) {
       const Duration owed = drbg ? charge(since_turn) : Duration::zero();
       since_turn = 0;
@@ -221,10 +199,9 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
       co_await asio::post(worker_.context_, asio::use_awaitable);
     }
   }
-  if (!tail.empty()) {
-    const bool ended = co_await write(as_bytes(tail));
-    if (!ended) co_return;
-  }
+  if (written) written = co_await put(out, as_bytes(body_tail(request)));
+  if (written) written = co_await flush(out);
+  if (!written) co_return;
   proof_.clear();
   delivered_ = true;
   ++worker_.counters_.deliveries;
@@ -247,21 +224,24 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
   }
   if (!drawn &&
       !worker_.services_.drbg.generate(worker_.slot_, seed.view(), worker_.services_.clock.now())) {
-    ++worker_.counters_.unavailable;
     co_return co_await refuse_unseeded();
   }
-  const auto lease = worker_.pool_.lease();
-  const MutableBytes block = lease.view();
-  std::size_t filled =
-      write_header(block, 200, "text/plain; charset=utf-8", wire::pollen::reply_bytes);
+  WipedArray<wire::pollen::reply_bytes> reply;
   wire::pollen::write_reply(
       request.challenge,
       std::span<const std::uint8_t, pollen_seed_bytes>(seed.data(), pollen_seed_bytes),
-      block.subspan(filled, wire::pollen::reply_bytes));
-  filled += wire::pollen::reply_bytes;
-  const bool written = co_await write(block.first(filled));
-  wipe(block.first(filled));
-  if (!written) co_return;
+      reply.view());
+  const std::string head = header(200, "text/plain; charset=utf-8", reply.size(),
+                                  origin_of(worker_.settings_.pollen_grade));
+  const auto lease = worker_.pool_.lease();
+  BlockWriter out(lease.view());
+  bool written = co_await put(out, as_bytes(head));
+  if (written) written = co_await put(out, reply.view());
+  if (written) written = co_await flush(out);
+  if (!written) {
+    if (drawn) worker_.counters_.undelivered += pollen_seed_bytes;
+    co_return;
+  }
   proof_.clear();
   ++worker_.counters_.deliveries;
   if (drawn) {
@@ -274,25 +254,25 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
 
 // Chunked, until the client goes, is revoked, or the node stops.
 asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& request) {
-  constexpr std::size_t framing = 16;  // "4000\r\n" before, "\r\n" after, and some
   constexpr std::uint64_t slices_a_second = 4;
   const bool drbg = request.grade == Grade::drbg;
   if (drbg) {
     const bool refused = co_await refuse_fast(0);
     if (refused) co_return;
     if (!worker_.services_.drbg.ready()) {
-      ++worker_.counters_.unavailable;
       co_return co_await refuse_unseeded();
     }
   }
+  const std::string head =
+      header(200, "application/octet-stream", std::nullopt, origin_of(request.grade));
+  if (head_only_) co_return co_await send_head(head);
   const auto lease = worker_.pool_.lease();
-  const MutableBytes block = lease.view();
+  BlockWriter out(lease.view());
   auto path = worker_.services_.provenance.all();
-  const std::size_t head =
-      write_header(block, 200, "application/octet-stream", std::nullopt, path_line(*path));
   std::string extension = chunk_extension(*path);
-  const bool begun = co_await write(block.first(head));
-  if (!begun) co_return;
+  bool written = co_await put(out, as_bytes(head));
+  if (written) written = co_await flush(out);
+  if (!written) co_return;
   proof_.clear();
   ++worker_.counters_.deliveries;
 
@@ -301,7 +281,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
   while (!closing_ && !draining_) {
     std::optional<Drawn> drawn;
     // At grade full small pieces, as many readers take turns.
-    std::size_t slice = drbg ? block_bytes - framing : worker_.services_.dispenser.slice();
+    std::size_t slice = drbg ? stream_slice : worker_.services_.dispenser.slice();
     if (request.rate > 0) {
       slice = static_cast<std::size_t>(
           std::clamp<std::uint64_t>(request.rate / slices_a_second, 1, slice));
@@ -314,22 +294,21 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
       if (*now != *path) extension = chunk_extension(*now);
       path = std::move(now);
     }
-    slice = std::min(slice, block_bytes - framing - extension.size());
-    std::size_t filled = static_cast<std::size_t>(
-        fmt::format_to(reinterpret_cast<char*>(block.data()), "{:x}{}\r\n", slice, extension) -
-        reinterpret_cast<char*>(block.data()));
-    extension.clear();
-    const MutableBytes target = block.subspan(filled, slice);
-    if (drawn) {
-      std::copy_n(drawn->bytes.view().begin(), slice, target.begin());
-    } else {
-      worker_.services_.drbg.generate(worker_.slot_, target, worker_.services_.clock.now());
+    const std::string chunk = fmt::format("{:x}{}\r\n", slice, std::exchange(extension, {}));
+    written = co_await put(out, as_bytes(chunk));
+    for (std::size_t done = 0; written && done < slice;) {
+      const MutableBytes piece = out.claim(slice - done);
+      if (drawn) {
+        std::copy_n(drawn->bytes.view().begin() + static_cast<std::ptrdiff_t>(done), piece.size(),
+                    piece.begin());
+      } else {
+        worker_.services_.drbg.generate(worker_.slot_, piece, worker_.services_.clock.now());
+      }
+      done += piece.size();
+      if (out.room() == 0) written = co_await flush(out);
     }
-    filled += slice;
-    block[filled++] = '\r';
-    block[filled++] = '\n';
-    const bool written = co_await write(block.first(filled));
-    wipe(block.first(filled));
+    if (written) written = co_await put(out, as_bytes("\r\n"));
+    if (written) written = co_await flush(out);
     if (!written) {
       if (drawn) worker_.counters_.undelivered += slice;
       co_return;

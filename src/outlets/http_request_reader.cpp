@@ -58,7 +58,21 @@ void HttpRequestReader::parse(Bytes input) {
     return refuse(400, "malformed HTTP", problem.message());
   }
   left_.assign(input.begin(), input.end());
-  if (parser_->is_done()) state_ = State::complete;
+  if (!parser_->is_done()) return;
+  state_ = State::complete;
+  check_fields();
+}
+
+// What may be there once only: of two, this end might believe the one and a proxy the other.
+void HttpRequestReader::check_fields() {
+  constexpr unsigned http_1_1 = 11;
+  const auto& request = parser_->get();
+  if (request.version() >= http_1_1 && request.count(http::field::host) == 0) {
+    return refuse(400, "no Host", "HTTP/1.1 wants one: RFC 9112, 3.2");
+  }
+  for (const char* const name : {"Host", "Authorization", "Origin", "Sec-Fetch-Site"}) {
+    if (request.count(name) > 1) return refuse(400, "a field twice", name);
+  }
 }
 
 void HttpRequestReader::refuse(unsigned status, std::string_view error, std::string hint) {
@@ -76,8 +90,8 @@ std::string_view HttpRequestReader::target() const {
   return {text.data(), text.size()};
 }
 
-std::string_view HttpRequestReader::authorization() const {
-  const auto text = parser_->get()[http::field::authorization];
+std::string_view HttpRequestReader::field(std::string_view name) const {
+  const auto text = parser_->get()[boost::beast::string_view(name.data(), name.size())];
   return {text.data(), text.size()};
 }
 

@@ -38,7 +38,8 @@ class HttpRequestReader {
   // In state complete. The views last until `next`.
   std::string_view method() const;
   std::string_view target() const;
-  std::string_view authorization() const;
+  // Of a header's field, by its name in any case; empty when there is none.
+  std::string_view field(std::string_view name) const;
   const std::string& body() const { return parser_->get().body(); }
   bool keep_alive() const { return parser_->get().keep_alive(); }
 
@@ -46,6 +47,7 @@ class HttpRequestReader {
 
  private:
   void parse(Bytes input);
+  void check_fields();
   void refuse(unsigned status, std::string_view error, std::string hint);
 
   const std::size_t header_limit_;

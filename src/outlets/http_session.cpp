@@ -14,14 +14,22 @@ namespace trickle = wire::trickle;
 
 asio::awaitable<void> HttpConnection::send_session() {
   constexpr unsigned session_cookies = 8;
-  if (!client_ || transport_.ssl() == nullptr) {
-    co_return co_await refuse(403, "a session needs a name",
-                              "connect over https with a join string or a certificate");
+  constexpr std::string_view hint = "connect over https with a join string or a certificate";
+  // Nobody can show a name over plain HTTP: saying who one is does not help there.
+  if (transport_.ssl() == nullptr) {
+    ++worker_.counters_.unauthorised;
+    co_return co_await refuse(403, "no session over http", hint);
+  }
+  if (!client_) {
+    ++worker_.counters_.unauthorised;
+    co_return co_await refuse(401, "a session needs a name", hint);
   }
   const std::uint16_t port = worker_.services_.trickle_port();
   if (port == 0) {
     co_return co_await refuse(404, "no trickle here", "this hub has no trickle:// outlet");
   }
+  const bool refused = co_await refuse_often(Made::session);
+  if (refused) co_return;
   const auto hour = CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr)));
   const SecretBytes text = worker_.services_.cookie_keys();
   const auto keys = CookieKeys::parse(as_text(text.view()), hour);
@@ -48,7 +56,8 @@ asio::awaitable<void> HttpConnection::send_session() {
     session.cookies.push_back(
         trickle::seal_cookie(keys->current(), keys->generation(), nonce, ticket));
   }
-  co_await send_text("application/json", encode(session));
+  const std::string answer = encode(session);
+  co_await send_whole(200, "application/json", answer);
 }
 
 }  // namespace qanat::outlets

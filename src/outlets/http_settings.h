@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "outlets/limits.h"
 #include "share/terms.h"
@@ -30,6 +31,7 @@ struct HttpSettings {
   std::string name;       // as configured
   std::string unix_path;  // or:
   wire::Address address;
+  std::vector<std::string> hosts;  // names, in lower case, by which this machine's browsers may ask
   bool tls = false;
   Access access = Access::open;
   wire::Grade pollen_grade = wire::Grade::full;

@@ -1,6 +1,9 @@
 #include "outlets/http_worker.h"
 
+#include <fmt/format.h>
+
 #include "outlets/http_connection.h"
+#include "wire/path.h"
 
 namespace qanat::outlets {
 
@@ -19,6 +22,15 @@ HttpWorker::HttpWorker(const HttpSettings& settings, const OutletServices& servi
       tls_(tls),
       pool_(HttpConnection::block_bytes),
       scratch_(scratch_bytes) {}
+
+// Written once for each that is new: it may be 14 KB.
+const std::string& HttpWorker::path_line() {
+  if (auto now = services_.provenance.all(); now != path_) {
+    path_ = std::move(now);
+    path_line_ = fmt::format("{}: {}\r\n", wire::path_header, wire::encode(*path_));
+  }
+  return path_line_;
+}
 
 boost::asio::awaitable<void> HttpWorker::serve(UniqueFd fd, net::Peer peer) {
   crypto::SslPtr ssl(tls_ != nullptr ? SSL_new(tls_) : nullptr);

@@ -16,11 +16,16 @@ class HttpWorker final : public StreamWorker {
  private:
   friend class HttpConnection;
 
+  // The Qanat-Path of an answer, as a header's line.
+  const std::string& path_line();
+
   boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
 
   const HttpSettings& settings_;
   SSL_CTX* const tls_;
   SecretPool pool_;
+  std::shared_ptr<const entropy::Provenance::Ids> path_;  // of path_line_
+  std::string path_line_;
   std::vector<std::uint8_t> scratch_;  // what is read, for the moment until it is parsed
 };
 

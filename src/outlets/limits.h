@@ -35,7 +35,20 @@ struct Limits {
   bool limit_local = false;
   // What a request costs beside its bytes, in the time of one byte: 13 us against 1.2 ns measured.
   std::uint64_t drbg_request = 8192;
+  // Status and metrics, a second: each takes some ms to make where there are thousands of clients.
+  // A scraper asks every 15 s. By client, by block of addresses, and by user of this machine or all
+  // of its loopback.
+  share::BucketRate client_documents{5, 50};
+  share::BucketRate block_documents{25, 250};
+  share::BucketRate local_documents{100, 200};
+  // Trickle sessions, a second: each is nine keys. A client wants one an hour, and so does each of
+  // its clones; a block may be a site that has just got its power back.
+  share::BucketRate client_sessions{10, 100};
+  share::BucketRate block_sessions{100, 1000};
 };
+
+// What an HTTP outlet makes for whoever asks, at a rate of its own each.
+enum class Made { document, session };
 
 // Grade drbg, by block of addresses and by client (null: one without a name). Zero when `cost` was
 // taken from both; else how long to wait. A peer on this machine is free of it unless the operator
@@ -45,6 +58,11 @@ Duration take_drbg(const OutletServices& services, const Limits& limits, const n
 // The same for what is under way: taken in any case; how long to pause.
 Duration charge_drbg(const OutletServices& services, const Limits& limits, const net::Peer& peer,
                      share::Client* client, std::uint64_t cost, TimePoint now);
+
+// The same for one document or session. A client's rate is its own wherever it is; peers on this
+// machine without a name have one for documents.
+Duration take_made(const OutletServices& services, const Limits& limits, const net::Peer& peer,
+                   share::Client* client, Made what, TimePoint now);
 
 // When a refused request for full-entropy bytes may be worth another try: what is estimated, or
 // some seconds where nothing is known or no source is left.

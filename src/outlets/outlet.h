@@ -48,6 +48,12 @@ struct OutletReport {
 using OnEvent =
     std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
 
+// Who asks for a document of the node.
+struct Viewer {
+  bool all = false;                       // the operator, on this machine: sees everything
+  const share::Client* client = nullptr;  // else: sees itself alone; null sees no client
+};
+
 // What outlets are given to work with. All outlive them.
 struct OutletServices {
   share::Dispenser& dispenser;
@@ -65,9 +71,9 @@ struct OutletServices {
   std::function<void(const SecretBytes& text)> keep_cookie_keys;
   // The port of the trickle outlet; 0 when there is none.
   std::function<std::uint16_t()> trickle_port;
-  // The documents; `viewer` is the client that asks, or null for the operator.
-  std::function<std::string(const share::Client* viewer)> status;
-  std::function<std::string()> metrics;
+  // The documents, as far as they are the viewer's business.
+  std::function<std::string(const Viewer&)> status;
+  std::function<std::string(const Viewer&)> metrics;
   // Whether everything that drbg and full need is there, for /readyz.
   std::function<bool()> ready;
   OnEvent on_event;

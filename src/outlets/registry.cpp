@@ -100,7 +100,7 @@ struct Type {
 constexpr std::array types{
     Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http,
          describe_http},
-    Type{"http", "access grade", "the HTTP API", make_http, describe_http},
+    Type{"http", "access host grade", "the HTTP API", make_http, describe_http},
     Type{"trickle", "", "seeds by UDP (docs/trickle.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <cctype>
+
 #include "base/quantity.h"
 #include "outlets/kernel_random.h"
 #include "wire/netrng.h"
@@ -155,6 +157,30 @@ std::string require_target(const Spec& spec) {
   return spec.target;
 }
 
+namespace {
+
+// "host=hub,hub.lan": names that a Host field may have, beside addresses and localhost.
+std::vector<std::string> host_names(const Spec& spec) {
+  std::vector<std::string> names;
+  const auto text = spec.option("host");
+  if (!text) return names;
+  for (std::string_view rest = *text;;) {
+    std::string name(rest.substr(0, rest.find(',')));
+    rest.remove_prefix(name.size());
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (name.empty() ||
+        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") != std::string::npos) {
+      throw Failure(fmt::format(
+          "{}: host={} is not a list of names; write it like host=hub,hub.lan", spec.text, *text));
+    }
+    names.push_back(std::move(name));
+    if (rest.empty()) return names;
+    rest.remove_prefix(1);
+  }
+}
+
+}  // namespace
+
 HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   HttpSettings settings;
   settings.name = spec.text;
@@ -169,6 +195,7 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   auto address = wire::parse_address(spec.target, settings.tls ? 7749 : 7748);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   settings.address = *address;
+  settings.hosts = host_names(spec);
   if (!settings.tls && (settings.certificate_file || settings.key_file || settings.ca_file)) {
     throw Failure(fmt::format("{}: cert=, key= and ca= belong to https", spec.text));
   }

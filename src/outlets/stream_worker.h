@@ -37,6 +37,9 @@ struct StreamCounters {
   std::atomic<std::uint64_t> unauthorised{0};  // 401, 403
   std::atomic<std::uint64_t> too_large{0};     // 413
   std::atomic<std::uint64_t> over_share{0};    // 429
+  std::atomic<std::uint64_t> documents{0};     // 429, of status and metrics
+  std::atomic<std::uint64_t> sessions{0};      // 429, of trickle sessions
+  std::atomic<std::uint64_t> web_page{0};      // 403, from another site's page in a browser
   std::atomic<std::uint64_t> unavailable{0};   // 503
   std::atomic<std::uint64_t> not_wanted{0};    // what a peer would deliver
   std::atomic<std::uint64_t> undelivered{0};   // bytes of grade full whose delivery failed

@@ -36,6 +36,8 @@ struct Client {
   const std::uint64_t serial;    // the older, the smaller
   Flow flow;                     // with the terms that hold
   TokenBucket drbg_bucket;
+  TokenBucket document_bucket;
+  TokenBucket session_bucket;
   std::atomic<bool> revoked{false};
   std::atomic<std::uint64_t> full_bytes{0};
   std::atomic<std::uint64_t> drbg_bytes{0};

@@ -303,19 +303,20 @@ Upstream::Outcome Upstream::fetch_quorum(std::size_t bytes) {
   }
   std::vector<Bytes> contributions;
   bool full = true;
-  std::set<std::string> nodes;
+  std::vector<const wire::Path*> paths;
   for (const Contribution& given : round_) {
     contributions.push_back(given.bytes.view());
     full = full && given.full;
-    nodes.insert(given.path.begin(), given.path.end());
+    paths.push_back(&given.path);
   }
   // Drawn after the upstreams have committed themselves to their bytes.
   WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
   const MutableBytes out = buffer_.view().first(round_blocks_ * entropy::block_bytes);
   combiner_.combine(contributions, local.view(), out);
+  wire::Path path = entropy::nearest_first({}, paths);
   round_.clear();
-  credit(out, full, {nodes.begin(), nodes.end()});
+  credit(out, full, std::move(path));
   wipe(out);
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/shown.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "wire/pollen.h"
@@ -77,9 +78,8 @@ void UpstreamLink::prepare_seeds() {
 tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableBytes out, bool full,
                                                                       Duration wait) {
   std::size_t filled = 0;
-  const auto response = client_.get(
-      fmt::format("/v1/random?bytes={}&grade={}&wait={:.0f}s", out.size(), full ? "full" : "drbg",
-                  seconds(wait)),
+  const auto response = client_.random(
+      {.bytes = out.size(), .grade = full ? wire::Grade::full : wire::Grade::drbg, .wait = wait},
       [&](Bytes piece) {
         const std::size_t n = std::min(piece.size(), out.size() - filled);
         std::copy_n(piece.begin(), n, out.begin() + static_cast<std::ptrdiff_t>(filled));
@@ -87,11 +87,6 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableByt
         return true;
       });
   if (!response) return tl::unexpected(response.error());
-  if (response->body_bytes != out.size()) {
-    return tl::unexpected(ClientError{
-        Trouble::protocol,
-        fmt::format("{} sent {} bytes instead of {}", name(), response->body_bytes, out.size())});
-  }
   auto path = wire::decode_path(client_.path());
   fetched_ = true;
   Transfer transfer{judge(out, path), {}};
@@ -105,9 +100,9 @@ std::string UpstreamLink::judge(Bytes bytes, const std::optional<wire::Path>& pa
   const bool fresh = digest != last_digest_;
   last_digest_ = digest;
   if (!path) return fmt::format("{} sent a path that is none", name());
-  if (!own_id_.empty() && std::find(path->begin(), path->end(), own_id_) != path->end()) {
+  if (!own_id_.empty() && wire::leads_through(*path, own_id_)) {
     return fmt::format("a loop: this node, {}, is behind the bytes of {} ({})", own_id_, name(),
-                       wire::encode(*path));
+                       shown(wire::encode(*path)));
   }
   if (!fresh) return fmt::format("{} sent the same bytes twice", name());
   // Below 64 bytes the statistic has no meaning.

@@ -2,10 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/quantity.h"
+#include "base/shown.h"
 #include "wire/spec.h"
 
 namespace qanat::wire {
@@ -15,8 +18,18 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 template <typename T>
 using Parsed = tl::expected<T, Refusal>;
 
+// Pollen's form may have fields of others.
+constexpr std::size_t most_fields = 16;
+constexpr std::string_view allow_get = "GET, HEAD";
+constexpr std::string_view allow_post = "POST";
+constexpr std::string_view allow_root = "GET, HEAD, POST";
+
 tl::unexpected<Refusal> refuse(unsigned status, std::string error, std::string hint) {
   return tl::unexpected(Refusal{status, std::move(error), std::move(hint)});
+}
+
+tl::unexpected<Refusal> wrong_method(std::string_view allow) {
+  return tl::unexpected(Refusal{405, "method not allowed", fmt::format("use {}", allow), 0, allow});
 }
 
 Parsed<Fields> parse_form(std::string_view text) {
@@ -31,17 +44,25 @@ Parsed<Fields> parse_form(std::string_view text) {
         equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
     if (!key || !value)
       return refuse(400, "malformed query", "a % must be followed by two hex digits");
+    const auto same = [&](const auto& field) { return field.first == *key; };
+    if (std::any_of(fields.begin(), fields.end(), same)) {
+      // Which of two was meant, nobody can say.
+      return refuse(400, fmt::format("parameter '{}' is there twice", shown(*key)), "name it once");
+    }
+    // A form of 8 KiB has room for thousands, and no page takes more than four.
+    if (fields.size() == most_fields) return refuse(400, "too many parameters", "see GET /");
     fields.emplace_back(std::move(*key), std::move(*value));
   }
   return fields;
 }
 
 tl::unexpected<Refusal> unknown_field(std::string_view key, std::string_view known) {
-  return refuse(400, fmt::format("unknown parameter '{}'", key), fmt::format("known: {}", known));
+  return refuse(400, fmt::format("unknown parameter '{}'", shown(key)),
+                fmt::format("known: {}", known));
 }
 
 tl::unexpected<Refusal> bad_grade(std::string_view value) {
-  return refuse(400, fmt::format("unknown grade '{}'", value), "grade is full or drbg");
+  return refuse(400, fmt::format("unknown grade '{}'", shown(value)), "grade is full or drbg");
 }
 
 Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
@@ -51,7 +72,7 @@ Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
     if (key == "bytes") {
       const auto bytes = parse_size(value);
       if (!bytes || *bytes == 0) {
-        return refuse(400, fmt::format("bytes={} is no size", value),
+        return refuse(400, fmt::format("bytes={} is not a size", shown(value)),
                       "a whole number above 0, such as bytes=64 or bytes=4KiB");
       }
       request.bytes = *bytes;
@@ -62,14 +83,14 @@ Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
     } else if (key == "format") {
       const auto format = parse_format(value);
       if (!format) {
-        return refuse(400, fmt::format("unknown format '{}'", value),
+        return refuse(400, fmt::format("unknown format '{}'", shown(value)),
                       "format is raw, hex, base64 or json");
       }
       request.format = *format;
     } else if (key == "wait") {
       const auto wait = parse_duration(value);
       if (!wait || *wait > max_wait) {
-        return refuse(400, fmt::format("wait={} is no waiting time", value),
+        return refuse(400, fmt::format("wait={} is not a waiting time", shown(value)),
                       "0 to 10m, such as wait=500ms");
       }
       request.wait = *wait;
@@ -93,7 +114,7 @@ Parsed<ApiRequest> parse_stream(const Fields& fields) {
     if (key == "rate") {
       const auto rate = parse_rate(value);
       if (!rate || *rate == 0) {
-        return refuse(400, fmt::format("rate={} is no rate", value),
+        return refuse(400, fmt::format("rate={} is not a rate", shown(value)),
                       "bytes per second above 0, such as rate=1KiB/s");
       }
       request.rate = *rate;
@@ -152,14 +173,36 @@ std::optional<Format> parse_format(std::string_view text) {
 std::string refusal_json(std::string_view error, std::string_view hint) {
   const auto quoted = [](std::string_view text) {
     std::string out = "\"";
-    for (const char c : text) {
+    for (const char c : shown(text, std::string_view::npos)) {
       if (c == '"' || c == '\\') out += '\\';
-      // What the peer sent may be in it: nothing but printable ASCII goes back.
-      out += c >= 0x20 && c < 0x7f ? c : '?';
+      out += c;
     }
     return out + "\"";
   };
   return fmt::format("{{\"error\": {}, \"hint\": {}}}\n", quoted(error), quoted(hint));
+}
+
+std::string encode(const RandomRequest& request) {
+  const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(request.wait);
+  return fmt::format("/v1/random?bytes={}&grade={}&format={}&wait={}ms", request.bytes,
+                     to_string(request.grade), to_string(request.format), wait.count());
+}
+
+std::string body_head(const RandomRequest& request) {
+  if (request.format != Format::json) return "";
+  return fmt::format(R"({{"bytes": {}, "grade": "{}", "data": ")", request.bytes,
+                     to_string(request.grade));
+}
+
+std::string_view body_tail(const RandomRequest& request) {
+  return request.format == Format::raw ? "" : request.format == Format::json ? "\"}\n" : "\n";
+}
+
+std::uint64_t body_size(const RandomRequest& request) {
+  const std::uint64_t text = request.format == Format::raw   ? request.bytes
+                             : request.format == Format::hex ? 2 * request.bytes
+                                                             : base64_size(request.bytes);
+  return body_head(request).size() + text + body_tail(request).size();
 }
 
 tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
@@ -167,26 +210,29 @@ tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
                                                     const ApiLimits& limits) {
   const auto mark = target.find('?');
   const std::string_view path = target.substr(0, mark);
-  const bool get = method == "GET";
-  if (path == "/" && method == "POST") return parse_pollen(body);
-  const auto only_get = [] { return refuse(405, "method not allowed", "use GET"); };
-  for (const Route& route : pages) {
-    if (path != route.path) continue;
-    if (!get) return only_get();
-    return route.page;
-  }
-  if (path == "/v1/session") {
-    if (method != "POST") return refuse(405, "method not allowed", "use POST");
-    return SessionRequest{};
-  }
-  if (path != "/v1/random" && path != "/v1/stream") {
-    return refuse(404, "no such page", "see GET / for what there is");
-  }
-  if (!get) return only_get();
   const auto fields =
       parse_form(mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1));
+  const bool get = method == "GET" || method == "HEAD";
+  const bool post = method == "POST";
+  if (path == "/v1/random" || path == "/v1/stream") {
+    if (!get) return wrong_method(allow_get);
+    if (!fields) return tl::unexpected(fields.error());
+    return path == "/v1/random" ? parse_random(*fields, limits) : parse_stream(*fields);
+  }
+  const auto* const page = std::find_if(pages.begin(), pages.end(),
+                                        [&](const Route& route) { return route.path == path; });
+  const bool root = path == "/";
+  const bool session = path == "/v1/session";
+  if (page == pages.end() && !session) {
+    return refuse(404, "no such page", "see GET / for what there is");
+  }
+  if (session && !post) return wrong_method(allow_post);
+  if (!session && !get && !(root && post)) return wrong_method(root ? allow_root : allow_get);
   if (!fields) return tl::unexpected(fields.error());
-  return path == "/v1/random" ? parse_random(*fields, limits) : parse_stream(*fields);
+  if (!fields->empty()) return unknown_field(fields->front().first, "none on this page");
+  if (session) return SessionRequest{};
+  if (post) return parse_pollen(body);
+  return page->page;
 }
 
 }  // namespace qanat::wire

@@ -23,9 +23,10 @@ struct Refusal {
   unsigned status = 400;
   std::string error;
   std::string hint;
-  unsigned retry_after = 0;  // seconds; 0: no such header
+  unsigned retry_after = 0;     // seconds; 0: no such header
+  std::string_view allow = {};  // for 405: the methods that the page knows
 };
-// {"error": "...", "hint": "..."}
+// {"error": "...", "hint": "..."}, in printable ASCII.
 std::string refusal_json(std::string_view error, std::string_view hint);
 
 struct RandomRequest {
@@ -34,6 +35,16 @@ struct RandomRequest {
   Format format = Format::raw;
   Duration wait = std::chrono::seconds(10);
 };
+// The request's target: "/v1/random?bytes=32&...".
+std::string encode(const RandomRequest& request);
+// What comes before and after the text of its bytes in the body, and the size of all of it.
+std::string body_head(const RandomRequest& request);
+std::string_view body_tail(const RandomRequest& request);
+std::uint64_t body_size(const RandomRequest& request);
+
+// Every answer with random bytes says of which grade they are.
+inline constexpr std::string_view grade_header = "Qanat-Grade";
+
 struct StreamRequest {
   Grade grade = Grade::drbg;
   std::uint64_t rate = 0;  // bytes per second; 0: as fast as it goes
@@ -53,7 +64,8 @@ struct ApiLimits {
   std::uint64_t full_bytes = 64 << 10;
 };
 
-// `target` as in the request line; `body` is a form for POST. Total.
+// `target` as in the request line; `body` is a form for POST. HEAD is read as GET: nothing is drawn
+// for it. Total.
 tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
                                                     std::string_view target, std::string_view body,
                                                     const ApiLimits& limits);

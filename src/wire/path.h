@@ -5,6 +5,9 @@
 //
 // in the header, the sender first; in a chunked stream also as a chunk's extension
 // (;path="...", RFC 9112, 7.1.1), on the first chunk and whenever it changes.
+//
+// A path of more than 256 nodes names each by the first half of its id, so that 1,536 of them fit
+// into a header of 16 KiB; of still more the nearest are named, and "*" stands for the rest.
 #pragma once
 
 #include <optional>
@@ -16,15 +19,23 @@ namespace qanat::wire {
 
 inline constexpr std::string_view path_header = "Qanat-Path";
 inline constexpr std::size_t node_id_digits = 16;
-// No tree is so wide above one node that more lie behind its bytes.
-inline constexpr std::size_t most_path_nodes = 256;
+// 32 bits: that one of 1,536 is taken for ours by chance happens to one node in 2.8 million.
+inline constexpr std::size_t short_id_digits = 8;
+// Up to so many are named in full.
+inline constexpr std::size_t most_full_ids = 256;
+// At 9 characters each, 13.8 KB of the 16 KiB that a client takes for a header.
+inline constexpr std::size_t most_path_nodes = 1536;
 
-// Ids of nodes, 16 lower-case hex digits each.
+// Ids of nodes, the nearest first: 16 lower-case hex digits each, or the first 8 of them.
 using Path = std::vector<std::string>;
 
+// What is sent of it, most_path_nodes at the most.
 std::string encode(const Path& path);
-// Total. nullopt when it is no list of ids, or one of more than most_path_nodes.
+// Total. nullopt when it is no list of ids, or one of more than most_path_nodes. A "*" at the end
+// is read over: what it stands for is not known here.
 std::optional<Path> decode_path(std::string_view text);
+// Whether the node of this id, in full, is in it; also by its half.
+bool leads_through(const Path& path, std::string_view id);
 // What a chunk's extensions, as RFC 9112 writes them, say of the path; nullopt when they say
 // nothing. The text still has to be decoded.
 std::optional<std::string_view> path_of_chunk(std::string_view extensions);

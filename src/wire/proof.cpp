@@ -30,9 +30,13 @@ std::optional<Proof> decode_proof(std::string_view header) {
 }
 
 std::optional<Authorization> decode_authorization(std::string_view header) {
-  constexpr std::string_view scheme = "Qanat ";
-  if (!header.starts_with(scheme)) return std::nullopt;
-  header.remove_prefix(scheme.size());
+  // A scheme's name is the same in any case (RFC 9110, 11.1).
+  const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
+  if (header.size() <= auth_scheme.size() || header[auth_scheme.size()] != ' ' ||
+      !std::equal(auth_scheme.begin(), auth_scheme.end(), header.begin(), same)) {
+    return std::nullopt;
+  }
+  header.remove_prefix(auth_scheme.size() + 1);
   const auto space = header.find(' ');
   if (space == std::string_view::npos || space == 0) return std::nullopt;
   const auto proof = decode_proof(header.substr(space + 1));

@@ -24,6 +24,9 @@ using Proof = std::array<std::uint8_t, 32>;
 enum class Prover { client, hub };
 Proof make_proof(Prover prover, Bytes shared_key, Bytes exporter);
 
+// Of the Authorization field, and of the challenge that goes with a 401.
+inline constexpr std::string_view auth_scheme = "Qanat";
+
 struct Authorization {
   std::string name;
   Proof proof;

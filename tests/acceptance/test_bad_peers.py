@@ -32,7 +32,7 @@ def broker(sock):
 
 
 def http(sock):
-    sock.sendall(b"GET /v1/random?bytes=32&grade=drbg HTTP/1.1\r\nHost: x\r\n\r\n")
+    sock.sendall(b"GET /v1/random?bytes=32&grade=drbg HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return receive(sock, 100)
 
 
@@ -42,8 +42,8 @@ PROTOCOLS = {
     "raw": (raw, b"", b"x", b"\xff" * 8),
     "netrng": (netrng, (b"\x81\xa3get\xa6sample" + DELIMITER) * 20, b"\x81\xa3get", b"\x81\xa3get\xdb\xff\xff\xff\xff"),
     "broker": (broker, b"", struct.pack(">I", 3) + b"jo", b"\xff\xff\xff\xff"),
-    "http": (http, b"GET /v1/random?bytes=100000&grade=drbg HTTP/1.1\r\nHost: x\r\n\r\n" * 20, b"GET /v1/ra",
-             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4294967295\r\n\r\n"),
+    "http": (http, b"GET /v1/random?bytes=100000&grade=drbg HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20, b"GET /v1/ra",
+             b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4294967295\r\n\r\n"),
 }
 
 

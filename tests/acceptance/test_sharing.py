@@ -76,7 +76,7 @@ def test_over_ones_share_is_429_and_never_a_dropped_connection(run, tmp_path):
         others.append(socket.socket())
         others[-1].bind((f"127.0.{10 + i}.1", 0))
         others[-1].connect(("127.0.0.1", port))
-        others[-1].sendall(b"GET /v1/stream?grade=full HTTP/1.1\r\nHost: x\r\n\r\n")
+        others[-1].sendall(b"GET /v1/stream?grade=full HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     def drain():
         readable, _, _ = select.select(others, [], [], 0)
@@ -127,7 +127,7 @@ def test_ten_thousand_connections_are_one_share(run, tmp_path):
         s.connect(("127.0.0.1", port))
         return s
 
-    request = b"GET /v1/random?bytes=64&grade=full&wait=10m HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /v1/random?bytes=64&grade=full&wait=10m HTTP/1.1\r\nHost: localhost\r\n\r\n"
     greedy = []
     for _ in range(count):
         s = visitor("127.0.50.1")

@@ -6,10 +6,12 @@
 #include <thread>
 
 #include "base/backoff.h"
+#include "base/block_writer.h"
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/quantity.h"
 #include "base/secret.h"
+#include "base/shown.h"
 #include "base/timing_noise.h"
 #include "base/waker.h"
 
@@ -132,6 +134,33 @@ TEST_F(FilesTest, LimitsAndAbsenceAreErrors) {
   EXPECT_FALSE(read_file(directory_ + "/none"));
   const auto full = replace_file("/dev/full/x", as_bytes("1"), 0600);
   EXPECT_FALSE(full);
+}
+
+TEST(BlockWriter, NeverWritesBeyondItsBlockAndWipesIt) {
+  std::array<std::uint8_t, 10> memory{};
+  const MutableBytes whole(memory);
+  {
+    BlockWriter out(whole.first(8));
+    EXPECT_TRUE(out.put(as_bytes("hello")).empty());
+    EXPECT_EQ(as_text(out.put(as_bytes("world"))), "ld");
+    EXPECT_EQ(out.room(), 0U);
+    EXPECT_EQ(out.claim(5).size(), 0U);
+    EXPECT_EQ(as_text(out.put(as_bytes("more"))), "more");
+    EXPECT_EQ(as_text(out.written()), "hellowor");
+    out.clear();
+    EXPECT_EQ(out.claim(100).size(), 8U);
+    out.clear();
+    EXPECT_TRUE(out.put(as_bytes("secret")).empty());
+  }
+  EXPECT_EQ(memory, (std::array<std::uint8_t, 10>{}));
+}
+
+TEST(Shown, IsPrintableAndShort) {
+  EXPECT_EQ(shown("plain text"), "plain text");
+  EXPECT_EQ(shown("a\r\n\x1b[2J\xff"), "a???[2J?");
+  EXPECT_EQ(shown(std::string(64, 'x')), std::string(64, 'x'));
+  EXPECT_EQ(shown(std::string(9000, 'x')), std::string(62, 'x') + "..");
+  EXPECT_EQ(shown(std::string(9000, 'x'), std::string::npos).size(), 9000U);
 }
 
 TEST(Waker, EndsAWaitFromAnotherThread) {

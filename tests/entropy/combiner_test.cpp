@@ -117,6 +117,19 @@ TEST(Combiner, EqualContributionsNeverMakeEqualBlocks) {
   EXPECT_NE(combine(combiner, given), combine(combiner, given));
 }
 
+TEST(Provenance, NamesTheNearestFirstWhateverStandsBehindThem) {
+  Provenance provenance;
+  provenance.set_own("self");
+  Provenance::Ids wide;
+  for (int i = 0; i < 1000; ++i) wide.push_back("w" + std::to_string(i));
+  provenance.set(1, wide);
+  provenance.set(2, {"near", "next"});
+  const auto all = provenance.all();
+  ASSERT_EQ(all->size(), 1003U);
+  EXPECT_EQ(Provenance::Ids(all->begin(), all->begin() + 5),
+            (Provenance::Ids{"self", "w0", "near", "w1", "next"}));
+}
+
 TEST(Provenance, NamesItselfFirstAndEachOtherOnce) {
   Provenance provenance;
   EXPECT_TRUE(provenance.all()->empty());

@@ -32,8 +32,8 @@ class TestHub {
         .cookie_keys = [this] { return SecretBytes(as_bytes(cookie_text)); },
         .keep_cookie_keys = [](const SecretBytes&) {},
         .trickle_port = [this] { return trickle_port; },
-        .status = [](const share::Client*) { return std::string("{}\n"); },
-        .metrics = [] { return std::string("qanat_info 1\n"); },
+        .status = seen_by,
+        .metrics = seen_by,
         .ready = [this] { return drbg_->pool().ready(); },
         .on_event = [](const std::string&, const std::string&, bool) {},
         .on_fed = [] {}});
@@ -74,6 +74,11 @@ class TestHub {
   }};
 
  private:
+  // In place of a document: who it is made for.
+  static std::string seen_by(const outlets::Viewer& viewer) {
+    return viewer.all ? "all\n" : viewer.client != nullptr ? viewer.client->name + "\n" : "none\n";
+  }
+
   Clock clock_;
   crypto::KeyAndCertificate identity_ = crypto::make_self_signed("test");
   entropy::SourceId source_ = dispenser.open_source("test");

@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -7,6 +8,7 @@
 #include "wire/path.h"
 #include "wire/proof.h"
 #include "wire/spec.h"
+#include "wire/web_page.h"
 
 namespace qanat::wire {
 namespace {
@@ -112,6 +114,9 @@ TEST(Proof, BelongsToOneKeyOneSideAndOneConnection) {
   ASSERT_TRUE(back);
   EXPECT_EQ(back->name, "router");
   EXPECT_EQ(back->proof, proof);
+  for (const char* scheme : {"qanat", "QANAT", "qAnAt"}) {
+    EXPECT_TRUE(decode_authorization(scheme + encode(*back).substr(5))) << scheme;
+  }
   for (const char* bad :
        {"", "Qanat", "Qanat ", "Qanat x", "Qanat x 12", "Basic abc", "Qanat  x y"}) {
     EXPECT_FALSE(decode_authorization(bad)) << bad;
@@ -153,7 +158,15 @@ TEST(HttpApi, RefusesWithTheRightStatusAndAHint) {
            {"/v1/random?bytes=%zz", 400},
            {"/v1/stream?rate=0", 400},
            {"/v1/stream?rate=fast", 400},
+           {"/v1/random?bytes=32&bytes=64", 400},
+           {"/v1/random?grade=drbg&bytes=1&grade=full", 400},
+           {"/v1/stream?rate=1k&%72ate=2k", 400},
+           {"/v1/status?x", 400},
+           {"/metrics?format=json", 400},
+           {"/healthz?full=1", 400},
+           {"/?challenge=x", 400},
            {"/nothing", 404},
+           {"/nothing?bytes=1", 404},
            {"", 404}}) {
     const auto parsed = parse_api_request("GET", target, "", {});
     ASSERT_FALSE(parsed) << target;
@@ -161,8 +174,47 @@ TEST(HttpApi, RefusesWithTheRightStatusAndAHint) {
     EXPECT_FALSE(parsed.error().hint.empty()) << target;
   }
   EXPECT_EQ(status_of("GET", "/v1/random?bytes=65536&grade=full"), 200U);
-  EXPECT_EQ(status_of("DELETE", "/v1/random"), 405U);
-  EXPECT_EQ(status_of("POST", "/metrics"), 405U);
+  EXPECT_EQ(status_of("POST", "/v1/session?x=1"), 400U);
+}
+
+TEST(HttpApi, AWrongMethodIsToldTheRightOnes) {
+  for (const auto& [method, target, allow] :
+       std::initializer_list<std::tuple<const char*, const char*, const char*>>{
+           {"DELETE", "/v1/random", "GET, HEAD"},
+           {"POST", "/v1/stream", "GET, HEAD"},
+           {"POST", "/metrics", "GET, HEAD"},
+           {"PUT", "/", "GET, HEAD, POST"},
+           {"GET", "/v1/session", "POST"},
+           {"HEAD", "/v1/session", "POST"},
+           {"get", "/v1/random", "GET, HEAD"}}) {
+    const auto parsed = parse_api_request(method, target, "", {});
+    ASSERT_FALSE(parsed) << method << target;
+    EXPECT_EQ(parsed.error().status, 405U);
+    EXPECT_EQ(parsed.error().allow, allow);
+  }
+  for (const char* target :
+       {"/", "/v1/random", "/v1/stream", "/v1/status", "/metrics", "/healthz", "/readyz"}) {
+    EXPECT_EQ(status_of("HEAD", target), 200U) << target;
+  }
+}
+
+TEST(HttpApi, AClientWritesWhatAServerReadsAndKnowsTheSizeOfTheAnswer) {
+  RandomRequest asked{.bytes = 100, .grade = Grade::full, .format = Format::json, .wait = 1500ms};
+  const auto parsed = parse_api_request("GET", encode(asked), "", {});
+  ASSERT_TRUE(parsed);
+  const auto& read = std::get<RandomRequest>(*parsed);
+  EXPECT_EQ(read.bytes, 100U);
+  EXPECT_EQ(read.grade, Grade::full);
+  EXPECT_EQ(read.format, Format::json);
+  EXPECT_EQ(read.wait, Duration(1500ms));
+  EXPECT_EQ(body_size(asked),
+            std::string(R"({"bytes": 100, "grade": "full", "data": ""})").size() + 136 + 1);
+  asked.format = Format::raw;
+  EXPECT_EQ(body_size(asked), 100U);
+  asked.format = Format::hex;
+  EXPECT_EQ(body_size(asked), 201U);
+  asked.format = Format::base64;
+  EXPECT_EQ(body_size(asked), 137U);
 }
 
 TEST(HttpApi, PollenWantsAChallenge) {
@@ -178,6 +230,47 @@ TEST(HttpApi, WhatAPeerSentComesBackHarmless) {
             "{\"error\": \"a\\\"b\\\\c???\", \"hint\": \"\"}\n");
 }
 
+TEST(HttpApi, WhatAPeerSentComesBackShort) {
+  const std::string quotes(8000, '"');
+  for (const std::string& target :
+       {"/v1/random?" + quotes, "/v1/random?bytes=" + quotes, "/v1/random?grade=" + quotes,
+        "/v1/random?format=" + quotes, "/v1/random?wait=" + quotes, "/v1/stream?rate=" + quotes,
+        "/v1/stream?" + quotes + "=1", "/metrics?" + quotes, "/" + quotes,
+        "/v1/random?" + quotes + "&" + quotes}) {
+    const auto parsed = parse_api_request("GET", target, "", {});
+    ASSERT_FALSE(parsed);
+    EXPECT_LT(refusal_json(parsed.error().error, parsed.error().hint).size(), 320U);
+  }
+}
+
+TEST(WebPage, OnlyAHostThatNobodyElseCanNameIsOurs) {
+  for (const char* host : {"127.0.0.1", "127.0.0.1:7748", "10.0.0.7:80", "[::1]:7748", "[::1]",
+                           "localhost", "LocalHost:7748", "hub.lan:1", "HUB.lan"}) {
+    EXPECT_TRUE(is_own_host(host, {"hub.lan"})) << host;
+  }
+  for (const char* host :
+       {"", "evil.example", "evil.example:7748", "127.0.0.1.evil.example", "127.0.0.256", "127.0.0",
+        "1.2.3.4.5", "1.2.3.", "localhost.evil.example", "localhost:x", "[::1", "::1", "[evil]",
+        "[]", "hub.lan.evil.example", "127.0.0.1@evil.example", "0x7f.0.0.1", "a]:1", ":7748"}) {
+    EXPECT_FALSE(is_own_host(host, {"hub.lan"})) << host;
+  }
+}
+
+TEST(WebPage, OnlyThisServersPagesAreNotFromAnotherSite) {
+  constexpr const char* host = "localhost:7748";
+  EXPECT_FALSE(from_another_site("", "", host));
+  EXPECT_FALSE(from_another_site("none", "", host));
+  EXPECT_FALSE(from_another_site("same-origin", "http://localhost:7748", host));
+  EXPECT_FALSE(from_another_site("", "https://LOCALHOST:7748", host));
+  for (const char* site : {"cross-site", "same-site", "other", "Same-Origin"}) {
+    EXPECT_TRUE(from_another_site(site, "", host)) << site;
+  }
+  for (const char* origin : {"null", "http://evil.example", "http://localhost:1", "localhost:7748",
+                             "http://localhost:7748.evil.example"}) {
+    EXPECT_TRUE(from_another_site("", origin, host)) << origin;
+  }
+}
+
 TEST(Wire, ParsersAreTotal) {
   const std::uint64_t seed = 7;
   std::mt19937_64 random(seed);
@@ -189,6 +282,9 @@ TEST(Wire, ParsersAreTotal) {
     (void)parse_address(text, 1);
     (void)decode_join_string("qanat1." + text);
     (void)decode_authorization("Qanat " + text);
+    (void)decode_path(text);
+    (void)is_own_host(text, {});
+    (void)from_another_site(text, text, text);
     (void)parse_api_request("GET", "/v1/random?" + text, text, {});
     (void)parse_api_request("POST", "/", text, {});
   }
@@ -216,11 +312,42 @@ TEST(Path, IsWrittenAndRead) {
 TEST(Path, RefusesWhatIsNone) {
   for (const char* text :
        {"0", "0123456789abcde", "0123456789ABCDEF", "0123456789abcdef,", "0123456789abcdef;",
-        ",0123456789abcdef", "0123456789abcdef 0", "0123456789abcdef0", "node, other"}) {
+        ",0123456789abcdef", "0123456789abcdef 0", "0123456789abcdef0", "0123456", "node, other"}) {
     EXPECT_FALSE(decode_path(text)) << text;
   }
-  EXPECT_TRUE(decode_path(encode(Path(most_path_nodes, "0123456789abcdef"))));
-  EXPECT_FALSE(decode_path(encode(Path(most_path_nodes + 1, "0123456789abcdef"))));
+}
+
+// Ids of so many nodes.
+Path nodes(std::size_t count) {
+  Path path;
+  for (std::size_t i = 1; i <= count; ++i) {
+    path.push_back(fmt::format("{:016x}", i * 0x9e3779b97f4a7c15ULL));
+  }
+  return path;
+}
+
+TEST(Path, OfManyNodesNamesAllOfThemAndOfTooManyTheNearest) {
+  for (const std::size_t count : {1U, 256U, 257U, 1000U, 1536U, 1537U, 5000U}) {
+    const Path path = nodes(count);
+    const std::string text = encode(path);
+    EXPECT_LT(text.size(), 15000U) << "with the rest of a header, less than the 16 KiB of a client";
+    const auto read = decode_path(text);
+    ASSERT_TRUE(read) << count;
+    EXPECT_EQ(read->size(), std::min(count, most_path_nodes));
+    EXPECT_EQ(text.ends_with(",*"), count > most_path_nodes);
+    for (std::size_t i = 0; i < std::min(count, most_path_nodes); ++i) {
+      EXPECT_TRUE(leads_through(*read, path[i]));
+    }
+    EXPECT_FALSE(leads_through(*read, "0123456789abcdef"));
+    // What a node below sends on is read there.
+    EXPECT_TRUE(decode_path(encode(*read)));
+  }
+  EXPECT_EQ(*decode_path(encode(nodes(256))), nodes(256)) << "in full";
+  std::string endless = encode(nodes(1536));
+  EXPECT_FALSE(decode_path(endless + ",01234567"));
+  EXPECT_TRUE(decode_path(endless + ",*"));
+  EXPECT_FALSE(decode_path("*"));
+  EXPECT_FALSE(decode_path("*,01234567"));
 }
 
 TEST(Path, IsFoundAmongTheExtensionsOfAChunk) {

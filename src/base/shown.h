@@ -1,0 +1,16 @@
+// What a peer sent, where people read it: in an answer, the log, the status, on a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qanat {
+
+// Enough to know a word again, and little enough for any line.
+inline constexpr std::size_t most_shown = 64;
+
+// Printable ASCII alone ('?' for the rest), so that it steers no terminal and begins no line; at
+// most `limit` characters, of which the last two are ".." when something was cut off.
+std::string shown(std::string_view text, std::size_t limit = most_shown);
+
+}  // namespace qanat
