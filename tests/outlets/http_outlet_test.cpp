@@ -618,7 +618,9 @@ class JoinTest : public HttpOutletTest {
  protected:
   // What the hub itself says to a wrong proof.
   std::string refusal_of(const HttpOutlet& outlet, const std::string& name) {
-    const auto context = net::make_client_context({.pin = hub_.pin()});
+    net::ClientTls trust;
+    trust.pin = hub_.pin();
+    const auto context = net::make_client_context(trust);
     const auto fd = net::connect_tcp(address(outlet), waker_, 5s);
     EXPECT_TRUE(fd);
     ::fcntl(fd->get(), F_SETFL, 0);
