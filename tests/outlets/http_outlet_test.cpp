@@ -507,6 +507,7 @@ TEST_F(HttpOutletTest, AnswersNameTheirGrade) {
 }
 
 TEST_F(HttpOutletTest, DocumentsAndSessionsHaveARateEach) {
+  hub_.seed_drbg();
   limits_.local_documents = {1, 10};
   limits_.client_documents = {1, 5};
   limits_.client_sessions = {1, 3};
