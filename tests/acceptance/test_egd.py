@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import QANAT, eventually, free_port, need, need_namespaces, need_root, qanat
+from conftest import QANAT, eventually, free_port, let_in, need, need_namespaces, need_root, qanat
 
 @pytest.fixture
 def egd_hub(run, tmp_path):
@@ -68,7 +68,7 @@ def test_serve_without_arguments_opens_an_egd_socket(run, tmp_path):
 
 def test_another_user_has_a_share_and_connections_of_his_own(run, tmp_path):
     need("socat"), need_root()
-    os.chmod(tmp_path, 0o755), os.chmod(tmp_path.parent, 0o755), os.chmod(tmp_path.parent.parent, 0o755)
+    let_in(tmp_path)
     path = tmp_path / "socket"
     node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"egd:{path}?mode=0666&grade=drbg&connections=2", name="few").ready()
     ask = f"printf '\\002\\020' | timeout 20 socat -t 5 - UNIX:{path} | wc -c"
