@@ -31,8 +31,10 @@ constexpr std::size_t few_cookies = 4;
 constexpr UnixTime silence_seconds = 600;
 // A hub that offers no trickle is asked again after this time.
 constexpr Duration between_sessions = 1h;
-// One that is away or overloaded.
+// One that is away or overloaded, unless it says that it will be longer.
 constexpr Duration between_tries = 1min;
+// A refusal's wait is at least a second, and no more than this: no server can silence us for long.
+constexpr unsigned most_wait_seconds = 3600;
 
 UnixTime unix_time() { return static_cast<UnixTime>(std::time(nullptr)); }
 
@@ -99,7 +101,11 @@ tl::expected<Grade, ClientError> TrickleClient::ask(MutableBytes out, Grade grad
     unanswered_ = question.sent() > 0;
     return not_now(name_ + " answers no datagrams");
   }
-  if (answer.refused) return refusal(answer);
+  if (answer.refused) {
+    // They have bought nothing.
+    jar_.put(question.unspent(), now);
+    return refusal(answer);
+  }
   const auto fresh = question.fresh(answer);
   if (std::exchange(renew_, false) && !fresh.empty()) {
     jar_.restart(*server, fresh, now);
@@ -107,9 +113,7 @@ tl::expected<Grade, ClientError> TrickleClient::ask(MutableBytes out, Grade grad
     jar_.put(fresh, now);
   }
   if (answer.bytes != out.size()) {
-    return tl::unexpected(ClientError{
-        Trouble::protocol,
-        fmt::format("{} sent {} bytes instead of {}", name_, answer.bytes, out.size())});
+    return not_now(fmt::format("{} sent {} bytes instead of {}", name_, answer.bytes, out.size()));
   }
   ++counters_.answered;
   const Bytes entropy = answer.entropy();
@@ -148,23 +152,27 @@ TrickleClient::Heard TrickleClient::exchange(int fd, Question& question, trickle
 
 tl::unexpected<ClientError> TrickleClient::refusal(const trickle::Answer& answer) {
   ++counters_.refused;
+  const unsigned wait = std::clamp<unsigned>(answer.wait_seconds, 1, most_wait_seconds);
+  const auto busy = [&](std::string_view why) {
+    return tl::unexpected(ClientError{
+        Trouble::busy, fmt::format("{}: {}; ask again in {} s", name_, why, wait), wait});
+  };
   switch (*answer.refused) {
     case Reason::rate:
-      return tl::unexpected(ClientError{Trouble::busy, name_ + " refused by trickle: over our rate",
-                                        answer.wait_seconds});
+      return busy("this is over our rate");
     case Reason::unseeded:
-      return tl::unexpected(ClientError{Trouble::busy,
-                                        name_ + " refused by trickle: its DRBG has no seed yet",
-                                        answer.wait_seconds});
+      return busy("its DRBG has no seed yet");
     case Reason::dry:
       return not_now(name_ + " has no full-entropy bytes now");
     case Reason::session:
-      break;
+      // They are all of one session. Whether there is another is said over TLS.
+      while (jar_.take(unix_time())) {
+      }
+      return not_now(name_ + " wants a new session");
   }
-  // They are all of one session. Whether there is another is said over TLS.
-  while (jar_.take(unix_time())) {
-  }
-  return not_now(name_ + " wants a new session");
+  // A reason that later versions have: over HTTPS it is said in words.
+  return not_now(fmt::format("{} refused by trickle, for reason {}", name_,
+                             static_cast<unsigned>(*answer.refused)));
 }
 
 void TrickleClient::refill(HttpClient& client) {
@@ -182,7 +190,8 @@ void TrickleClient::refill(HttpClient& client) {
     const Trouble trouble = text.error().trouble;
     if (trouble == Trouble::stopped) return;
     const bool away = trouble == Trouble::unreachable || trouble == Trouble::busy;
-    no_session_before_ = Clock().now() + (away ? between_tries : between_sessions);
+    const Duration wait = std::chrono::seconds(text.error().retry_after);
+    no_session_before_ = Clock().now() + (away ? std::max(wait, between_tries) : between_sessions);
     return;
   }
   const auto session = decode_trickle_session(*text);

@@ -15,7 +15,6 @@
 #include "net/listen.h"
 #include "observe/metrics.h"
 #include "observe/status.h"
-#include "outlets/cookie_keys.h"
 #include "outlets/trickle_outlet.h"
 
 namespace qanat::node {
@@ -81,6 +80,8 @@ Node::Node(NodeSettings settings)
       clients_(state_, (book_.configure(settings_.config.clients), book_)),
       blocks_(block_places, crypto::random_seed()),
       drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
+      cookies_(cookie_file(), [this](const std::string& text,
+                                     bool alarm) { events_.add("trickle", text, alarm); }),
       threads_(settings_.config.threads),
       services_(make_services()) {
   defaults_ = {.api = settings_.config.api, .http = settings_.config.http, .schedule = {}};
@@ -105,16 +106,7 @@ outlets::OutletServices Node::make_services() {
                                       .certificate_pem = identity_->certificate_pem,
                                       .client_ca = {}};
               },
-          .cookie_keys = [this] { return cookie_keys(); },
-          .keep_cookie_keys =
-              [this](const SecretBytes& text) {
-                if (!state_writable_) return;
-                if (auto kept = state_.store_cookie_keys(text.view()); !kept) {
-                  events_.add("trickle",
-                              kept.error().message + "; a restart will cost each client a session",
-                              true);
-                }
-              },
+          .cookies = cookies_,
           .trickle_port = [this] { return trickle_port_.load(); },
           .status =
               [this](const outlets::Viewer& viewer) {
@@ -135,15 +127,13 @@ outlets::OutletServices Node::make_services() {
           .reseed = settings_.config.reseed};
 }
 
-SecretBytes Node::cookie_keys() {
-  auto kept = state_.cookie_keys();
-  if (!kept) throw Failure(kept.error().message);
-  if (!kept->empty()) return std::move(*kept);
-  SecretBytes made = outlets::CookieKeys::make(outlets::CookieKeys::generation_at(
-                                                   static_cast<std::uint64_t>(std::time(nullptr))))
-                         .text();
-  services_.keep_cookie_keys(made);
-  return made;
+outlets::CookieKeeper::File Node::cookie_file() {
+  return {.name = state_.path() + "/trickle.key",
+          .read = [this] { return state_.cookie_keys(); },
+          .write = [this](Bytes text) -> Result<void> {
+            if (!state_writable_) return error("the state directory is not this node's to write");
+            return state_.store_cookie_keys(text);
+          }};
 }
 
 void Node::start() {

@@ -14,6 +14,7 @@
 #include "node/reseed_commands.h"
 #include "node/state_dir.h"
 #include "observe/events.h"
+#include "outlets/cookie_keeper.h"
 #include "outlets/http_outlet.h"
 #include "outlets/registry.h"
 #include "share/seeded_drbg.h"
@@ -82,7 +83,7 @@ class Node {
   };
 
   outlets::OutletServices make_services();
-  SecretBytes cookie_keys();
+  outlets::CookieKeeper::File cookie_file();
   void open_control_socket();
   outlets::ControlAnswer control(std::string_view method, std::string_view path,
                                  std::string_view body);
@@ -114,6 +115,7 @@ class Node {
   share::BucketTable blocks_;
   std::shared_ptr<share::SeededDrbg> drbg_;
   std::atomic<std::uint16_t> trickle_port_{0};
+  outlets::CookieKeeper cookies_;
   net::IoThreads threads_;
   outlets::OutletServices services_;
   outlets::OutletDefaults defaults_;

@@ -17,6 +17,8 @@ namespace {
 constexpr std::string_view mark = "qanat-cookie-key 1 ";
 // A century of hours: a generation beyond it is a clock's mistake, and would take hours to reach.
 constexpr std::uint32_t most_steps = 100 * 366 * 24;
+// The two that follow it have numbers, too.
+constexpr std::uint32_t most_oldest = ~std::uint32_t{0} - 2;
 
 }  // namespace
 
@@ -27,6 +29,12 @@ CookieKeys::CookieKeys(std::uint32_t oldest, Bytes key) : generation_(oldest + 1
     next_cookie_key(keys_[i - 1].view(), keys_[i].view());
   }
 }
+
+CookieKeys::CookieKeys(const CookieKeys& other) : generation_(other.generation_) {
+  for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = SecretBytes(other.keys_[i].view());
+}
+
+CookieKeys& CookieKeys::operator=(const CookieKeys& other) { return *this = CookieKeys(other); }
 
 CookieKeys CookieKeys::make(std::uint32_t generation) {
   SecretBytes key(key_bytes);
@@ -44,7 +52,7 @@ Result<CookieKeys> CookieKeys::parse(std::string_view text, std::uint32_t genera
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), oldest);
   if (problem != std::errc() || end == text.data() + text.size() || *end != ' ') return bad();
   auto key = from_hex(text.substr(static_cast<std::size_t>(end - text.data()) + 1));
-  if (!key || key->size() != key_bytes) return bad();
+  if (!key || key->size() != key_bytes || oldest > most_oldest) return bad();
   CookieKeys keys(oldest, *key);
   wipe(*key);
   if (generation > keys.generation_ && generation - keys.generation_ > most_steps) {
@@ -72,6 +80,29 @@ bool CookieKeys::advance(std::uint32_t generation) {
     next_cookie_key(keys_[1].view(), keys_[2].view());
   }
   return true;
+}
+
+CookieKeys::Turn CookieKeys::follow(std::uint64_t unix_seconds) {
+  const std::uint64_t clock = unix_seconds / generation_seconds;
+  const bool credible = unix_seconds >= first_credible_second &&
+                        (clock <= generation_ || clock - generation_ <= most_steps);
+  if (!credible) return Turn::unset;
+  const std::uint32_t present = generation_at(unix_seconds);
+  if (generation_ > present && generation_ - present > most_ahead) {
+    *this = make(present);
+    return Turn::anew;
+  }
+  // One ahead: around the hour's end, and after a clock was set back by a little.
+  if (generation_ > present) return generation_ - present > 1 ? Turn::ahead : Turn::present;
+  return advance(present) ? Turn::forward : Turn::present;
+}
+
+bool CookieKeys::same_chain(const CookieKeys& other) const {
+  CookieKeys older = generation_ <= other.generation_ ? *this : other;
+  const CookieKeys& newer = generation_ <= other.generation_ ? other : *this;
+  older.advance(newer.generation_);
+  return older.generation_ == newer.generation_ &&
+         equal_constant_time(older.current(), newer.current());
 }
 
 Bytes CookieKeys::find(std::uint32_t generation) const {

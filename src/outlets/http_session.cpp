@@ -4,7 +4,7 @@
 
 #include "crypto/aead.h"
 #include "net/trickle_session.h"
-#include "outlets/cookie_keys.h"
+#include "outlets/cookie_keeper.h"
 #include "outlets/http_connection.h"
 
 namespace qanat::outlets {
@@ -25,18 +25,13 @@ asio::awaitable<void> HttpConnection::send_session() {
     co_return co_await refuse(401, "a session needs a name", hint);
   }
   const std::uint16_t port = worker_.services_.trickle_port();
-  if (port == 0) {
+  CookieKeeper& keeper = worker_.services_.cookies;
+  if (port == 0 || keeper.version() == 0) {
     co_return co_await refuse(404, "no trickle here", "this hub has no trickle:// outlet");
   }
   const bool refused = co_await refuse_often(Made::session);
   if (refused) co_return;
-  const auto hour = CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr)));
-  const SecretBytes text = worker_.services_.cookie_keys();
-  const auto keys = CookieKeys::parse(as_text(text.view()), hour);
-  if (!keys) {
-    ++worker_.counters_.unavailable;
-    co_return co_await refuse(503, "no cookie key", keys.error().message, 60);
-  }
+  keeper.turn(static_cast<std::uint64_t>(std::time(nullptr)));
   WipedArray<trickle::exporter_bytes> exporter;
   net::export_keying_material(transport_.ssl(), trickle::exporter_label, exporter.view());
   net::TrickleSession session;
@@ -46,15 +41,11 @@ asio::awaitable<void> HttpConnection::send_session() {
   trickle::Ticket ticket;
   ticket.client_class =
       client_->shared_key.empty() ? trickle::ClientClass::certified : trickle::ClientClass::invited;
-  ticket.session = keys->generation();
   ticket.client = trickle::client_id(client_->name, client_->shared_key.view());
   for (unsigned i = 0; i < session_cookies; ++i) {
     trickle::session_keys(exporter.view(), client_->shared_key.view(), session.nonce, i,
                           ticket.keys.view());
-    trickle::Nonce nonce;
-    crypto::random_bytes(nonce);
-    session.cookies.push_back(
-        trickle::seal_cookie(keys->current(), keys->generation(), nonce, ticket));
+    session.cookies.push_back(keeper.seal(ticket));
   }
   const std::string answer = encode(session);
   co_await send_whole(200, "application/json", answer);

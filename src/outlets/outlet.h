@@ -24,6 +24,8 @@ class IoThreads;
 
 namespace qanat::outlets {
 
+class CookieKeeper;
+
 // What peers deliver to an outlet; for the status document it is a source.
 struct InflowReport {
   std::string name;
@@ -65,10 +67,7 @@ struct OutletServices {
   net::IoThreads& threads;
   const Clock& clock;
   std::function<net::ServerTls()> identity;  // the node's own key and certificate
-  // Trickle's: the text of outlets/cookie_keys.h as it is kept, made if need be; and to keep a
-  // newer one. From any thread.
-  std::function<SecretBytes()> cookie_keys;
-  std::function<void(const SecretBytes& text)> keep_cookie_keys;
+  CookieKeeper& cookies;                     // trickle's
   // The port of the trickle outlet; 0 when there is none.
   std::function<std::uint16_t()> trickle_port;
   // The documents, as far as they are the viewer's business.

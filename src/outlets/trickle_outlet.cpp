@@ -6,16 +6,15 @@
 
 #include <array>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <ctime>
-#include <optional>
 
 #include "net/io_threads.h"
+#include "net/kept_loop.h"
 #include "net/listen.h"
 #include "outlets/trickle_server.h"
 
@@ -60,24 +59,28 @@ void answer_from_where_it_was_asked(msghdr& header) {
   }
 }
 
+std::uint64_t unix_time() { return static_cast<std::uint64_t>(std::time(nullptr)); }
+
 }  // namespace
 
 // On one thread, but for `counters`.
 class TrickleOutlet::Worker {
  public:
   Worker(const TrickleSettings& settings, const OutletServices& services, share::Visitors& visitors,
-         asio::io_context& context, std::size_t slot, UniqueFd fd, CookieKeys keys)
-      : services_(services),
-        context_(context),
+         asio::io_context& context, std::size_t slot, UniqueFd fd)
+      : name_(settings.name),
+        services_(services),
         first_(slot == 0),
         fd_(std::move(fd)),
         socket_(context, fd_.get()),
         key_timer_(context),
-        server_(services, settings.limits, visitors, slot, std::move(keys)),
+        server_(services, settings.limits, visitors, slot),
         slots_(batch),
         received_(batch),
         sending_(batch),
-        replies_(batch) {
+        replies_(batch),
+        serving_(context),
+        keeping_(context) {
     prepare_slots(batch);
   }
   ~Worker() {
@@ -85,20 +88,24 @@ class TrickleOutlet::Worker {
   }
 
   void start() {
-    running_ = 1;
-    asio::co_spawn(context_, serve(), [this](const std::exception_ptr&) { --running_; });
-    if (!first_) return;
-    ++running_;
-    asio::co_spawn(context_, turn_keys(), [this](const std::exception_ptr&) { --running_; });
+    const auto tell = [this](const std::string& text) { services_.on_event(name_, text, true); };
+    serving_.start(
+        "answering datagrams", [this] { return serve(); }, tell);
+    if (first_)
+      keeping_.start(
+          "keeping the cookie keys", [this] { return keep_keys(); }, tell);
   }
   void stop() {
     stopping_ = true;
+    serving_.stop();
+    keeping_.stop();
     if (socket_.is_open()) (void)socket_.release();
     key_timer_.cancel();
   }
-  bool at_rest() const { return running_ == 0; }
+  bool at_rest() const { return !serving_.running() && !keeping_.running(); }
   const TrickleCounters& counters() const { return server_.counters(); }
   std::uint64_t unsent() const { return unsent_; }
+  std::uint64_t failed() const { return failed_; }
 
  private:
   asio::awaitable<void> serve() {
@@ -106,28 +113,23 @@ class TrickleOutlet::Worker {
     while (!stopping_) {
       co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read,
                                   asio::redirect_error(asio::use_awaitable, problem));
-      if (problem || stopping_) co_return;
+      if (stopping_) co_return;
+      if (problem) throw boost::system::system_error(problem);
       // A flood does not keep the other outlets of this thread from their turn.
-      constexpr int batches_a_turn = 16;
+      constexpr int batches_a_turn = 8;
       for (int i = 0; i < batches_a_turn && serve_batch(); ++i) {
       }
     }
   }
-  asio::awaitable<void> turn_keys() {
+  asio::awaitable<void> keep_keys() {
     boost::system::error_code ignored;
-    std::optional<std::uint32_t> kept;
     while (!stopping_) {
+      services_.cookies.keep(unix_time());
       server_.refresh(unix_time());
-      if (kept != server_.keys().generation()) {
-        kept = server_.keys().generation();
-        services_.keep_cookie_keys(server_.keys().text());
-      }
       key_timer_.expires_after(key_interval);
       co_await key_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
   }
-  static std::uint64_t unix_time() { return static_cast<std::uint64_t>(std::time(nullptr)); }
-
   // What the kernel changed when it filled the first so many.
   void prepare_slots(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -150,8 +152,7 @@ class TrickleOutlet::Worker {
     std::size_t count = 0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
       Slot& slot = slots_[i];
-      auto reply = server_.answer(Bytes(slot.in).first(received_[i].msg_len),
-                                  net::peer_of(slot.peer, fd_.get()), now, slot.out);
+      auto reply = answer(slot, received_[i].msg_len, now);
       if (reply.bytes == 0) continue;
       slot.out_vector = {slot.out.data(), reply.bytes};
       msghdr& header = sending_[count].msg_hdr;
@@ -165,6 +166,23 @@ class TrickleOutlet::Worker {
     send(count, now);
     prepare_slots(static_cast<std::size_t>(got));
     return true;
+  }
+
+  // What goes wrong with one datagram costs that one alone.
+  TrickleServer::Reply answer(Slot& slot, std::size_t size, TimePoint now) {
+    try {
+      return server_.answer(Bytes(slot.in).first(size), net::peer_of(slot.peer, fd_.get()), now,
+                            slot.out);
+    } catch (const std::exception& problem) {
+      if (failed_++ == 0) {
+        services_.on_event(name_,
+                           fmt::format("a datagram could not be answered: {}; others are, "
+                                       "and 'failed' in the status counts such ones",
+                                       problem.what()),
+                           true);
+      }
+      return {};
+    }
   }
 
   void send(std::size_t count, TimePoint now) {
@@ -186,8 +204,8 @@ class TrickleOutlet::Worker {
     }
   }
 
+  const std::string name_;
   const OutletServices& services_;
-  asio::io_context& context_;
   const bool first_;
   UniqueFd fd_;
   asio::posix::stream_descriptor socket_;
@@ -198,7 +216,9 @@ class TrickleOutlet::Worker {
   std::vector<mmsghdr> sending_;
   std::vector<TrickleServer::Reply> replies_;
   std::atomic<std::uint64_t> unsent_{0};
-  int running_ = 0;
+  std::atomic<std::uint64_t> failed_{0};
+  net::KeptLoop serving_;
+  net::KeptLoop keeping_;
   bool stopping_ = false;
 };
 
@@ -210,16 +230,12 @@ TrickleOutlet::TrickleOutlet(TrickleSettings settings, const OutletServices& ser
 TrickleOutlet::~TrickleOutlet() { stop(); }
 
 void TrickleOutlet::start() {
-  const auto generation = CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr)));
-  const SecretBytes text = services_.cookie_keys();
+  services_.cookies.begin(unix_time());
   for (std::size_t i = 0; i < services_.threads.size(); ++i) {
-    auto keys = CookieKeys::parse(as_text(text.view()), generation);
-    if (!keys) throw Failure(fmt::format("{}: {}", settings_.name, keys.error().message));
     UniqueFd fd = net::listen_udp(settings_.address);
     settings_.address.port = net::local_port(fd.get());
     workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_,
-                                                services_.threads.context(i), i, std::move(fd),
-                                                std::move(*keys)));
+                                                services_.threads.context(i), i, std::move(fd)));
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     services_.threads.run_on(i, [&] { workers_[i]->start(); });
@@ -244,10 +260,14 @@ void TrickleOutlet::stop() {
   workers_.clear();
 }
 
+void TrickleOutlet::renew() { services_.cookies.renew(); }
+
+void TrickleOutlet::reload() { services_.cookies.reload(unix_time()); }
+
 OutletReport TrickleOutlet::report() const {
   OutletReport report{.name = settings_.name,
                       .detail = fmt::format("listening on UDP {}", settings_.address.text()),
-                      .problem = {},
+                      .problem = services_.cookies.problem(),
                       .refused = {}};
   using wire::trickle::Drop;
   for (const auto& worker : workers_) {
@@ -260,12 +280,13 @@ OutletReport TrickleOutlet::report() const {
     }
     for (const auto& [reason, count] :
          {std::pair{"generation", &c.generation}, std::pair{"cookie", &c.cookie},
-          std::pair{"mac", &c.mac}, std::pair{"over_share", &c.refused[1]},
-          std::pair{"unavailable", &c.refused[2]}, std::pair{"unseeded", &c.refused[3]},
-          std::pair{"session", &c.refused[4]}}) {
+          std::pair{"mac", &c.mac}, std::pair{"replayed", &c.replayed},
+          std::pair{"over_share", &c.refused[1]}, std::pair{"unavailable", &c.refused[2]},
+          std::pair{"unseeded", &c.refused[3]}, std::pair{"session", &c.refused[4]}}) {
       report.refused[reason] += *count;
     }
     report.refused["unsent"] += worker->unsent();
+    report.refused["failed"] += worker->failed();
   }
   return report;
 }

@@ -28,6 +28,8 @@ class TrickleOutlet final : public Outlet {
   void drain() override;
   bool idle() const override { return true; }  // nothing is ever under way
   void stop() override;
+  void renew() override;
+  void reload() override;
   OutletReport report() const override;
 
   // Where it listens; the real port when 0 was asked for.

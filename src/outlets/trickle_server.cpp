@@ -15,9 +15,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// How long a session over TLS is good for, by its cookies and those that follow from them: so late
-// may a revocation at one hub be noticed by another that shares its cookie key.
-constexpr std::uint32_t session_generations = 24;
+// How long a session over TLS is good for, by its cookies and those that follow from them, the
+// generation in which it began included: so late may a revocation at one hub be noticed by another
+// that shares its cookie key. It costs a handshake; a feed has some 240 seeds in that time.
+constexpr std::uint32_t session_generations = 4;
 // Drawn at once, at most. A reply needs its bytes, for each cookie R and a nonce, and a nonce: less
 // than its size.
 constexpr std::size_t most_random = 8192;
@@ -26,12 +27,12 @@ static_assert(most_random > trickle::most_datagram);
 }  // namespace
 
 TrickleServer::TrickleServer(const OutletServices& services, const Limits& limits,
-                             share::Visitors& visitors, std::size_t slot, CookieKeys keys)
+                             share::Visitors& visitors, std::size_t slot)
     : services_(services),
       limits_(limits),
       visitors_(visitors),
       slot_(slot),
-      keys_(std::move(keys)),
+      own_(services.cookies.copy()),
       full_(trickle::most_datagram),
       random_(most_random) {}
 
@@ -54,9 +55,9 @@ void TrickleServer::copy_book() {
 bool TrickleServer::admit(const trickle::Ticket& ticket, TimePoint now,
                           std::shared_ptr<share::Client>& client) {
   constexpr std::uint32_t modulus = 1 << 24;
-  // Another server's clock may be an hour ahead.
-  const std::uint32_t age = (keys_.generation() + 1 - ticket.session) % modulus;
-  if (age > session_generations + 1) return false;
+  // 0 for one that began at a server whose clock is an hour ahead.
+  const std::uint32_t age = (own_.keys.generation() + 1 - ticket.session) % modulus;
+  if (age > session_generations) return false;
   const bool invited = ticket.client_class == trickle::ClientClass::invited;
   auto known = clients_.find(ticket.client);
   // A copy of a large book takes milliseconds: where certified clients come and go all the time,
@@ -103,15 +104,31 @@ void TrickleServer::end_batch() {
 }
 
 // Of grade full: what is there at once, or nothing. A server that keeps no state has no line.
-bool TrickleServer::withdraw(Reply& reply, const net::Peer& peer, MutableBytes bytes,
-                             TimePoint now) {
+//
+// Once for each question, however often it comes. Only this run of this hub knows what it has
+// answered: so a cookie that another has sealed is good for one question in all, and its tag stands
+// for that. Threads that have a copy each agree on who is the first.
+TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request& request,
+                                            const trickle::Ticket& ticket,
+                                            const SpentQuestions::Mac& own_mac,
+                                            const net::Peer& peer, TimePoint now) {
   if (reply.client == nullptr) reply.visitor = visitors_.of(peer.block);
+  const Bytes mark = Bytes(request.cookie).subspan(trickle::generation_bytes, own_.mark.size());
+  const bool own = std::equal(mark.begin(), mark.end(), own_.mark.begin());
+  SpentQuestions::Mac mac = own_mac;
+  if (!own) std::copy(request.cookie.end() - trickle::tag_bytes, request.cookie.end(), mac.begin());
+  if (request.bytes > services_.dispenser.max_request_bytes()) return Full::none;
+  SpentQuestions& spent = services_.cookies.spent();
+  const std::uint32_t generation = trickle::generation_of(request.cookie);
+  if (spent.seen(generation, ticket.client, mac)) return Full::replayed;
   const share::FlowId flow =
       reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
-  share::Ticket place = services_.dispenser.request(flow, bytes.size(), now, [] {});
-  reply.full = place.ready();
-  if (reply.full) reply.withdrawal = place.collect(bytes);
-  return reply.full;
+  share::Ticket place = services_.dispenser.request(flow, request.bytes, now, [] {});
+  if (!place.ready()) return Full::none;
+  if (!spent.spend(generation, ticket.client, mac)) return Full::replayed;
+  reply.withdrawal = place.collect(full_.view().first(request.bytes));
+  reply.full = true;
+  return Full::given;
 }
 
 TrickleServer::Reply TrickleServer::refuse(const trickle::Request& request, Reason reason,
@@ -135,7 +152,7 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     ++counters_.dropped[static_cast<std::size_t>(request.error())];
     return {};
   }
-  const Bytes cookie_key = keys_.find(trickle::generation_of(request->cookie));
+  const Bytes cookie_key = own_.keys.find(trickle::generation_of(request->cookie));
   if (cookie_key.empty()) {
     ++counters_.generation;
     return {};
@@ -166,7 +183,12 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
 
   reply.entropy = request->bytes;
   const MutableBytes full_bytes = full_.view().first(request->bytes);
-  const bool full = request->grade != Grade::drbg && withdraw(reply, peer, full_bytes, now);
+  const Full outcome =
+      request->grade == Grade::drbg
+          ? Full::none
+          : withdraw(reply, *request, ticket, trickle::mac_of(datagram), peer, now);
+  const bool full = outcome == Full::given;
+  if (outcome == Full::replayed) ++counters_.replayed;
   if (!full && request->grade == Grade::full) {
     const share::FlowId flow =
         reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
@@ -201,7 +223,9 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     trickle::next_keys(ticket.keys.view(),
                        fresh.subspan(i * trickle::fresh_bytes, trickle::fresh_bytes),
                        next.keys.view());
-    cookies[i] = trickle::seal_cookie(keys_.current(), keys_.generation(), next_nonce(), next);
+    trickle::Nonce nonce = next_nonce();
+    std::copy(own_.mark.begin(), own_.mark.end(), nonce.begin());
+    cookies[i] = trickle::seal_cookie(own_.keys.current(), own_.keys.generation(), nonce, next);
   }
   reply.bytes = trickle::encode_reply(*request, full ? Grade::full : Grade::drbg, bytes,
                                       std::span(cookies).first(request->cookies), fresh, s2c,

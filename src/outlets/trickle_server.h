@@ -10,7 +10,7 @@
 #include <unordered_set>
 
 #include "net/peer.h"
-#include "outlets/cookie_keys.h"
+#include "outlets/cookie_keeper.h"
 #include "outlets/http_settings.h"
 #include "outlets/outlet.h"
 #include "share/visitors.h"
@@ -29,6 +29,8 @@ struct TrickleCounters {
   std::atomic<std::uint64_t> mac{0};
   // With a sealed refusal.
   std::array<std::atomic<std::uint64_t>, 5> refused{};  // by wire::trickle::Reason
+  // Grade full that was not given to a copy of a question: refused, or answered at grade drbg.
+  std::atomic<std::uint64_t> replayed{0};
 };
 
 // Of one thread. Keeps nothing of a client but what the client book holds anyway: one who came to
@@ -37,9 +39,9 @@ struct TrickleCounters {
 class TrickleServer {
  public:
   // `visitors`: whose share of grade full clients have that are not in the book. `slot`: the
-  // thread's DRBG. `keys`: its own copy; all threads' go on alike.
+  // thread's DRBG. The node's cookie keys must have begun.
   TrickleServer(const OutletServices& services, const Limits& limits, share::Visitors& visitors,
-                std::size_t slot, CookieKeys keys);
+                std::size_t slot);
 
   // What is to be sent back; nothing when `bytes` is 0.
   struct Reply {
@@ -52,7 +54,8 @@ class TrickleServer {
   };
   // Once a batch of datagrams, or now and then: with the hour, new keys.
   void refresh(std::uint64_t unix_seconds) {
-    keys_.advance(CookieKeys::generation_at(unix_seconds));
+    services_.cookies.turn(unix_seconds);
+    if (own_.version != services_.cookies.version()) own_ = services_.cookies.copy();
   }
   // Around so many datagrams that are answered in a row: their random bytes are drawn together, as
   // a DRBG has its price by the call. Nothing drawn outlasts the batch. Without it, one by one.
@@ -64,7 +67,6 @@ class TrickleServer {
   // bytes are discarded.
   void sent(Reply reply, TimePoint now);
 
-  const CookieKeys& keys() const { return keys_; }
   const TrickleCounters& counters() const { return counters_; }
 
  private:
@@ -84,7 +86,10 @@ class TrickleServer {
   Duration over_rate(const wire::trickle::Ticket& ticket, share::Client* client,
                      const net::Peer& peer, std::size_t bytes, TimePoint now);
   MutableBytes draw(std::size_t bytes, TimePoint now);
-  bool withdraw(Reply& reply, const net::Peer& peer, MutableBytes bytes, TimePoint now);
+  enum class Full { given, none, replayed };
+  Full withdraw(Reply& reply, const wire::trickle::Request& request,
+                const wire::trickle::Ticket& ticket, const SpentQuestions::Mac& mac,
+                const net::Peer& peer, TimePoint now);
   Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
                Bytes s2c, share::Client* client, MutableBytes out);
 
@@ -92,7 +97,7 @@ class TrickleServer {
   const Limits& limits_;
   share::Visitors& visitors_;
   const std::size_t slot_;
-  CookieKeys keys_;
+  CookieKeeper::Copy own_;
   SecretBytes full_;    // of grade full, on its way into a reply
   SecretBytes random_;  // drawn for this batch; of it [random_at_, random_end_) is left
   std::size_t random_at_ = 0;

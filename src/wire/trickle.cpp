@@ -202,6 +202,12 @@ bool authentic(Bytes datagram, Bytes c2s) {
   return equal_constant_time(mac, datagram.subspan(at_mac, mac_bytes));
 }
 
+std::array<std::uint8_t, mac_bytes> mac_of(Bytes datagram) {
+  std::array<std::uint8_t, mac_bytes> mac;
+  std::copy_n(datagram.begin() + at_mac, mac_bytes, mac.begin());
+  return mac;
+}
+
 std::size_t encode_reply(const Request& request, Grade grade, Bytes entropy,
                          std::span<const Cookie> cookies, Bytes fresh, Bytes s2c,
                          const Nonce& nonce, MutableBytes out) {
@@ -263,7 +269,8 @@ bool decode_answer(Bytes datagram, const Id& id, Bytes s2c, Answer& out) {
   out.refused.reset();
   out.wait_seconds = 0;
   if (!refusal) return true;
-  if (plaintext[0] < 1 || plaintext[0] > 4 || plaintext[1] != 0) return false;
+  // A reason of a later version is one, too.
+  if (plaintext[0] == 0 || plaintext[1] != 0) return false;
   out.refused = static_cast<Reason>(plaintext[0]);
   out.wait_seconds = get16(plaintext.data() + 2);
   return true;

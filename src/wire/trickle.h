@@ -27,6 +27,7 @@ inline constexpr std::size_t client_id_bytes = 16;
 inline constexpr std::size_t ticket_bytes = 1 + 3 + client_id_bytes + keys_bytes;
 inline constexpr std::size_t cookie_bytes = 4 + nonce_bytes + ticket_bytes + tag_bytes;
 static_assert(cookie_bytes == 128);
+inline constexpr std::size_t generation_bytes = 4;  // of a cookie, before its nonce
 inline constexpr std::size_t least_request = header_bytes + id_bytes + mac_bytes + cookie_bytes;
 // What every IPv6 path carries unfragmented: 1280 less its header and UDP's (RFC 8200, 5).
 inline constexpr std::size_t most_datagram = 1232;
@@ -36,6 +37,7 @@ enum class Grade : std::uint8_t { drbg = 1, full = 2, full_or_drbg = 3 };
 inline constexpr Grade only(wire::Grade grade) {
   return grade == wire::Grade::full ? Grade::full : Grade::drbg;
 }
+// Of a refusal. A client takes those that it does not know as it takes `dry`.
 enum class Reason : std::uint8_t { rate = 1, dry = 2, unseeded = 3, session = 4 };
 // Who vouches for a client: this hub's invitation, or a certificate that any hub may know.
 enum class ClientClass : std::uint8_t { invited = 1, certified = 2 };
@@ -110,6 +112,8 @@ std::vector<std::uint8_t> encode_request(const Request& request, Bytes c2s);
 // Total. Says nothing of who made it: see `authentic`.
 tl::expected<Request, Drop> decode_request(Bytes datagram);
 bool authentic(Bytes datagram, Bytes c2s);
+// The MAC of a datagram that decode_request takes; no other question has the same.
+std::array<std::uint8_t, mac_bytes> mac_of(Bytes datagram);
 
 // Writes a reply to `request` and returns its size, reply_bytes(bytes, cookies) <= the request's.
 // `grade` is drbg or full; `fresh` holds `fresh_bytes` for each cookie. out.size() suffices.

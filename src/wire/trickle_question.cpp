@@ -54,7 +54,8 @@ bool Question::take(Bytes datagram, Answer& answer) {
   if (ended_) return false;
   for (const Asked& asked : asked_) {
     if (!decode_answer(datagram, asked.id, cookies_[asked.cookie].s2c(), answer)) continue;
-    // Authentic, and more than was asked for all the same: a server that is wrong.
+    // Authentic, and more than was asked for all the same: a server that is wrong. So is one that
+    // sends fewer bytes, but its cookies are good.
     if (answer.bytes > wanted_.bytes || answer.cookies > wanted_.cookies) return false;
     answered_ = asked.cookie;
     ended_ = true;

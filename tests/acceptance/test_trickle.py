@@ -4,6 +4,7 @@ import collections
 import json
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -228,3 +229,50 @@ def test_a_hub_whose_trickle_was_revoked_for_us_says_so(trickle_hub, tmp_path):
     done = qanat("feed", join, "--once", "--outlet", f"file:{tmp_path}/seed", "--state", str(tmp_path / "leaf"), check=False)
     assert done.returncode == 1 and "401" in done.stderr
     assert trickle_hub.outlet("trickle")["refused"]["session"] == 1
+
+
+def test_the_key_file_is_a_copy(trickle_hub, tmp_path):
+    """Sessions and datagrams have one key, in memory: a file that is lost costs no client a cookie."""
+    join = trickle_hub.invite("leaf")
+    feed(join, tmp_path / "before")
+    (trickle_hub.state / "trickle.key").unlink()
+    feed(join, tmp_path / "after")
+    for leaf in ("before", "after"):
+        feed(join, tmp_path / leaf)
+    assert eventually(lambda: trickle_hub.outlet("trickle")["deliveries"] == 2)
+    assert trickle_hub.outlet("trickle")["refused"]["cookie"] == 0
+    trickle_hub.process.send_signal(signal.SIGHUP)
+    eventually(lambda: (trickle_hub.state / "trickle.key").exists())
+
+
+def test_cookie_keys_of_the_future_are_begun_anew(run, tmp_path):
+    """A clock that was in 2038 once, when the key was written, is right now."""
+    port = free_port()
+    (tmp_path / "hub").mkdir(mode=0o700)
+    key = tmp_path / "hub/trickle.key"
+    key.write_text(f"qanat-cookie-key 1 {2147483647 // 3600} {'5a' * 32}\n")
+    key.chmod(0o600)
+    hub = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}?access=join",
+              "--outlet", f"trickle://127.0.0.1:{port}", name="hub").ready()
+    assert abs(int(key.read_text().split()[2]) - time.time() // 3600) <= 2
+    assert any(event["alarm"] and "ahead of the clock" in event["text"] for event in hub.status()["events"])
+    join = hub.invite("leaf")
+    feed(join, tmp_path / "leaf")
+    feed(join, tmp_path / "leaf")
+    assert eventually(lambda: hub.outlet("trickle")["deliveries"] == 1)
+
+
+def test_a_question_for_more_than_a_request_may_have_ends_nothing(run, tmp_path):
+    port = free_port()
+    (tmp_path / "small.toml").write_text('[limits]\nfull_bytes = "256"\n')
+    hub = run("serve", "--config", str(tmp_path / "small.toml"), "--source", "exec:cat /dev/urandom?h=8",
+              "--outlet", f"https://127.0.0.1:{port}?access=join", "--outlet", f"trickle://127.0.0.1:{port}", name="hub").ready()
+    join = hub.invite("leaf")
+    get = lambda *more: qanat("get", *more, "--format", "hex", "--from", join, "--state", str(tmp_path / "leaf"))
+    get("32")
+    feed(join, tmp_path / "leaf")
+    assert len(get("512", "--grade", "full").stdout.strip()) == 1024, "over HTTPS, in pieces"
+    assert hub.outlet("trickle")["refused"]["unavailable"] == 1
+    before = hub.outlet("trickle")["deliveries"]
+    get("32")
+    assert eventually(lambda: hub.outlet("trickle")["deliveries"] == before + 1)

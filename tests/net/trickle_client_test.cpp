@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "net/trickle_session.h"
 #include "support/eventually.h"
@@ -196,6 +197,124 @@ TEST_F(TrickleClientTest, AHubWithoutTrickleIsAskedForNoSessionAgain) {
   EXPECT_EQ(ask(*who), "");
 }
 
+// A hub of another make, on loopback: what it says to each question.
+class OtherHub {
+ public:
+  using Say = std::function<Samples(const wire::trickle::Request&, Bytes s2c)>;
+
+  // The client's cookies are from here on those of this hub.
+  OtherHub(const std::string& directory, const TrickleHub& hub, Say say) : say_(std::move(say)) {
+    fd_ = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) std::abort();
+    ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&at), &size);
+    CookieJar::Server server;
+    std::memcpy(&server.address, &at, sizeof at);
+    server.key = hub.pin();
+    server.lifetime = 3600;
+    std::vector<wire::trickle::KeyedCookie> cookies;
+    for (std::uint8_t i = 0; i < 8; ++i) {
+      wire::trickle::KeyedCookie cookie{{i}, SecretBytes(Bytes(keys_))};
+      cookies.push_back(std::move(cookie));
+    }
+    jar_ = std::filesystem::directory_iterator(directory)->path();
+    CookieJar(jar_).restart(server, cookies, now());
+    thread_ = std::thread([this] { run(); });
+  }
+  ~OtherHub() {
+    waker_.wake();
+    thread_.join();
+  }
+  std::size_t cookies() const { return CookieJar(jar_).count(now()); }
+
+ private:
+  static UnixTime now() { return static_cast<UnixTime>(std::time(nullptr)); }
+  void run() {
+    Samples in(2000);
+    while (wait_for(fd_.get(), POLLIN, waker_, std::nullopt) == Wake::ready) {
+      sockaddr_in client{};
+      socklen_t size = sizeof client;
+      const ssize_t got = ::recvfrom(fd_.get(), in.data(), in.size(), 0,
+                                     reinterpret_cast<sockaddr*>(&client), &size);
+      const auto request =
+          wire::trickle::decode_request(Bytes(in).first(static_cast<std::size_t>(got)));
+      if (!request) continue;
+      const Samples out = say_(*request, Bytes(keys_).last(wire::trickle::key_bytes));
+      (void)::sendto(fd_.get(), out.data(), out.size(), 0,
+                     reinterpret_cast<const sockaddr*>(&client), size);
+    }
+  }
+
+  const Samples keys_ = test::uniform(wire::trickle::keys_bytes, 5);
+  const Say say_;
+  std::string jar_;
+  UniqueFd fd_;
+  const Waker waker_;
+  std::thread thread_;
+};
+
+Samples refusal(const wire::trickle::Request& request, Bytes s2c, unsigned reason, unsigned wait) {
+  Samples out(wire::trickle::refusal_bytes);
+  wire::trickle::encode_refusal(request, static_cast<wire::trickle::Reason>(reason),
+                                static_cast<std::uint16_t>(wait), s2c, {}, out);
+  return out;
+}
+
+TEST_F(TrickleClientTest, RefusalsAreObeyedWithinReasonAndCostNoCookie) {
+  (void)introduced(directory_);
+  unsigned reason = 0;
+  unsigned wait = 0;
+  const OtherHub other(directory_, hub_, [&](const wire::trickle::Request& request, Bytes s2c) {
+    return refusal(request, s2c, reason, wait);
+  });
+  const auto who = client(directory_);
+  SecretBytes out(64);
+  for (const unsigned busy : {1U, 3U}) {
+    reason = busy;
+    for (const auto& [said, meant] : {std::pair{0U, 1U}, {7U, 7U}, {65535U, 3600U}}) {
+      wait = said;
+      const auto got = who->ask(out.view(), Grade::full_or_drbg);
+      ASSERT_FALSE(got);
+      EXPECT_EQ(got.error().trouble, Trouble::busy) << "HTTPS has the same to say";
+      EXPECT_EQ(got.error().retry_after, meant);
+    }
+  }
+  // No full-entropy bytes; and what only a later version knows: over HTTPS.
+  for (const unsigned elsewhere : {2U, 5U, 255U}) {
+    reason = elsewhere;
+    const auto got = who->ask(out.view(), Grade::full);
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error().trouble, Trouble::unreachable) << elsewhere;
+  }
+  EXPECT_EQ(other.cookies(), 8U);
+  EXPECT_EQ(who->counters().sent, 9U) << "each was an answer";
+  reason = 4;
+  EXPECT_EQ(who->ask(out.view(), Grade::full).error().trouble, Trouble::unreachable);
+  EXPECT_EQ(other.cookies(), 0U);
+}
+
+TEST_F(TrickleClientTest, FewerBytesThanAskedForAreFetchedOverHttps) {
+  (void)introduced(directory_);
+  const OtherHub other(directory_, hub_, [](const wire::trickle::Request& request, Bytes s2c) {
+    Samples out(wire::trickle::most_datagram);
+    const std::vector<wire::trickle::Cookie> cookies(1);
+    out.resize(wire::trickle::encode_reply(request, Grade::drbg, Samples(request.bytes - 1, 1),
+                                           cookies, Samples(wire::trickle::fresh_bytes), s2c, {},
+                                           out));
+    return out;
+  });
+  const auto who = client(directory_);
+  SecretBytes out(64);
+  const auto got = who->ask(out.view(), Grade::drbg);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().trouble, Trouble::unreachable) << "ask over HTTPS";
+  EXPECT_EQ(who->counters().sent, 1U);
+  EXPECT_EQ(other.cookies(), 1U) << "it was an answer all the same: its cookies replace the others";
+}
+
 // The worst copy: of the whole process, with the generator from which ids come.
 TEST_F(TrickleClientTest, AForkedCopyPartsAfterOneReply) {
   const auto who = introduced();
@@ -301,8 +420,10 @@ TEST(TrickleSession, RefusesWhatItDoesNotUnderstand) {
   for (const char* text : {"", "[]", "{}", "null", "{\"version\": 1}"}) {
     EXPECT_FALSE(decode_trickle_session(text)) << text;
   }
-  session.cookies.resize(9);
-  EXPECT_FALSE(decode_trickle_session(encode(session)));
+  for (const std::size_t many : {0U, 9U, 100U}) {
+    session.cookies.resize(many);
+    EXPECT_FALSE(decode_trickle_session(encode(session))) << many;
+  }
 }
 
 }  // namespace

@@ -71,5 +71,56 @@ TEST(CookieKeys, WhatIsNoKeyIsRefused) {
       << "that many hours are a mistake";
 }
 
+constexpr std::uint64_t hour = CookieKeys::generation_seconds;
+constexpr std::uint32_t present = 489531;  // in 2025
+
+TEST(CookieKeys, FollowTheClockForward) {
+  CookieKeys keys = CookieKeys::make(present);
+  const CookieKeys before = keys;
+  EXPECT_EQ(keys.follow(present * hour), CookieKeys::Turn::present);
+  EXPECT_EQ(keys.follow((present + 1) * hour), CookieKeys::Turn::forward);
+  EXPECT_EQ(keys.follow((present + 100) * hour + 5), CookieKeys::Turn::forward);
+  EXPECT_EQ(keys.generation(), present + 100);
+  EXPECT_TRUE(keys.same_chain(before)) << "whoever shared them can follow";
+}
+
+TEST(CookieKeys, AClockThatWasSetBackByHoursIsWaitedFor) {
+  CookieKeys keys = CookieKeys::make(present);
+  const CookieKeys before = keys;
+  EXPECT_EQ(keys.follow((present - 1) * hour), CookieKeys::Turn::present);
+  EXPECT_EQ(keys.follow((present - 2) * hour), CookieKeys::Turn::ahead);
+  EXPECT_EQ(keys.follow((present - 24) * hour), CookieKeys::Turn::ahead);
+  EXPECT_EQ(to_hex(keys.current()), to_hex(before.current())) << "no cookie is lost";
+  EXPECT_EQ(keys.follow((present + 1) * hour), CookieKeys::Turn::forward);
+  EXPECT_TRUE(keys.same_chain(before));
+}
+
+TEST(CookieKeys, AClockThatWasAheadOnceDoesNotEndTheirTurningForEver) {
+  CookieKeys keys = CookieKeys::make(present);
+  const CookieKeys sibling = keys;
+  const std::uint64_t year_2038 = 2147483647;
+  EXPECT_EQ(keys.follow(year_2038), CookieKeys::Turn::forward);
+  EXPECT_EQ(keys.follow((present + 3) * hour), CookieKeys::Turn::anew);
+  EXPECT_EQ(keys.generation(), present + 3);
+  EXPECT_FALSE(keys.same_chain(sibling)) << "that one is gone: no chain goes back";
+  EXPECT_EQ(keys.follow((present + 4) * hour), CookieKeys::Turn::forward);
+  // By one hour more than is waited for.
+  EXPECT_EQ(keys.follow((present + 4 - 25) * hour), CookieKeys::Turn::anew);
+}
+
+TEST(CookieKeys, AClockThatCannotBeRightChangesNothing) {
+  CookieKeys keys = CookieKeys::make(present);
+  const CookieKeys before = keys;
+  const std::vector<std::uint64_t> wrong_times{0, 1700000000, CookieKeys::first_credible_second - 1,
+                                               (present + 200ULL * 366 * 24) * hour,
+                                               ~std::uint64_t{0}};
+  for (const std::uint64_t wrong : wrong_times) {
+    EXPECT_EQ(keys.follow(wrong), CookieKeys::Turn::unset) << wrong;
+    EXPECT_EQ(to_hex(keys.current()), to_hex(before.current()));
+  }
+  EXPECT_EQ(keys.follow((present + 7) * hour), CookieKeys::Turn::forward) << "then it is set";
+  EXPECT_TRUE(keys.same_chain(before));
+}
+
 }  // namespace
 }  // namespace qanat::outlets

@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 
 #include <ctime>
+#include <mutex>
 #include <random>
 #include <set>
+#include <stdexcept>
 
 #include "crypto/aead.h"
 #include "outlets/cookie_keys.h"
@@ -26,16 +28,13 @@ using namespace std::chrono_literals;
 class TrickleOutletTest : public testing::Test {
  protected:
   TrickleOutletTest() {
-    const CookieKeys keys =
-        CookieKeys::make(CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr))));
-    hub_.cookie_text = std::string(as_text(keys.text().view()));
+    hub_.cookies.begin(static_cast<std::uint64_t>(std::time(nullptr)));
     (void)hub_.clients.add("router", SecretBytes(32), {});
     crypto::random_bytes(keys_);
     trickle::Ticket ticket;
-    ticket.session = keys.generation();
     ticket.client = trickle::client_id("router", SecretBytes(32).view());
     std::copy(keys_.begin(), keys_.end(), ticket.keys.data());
-    cookie_ = trickle::seal_cookie(keys.current(), keys.generation(), {}, ticket);
+    cookie_ = hub_.cookies.seal(ticket);
     hub_.seed_drbg();
   }
   std::unique_ptr<TrickleOutlet> start(const std::string& host) {
@@ -137,6 +136,59 @@ TEST_F(TrickleOutletTest, AFloodOfGarbageIsCountedAndStopsNobody) {
   }));
   Samples in(2000);
   EXPECT_LT(::recv(flood.get(), in.data(), in.size(), MSG_DONTWAIT), 0) << "and is never answered";
+}
+
+// The machine's clock, but for one time.
+class BrokenOnce final : public Clock {
+ public:
+  TimePoint now() const override {
+    if (!broke_.exchange(true)) throw std::runtime_error("out of memory, say");
+    return Clock::now();
+  }
+
+ private:
+  mutable std::atomic<bool> broke_{false};
+};
+
+TEST_F(TrickleOutletTest, AnExceptionIsAnAlarmAndEndsNoService) {
+  const BrokenOnce clock;
+  std::mutex mutex;
+  std::vector<std::string> alarms;
+  const OutletServices& all = hub_.services();
+  const OutletServices services{.dispenser = all.dispenser,
+                                .drbg = all.drbg,
+                                .clients = all.clients,
+                                .provenance = all.provenance,
+                                .key = all.key,
+                                .blocks = all.blocks,
+                                .threads = all.threads,
+                                .clock = clock,
+                                .identity = all.identity,
+                                .cookies = all.cookies,
+                                .trickle_port = all.trickle_port,
+                                .status = all.status,
+                                .metrics = all.metrics,
+                                .ready = all.ready,
+                                .on_event =
+                                    [&](const std::string&, const std::string& text, bool alarm) {
+                                      const std::scoped_lock lock(mutex);
+                                      if (alarm) alarms.push_back(text);
+                                    },
+                                .on_fed = all.on_fed};
+  TrickleOutlet outlet(TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services);
+  outlet.start();
+  const UniqueFd fd = client("127.0.0.1", outlet.address().port);
+  const auto first = question(1);
+  ASSERT_GT(::send(fd.get(), first.data(), first.size(), 0), 0);
+  EXPECT_TRUE(eventually([&] {
+    const std::scoped_lock lock(mutex);
+    return alarms.size() == 1;
+  }));
+  const auto second = question(2);
+  ASSERT_GT(::send(fd.get(), second.data(), second.size(), 0), 0);
+  const auto answer = receive(fd, 2);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->bytes, 64U);
 }
 
 TEST_F(TrickleOutletTest, FullIsPaidForAndStoppingLosesNothing) {

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <set>
+#include <thread>
 
 #include "crypto/aead.h"
+#include "outlets/cookie_keeper.h"
 #include "support/test_hub.h"
 #include "support/trickle_answer.h"
 
@@ -34,13 +37,18 @@ class TrickleServerTest : public testing::Test {
  protected:
   TrickleServerTest() {
     client_ = *hub_.clients.add("router", SecretBytes(32), {});
-    server_.refresh(start);
     held_ = issue("router");
   }
   static constexpr std::uint32_t present = start / hour;
-  // What a session gives to an invited client; without a key, to one with a certificate.
+  // What a session of another hub gives, with which this one shares its cookie key, or of this one
+  // before it was started again: to an invited client; without a key, to one with a certificate.
+  Held issue_elsewhere(const std::string& name, const SecretBytes& shared_key = SecretBytes(32),
+                       std::uint32_t session = present) {
+    return issue(name, shared_key, session, false);
+  }
+  // What a session gives here.
   Held issue(const std::string& name, const SecretBytes& shared_key = SecretBytes(32),
-             std::uint32_t session = present) {
+             std::uint32_t session = present, bool here = true) {
     Held held;
     held.keys.resize(trickle::keys_bytes);
     crypto::random_bytes(held.keys);
@@ -52,12 +60,15 @@ class TrickleServerTest : public testing::Test {
     std::copy(held.keys.begin(), held.keys.end(), ticket.keys.data());
     trickle::Nonce nonce;
     crypto::random_bytes(nonce);
-    const CookieKeys keys = *CookieKeys::parse(key_text_, CookieKeys::generation_at(start));
+    const auto own = hub_.cookies.copy();
+    const CookieKeys& keys = own.keys;
+    if (here) std::copy(own.mark.begin(), own.mark.end(), nonce.begin());
     held.cookie = trickle::seal_cookie(keys.current(), keys.generation(), nonce, ticket);
     return held;
   }
   std::vector<std::uint8_t> question(const Held& held, Grade grade, std::size_t bytes = 64,
                                      unsigned cookies = 1) {
+    crypto::random_bytes(id_);
     trickle::Request request{
         .grade = grade, .cookies = cookies, .bytes = bytes, .id = id_, .cookie = held.cookie};
     return trickle::encode_request(request, held.c2s());
@@ -75,16 +86,18 @@ class TrickleServerTest : public testing::Test {
     return test::answer_of(exchange(question(held, grade, bytes, cookies)), id_, held.s2c());
   }
 
-  TestHub hub_;
+  const OutletServices& begun() {
+    hub_.cookies.begin(start);
+    return hub_.services();
+  }
+
+  TestHub hub_{2};
   Limits limits_;
-  const std::string key_text_ =
-      std::string(as_text(CookieKeys::make(CookieKeys::generation_at(start)).text().view()));
   share::Visitors visitors_{hub_.dispenser, "trickle", {}};
-  TrickleServer server_{hub_.services(), limits_, visitors_, 0,
-                        *CookieKeys::parse(key_text_, CookieKeys::generation_at(start))};
+  TrickleServer server_{begun(), limits_, visitors_, 0};
   std::shared_ptr<share::Client> client_;
   Held held_;
-  trickle::Id id_{1, 2, 3};
+  trickle::Id id_{};
   net::Peer peer_{42, false};
   TimePoint now_ = Clock().now();
 };
@@ -145,6 +158,146 @@ TEST_F(TrickleServerTest, AReplayedQuestionGetsOtherBytes) {
   }
 }
 
+TEST_F(TrickleServerTest, FullIsGivenOnceToAQuestionHoweverOftenItComes) {
+  hub_.seed_drbg();
+  hub_.credit(100 * 64);
+  for (const Grade grade : {Grade::full_or_drbg, Grade::full}) {
+    const auto delivered = hub_.dispenser.report().total.delivered;
+    const auto before = server_.counters().replayed.load();
+    const auto datagram = question(held_, grade);
+    EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, Grade::full);
+    for (int i = 0; i < 15; ++i) {
+      const auto answer = test::answer_of(exchange(datagram), id_, held_.s2c());
+      ASSERT_TRUE(answer);
+      if (grade == Grade::full) {
+        EXPECT_EQ(answer->refused, Reason::dry);
+      } else {
+        EXPECT_FALSE(answer->refused) << "a copy of the machine that asked, perhaps";
+        EXPECT_EQ(answer->grade, Grade::drbg);
+      }
+    }
+    EXPECT_EQ(hub_.dispenser.report().total.delivered - delivered, 8U * 64);
+    EXPECT_EQ(server_.counters().replayed - before, 15U);
+  }
+  EXPECT_EQ(ask(held_, Grade::full)->grade, Grade::full) << "another question is another";
+}
+
+TEST_F(TrickleServerTest, AReplayIsKnownAsLongAsItsCookieOpens) {
+  hub_.seed_drbg();
+  hub_.credit(10 * 64);
+  const auto datagram = question(held_, Grade::full);
+  EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, Grade::full);
+  server_.refresh(start + hour);
+  EXPECT_TRUE(test::answer_of(exchange(datagram), id_, held_.s2c())->refused);
+  EXPECT_EQ(ask(held_, Grade::full)->grade, Grade::full) << "the cookie itself is still good";
+  server_.refresh(start + 2 * hour);
+  EXPECT_TRUE(exchange(datagram).empty());
+}
+
+TEST_F(TrickleServerTest, ACookieOfAnEarlierRunIsGoodForFullOnce) {
+  hub_.seed_drbg();
+  hub_.credit(10 * 64);
+  const auto datagram = question(held_, Grade::full_or_drbg);
+  EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, Grade::full);
+  // The next run has the same cookie key, from the file, and knows of no question.
+  TestHub again;
+  again.cookie_text = hub_.cookie_text;
+  again.cookies.begin(start);
+  again.seed_drbg();
+  again.credit(10 * 64);
+  (void)*again.clients.add("router", SecretBytes(32), {});
+  share::Visitors visitors(again.dispenser, "trickle", {});
+  TrickleServer server(again.services(), limits_, visitors, 0);
+  const auto delivered = again.dispenser.report().total.delivered;
+  for (int i = 0; i < 5; ++i) {
+    Samples out(trickle::most_datagram);
+    auto reply = server.answer(datagram, peer_, now_, out);
+    out.resize(reply.bytes);
+    server.sent(std::move(reply), now_);
+    EXPECT_EQ(test::answer_of(out, id_, held_.s2c())->grade, i == 0 ? Grade::full : Grade::drbg);
+  }
+  EXPECT_EQ(again.dispenser.report().total.delivered, delivered + 8 * 64);
+  // So does what this run sealed before its machine was copied.
+  hub_.cookies.renew();
+  server_.refresh(start);
+  EXPECT_EQ(ask(held_, Grade::full_or_drbg)->grade, Grade::full);
+  EXPECT_EQ(ask(held_, Grade::full_or_drbg)->grade, Grade::drbg) << "another question, one cookie";
+  EXPECT_EQ(ask(issue("router"), Grade::full_or_drbg)->grade, Grade::full);
+}
+
+TEST_F(TrickleServerTest, OfManyThreadsWithOneQuestionOneGivesFull) {
+  hub_.seed_drbg();
+  hub_.credit(300 * 64);
+  constexpr int rounds = 100;
+  std::vector<std::vector<std::uint8_t>> datagrams;
+  std::vector<trickle::Id> ids;
+  for (int i = 0; i < rounds; ++i) {
+    datagrams.push_back(question(held_, Grade::full_or_drbg));
+    ids.push_back(id_);
+  }
+  std::atomic<int> full{0};
+  std::barrier together(2);
+  const auto thread = [&](std::size_t slot) {
+    TrickleServer server(hub_.services(), limits_, visitors_, slot);
+    Samples out(trickle::most_datagram);
+    for (const auto& datagram : datagrams) {
+      together.arrive_and_wait();
+      auto reply = server.answer(datagram, peer_, now_, out);
+      full += reply.full ? 1 : 0;
+      server.sent(std::move(reply), now_);
+    }
+  };
+  std::thread other(thread, 1);
+  thread(0);
+  other.join();
+  EXPECT_EQ(full, rounds);
+  EXPECT_EQ(hub_.dispenser.report().waiting_requests, 0U);
+  EXPECT_TRUE(hub_.dispenser.report().total.balanced());
+}
+
+TEST_F(TrickleServerTest, MoreThanOneRequestMayHaveIsRefusedAndNotThrown) {
+  hub_.seed_drbg();
+  share::Dispenser small(1024, 256);
+  OutletServices services{.dispenser = small,
+                          .drbg = hub_.services().drbg,
+                          .clients = hub_.clients,
+                          .provenance = hub_.provenance,
+                          .key = hub_.key,
+                          .blocks = hub_.services().blocks,
+                          .threads = hub_.services().threads,
+                          .clock = hub_.services().clock,
+                          .identity = {},
+                          .cookies = hub_.cookies,
+                          .trickle_port = {},
+                          .status = {},
+                          .metrics = {},
+                          .ready = {},
+                          .on_event = {},
+                          .on_fed = {}};
+  share::Visitors visitors(small, "trickle", {});
+  TrickleServer server(services, limits_, visitors, 0);
+  const Held stranger = issue("elsewhere", SecretBytes());
+  small.credit(small.open_source("test"), Samples(1024, 1), now_);
+  for (const std::size_t bytes : {256UL, 257UL, 512UL, 1004UL}) {
+    for (const Grade grade : {Grade::full, Grade::full_or_drbg}) {
+      const auto datagram = question(stranger, grade, bytes);
+      Samples out(trickle::most_datagram);
+      auto reply = server.answer(datagram, peer_, now_, out);
+      out.resize(reply.bytes);
+      const auto answer = test::answer_of(out, id_, stranger.s2c());
+      ASSERT_TRUE(answer) << bytes;
+      if (bytes <= 256) {
+        EXPECT_EQ(answer->grade, Grade::full);
+      } else if (grade == Grade::full) {
+        EXPECT_EQ(answer->refused, Reason::dry) << bytes;
+      } else {
+        EXPECT_EQ(answer->grade, Grade::drbg) << bytes;
+        EXPECT_EQ(answer->bytes, bytes);
+      }
+    }
+  }
+}
+
 TEST_F(TrickleServerTest, WithoutAMacThereIsNoAnswer) {
   hub_.seed_drbg();
   auto datagram = question(held_, Grade::drbg);
@@ -200,10 +353,17 @@ TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
 TEST_F(TrickleServerTest, ACertificateOfAnotherHubIsServedFromItsCookieAlone) {
   hub_.seed_drbg();
   hub_.credit(64);
-  const Held other = issue("elsewhere", SecretBytes());
-  const auto answer = ask(other, Grade::full_or_drbg);
+  Held other = issue_elsewhere("elsewhere", SecretBytes());
+  auto answer = ask(other, Grade::full_or_drbg);
   ASSERT_TRUE(answer && !answer->refused);
   EXPECT_EQ(answer->grade, Grade::full);
+  hub_.credit(64);
+  Samples next(trickle::keys_bytes);
+  trickle::next_keys(other.keys, answer->fresh(0), next);
+  other = {answer->cookie(0), next};
+  answer = ask(other, Grade::full_or_drbg);
+  ASSERT_TRUE(answer && !answer->refused);
+  EXPECT_EQ(answer->grade, Grade::full) << "with the cookie that it got here";
   EXPECT_EQ(ask(other, Grade::full)->refused, Reason::dry);
   EXPECT_EQ(hub_.clients.list().size(), 1U) << "and nothing is kept of it";
   limits_.client_drbg = {1, limits_.drbg_request};
@@ -231,16 +391,16 @@ TEST_F(TrickleServerTest, WhoIsInvitedAgainIsSomebodyElse) {
   EXPECT_FALSE(ask(issue("router", another), Grade::drbg)->refused);
 }
 
-TEST_F(TrickleServerTest, ASessionLastsADayHoweverItsCookiesAreRenewed) {
+TEST_F(TrickleServerTest, ASessionLastsFourHoursHoweverItsCookiesAreRenewed) {
   hub_.seed_drbg();
   const SecretBytes key(32);
-  EXPECT_FALSE(ask(issue("router", key, present - 24), Grade::drbg)->refused);
-  EXPECT_EQ(ask(issue("router", key, present - 25), Grade::drbg)->refused, Reason::session);
+  EXPECT_FALSE(ask(issue("router", key, present - 3), Grade::drbg)->refused);
+  EXPECT_EQ(ask(issue("router", key, present - 4), Grade::drbg)->refused, Reason::session);
   EXPECT_FALSE(ask(issue("router", key, present + 1), Grade::drbg)->refused)
       << "another server's clock is ahead";
   EXPECT_EQ(ask(issue("router", key, present + 2), Grade::drbg)->refused, Reason::session);
   // A fresh cookie is no younger than its session.
-  Held held = issue("router", key, present - 24);
+  Held held = issue("router", key, present - 3);
   const auto answer = ask(held, Grade::drbg);
   Samples next(trickle::keys_bytes);
   trickle::next_keys(held.keys, answer->fresh(0), next);

@@ -4,6 +4,7 @@
 #include "crypto/certificate.h"
 #include "net/http_client.h"
 #include "net/io_threads.h"
+#include "outlets/cookie_keeper.h"
 #include "outlets/http_outlet.h"
 #include "share/seeded_drbg.h"
 #include "support/noise.h"
@@ -29,8 +30,7 @@ class TestHub {
                                     .certificate_pem = identity_.certificate_pem,
                                     .client_ca = {}};
             },
-        .cookie_keys = [this] { return SecretBytes(as_bytes(cookie_text)); },
-        .keep_cookie_keys = [](const SecretBytes&) {},
+        .cookies = cookies,
         .trickle_port = [this] { return trickle_port; },
         .status = seen_by,
         .metrics = seen_by,
@@ -67,7 +67,16 @@ class TestHub {
   share::Dispenser dispenser{1 << 20, 64 << 10};
   entropy::Provenance provenance;
   entropy::ConditioningKey key{Samples(64)};
-  std::string cookie_text;  // of outlets/cookie_keys.h
+  // As on a disk: what outlets/cookie_keys.h is kept as.
+  std::string cookie_text;
+  outlets::CookieKeeper cookies{
+      {.name = "trickle.key",
+       .read = [this]() -> Result<SecretBytes> { return SecretBytes(as_bytes(cookie_text)); },
+       .write = [this](Bytes text) -> Result<void> {
+         cookie_text = std::string(as_text(text));
+         return {};
+       }},
+      [](const std::string&, bool) {}};
   std::uint16_t trickle_port = 0;
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);

@@ -106,9 +106,6 @@ class UdpRelay {
 class TrickleHub : public TestHub {
  public:
   TrickleHub() {
-    const auto hour =
-        outlets::CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr)));
-    cookie_text = std::string(as_text(outlets::CookieKeys::make(hour).text().view()));
     seed_drbg();
     trickle_ = std::make_unique<outlets::TrickleOutlet>(
         outlets::TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services());

@@ -117,6 +117,13 @@ TEST_F(TrickleTest, AnAnswerFitsItsQuestionAndGivesWhatItHolds) {
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->refused, Reason::dry);
   EXPECT_EQ(refused->wait_seconds, 300U);
+  // Of a later version, perhaps; and none.
+  encode_refusal(request_, static_cast<Reason>(200), 1, s2c(), array_of<nonce_bytes>(78), refusal_);
+  const auto unknown = test::answer_of(refusal_, request_.id, s2c());
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(static_cast<unsigned>(*unknown->refused), 200U);
+  encode_refusal(request_, static_cast<Reason>(0), 1, s2c(), array_of<nonce_bytes>(78), refusal_);
+  EXPECT_FALSE(test::answer_of(refusal_, request_.id, s2c()));
 }
 
 TEST_F(TrickleTest, NoQuestionIsSmallerThanItsAnswer) {
