@@ -71,7 +71,7 @@ void dispenser(benchmark::State& state) {
   std::vector<std::size_t> served;
   for (auto _ : state) {
     now += 6ms;
-    hub.credit(source, block, now);
+    hub.credit(source, block, hub.epoch(), now);
     served.swap(ready);
     for (const std::size_t i : served) {
       members[i].ticket.collect(out).delivered(wish);

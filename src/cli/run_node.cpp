@@ -1,6 +1,8 @@
 #include "cli/run_node.h"
 
 #include <cstdlib>
+#include <future>
+#include <thread>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -12,9 +14,20 @@ namespace qanat::cli {
 using namespace std::chrono_literals;
 
 void end_node(node::Node& node) {
-  constexpr Duration deliveries_in_flight = 5s;
+  constexpr Duration deliveries_in_flight = 2s;
+  // Beyond that something is stuck that should not be: an I/O thread, a disk.
+  constexpr Duration longest = 4500ms;
   node::tell_systemd("STOPPING=1");
-  if (node.stop(deliveries_in_flight)) return;
+  std::promise<void> ended;
+  std::thread watch([longest, end = ended.get_future()] {
+    if (end.wait_for(longest) == std::future_status::ready) return;
+    log_warning("stopping takes too long; leaving what is stuck behind");
+    std::_Exit(0);
+  });
+  const bool whole = node.stop(deliveries_in_flight);
+  ended.set_value();
+  watch.join();
+  if (whole) return;
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
   std::_Exit(0);
 }
@@ -27,7 +40,9 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   log_info("qanat {} is running, state in {}", version(), node.state().path());
   for (const auto& outlet : node.snapshot().outlets) log_info("{}: {}", outlet.name, outlet.detail);
   node::tell_systemd("READY=1");
-  const node::ResumeWatch watch([&node](const std::string& why) { node.renew(why); });
+  const node::ResumeWatch watch(
+      [&node](const std::string& why) { node.renew(why); },
+      [&node](const std::string& why) { node.alarm("resume", "the watch has ended: " + why); });
   for (;;) {
     switch (node::wait_for_signal()) {
       case node::Signal::stop:

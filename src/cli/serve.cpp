@@ -31,7 +31,10 @@ node::Config effective_config(const Options& options) {
   if (options.threads > 0) config.threads = options.threads;
   if (options.quorum > 0) config.quorum = options.quorum;
   if (config.sources.empty()) config.sources = sources::default_sources();
-  if (config.outlets.empty()) config.outlets = outlets::default_outlets();
+  if (config.outlets.empty()) {
+    config.outlets = outlets::default_outlets();
+    config.default_outlets = true;
+  }
   node::check_config(config);
   return config;
 }

@@ -15,34 +15,51 @@ Intake::Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::
       on_event_(std::move(on_event)),
       health_(claim.h, seed),
       conditioner_(key, claim.h, static_cast<std::uint16_t>(id)),
+      epoch_(sink.epoch()),
       window_(window_samples),
       passed_(window_samples) {}
 
-void Intake::samples(Bytes raw, TimePoint began, TimePoint now) {
-  const std::scoped_lock lock(mutex_);
-  if (!told_gone_.empty()) {
-    told_gone_.clear();
-    tell("back: start-up tests", false);
+void Intake::samples(Bytes raw, Epoch epoch, TimePoint began, TimePoint now) {
+  std::optional<News> news;
+  {
+    const MutexLock lock(mutex_);
+    renew_locked();
+    if (epoch != epoch_) {
+      outdated_ += raw.size();
+      return;
+    }
+    if (!told_gone_.empty()) {
+      told_gone_.clear();
+      news = note_locked("back: start-up tests", false);
+    }
+    measure_rate_locked(raw.size(), now - began);
+    samples_ += raw.size();
+    last_samples_ = now;
+    block_tests_.add(raw);
   }
-  measure_rate(raw.size(), now - began);
-  samples_ += raw.size();
-  last_samples_ = now;
-  block_tests_.add(raw);
+  tell(news, now);
   while (!raw.empty()) {
-    const std::size_t n = std::min(raw.size(), window_samples - filled_);
-    std::copy_n(raw.begin(), n, window_.view().begin() + static_cast<std::ptrdiff_t>(filled_));
-    filled_ += n;
-    raw = raw.subspan(n);
-    if (filled_ < window_samples) break;
-    filled_ = 0;
-    judge(now);
-    // What a failed source gave after the failing window is worth nothing either.
-    if (health_.state() == SourceState::failed) break;
+    drain(now);
+    {
+      const MutexLock lock(mutex_);
+      if (epoch != epoch_) return;
+      const std::size_t n = std::min(raw.size(), window_samples - filled_);
+      std::copy_n(raw.begin(), n, window_.view().begin() + static_cast<std::ptrdiff_t>(filled_));
+      filled_ += n;
+      raw = raw.subspan(n);
+      if (filled_ < window_samples) return;
+      filled_ = 0;
+      news = judge_locked(now);
+      // What a failed source gave after the failing window is worth nothing either.
+      if (health_.state() == SourceState::failed) raw = {};
+    }
+    tell(news, now);
   }
+  drain(now);
 }
 
-void Intake::judge(TimePoint now) {
-  drain_locked(now);
+// Of a whole window.
+std::optional<Intake::News> Intake::judge_locked(TimePoint now) {
   const Bytes window = window_.view();
   const Verdict verdict = health_.window(window.first<window_samples>(), now);
   if (verdict.alarm != Alarm::none) {
@@ -53,36 +70,38 @@ void Intake::judge(TimePoint now) {
   if (verdict.credit && claim_.credit && !for_key && left_ == 0) {
     std::copy(window.begin(), window.end(), passed_.view().begin());
     left_ = window_samples;
-    drain_locked(now);
   } else {
     key_.mix("window", window);
   }
   wipe(window_.view());
-  announce(verdict, now);
+  return news_locked(verdict, now);
 }
 
 bool Intake::drain(TimePoint now) {
-  const std::scoped_lock lock(mutex_);
-  return drain_locked(now);
-}
-
-bool Intake::drain_locked(TimePoint now) {
   WipedArray<block_bytes> block;
-  while (left_ > 0 && sink_.wanted() > 0) {
-    const MutableBytes rest = passed_.view().last(left_);
-    const std::size_t n = conditioner_.absorb(rest);
-    wipe(rest.first(n));
-    left_ -= n;
-    credited_samples_ += n;
-    if (conditioner_.complete()) {
+  for (;;) {
+    Epoch epoch = 0;
+    const bool wanted = sink_.wanted() > 0;
+    {
+      const MutexLock lock(mutex_);
+      renew_locked();
+      if (left_ == 0 || !wanted) return left_ == 0;
+      const MutableBytes rest = passed_.view().last(left_);
+      const std::size_t n = conditioner_.absorb(rest);
+      wipe(rest.first(n));
+      left_ -= n;
+      credited_samples_ += n;
+      if (!conditioner_.complete()) continue;
       conditioner_.finish(std::span<std::uint8_t, block_bytes>(block.data(), block_bytes));
-      sink_.credit(id_, block.view(), now);
+      epoch = epoch_;
     }
+    if (sink_.credit(id_, block.view(), epoch, now)) continue;
+    const MutexLock lock(mutex_);
+    outdated_ += conditioner_.samples_per_block();
   }
-  return left_ == 0;
 }
 
-void Intake::measure_rate(std::size_t count, Duration took) {
+void Intake::measure_rate_locked(std::size_t count, Duration took) {
   constexpr double memory_seconds = 8;
   recent_samples_ += static_cast<double>(count);
   recent_seconds_ += seconds(took);
@@ -92,34 +111,42 @@ void Intake::measure_rate(std::size_t count, Duration took) {
   }
 }
 
-void Intake::tell(const std::string& text, bool alarm) {
+Intake::News Intake::note_locked(std::string text, bool alarm) {
   detail_ = alarm ? text : "";
-  on_event_(text, alarm);
+  return {std::move(text), alarm, false};
 }
 
-void Intake::announce(const Verdict& verdict, TimePoint now) {
-  if (!verdict.changed) return;
+void Intake::tell(const std::optional<News>& news, TimePoint now) {
+  if (!news) return;
+  if (news->lost) sink_.lost(id_, now);
+  if (!news->text.empty()) on_event_(news->text, news->alarm);
+}
+
+std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoint now) {
+  if (!verdict.changed) return std::nullopt;
+  News news;
   switch (health_.state()) {
     case SourceState::healthy:
-      tell("healthy: passed 1,024 samples", false);
-      return;
+      return note_locked("healthy: passed 1,024 samples", false);
     case SourceState::suspect:
-      tell(fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)), true);
-      return;
+      return note_locked(
+          fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)), true);
     case SourceState::failed:
-      sink_.lost(id_, now);
-      tell(fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
-                       to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
-           true);
-      return;
+      news = note_locked(
+          fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
+                      to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
+          true);
+      news.lost = true;
+      return news;
     case SourceState::start_up:
     case SourceState::gone:
-      return;
+      break;
   }
+  return std::nullopt;
 }
 
 bool Intake::due(bool demand, TimePoint now) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const SourceState state = health_.state();
   if (state == SourceState::start_up || state == SourceState::suspect) return true;
   const Duration since = now - last_samples_;
@@ -128,7 +155,11 @@ bool Intake::due(bool demand, TimePoint now) const {
 }
 
 void Intake::retest() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
+  retest_locked();
+}
+
+void Intake::retest_locked() {
   health_.retest();
   conditioner_.forfeit();
   wipe(passed_.view());
@@ -137,45 +168,74 @@ void Intake::retest() {
   filled_ = 0;
 }
 
+// After a renewal nothing of before is left here, whoever comes first.
+void Intake::renew_locked() {
+  const Epoch now = sink_.epoch();
+  if (now == epoch_) return;
+  epoch_ = now;
+  retest_locked();
+}
+
 void Intake::gone(const std::string& why, TimePoint now) {
-  const std::scoped_lock lock(mutex_);
-  if (health_.state() != SourceState::gone) {
-    health_.gone();
-    // A window that was cut off never passed.
-    wipe(window_.view());
-    filled_ = 0;
-    sink_.lost(id_, now);
+  std::optional<News> news;
+  {
+    const MutexLock lock(mutex_);
+    const bool was_there = health_.state() != SourceState::gone;
+    if (was_there) {
+      health_.gone();
+      // A window that was cut off never passed.
+      wipe(window_.view());
+      filled_ = 0;
+    }
+    detail_ = "gone: " + why;
+    // A peer may find new words each time.
+    constexpr std::size_t most_reasons = 8;
+    const bool fresh = told_gone_.size() < most_reasons && told_gone_.insert(why).second;
+    if (was_there || fresh) news = News{fresh ? detail_ : "", fresh, was_there};
   }
-  detail_ = "gone: " + why;
-  // A peer may find new words each time.
-  constexpr std::size_t most_reasons = 8;
-  if (told_gone_.size() < most_reasons && told_gone_.insert(why).second) tell(detail_, true);
+  tell(news, now);
+}
+
+void Intake::broke(const std::string& why, TimePoint now) {
+  News news;
+  {
+    const MutexLock lock(mutex_);
+    health_.broke(now);
+    conditioner_.forfeit();
+    left_ = 0;
+    filled_ = 0;
+    news = note_locked(
+        fmt::format("failed: {}; next try in {:.0f} s", why, seconds(health_.retry_at() - now)),
+        true);
+    news.lost = true;
+  }
+  tell(news, now);
 }
 
 void Intake::back() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (health_.state() != SourceState::gone) return;
   health_.back();
   detail_.clear();
 }
 
 void Intake::try_again() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   health_.try_again();
 }
 
 SourceState Intake::state() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return health_.state();
 }
 
 TimePoint Intake::retry_at() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return health_.retry_at();
 }
 
 IntakeReport Intake::report() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return {.state = health_.state(),
           .detail = detail_,
           .samples = samples_,
@@ -184,7 +244,8 @@ IntakeReport Intake::report() const {
           .failures = health_.failures(),
           .last_alarm = health_.last_alarm(),
           .blocks = block_tests_.counts(),
-          .rate = recent_seconds_ > 0 ? recent_samples_ / recent_seconds_ : 0};
+          .rate = recent_seconds_ > 0 ? recent_samples_ / recent_seconds_ : 0,
+          .outdated = outdated_};
 }
 
 }  // namespace qanat::entropy

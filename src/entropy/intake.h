@@ -2,10 +2,11 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
+#include "base/mutex.h"
 #include "entropy/block_tests.h"
 #include "entropy/conditioner.h"
 #include "entropy/sink.h"
@@ -27,21 +28,22 @@ struct IntakeReport {
   std::uint64_t failures = 0;
   Alarm last_alarm = Alarm::none;
   BlockTests::Counts blocks;
-  double rate = 0;  // samples per second of reading, over the last few seconds of it
+  double rate = 0;             // samples per second of reading, over the last few seconds of it
+  std::uint64_t outdated = 0;  // samples that were read or asked for before a renewal
 };
 
 // `text` says what happened, without the source's name.
 using HealthEvent = std::function<void(const std::string& text, bool alarm)>;
 
-// Thread-safe: one thread feeds it, others ask for reports and retests. `sink` and `on_event` are
-// called with no lock held but this object's own.
+// Thread-safe. `sink` and `on_event` are called with no lock held.
 class Intake {
  public:
   Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::uint64_t seed,
          HealthEvent on_event);
 
-  // Samples as they were read, any number, which took from `began` to `now` to read.
-  void samples(Bytes raw, TimePoint began, TimePoint now);
+  // Samples as they were read, any number, which took from `began` to `now` to read. `epoch` is the
+  // sink's from before they were asked for or read: what is older than a renewal is thrown away.
+  void samples(Bytes raw, Epoch epoch, TimePoint began, TimePoint now);
   // Conditions what earlier windows left over, as far as the sink wants it. True when nothing is
   // left, so that new samples are worth reading.
   bool drain(TimePoint now);
@@ -55,8 +57,8 @@ class Intake {
   // nothing.
   static constexpr Duration uncredited_interval = std::chrono::seconds(1);
 
-  // Begins the start-up tests over. What has been read and is not credited yet never will be:
-  // another copy of this machine may have the same.
+  // Begins the start-up tests over, as the first samples after a renewal do by themselves. What has
+  // been read and is not credited yet never will be.
   void retest();
   // The device is absent. Each reason is told once until there are samples again: a peer may answer
   // and hang up all day long.
@@ -65,6 +67,8 @@ class Intake {
   void back();
   // Waiting in state failed is over: begin start-up.
   void try_again();
+  // Reading it has ended by an exception: state failed, until the usual time to try again.
+  void broke(const std::string& why, TimePoint now);
 
   SourceState state() const;
   TimePoint retry_at() const;
@@ -76,11 +80,20 @@ class Intake {
   // One window in so many goes into the conditioning key, uncredited.
   static constexpr std::uint64_t key_window_interval = 16;
 
-  void judge(TimePoint now);
-  bool drain_locked(TimePoint now);
-  void measure_rate(std::size_t count, Duration took);
-  void announce(const Verdict& verdict, TimePoint now);
-  void tell(const std::string& text, bool alarm);
+  // What is told once the lock is released.
+  struct News {
+    std::string text;
+    bool alarm = false;
+    bool lost = false;
+  };
+
+  std::optional<News> judge_locked(TimePoint now) REQUIRES(mutex_);
+  void measure_rate_locked(std::size_t count, Duration took) REQUIRES(mutex_);
+  std::optional<News> news_locked(const Verdict& verdict, TimePoint now) REQUIRES(mutex_);
+  News note_locked(std::string text, bool alarm) REQUIRES(mutex_);
+  void retest_locked() REQUIRES(mutex_);
+  void renew_locked() REQUIRES(mutex_);
+  void tell(const std::optional<News>& news, TimePoint now) EXCLUDES(mutex_);
 
   const SourceId id_;
   const Claim claim_;
@@ -88,22 +101,24 @@ class Intake {
   Sink& sink_;
   const HealthEvent on_event_;
 
-  mutable std::mutex mutex_;
-  SourceHealth health_;
-  Conditioner conditioner_;
-  BlockTests block_tests_;
-  SecretBytes window_;
-  std::size_t filled_ = 0;  // of window_, while it is gathered
-  SecretBytes passed_;      // a window that may be credited
-  std::size_t left_ = 0;    // of passed_, its last bytes: not conditioned yet
-  std::uint64_t windows_ = 0;
-  std::string detail_;
-  std::set<std::string> told_gone_;  // reasons, since the last samples
-  std::uint64_t samples_ = 0;
-  TimePoint last_samples_{};
-  std::uint64_t credited_samples_ = 0;
-  double recent_samples_ = 0;
-  double recent_seconds_ = 0;
+  mutable Mutex mutex_;
+  SourceHealth health_ GUARDED_BY(mutex_);
+  Conditioner conditioner_ GUARDED_BY(mutex_);
+  BlockTests block_tests_ GUARDED_BY(mutex_);
+  Epoch epoch_ GUARDED_BY(mutex_);  // of all that is held below
+  SecretBytes window_ GUARDED_BY(mutex_);
+  std::size_t filled_ GUARDED_BY(mutex_) = 0;  // of window_, while it is gathered
+  SecretBytes passed_ GUARDED_BY(mutex_);      // a window that may be credited
+  std::size_t left_ GUARDED_BY(mutex_) = 0;    // of passed_, its last bytes: not conditioned yet
+  std::uint64_t windows_ GUARDED_BY(mutex_) = 0;
+  std::string detail_ GUARDED_BY(mutex_);
+  std::set<std::string> told_gone_ GUARDED_BY(mutex_);  // reasons, since the last samples
+  std::uint64_t samples_ GUARDED_BY(mutex_) = 0;
+  TimePoint last_samples_ GUARDED_BY(mutex_){};
+  std::uint64_t credited_samples_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t outdated_ GUARDED_BY(mutex_) = 0;
+  double recent_samples_ GUARDED_BY(mutex_) = 0;
+  double recent_seconds_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace qanat::entropy

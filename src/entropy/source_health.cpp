@@ -64,9 +64,14 @@ Verdict SourceHealth::window(Window window, TimePoint now) {
 }
 
 void SourceHealth::retest() {
-  if (state_ == SourceState::healthy || state_ == SourceState::suspect) {
-    begin(SourceState::start_up);
-  }
+  // One that waits, or is absent, is tested when it is tried again anyway.
+  if (state_ != SourceState::failed && state_ != SourceState::gone) begin(SourceState::start_up);
+}
+
+void SourceHealth::broke(TimePoint now) {
+  begin(SourceState::failed);
+  ++failures_;
+  retry_at_ = now + backoff_.next();
 }
 
 void SourceHealth::gone() { begin(SourceState::gone); }

@@ -48,6 +48,8 @@ class SourceHealth {
   // In state failed: when the source may be tried again; `try_again` then begins start-up.
   TimePoint retry_at() const { return retry_at_; }
   void try_again();
+  // Reading it ended by an exception: failed, until the next try.
+  void broke(TimePoint now);
 
   SourceState state() const { return state_; }
   // Alarms so far, and how often the state became failed.

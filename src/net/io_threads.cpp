@@ -6,12 +6,18 @@
 #include <boost/asio/post.hpp>
 #include <future>
 
+#include "base/log.h"
+#include "base/work_loop.h"
+
 namespace qanat::net {
 
-IoThreads::IoThreads(std::size_t count) {
+IoThreads::IoThreads(std::size_t count, Failed failed) {
+  if (!failed) failed = [](const std::string& why) { log_error("an I/O thread: {}", why); };
   for (std::size_t i = 0; i < count; ++i) {
     Thread& made = *threads_.emplace_back(std::make_unique<Thread>());
-    made.thread = std::thread([&made] { made.context.run(); });
+    made.thread = std::thread([&made, failed] {
+      run_work([&made] { made.context.run(); }, failed, [](Duration) { return true; });
+    });
   }
 }
 

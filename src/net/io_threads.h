@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -11,7 +12,10 @@ namespace qanat::net {
 
 class IoThreads {
  public:
-  explicit IoThreads(std::size_t count);
+  // `failed` is told, on that thread, of an exception that a handler let out: that ends the
+  // handler, not the thread and all that lives on it. Without it there is a line in the log.
+  using Failed = std::function<void(const std::string& why)>;
+  explicit IoThreads(std::size_t count, Failed failed = {});
   // Stops and joins.
   ~IoThreads();
 

@@ -33,6 +33,19 @@ std::optional<MutableBytes> RngnetReceiver::receive(const Waker& waker, TimePoin
   }
 }
 
+std::size_t RngnetReceiver::discard() {
+  // More than a socket's buffer holds; who floods us does not keep us here.
+  constexpr int most = 1 << 14;
+  std::size_t gone = 0;
+  for (int i = 0; i < most; ++i) {
+    const ssize_t n = ::recv(fd_.get(), buffer_.view().data(), buffer_.size(), 0);
+    if (n < 0 && errno != EINTR) break;
+    gone += n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
+  wipe(buffer_.view());
+  return gone;
+}
+
 // Whether it is one of ours.
 bool RngnetReceiver::take(std::size_t size) {
   const std::scoped_lock lock(mutex_);

@@ -22,6 +22,9 @@ class RngnetReceiver {
   // passed.
   std::optional<MutableBytes> receive(const Waker& waker, TimePoint end);
 
+  // Throws away what has come so far; its bytes.
+  std::size_t discard();
+
   // Between two lines.
   static constexpr Duration stat_interval = std::chrono::seconds(60);
 

@@ -22,7 +22,9 @@ ClientStore::ClientStore(const StateDir& state, share::ClientBook& book)
   for (const std::string& name : stored->barred) book.bar(name);
 }
 
+// Whoever stores last, stores all.
 Result<void> ClientStore::store() {
+  const MutexLock lock(mutex_);
   StoredClients stored;
   auto clients = book_.list();
   std::sort(clients.begin(), clients.end(),
@@ -38,7 +40,6 @@ Result<void> ClientStore::store() {
 
 Result<std::string> ClientStore::invite(const std::string& name, share::Terms terms,
                                         const std::string& address, const crypto::Pin& pin) {
-  const std::scoped_lock lock(mutex_);
   wire::JoinString join;
   join.name = name;
   join.pin = pin;
@@ -58,7 +59,6 @@ Result<std::string> ClientStore::invite(const std::string& name, share::Terms te
 }
 
 Result<void> ClientStore::revoke(const std::string& name) {
-  const std::scoped_lock lock(mutex_);
   if (!book_.revoke(name)) {
     return error(fmt::format("there is no client '{}'; 'qanat clients' lists them", name));
   }

@@ -1,8 +1,7 @@
 // Inviting and revoking: the client book and its copy on disk, together.
 #pragma once
 
-#include <mutex>
-
+#include "base/mutex.h"
 #include "node/config.h"
 #include "node/state_dir.h"
 #include "share/client_book.h"
@@ -25,11 +24,11 @@ class ClientStore {
   Result<void> revoke(const std::string& name);
 
  private:
-  Result<void> store();
+  Result<void> store() EXCLUDES(mutex_);
 
   const StateDir& state_;
   share::ClientBook& book_;
-  std::mutex mutex_;
+  Mutex mutex_;  // of the file
 };
 
 }  // namespace qanat::node

@@ -68,6 +68,23 @@ class Reader {
     read(t, where, key, out, parse_duration, "\"60s\"");
   }
 
+  // A value that must lie between two others, as they are written.
+  struct Range {
+    std::string_view least;
+    std::string_view most;
+  };
+  void size(const toml::table& t, const std::string& where, std::string_view key, auto& out,
+            const Range& range) const {
+    size(t, where, key, out);
+    check(t, where, key, range, out >= *parse_size(range.least) && out <= *parse_size(range.most));
+  }
+  void duration(const toml::table& t, const std::string& where, std::string_view key, Duration& out,
+                const Range& range) const {
+    duration(t, where, key, out);
+    check(t, where, key, range,
+          out >= *parse_duration(range.least) && out <= *parse_duration(range.most));
+  }
+
   // One command, or a list of them.
   void commands(const toml::table& table, const std::string& where, std::string_view key,
                 std::vector<std::string>& out) const {
@@ -126,6 +143,12 @@ class Reader {
   }
 
  private:
+  void check(const toml::table& table, const std::string& where, std::string_view key,
+             const Range& range, bool good) const {
+    if (good) return;
+    fail(*table.get(key), fmt::format("{}.{}: from {} to {}", where, key, range.least, range.most));
+  }
+
   std::string option(const toml::node& node, const std::string& where, std::string_view key) const {
     std::string text;
     if (const auto* s = node.as_string()) {
@@ -146,6 +169,19 @@ class Reader {
 
   const std::string& path_;
 };
+
+// What an outlet may ask for at once, at grade full: a datagram of rngnet is the largest. Each
+// request's bytes lie in locked memory.
+constexpr Reader::Range full_range{"8KiB", "16MiB"};
+// Fewer than a file's worth is no service; more is an hour's work of a core.
+constexpr Reader::Range drbg_range{"4KiB", "1TiB"};
+constexpr Reader::Range connections_range{"1", "1000000"};
+// Below a second no peer beyond this machine gets through; above, a dead one stays.
+constexpr Reader::Range deadline_range{"1s", "1h"};
+constexpr Reader::Range idle_range{"1s", "24h"};
+// More often than once a second, seeds eat up a source; SP 800-90A wants one within 2^48 requests.
+constexpr Reader::Range reseed_interval_range{"1s", "24h"};
+constexpr Reader::Range reseed_bytes_range{"64KiB", "1TiB"};
 
 void read_core(const Reader& reader, const toml::table& root, Config& config) {
   constexpr std::size_t most_threads = 256;
@@ -170,8 +206,8 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
   }
   if (const auto* t = reader.section(root, "drbg")) {
     reader.only(*t, "drbg", {"reseed_interval", "reseed_bytes", "client_rate", "block_rate"});
-    reader.duration(*t, "drbg", "reseed_interval", config.reseed.interval);
-    reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes);
+    reader.duration(*t, "drbg", "reseed_interval", config.reseed.interval, reseed_interval_range);
+    reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes, reseed_bytes_range);
     // Two seconds' worth at once; 0 is no limit. What the operator names holds for this machine
     // too.
     for (const auto& [key, bucket] : {std::pair{"client_rate", &config.http.client_drbg},
@@ -206,13 +242,13 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
     };
     rates("documents", config.http.client_documents, config.http.block_documents);
     rates("sessions", config.http.client_sessions, config.http.block_sessions);
-    reader.size(*t, "limits", "connections", config.http.connections);
-    reader.size(*t, "limits", "full_bytes", config.api.full_bytes);
-    reader.size(*t, "limits", "drbg_bytes", config.api.drbg_bytes);
-    reader.duration(*t, "limits", "handshake", config.http.handshake);
-    reader.duration(*t, "limits", "header", config.http.header);
-    reader.duration(*t, "limits", "idle", config.http.idle);
-    reader.duration(*t, "limits", "write", config.http.write);
+    reader.size(*t, "limits", "connections", config.http.connections, connections_range);
+    reader.size(*t, "limits", "full_bytes", config.api.full_bytes, full_range);
+    reader.size(*t, "limits", "drbg_bytes", config.api.drbg_bytes, drbg_range);
+    reader.duration(*t, "limits", "handshake", config.http.handshake, deadline_range);
+    reader.duration(*t, "limits", "header", config.http.header, deadline_range);
+    reader.duration(*t, "limits", "idle", config.http.idle, idle_range);
+    reader.duration(*t, "limits", "write", config.http.write, deadline_range);
   }
 }
 
@@ -266,10 +302,17 @@ void refuse_odd_characters(std::string_view text, const std::string& path) {
 
 }  // namespace
 
-bool Config::same_core(const Config& other) const {
-  return threads == other.threads && quorum == other.quorum &&
-         reserve_bytes == other.reserve_bytes && reseed.interval == other.reseed.interval &&
-         reseed.bytes == other.reseed.bytes;
+std::string Config::core_changes(const Config& other) const {
+  std::string names;
+  for (const auto& [name, same] :
+       {std::pair{"node.threads", threads == other.threads},
+        std::pair{"node.quorum", quorum == other.quorum},
+        std::pair{"reserve.size", reserve_bytes == other.reserve_bytes},
+        std::pair{"drbg.reseed_interval", reseed.interval == other.reseed.interval},
+        std::pair{"drbg.reseed_bytes", reseed.bytes == other.reseed.bytes}}) {
+    if (!same) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
+  }
+  return names;
 }
 
 Config parse_config(std::string_view text, const std::string& path) {

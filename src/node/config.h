@@ -24,11 +24,13 @@ struct Config {
   std::size_t quorum = 1;  // upstreams that must contribute before any of them is credited
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;
+  bool default_outlets = false;  // nobody named them: the node goes on where one of them fails
   std::map<std::string, share::Terms> clients;  // by name
   std::vector<std::string> on_reseed;           // commands, run after this machine was renewed
 
-  // What a reload cannot change.
-  bool same_core(const Config& other) const;
+  // Which of the values that a reload cannot change differ, "node.threads, reserve.size"; empty:
+  // none.
+  std::string core_changes(const Config& other) const;
 };
 
 inline constexpr const char* default_config_path = "/etc/qanat/qanat.toml";

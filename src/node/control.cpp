@@ -50,10 +50,7 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
   if (path == "/control/invite") {
     if (!identity_) return refused(400, "a feed has no clients");
     std::string at = text_of(request, "address");
-    if (at.empty()) {
-      const std::scoped_lock guard(lists_mutex_);
-      at = address();
-    }
+    if (at.empty()) at = address();
     if (at.empty()) {
       return refused(400,
                      "this node has no https outlet to invite to; start it with --outlet "

@@ -15,6 +15,7 @@
 #include "net/listen.h"
 #include "observe/metrics.h"
 #include "observe/status.h"
+#include "outlets/absent.h"
 #include "outlets/trickle_outlet.h"
 
 namespace qanat::node {
@@ -23,10 +24,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A feed keeps nothing in store: what it feeds was fetched for it, just now.
-constexpr std::size_t feed_request_bytes = 4096;
+// A feed keeps nothing in store: what it feeds was fetched for it, just now. As much as any outlet
+// may ask for at once: a datagram of rngnet.
+constexpr std::size_t feed_request_bytes = 8192;
 // The longest that a stuck source may hold up the end.
-constexpr Duration source_patience = 2s;
+constexpr Duration source_patience = 1s;
 // Address blocks whose rates are watched at a time, 256 KiB.
 constexpr std::size_t block_places = 16384;
 
@@ -82,10 +84,13 @@ Node::Node(NodeSettings settings)
       drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
       cookies_(cookie_file(), [this](const std::string& text,
                                      bool alarm) { events_.add("trickle", text, alarm); }),
-      threads_(settings_.config.threads),
+      threads_(settings_.config.threads,
+               [this](const std::string& why) { alarm("threads", "a task has ended: " + why); }),
       services_(make_services()) {
   defaults_ = {.api = settings_.config.api, .http = settings_.config.http, .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
+  lists_ = std::make_shared<Published>(Lists());
+  unused_ = lists_->unused.get_future();
   commands_.set(settings_.config.on_reseed);
 }
 
@@ -184,27 +189,63 @@ void Node::start() {
        grouped_sources(settings_.config.sources, settings_.config.quorum)) {
     sources.push_back(make_source(text));
   }
-  std::vector<NamedOutlet> outlets;
-  for (const std::string& text : settings_.config.outlets) outlets.push_back(make_outlet(text));
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
-    const std::scoped_lock guard(lists_mutex_);
-    for (const NamedOutlet& named : outlets_) {
+    const auto running = lists();
+    for (const NamedOutlet& named : running->outlets) {
       if (auto* stream = dynamic_cast<outlets::StreamOutlet*>(named.outlet.get()))
         stream->close_of(client);
     }
   });
-  // All of them listen, or the node does not start.
-  for (const NamedOutlet& named : outlets) named.outlet->start();
-  {
-    const std::scoped_lock guard(lists_mutex_);
-    sources_ = std::move(sources);
-    outlets_ = std::move(outlets);
-  }
+  std::vector<NamedOutlet> outlets = start_outlets();
+  replace({sources, std::move(outlets)});
   find_trickle_port();
   if (const std::string at = address(); !at.empty() && state_writable_) state_.remember_address(at);
   open_control_socket();
   if (!settings_.feed) drbg_->pool().start();
-  for (const NamedSource& named : sources_) named.source->start();
+  for (const NamedSource& named : sources) named.source->start();
+}
+
+// All of them listen, or the node does not start. Of the default set, which nobody asked for by
+// name, one that cannot is left out, and said.
+std::vector<Node::NamedOutlet> Node::start_outlets() {
+  std::vector<NamedOutlet> outlets;
+  for (const std::string& text : settings_.config.outlets) outlets.push_back(make_outlet(text));
+  std::string problems;
+  std::size_t failed = 0;
+  for (NamedOutlet& named : outlets) {
+    try {
+      named.outlet->start();
+    } catch (const Failure& problem) {
+      if (!settings_.config.default_outlets) throw;
+      problems += fmt::format("{}{}", problems.empty() ? "" : "; ", problem.what());
+      if (++failed == outlets.size()) throw Failure(problems);
+      const std::string what = fmt::format(
+          "{}; going on without this default outlet (name those you want with --outlet)",
+          problem.what());
+      events_.add(named.text, what, true);
+      named.outlet = std::make_shared<outlets::AbsentOutlet>(named.text, what);
+    }
+  }
+  return outlets;
+}
+
+std::shared_ptr<const Node::Lists> Node::lists() const {
+  const MutexLock lock(lists_mutex_);
+  return {lists_, &lists_->lists};
+}
+
+Node::Lists Node::replace(Lists next) {
+  auto published = std::make_shared<Published>(std::move(next));
+  std::future<void> unused = std::exchange(unused_, published->unused.get_future());
+  Lists old;
+  {
+    const MutexLock lock(lists_mutex_);
+    old = lists_->lists;
+    lists_.swap(published);
+  }
+  published.reset();
+  unused.wait();
+  return old;
 }
 
 void Node::open_control_socket() {
@@ -260,9 +301,9 @@ Node::NamedOutlet Node::make_outlet(const std::string& text) {
 }
 
 void Node::find_trickle_port() {
-  const std::scoped_lock guard(lists_mutex_);
+  const auto running = lists();
   std::uint16_t port = 0;
-  for (const NamedOutlet& named : outlets_) {
+  for (const NamedOutlet& named : running->outlets) {
     const auto* trickle = dynamic_cast<const outlets::TrickleOutlet*>(named.outlet.get());
     if (trickle != nullptr && port == 0) port = trickle->address().port;
   }
@@ -270,8 +311,8 @@ void Node::find_trickle_port() {
 }
 
 void Node::wake_sources() {
-  const std::scoped_lock guard(lists_mutex_);
-  for (const NamedSource& named : sources_) named.source->wake();
+  const auto running = lists();
+  for (const NamedSource& named : running->sources) named.source->wake();
 }
 
 bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
@@ -290,129 +331,181 @@ bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
 }
 
 bool Node::stop(Duration limit) {
-  std::vector<NamedOutlet> outlets;
-  std::vector<NamedSource> sources;
   {
-    const std::scoped_lock guard(lists_mutex_);
-    for (const NamedOutlet& named : outlets_) named.outlet->drain();
+    const auto running = lists();
+    for (const NamedOutlet& named : running->outlets) named.outlet->drain();
+    const TimePoint end = clock_.now() + limit;
+    const auto idle = [&running] {
+      return std::all_of(running->outlets.begin(), running->outlets.end(),
+                         [](const NamedOutlet& named) { return named.outlet->idle(); });
+    };
+    while (!idle() && clock_.now() < end) std::this_thread::sleep_for(5ms);
   }
-  const TimePoint end = clock_.now() + limit;
-  const auto idle = [this] {
-    return std::all_of(outlets_.begin(), outlets_.end(),
-                       [](const NamedOutlet& named) { return named.outlet->idle(); });
-  };
-  while (!idle() && clock_.now() < end) std::this_thread::sleep_for(5ms);
-  {
-    const std::scoped_lock guard(lists_mutex_);
-    outlets.swap(outlets_);
-    sources.swap(sources_);
+  Lists old = replace({});
+  bool ended = true;
+  for (const NamedOutlet& named : old.outlets) {
+    named.outlet->stop();
+    ended = ended && named.outlet->idle();
   }
-  for (const NamedOutlet& named : outlets) named.outlet->stop();
-  outlets.clear();
   if (control_) control_->stop();
-  control_.reset();
-  const bool joined = stop_sources(sources, source_patience);
+  ended = ended && (!control_ || control_->idle());
+  ended = stop_sources(old.sources, source_patience) && ended;
   drbg_->stop();
   dispenser_.drain();
-  if (!joined) {
-    // Their threads still hold what they were given: it must stay.
-    for (NamedSource& named : sources) (void)named.source.release();
+  // What goes on still holds what it was given: it must stay.
+  if (!ended) (void)new std::pair(std::move(old), std::move(control_));
+  control_.reset();
+  return ended;
+}
+
+outlets::OutletDefaults Node::defaults_of(const Config& config) const {
+  outlets::OutletDefaults defaults = defaults_;
+  defaults.api = config.api;
+  if (defaults.api.full_bytes > dispenser_.max_request_bytes()) {
+    log_warning("reload: limits.full_bytes grows at the next start only");
+    defaults.api.full_bytes = dispenser_.max_request_bytes();
   }
-  return joined;
+  defaults.http = config.http;
+  return defaults;
+}
+
+// Starts `made` and adds them to `running`. One whose place another has that leaves (with another
+// option, say) begins when that has ended. Throws Failure, and all is as it was.
+void Node::start_in_place_of(std::vector<NamedOutlet>& made,
+                             const std::vector<NamedOutlet>& leaving,
+                             const outlets::OutletDefaults& old_defaults, Lists& running) {
+  const auto before = [&](const NamedOutlet& named) {
+    const std::string place = outlets::describe_outlet(named.text).place;
+    return std::find_if(leaving.begin(), leaving.end(), [&](const NamedOutlet& other) {
+      return outlets::describe_outlet(other.text).place == place;
+    });
+  };
+  // Those that disturb nobody first.
+  std::stable_partition(made.begin(), made.end(),
+                        [&](const NamedOutlet& named) { return before(named) == leaving.end(); });
+  std::vector<NamedOutlet> ended;
+  try {
+    for (const NamedOutlet& named : made) {
+      if (const auto other = before(named); other != leaving.end()) {
+        Lists without = *lists();
+        std::erase_if(without.outlets,
+                      [&](const NamedOutlet& item) { return item.text == other->text; });
+        replace(std::move(without));
+        ended.push_back(*other);
+        other->outlet->stop();
+      }
+      named.outlet->start();
+    }
+  } catch (...) {
+    for (const NamedOutlet& named : made) named.outlet->stop();
+    defaults_ = old_defaults;
+    Lists again = *lists();
+    for (const NamedOutlet& named : ended) {
+      try {
+        again.outlets.push_back(make_outlet(named.text));
+        again.outlets.back().outlet->start();
+      } catch (const Failure& problem) {
+        events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
+        again.outlets.back().outlet =
+            std::make_shared<outlets::AbsentOutlet>(named.text, problem.what());
+      }
+    }
+    replace(std::move(again));
+    throw;
+  }
+  running.outlets.insert(running.outlets.end(), made.begin(), made.end());
 }
 
 void Node::reload(const Config& config) {
-  if (!config.same_core(settings_.config)) {
-    log_warning("reload: threads, quorum, reserve and reseeding change at the next start only");
+  if (const std::string changed = config.core_changes(settings_.config); !changed.empty()) {
+    log_warning("reload: {} changed; that takes effect at the next start", changed);
   }
-  const auto contains = [](const auto& list, const std::string& text) {
-    return std::any_of(list.begin(), list.end(),
-                       [&](const auto& item) { return item.text == text; });
-  };
   const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
     return std::find(names.begin(), names.end(), text) != names.end();
   };
-  const outlets::OutletDefaults old_defaults = defaults_;
-  defaults_.api = config.api;
-  if (defaults_.api.full_bytes > dispenser_.max_request_bytes()) {
-    log_warning("reload: limits.full_bytes grows at the next start only");
-    defaults_.api.full_bytes = dispenser_.max_request_bytes();
-  }
-  defaults_.http = config.http;
+  const auto find = [](const auto& list, const std::string& text) {
+    return std::find_if(list.begin(), list.end(),
+                        [&](const auto& item) { return item.text == text; });
+  };
+  const outlets::OutletDefaults old_defaults = std::exchange(defaults_, defaults_of(config));
   const std::vector<std::string> source_texts =
       grouped_sources(config.sources, settings_.config.quorum);
-  std::vector<NamedOutlet> new_outlets;
+  const Lists before = *lists();
+  Lists next;
   std::vector<NamedSource> new_sources;
+  std::vector<NamedOutlet> new_outlets;
+  std::vector<NamedOutlet> leaving;
+  for (const NamedOutlet& named : before.outlets) {
+    // One that could not start is tried again.
+    const bool stays = named_in(config.outlets, named.text) &&
+                       dynamic_cast<const outlets::AbsentOutlet*>(named.outlet.get()) == nullptr;
+    (stays ? next.outlets : leaving).push_back(named);
+  }
   try {
     for (const std::string& text : source_texts) {
-      if (!contains(sources_, text)) new_sources.push_back(make_source(text));
+      const auto known = find(before.sources, text);
+      if (known == before.sources.end()) new_sources.push_back(make_source(text));
+      next.sources.push_back(known == before.sources.end() ? new_sources.back() : *known);
     }
     for (const std::string& text : config.outlets) {
-      if (contains(outlets_, text)) continue;
-      new_outlets.push_back(make_outlet(text));
-      new_outlets.back().outlet->start();
+      if (find(next.outlets, text) == next.outlets.end()) new_outlets.push_back(make_outlet(text));
     }
+    start_in_place_of(new_outlets, leaving, old_defaults, next);
   } catch (...) {
     defaults_ = old_defaults;
     throw;
   }
   // From here on nothing fails.
-  std::vector<NamedOutlet> old_outlets;
-  std::vector<NamedSource> old_sources;
-  {
-    const std::scoped_lock guard(lists_mutex_);
-    const auto move_unnamed = [&](auto& from, auto& to, const std::vector<std::string>& names) {
-      for (auto it = from.begin(); it != from.end();) {
-        if (named_in(names, it->text)) {
-          ++it;
-        } else {
-          to.push_back(std::move(*it));
-          it = from.erase(it);
-        }
-      }
-    };
-    move_unnamed(outlets_, old_outlets, config.outlets);
-    move_unnamed(sources_, old_sources, source_texts);
-    for (NamedOutlet& named : new_outlets) outlets_.push_back(std::move(named));
-    for (NamedSource& named : new_sources) {
-      named.source->start();
-      sources_.push_back(std::move(named));
-    }
+  Lists old = replace(next);
+  for (const NamedOutlet& named : leaving) {
+    named.outlet->stop();
+    if (!named.outlet->idle()) (void)new std::shared_ptr<outlets::Outlet>(named.outlet);
   }
-  for (const NamedOutlet& named : old_outlets) named.outlet->stop();
-  for (const NamedOutlet& named : outlets_) named.outlet->reload();
-  if (!stop_sources(old_sources, source_patience)) {
-    for (NamedSource& named : old_sources) (void)named.source.release();
+  for (const NamedOutlet& named : next.outlets) {
+    named.outlet->reload();
+    named.outlet->set_limits(defaults_.api, outlets::limits_of(named.text, defaults_));
   }
+  if (control_) control_->set_limits(defaults_.api, defaults_.http);
+  std::erase_if(old.sources,
+                [&](const NamedSource& named) { return named_in(source_texts, named.text); });
+  // The old first: two do not share a device.
+  if (!stop_sources(old.sources, source_patience)) {
+    (void)new std::vector<NamedSource>(std::move(old.sources));
+  }
+  for (const NamedSource& named : new_sources) named.source->start();
   find_trickle_port();
   book_.configure(config.clients);
   commands_.set(config.on_reseed);
   settings_.config = config;
 }
 
+void Node::alarm(const std::string& subject, const std::string& text) {
+  events_.add(subject, text, true);
+}
+
 void Node::feed_now() {
-  const std::scoped_lock guard(lists_mutex_);
-  for (const NamedOutlet& named : outlets_) named.outlet->feed_now();
+  const auto running = lists();
+  for (const NamedOutlet& named : running->outlets) named.outlet->feed_now();
 }
 
 void Node::retest() {
-  const std::scoped_lock guard(lists_mutex_);
-  for (const NamedSource& named : sources_) named.source->retest();
+  const auto running = lists();
+  for (const NamedSource& named : running->sources) named.source->retest();
 }
 
 bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
   // Nothing comes before the kernel: every microsecond, programs draw from it.
   bool taken = false;
   {
-    const std::scoped_lock guard(lists_mutex_);
-    for (const NamedOutlet& named : outlets_) {
+    const auto running = lists();
+    for (const NamedOutlet& named : running->outlets) {
       // Each byte once: the first kernel has it.
       taken = named.outlet->stir(taken ? Bytes() : seed.bytes, taken ? 0 : seed.credited) || taken;
     }
   }
   const std::uint64_t generation = generation_.advance();
   if (taken) dispenser_.passed(seed.account, seed.credited, clock_.now());
-  dispenser_.discard_free();
+  dispenser_.renew();
   try {
     crypto::reseed_openssl();
   } catch (const Failure& problem) {
@@ -421,8 +514,8 @@ bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
   key_.mix("renewal", gather_start_material().view());
   drbg_->pool().renew(crypto::random_bytes);
   {
-    const std::scoped_lock guard(lists_mutex_);
-    for (const NamedOutlet& named : outlets_) named.outlet->renew();
+    const auto running = lists();
+    for (const NamedOutlet& named : running->outlets) named.outlet->renew();
   }
   retest();
   feed_now();
@@ -432,13 +525,14 @@ bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
 }
 
 bool Node::at_rest() const {
-  const std::scoped_lock guard(lists_mutex_);
-  return std::all_of(sources_.begin(), sources_.end(),
+  const auto running = lists();
+  return std::all_of(running->sources.begin(), running->sources.end(),
                      [](const NamedSource& named) { return named.source->at_rest(); });
 }
 
 std::string Node::address() const {
-  for (const NamedOutlet& named : outlets_) {
+  const auto running = lists();
+  for (const NamedOutlet& named : running->outlets) {
     const auto* http = dynamic_cast<const outlets::HttpOutlet*>(named.outlet.get());
     if (http == nullptr || !named.text.starts_with("https:")) continue;
     auto at = wire::parse_address(http->address_text());

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <future>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "net/io_threads.h"
 #include "node/client_store.h"
 #include "node/config.h"
@@ -60,6 +61,8 @@ class Node {
   // DRBGs are reseeded, sources are tested again and begin new connections, every scheduled outlet
   // delivers, and the operator's commands run. True when the seed's bytes went to the kernel.
   bool renew(const std::string& why, const sources::FreshSeed& seed = {});
+  // Any thread: an event that somebody should look at.
+  void alarm(const std::string& subject, const std::string& text);
   void feed_now();
   void retest();
   observe::Snapshot snapshot() const { return snapshot_for({.all = true}); }
@@ -72,14 +75,27 @@ class Node {
   std::string address() const;  // of the first https outlet; empty when there is none
 
  private:
-  using SourcePtr = std::unique_ptr<sources::RunningSource>;
   struct NamedOutlet {
     std::string text;
-    std::unique_ptr<outlets::Outlet> outlet;
+    std::shared_ptr<outlets::Outlet> outlet;
   };
   struct NamedSource {
     std::string text;
-    SourcePtr source;
+    std::shared_ptr<sources::RunningSource> source;
+  };
+  // What runs, at one moment. Never changed: others take its place.
+  struct Lists {
+    std::vector<NamedSource> sources;
+    std::vector<NamedOutlet> outlets;
+  };
+  // The same, and a word to whoever waits when nobody uses them any more.
+  struct Published {
+    explicit Published(Lists what) : lists(std::move(what)) {}
+    ~Published() { unused.set_value(); }
+    Published(const Published&) = delete;
+    Published& operator=(const Published&) = delete;
+    const Lists lists;
+    std::promise<void> unused;
   };
 
   outlets::OutletServices make_services();
@@ -90,6 +106,15 @@ class Node {
   NamedSource make_source(const std::string& text);
   sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
+  std::vector<NamedOutlet> start_outlets();
+  void start_in_place_of(std::vector<NamedOutlet>& made, const std::vector<NamedOutlet>& leaving,
+                         const outlets::OutletDefaults& old_defaults, Lists& running);
+  outlets::OutletDefaults defaults_of(const Config& config) const;
+  // Any thread. Used without a lock; whoever has it waits for nobody, and lets it go soon.
+  std::shared_ptr<const Lists> lists() const EXCLUDES(lists_mutex_);
+  // Puts others in their place, and returns the old once no thread uses them any more: they are
+  // the caller's alone, to stop and to end.
+  Lists replace(Lists next) EXCLUDES(lists_mutex_);
   void wake_sources();
   void find_trickle_port();
   bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
@@ -120,10 +145,9 @@ class Node {
   outlets::OutletServices services_;
   outlets::OutletDefaults defaults_;
 
-  // Guards the two lists; held for moments only, never while something starts or ends.
-  mutable std::mutex lists_mutex_;
-  std::vector<NamedSource> sources_;
-  std::vector<NamedOutlet> outlets_;
+  mutable Mutex lists_mutex_;
+  std::shared_ptr<Published> lists_ GUARDED_BY(lists_mutex_);
+  std::future<void> unused_;  // of lists_
   std::unique_ptr<outlets::HttpOutlet> control_;
 };
 

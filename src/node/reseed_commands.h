@@ -3,12 +3,12 @@
 
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/shell_command.h"
 
 namespace qanat::node {
@@ -35,20 +35,23 @@ class ReseedCommands {
   static constexpr Duration limit = std::chrono::seconds(60);
 
  private:
-  void work();
+  void work() EXCLUDES(mutex_);
+  // Waits for the next run; false when there is none to come.
+  bool await_run(std::vector<std::string>& commands,
+                 std::vector<std::pair<std::string, std::string>>& variables) EXCLUDES(mutex_);
   void run_one(const std::string& command,
                const std::vector<std::pair<std::string, std::string>>& variables);
 
   const OnEvent on_event_;
   const Waker stop_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> commands_;
-  std::string reason_;
-  std::uint64_t generation_ = 0;
-  bool wanted_ = false;
-  bool stopping_ = false;
-  std::thread thread_;  // from the first run on
+  Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::vector<std::string> commands_ GUARDED_BY(mutex_);
+  std::string reason_ GUARDED_BY(mutex_);
+  std::uint64_t generation_ GUARDED_BY(mutex_) = 0;
+  bool wanted_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::thread thread_ GUARDED_BY(mutex_);  // from the first run on
 };
 
 }  // namespace qanat::node

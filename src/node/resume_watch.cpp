@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/quantity.h"
+#include "base/work_loop.h"
 
 namespace qanat::node {
 
@@ -117,13 +118,17 @@ bool tells_new_generation(std::string_view uevent) {
   return false;
 }
 
-ResumeWatch::ResumeWatch(OnResume on_resume)
+ResumeWatch::ResumeWatch(OnResume on_resume, OnFailed on_failed)
     : on_resume_(std::move(on_resume)),
+      on_failed_(std::move(on_failed)),
       uevents_(open_netlink(NETLINK_KOBJECT_UEVENT, kernel_events,
                             "a new VM generation is noticed by the clocks alone")),
       route_(open_netlink(NETLINK_ROUTE, RTMGRP_LINK, "a link that comes back is not noticed")),
       clock_set_(open_clock_set()),
-      thread_([this] { run(); }) {}
+      thread_([this] {
+        run_work([this] { run(); }, [this](const std::string& why) { on_failed_(why); },
+                 [this](Duration gap) { return wait_for(-1, 0, stop_, gap) == Wake::timeout; });
+      }) {}
 
 ResumeWatch::~ResumeWatch() { stop_.wake(); }
 

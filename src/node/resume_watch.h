@@ -59,7 +59,9 @@ class ResumeWatch {
  public:
   // Called on the watch's thread, at most once a second.
   using OnResume = std::function<void(const std::string& why)>;
-  explicit ResumeWatch(OnResume on_resume);
+  // Called, on the same thread, when the watch has ended by an exception; it begins again.
+  using OnFailed = std::function<void(const std::string& why)>;
+  ResumeWatch(OnResume on_resume, OnFailed on_failed);
   ~ResumeWatch();
 
  private:
@@ -68,6 +70,7 @@ class ResumeWatch {
   std::optional<std::string> hear_links();
 
   const OnResume on_resume_;
+  const OnFailed on_failed_;
   const Waker stop_;
   UniqueFd uevents_;
   UniqueFd route_;

@@ -28,9 +28,9 @@ observe::ClientReport report_of(const share::Client& client, TimePoint now) {
 }  // namespace
 
 std::string Node::hopeless() const {
-  const std::scoped_lock guard(lists_mutex_);
+  const auto running = lists();
   std::string why;
-  for (const NamedSource& named : sources_) {
+  for (const NamedSource& named : running->sources) {
     const sources::SourceReport report = named.source->report();
     if (!report.hopeless) return "";
     why = report.detail;
@@ -48,9 +48,9 @@ observe::Snapshot Node::snapshot_for(const outlets::Viewer& viewer) const {
   s.drbg = drbg_->pool().counts();
   s.generation = generation_.value();
   {
-    const std::scoped_lock guard(lists_mutex_);
-    for (const NamedSource& named : sources_) s.sources.push_back(named.source->report());
-    for (const NamedOutlet& named : outlets_) {
+    const auto running = lists();
+    for (const NamedSource& named : running->sources) s.sources.push_back(named.source->report());
+    for (const NamedOutlet& named : running->outlets) {
       s.outlets.push_back(named.outlet->report());
       for (const outlets::InflowReport& in : s.outlets.back().inflows) {
         s.sources.push_back(sources::report_of(in.name, in.claim, in.intake, in.account));

@@ -14,19 +14,19 @@ void Events::add(const std::string& subject, const std::string& text, bool alarm
   } else {
     log_info("{}: {}", subject, text);
   }
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   events_.push_back({std::time(nullptr), subject, text, alarm, std::move(audience)});
   if (events_.size() > kept) events_.pop_front();
   ++total_;
 }
 
 std::vector<Event> Events::recent() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return {events_.begin(), events_.end()};
 }
 
 std::uint64_t Events::total() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return total_;
 }
 

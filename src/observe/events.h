@@ -2,8 +2,8 @@
 #pragma once
 
 #include <deque>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "observe/snapshot.h"
 
 namespace qanat::observe {
@@ -18,9 +18,9 @@ class Events {
   std::uint64_t total() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::deque<Event> events_;
-  std::uint64_t total_ = 0;
+  mutable Mutex mutex_;
+  std::deque<Event> events_ GUARDED_BY(mutex_);
+  std::uint64_t total_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace qanat::observe

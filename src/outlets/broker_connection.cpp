@@ -128,6 +128,7 @@ asio::awaitable<bool> BrokerConnection::log_in() {
   if (login.delivers) {
     inflow_ = broker_.outlet_.inflow_of(*user_);
     inflow_->came();
+    epoch_ = broker_.services_.dispenser.epoch();
   }
   consume(used);
   heard_ = broker_.services_.clock.now();
@@ -297,6 +298,9 @@ asio::awaitable<bool> BrokerConnection::give_full(std::size_t bytes) {
 
 asio::awaitable<bool> BrokerConnection::accept(std::uint32_t bits) {
   if (bits == 0 || !inflow_) co_return malformed();
+  // A copy of this machine has this connection too, and what came on it: the producer makes a new
+  // one.
+  if (broker_.services_.dispenser.epoch() != epoch_) co_return false;
   const TimePoint began = broker_.services_.clock.now();
   if (!inflow_->wanted(began)) {
     sent_away_ = true;
@@ -313,7 +317,7 @@ asio::awaitable<bool> BrokerConnection::accept(std::uint32_t bits) {
   if (!whole) co_return false;
   const MutableBytes samples = session_->open(buffer_.view().first(sealed));
   if (samples.empty()) co_return malformed();
-  inflow_->take(samples, began, broker_.services_.clock.now());
+  inflow_->take(samples, epoch_, began, broker_.services_.clock.now());
   consume(sealed);
   heard_ = broker_.services_.clock.now();
   co_return true;

@@ -61,6 +61,7 @@ class BrokerConnection final : public StreamConnection {
   std::size_t received_ = 0;
   std::shared_ptr<BrokerUser> user_;
   std::shared_ptr<Inflow> inflow_;  // of one that delivers
+  entropy::Epoch epoch_ = 0;        // in which it began to
   std::optional<wire::broker::Session> session_;
   std::size_t prepared_ = 0;  // bytes of grade drbg that stand sealed in the outbox
   TimePoint prepared_at_{};

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/work_loop.h"
+
 namespace qanat::outlets {
 
 using net::BrokerLink;
@@ -32,7 +34,18 @@ void BrokerProducer::start() {
   if (!user) throw Failure(fmt::format("{}: {}", name_, user.error().message));
   user_ = std::move(*user);
   draw_.start();
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    run_work([this] { run(); },
+             [this](const std::string& why) {
+               connected_ = 0;
+               draw_.forgo();
+               tell(why);
+             },
+             [this](Duration gap) {
+               pause(gap);
+               return !draw_.stopped();
+             });
+  });
 }
 
 void BrokerProducer::stop() {

@@ -20,8 +20,13 @@ class HttpWorker final : public StreamWorker {
   const std::string& path_line();
 
   boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+  void set_limits(const wire::ApiLimits& api, const Limits& limits) override {
+    StreamWorker::set_limits(api, limits);
+    settings_.api = api;
+    settings_.limits = limits;
+  }
 
-  const HttpSettings& settings_;
+  HttpSettings settings_;  // a copy: its limits change on this thread alone
   SSL_CTX* const tls_;
   SecretPool pool_;
   std::shared_ptr<const entropy::Provenance::Ids> path_;  // of path_line_

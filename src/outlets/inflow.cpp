@@ -22,8 +22,8 @@ bool Inflow::wanted(TimePoint now) {
   return intake_.due(services_.dispenser.demand(), now);
 }
 
-void Inflow::take(Bytes samples, TimePoint began, TimePoint now) {
-  intake_.samples(samples, began, now);
+void Inflow::take(Bytes samples, entropy::Epoch epoch, TimePoint began, TimePoint now) {
+  intake_.samples(samples, epoch, began, now);
 }
 
 void Inflow::came() {

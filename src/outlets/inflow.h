@@ -17,7 +17,8 @@ class Inflow {
 
   // Whether samples are worth having now.
   bool wanted(TimePoint now);
-  void take(Bytes samples, TimePoint began, TimePoint now);
+  // `epoch`: of the connection's beginning. What it brings after a renewal is thrown away.
+  void take(Bytes samples, entropy::Epoch epoch, TimePoint began, TimePoint now);
   // A connection that delivers has come, or ended.
   void came();
   void left(TimePoint now);

@@ -21,10 +21,14 @@
 namespace qanat::net {
 class IoThreads;
 }
+namespace qanat::wire {
+struct ApiLimits;
+}
 
 namespace qanat::outlets {
 
 class CookieKeeper;
+struct Limits;
 
 // What peers deliver to an outlet; for the status document it is a source.
 struct InflowReport {
@@ -96,7 +100,8 @@ class Outlet {
   virtual void drain() = 0;
   // Whether nothing is under way.
   virtual bool idle() const = 0;
-  // Ends everything at once, and waits until it has ended.
+  // Ends everything at once, and waits until it has ended; after some seconds no longer: then it is
+  // not idle, and must not be destroyed.
   virtual void stop() = 0;
   // This machine may be a copy of another. One that feeds a kernel stirs it at once, with local
   // state and `seed`, whose first `credited` bytes count in full; true when they arrived. From any
@@ -113,6 +118,10 @@ class Outlet {
   // The configuration was read again, with this outlet in it: what it has in files of its own may
   // have changed.
   virtual void reload() {}
+  // The same of the configuration's limits: they hold from now on, also for who is connected.
+  virtual void set_limits(const wire::ApiLimits& api, const Limits& limits) {
+    (void)api, (void)limits;
+  }
   virtual OutletReport report() const = 0;
 };
 

@@ -95,6 +95,8 @@ struct Type {
   std::string_view summary;
   std::unique_ptr<Outlet> (*make)(const Spec&, const OutletDefaults&, const OutletServices&);
   OutletDescription (*describe)(const Spec&);
+  // Where options change them.
+  Limits (*limits)(const Spec&, const OutletDefaults&) = nullptr;
 };
 
 constexpr std::array types{
@@ -116,14 +118,20 @@ constexpr std::array types{
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return make_egd(stream_settings(s, d, egd_port), services);
          },
-         [](const Spec& s) { return describe_stream(stream_settings(s, {}, egd_port)); }},
+         [](const Spec& s) { return describe_stream(stream_settings(s, {}, egd_port)); },
+         [](const Spec& s, const OutletDefaults& d) {
+           return stream_settings(s, d, egd_port).limits;
+         }},
     Type{"raw", "grade mode group connections access",
          "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
            return make_raw(stream_settings(s, d, std::nullopt), services);
          },
-         [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); }},
+         [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); },
+         [](const Spec& s, const OutletDefaults& d) {
+           return stream_settings(s, d, std::nullopt).limits;
+         }},
     Type{"rngnet", "bytes every grade",
          "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)",
          [](const Spec& s, const OutletDefaults&,
@@ -139,11 +147,13 @@ constexpr std::array types{
                                schedule.bytes, format_duration(schedule.every),
                                rngnet_recipients(s).size())};
          }},
-    Type{"netrng", "bytes clients announce grade connections access",
-         "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
-         [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
-             -> std::unique_ptr<Outlet> { return make_netrng(netrng_settings(s, d), services); },
-         describe_netrng},
+    Type{
+        "netrng", "bytes clients announce grade connections access",
+        "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
+        [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
+            -> std::unique_ptr<Outlet> { return make_netrng(netrng_settings(s, d), services); },
+        describe_netrng,
+        [](const Spec& s, const OutletDefaults& d) { return netrng_settings(s, d).stream.limits; }},
     Type{"broker", "users cipher mac hash h credit grade connections access",
          "Entropy Broker: //HOST:PORT for its consumers and producers, or "
          "//USER:PASSFILE@HOST:PORT, "
@@ -156,17 +166,22 @@ constexpr std::array types{
            }
            return std::make_unique<Broker>(broker_settings(s, d), services);
          },
-         describe_broker},
+         describe_broker,
+         [](const Spec& s, const OutletDefaults& d) {
+           return is_account(s) ? d.http : broker_settings(s, d).stream.limits;
+         }},
     Type{"vmport", "grade mode group connections",
          "seeds for guests: a UNIX socket to which hypervisors connect a virtio-serial port "
          "(docs/virtual-machines.md)",
          [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
              -> std::unique_ptr<Outlet> { return make_vmport(vmport_settings(s, d), services); },
-         [](const Spec& s) { return describe_stream(vmport_settings(s, {})); }},
+         [](const Spec& s) { return describe_stream(vmport_settings(s, {})); },
+         [](const Spec& s, const OutletDefaults& d) { return vmport_settings(s, d).limits; }},
     Type{"vsock", "grade connections", "the same, at a vsock port: vsock:PORT",
          [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
              -> std::unique_ptr<Outlet> { return make_vmport(vsock_settings(s, d), services); },
-         [](const Spec& s) { return describe_stream(vsock_settings(s, {})); }},
+         [](const Spec& s) { return describe_stream(vsock_settings(s, {})); },
+         [](const Spec& s, const OutletDefaults& d) { return vsock_settings(s, d).limits; }},
     Type{"kernel", "every bytes grade", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {
@@ -251,6 +266,12 @@ std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefault
                                     const OutletServices& services) {
   const Spec spec = parse(text);
   return type_of(spec).make(spec, defaults, services);
+}
+
+Limits limits_of(const std::string& text, const OutletDefaults& defaults) {
+  const Spec spec = parse(text);
+  const Type& type = type_of(spec);
+  return type.limits == nullptr ? defaults.http : type.limits(spec, defaults);
 }
 
 std::vector<std::string> default_outlets() {

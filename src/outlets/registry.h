@@ -29,6 +29,8 @@ struct OutletDescription {
 OutletDescription describe_outlet(const std::string& text);
 std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
                                     const OutletServices& services);
+// The limits that hold for an outlet of this name: the configuration's, and its own options.
+Limits limits_of(const std::string& text, const OutletDefaults& defaults);
 
 // As `qanat serve` uses without arguments.
 std::vector<std::string> default_outlets();

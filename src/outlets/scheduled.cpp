@@ -2,11 +2,10 @@
 
 #include <fmt/core.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <thread>
 
 #include "base/quantity.h"
 #include "crypto/aead.h"
@@ -30,25 +29,33 @@ ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
       services_(services),
       flow_(services.dispenser.open_flow(name_, schedule.terms)),
       timer_(std::make_shared<asio::steady_timer>(services.threads.context(0))),
-      random_(crypto::random_seed()) {}
+      random_(crypto::random_seed()),
+      loop_(services.threads.context(0)) {}
 
 ScheduledOutlet::~ScheduledOutlet() { stop(); }
 
 void ScheduledOutlet::start() {
   prepare();
-  running_ = true;
-  asio::co_spawn(services_.threads.context(0), run(),
-                 [this](const std::exception_ptr&) { running_ = false; });
+  services_.threads.run_on(0, [this] {
+    loop_.start(
+        "feeding", [this] { return run(); }, [this](const std::string& why) { failed(why); });
+  });
 }
 
 void ScheduledOutlet::stop() {
-  // At least once: what feed_now posted before is then done with.
-  do {
+  // A delivery is short; one that is not (a device that hangs) is left behind.
+  constexpr Duration longest_end = std::chrono::seconds(2);
+  const TimePoint end = services_.clock.now() + longest_end;
+  for (;;) {
+    // At least once: what feed_now posted before is then done with.
     services_.threads.run_on(0, [this] {
       stopping_ = true;
+      loop_.stop();
       timer_->cancel();
     });
-  } while (running_.load());
+    if (!loop_.running() || services_.clock.now() >= end) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 void ScheduledOutlet::feed_now() {
@@ -100,7 +107,7 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   if (stopping_) co_return false;
   SecretBytes bytes(schedule_.bytes);
   share::Withdrawal withdrawal = place.collect(bytes.view());
-  const bool delivered = settle(deliver(bytes.view()), bytes.size(), bytes_);
+  const bool delivered = settle(deliver(bytes.view()), bytes.size(), wire::Grade::full);
   if (delivered) withdrawal.delivered(bytes.size());
   co_return delivered;
 }
@@ -113,21 +120,20 @@ asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
     timer_->expires_after(seed_pause);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  co_return !stopping_ && settle(deliver(bytes.view()), bytes.size(), drbg_bytes_);
+  co_return !stopping_ && settle(deliver(bytes.view()), bytes.size(), wire::Grade::drbg);
 }
 
 // Counts what came of a delivery; true when it arrived.
-bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size,
-                             std::uint64_t& bytes) {
+bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size, wire::Grade grade) {
   bool news = false;
   {
-    const std::scoped_lock lock(report_mutex_);
+    const MutexLock lock(report_mutex_);
     const std::string problem = delivered ? "" : delivered.error().message;
     news = problem != problem_;
     problem_ = problem;
     if (delivered) {
       ++deliveries_;
-      bytes += size;
+      (grade == wire::Grade::full ? bytes_ : drbg_bytes_) += size;
       last_ = services_.clock.now();
     } else {
       ++failed_;
@@ -138,21 +144,31 @@ bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size,
   return delivered.has_value();
 }
 
+// A run ended by an exception; there is another.
+void ScheduledOutlet::failed(const std::string& why) {
+  {
+    const MutexLock lock(report_mutex_);
+    problem_ = why;
+    ++failed_;
+  }
+  services_.on_event(name_, why, true);
+}
+
 bool ScheduledOutlet::delivered_beside(const Result<void>& delivered, std::size_t bytes) {
   // What counts nothing feeds nobody.
   if (bytes == 0) return delivered.has_value();
-  const bool arrived = settle(delivered, bytes, bytes_);
+  const bool arrived = settle(delivered, bytes, wire::Grade::full);
   if (arrived) services_.on_fed();
   return arrived;
 }
 
 void ScheduledOutlet::set_note(std::string note) {
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   note_ = std::move(note);
 }
 
 OutletReport ScheduledOutlet::report() const {
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   OutletReport report{.name = name_, .detail = note_, .problem = problem_, .refused = {}};
   report.deliveries = deliveries_;
   report.full_bytes = bytes_;

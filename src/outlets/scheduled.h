@@ -1,12 +1,12 @@
 // Outlets that deliver by time and by event: the kernel's pool, a boot seed, standard output.
 #pragma once
 
-#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <mutex>
 #include <random>
 
+#include "base/mutex.h"
+#include "net/kept_loop.h"
 #include "outlets/outlet.h"
 #include "outlets/schedule.h"
 
@@ -21,7 +21,7 @@ class ScheduledOutlet : public Outlet {
 
   void start() override;
   void drain() override { stop(); }
-  bool idle() const override { return !running_.load(); }
+  bool idle() const override { return !loop_.running(); }
   void stop() override;
   void feed_now() override;
   OutletReport report() const override;
@@ -45,7 +45,8 @@ class ScheduledOutlet : public Outlet {
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
   boost::asio::awaitable<bool> deliver_drbg();
-  bool settle(const Result<void>& delivered, std::size_t size, std::uint64_t& bytes);
+  bool settle(const Result<void>& delivered, std::size_t size, wire::Grade grade);
+  void failed(const std::string& why);
   Duration next_gap();
 
   const std::string name_;
@@ -54,18 +55,18 @@ class ScheduledOutlet : public Outlet {
   const share::Flow flow_;
   std::shared_ptr<boost::asio::steady_timer> timer_;
   std::mt19937_64 random_;
-  std::atomic<bool> running_{false};
+  net::KeptLoop loop_;
   bool stopping_ = false;
   bool now_ = false;
 
-  mutable std::mutex report_mutex_;
-  std::uint64_t deliveries_ = 0;
-  std::uint64_t bytes_ = 0;  // of grade full
-  std::uint64_t drbg_bytes_ = 0;
-  std::uint64_t failed_ = 0;
-  TimePoint last_{};
-  std::string problem_;
-  std::string note_;
+  mutable Mutex report_mutex_;
+  std::uint64_t deliveries_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t bytes_ GUARDED_BY(report_mutex_) = 0;  // of grade full
+  std::uint64_t drbg_bytes_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t failed_ GUARDED_BY(report_mutex_) = 0;
+  TimePoint last_ GUARDED_BY(report_mutex_){};
+  std::string problem_ GUARDED_BY(report_mutex_);
+  std::string note_ GUARDED_BY(report_mutex_);
 };
 
 }  // namespace qanat::outlets

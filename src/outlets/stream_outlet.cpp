@@ -4,12 +4,24 @@
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
+#include <thread>
 
 #include "net/io_threads.h"
 #include "net/listen.h"
 #include "outlets/stream_worker.h"
 
 namespace qanat::outlets {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A connection that was closed ends as soon as its coroutine runs, between two looks. The longest
+// is for what should not be.
+constexpr Duration a_moment = 1ms;
+constexpr Duration longest_end = 2s;
+
+}  // namespace
 
 std::string StreamAddress::text() const {
   if (vsock_port != 0) return fmt::format("vsock port {}", vsock_port);
@@ -49,25 +61,38 @@ void StreamOutlet::drain() {
   for_each_worker([](StreamWorker& worker) { worker.drain(); });
 }
 
-bool StreamOutlet::idle() const { return report().connections == 0; }
+bool StreamOutlet::idle() const { return !stuck_ && report().connections == 0; }
 
 void StreamOutlet::stop() {
   if (workers_.empty()) return;
   drain();
-  // Cancelled operations complete on the threads; then their coroutines have ended.
-  while (!idle()) for_each_worker([](StreamWorker& worker) { worker.close_all(); });
-  // The accept loops and sweeps end in the same way.
-  for_each_worker([](StreamWorker& worker) { worker.close_all(); });
+  // Cancelled operations complete on the threads; then the coroutines of connections, accept loops
+  // and sweeps have ended.
+  const TimePoint end = services_.clock.now() + longest_end;
   bool resting = false;
   while (!resting) {
     resting = true;
-    for_each_worker([&](StreamWorker& worker) { resting = resting && worker.at_rest(); });
+    for_each_worker([&](StreamWorker& worker) {
+      worker.close_all();
+      resting = resting && worker.at_rest();
+    });
+    if (resting) break;
+    if (services_.clock.now() >= end) {
+      stuck_ = true;
+      services_.on_event(name_, "a connection does not end; left behind", true);
+      return;
+    }
+    std::this_thread::sleep_for(a_moment);
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     services_.threads.run_on(i, [&] { workers_[i].reset(); });
   }
   workers_.clear();
   if (!at_.unix_path.empty()) ::unlink(at_.unix_path.c_str());
+}
+
+void StreamOutlet::set_limits(const wire::ApiLimits& api, const Limits& limits) {
+  for_each_worker([&](StreamWorker& worker) { worker.set_limits(api, limits); });
 }
 
 void StreamOutlet::close_of(const std::shared_ptr<share::Client>& client) {

@@ -1,6 +1,7 @@
 // Outlets that are asked over connections: a listening socket per thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,7 @@ class StreamOutlet : public Outlet {
   void drain() override;
   bool idle() const override;
   void stop() override;
+  void set_limits(const wire::ApiLimits& api, const Limits& limits) override;
   OutletReport report() const override;
 
   // Where it listens; the real port when 0 was asked for. Empty before start.
@@ -73,6 +75,7 @@ class StreamOutlet : public Outlet {
   share::Visitors visitors_;
   std::vector<std::unique_ptr<StreamWorker>> workers_;
   std::string address_text_;
+  std::atomic<bool> stuck_{false};  // a stop has given up waiting
 };
 
 }  // namespace qanat::outlets

@@ -60,8 +60,13 @@ class StreamWorker {
   // Closes every connection; they end as soon as their coroutines run.
   void close_all();
   void close_of(const share::Client& client);
+  virtual void set_limits(const wire::ApiLimits& /*api*/, const Limits& limits) {
+    limits_ = limits;
+  }
   // Whether none of its coroutines is left, so that it may be destroyed.
-  bool at_rest() const { return !accepting_.running() && !sweeping_.running() && connections_.empty(); }
+  bool at_rest() const {
+    return !accepting_.running() && !sweeping_.running() && connections_.empty();
+  }
 
   const StreamCounters& counters() const { return counters_; }
 
@@ -75,7 +80,7 @@ class StreamWorker {
   // Serves one connection until it ends. `fd` does not block.
   virtual boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) = 0;
 
-  const Limits& limits_;
+  Limits limits_;
   const OutletServices& services_;
   share::Visitors& visitors_;
   boost::asio::io_context& context_;

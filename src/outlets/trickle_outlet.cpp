@@ -103,6 +103,7 @@ class TrickleOutlet::Worker {
     key_timer_.cancel();
   }
   bool at_rest() const { return !serving_.running() && !keeping_.running(); }
+  void set_limits(const Limits& limits) { server_.set_limits(limits); }
   const TrickleCounters& counters() const { return server_.counters(); }
   std::uint64_t unsent() const { return unsent_; }
   std::uint64_t failed() const { return failed_; }
@@ -263,6 +264,12 @@ void TrickleOutlet::stop() {
 void TrickleOutlet::renew() { services_.cookies.renew(); }
 
 void TrickleOutlet::reload() { services_.cookies.reload(unix_time()); }
+
+void TrickleOutlet::set_limits(const wire::ApiLimits& /*api*/, const Limits& limits) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    services_.threads.run_on(i, [&] { workers_[i]->set_limits(limits); });
+  }
+}
 
 OutletReport TrickleOutlet::report() const {
   OutletReport report{.name = settings_.name,

@@ -30,6 +30,7 @@ class TrickleOutlet final : public Outlet {
   void stop() override;
   void renew() override;
   void reload() override;
+  void set_limits(const wire::ApiLimits& api, const Limits& limits) override;
   OutletReport report() const override;
 
   // Where it listens; the real port when 0 was asked for.

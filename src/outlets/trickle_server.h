@@ -67,6 +67,7 @@ class TrickleServer {
   // bytes are discarded.
   void sent(Reply reply, TimePoint now);
 
+  void set_limits(const Limits& limits) { limits_ = limits; }
   const TrickleCounters& counters() const { return counters_; }
 
  private:
@@ -94,7 +95,7 @@ class TrickleServer {
                Bytes s2c, share::Client* client, MutableBytes out);
 
   const OutletServices& services_;
-  const Limits& limits_;
+  Limits limits_;
   share::Visitors& visitors_;
   const std::size_t slot_;
   CookieKeeper::Copy own_;

@@ -5,12 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "base/secret.h"
 #include "share/dispenser.h"
 #include "share/minute_counter.h"
@@ -89,19 +89,27 @@ class ClientBook {
   void on_revoke(std::function<void(const std::shared_ptr<Client>&)> callback);
 
  private:
-  void forget_idle_locked(std::int64_t now);
-  Terms terms_locked(const std::string& name, const Terms& invited) const;
+  using Clients = std::map<std::string, std::shared_ptr<Client>, std::less<>>;
 
+  std::shared_ptr<Client> make_client(const std::string& name, SecretBytes key,
+                                      const Terms& invited) EXCLUDES(mutex_);
+  std::shared_ptr<Client> find_certified_locked(const std::string& name, std::int64_t now,
+                                                bool& refused) REQUIRES(mutex_);
+  void forget_idle_locked(std::int64_t now) REQUIRES(mutex_);
+  Terms terms_locked(const std::string& name, const Terms& invited) const REQUIRES(mutex_);
+
+  // A flow is opened and changed with no lock held: the dispenser calls others back.
   const OpenFlow open_flow_;
-  mutable std::mutex mutex_;
-  std::map<std::string, Terms> configured_;
-  std::uint64_t last_serial_ = 0;
+  std::atomic<std::uint64_t> last_serial_{0};
   std::atomic<std::uint64_t> version_{0};
-  std::map<std::string, std::shared_ptr<Client>, std::less<>> clients_;
-  std::size_t certified_ = 0;  // of them
-  std::size_t forget_at_ = most_certified;
-  std::set<std::string> barred_;
-  std::vector<std::function<void(const std::shared_ptr<Client>&)>> revoke_callbacks_;
+  mutable Mutex mutex_;
+  std::map<std::string, Terms> configured_ GUARDED_BY(mutex_);
+  Clients clients_ GUARDED_BY(mutex_);
+  std::size_t certified_ GUARDED_BY(mutex_) = 0;  // of them
+  std::size_t forget_at_ GUARDED_BY(mutex_) = most_certified;
+  std::set<std::string> barred_ GUARDED_BY(mutex_);
+  std::vector<std::function<void(const std::shared_ptr<Client>&)>> revoke_callbacks_
+      GUARDED_BY(mutex_);
 };
 
 }  // namespace qanat::share

@@ -130,7 +130,7 @@ Dispenser::Dispenser(std::size_t target_bytes, std::size_t max_request_bytes)
       slice_(least_slice) {}
 
 entropy::SourceId Dispenser::open_source(std::string name) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return ledger_.open(std::move(name));
 }
 
@@ -141,7 +141,7 @@ std::size_t Dispenser::wanted_locked() const {
 }
 
 std::size_t Dispenser::wanted() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return wanted_locked();
 }
 
@@ -158,16 +158,20 @@ template <typename Change>
 void Dispenser::change(const Change& make) {
   Callbacks callbacks;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     make();
     settle_locked(callbacks);
   }
   for (const auto& callback : callbacks) callback();
 }
 
-void Dispenser::credit(entropy::SourceId source, Bytes full_entropy, TimePoint now) {
-  change([&] {
+bool Dispenser::credit(entropy::SourceId source, Bytes full_entropy, entropy::Epoch epoch,
+                       TimePoint now) {
+  bool credited = false;
+  change([&]() REQUIRES(mutex_) {
     advance_locked(now);
+    credited = epoch == epoch_.load();
+    if (!credited) return;
     meter_.demand(demand_, now_);
     Account& account = ledger_[source];
     const std::size_t kept =
@@ -177,10 +181,11 @@ void Dispenser::credit(entropy::SourceId source, Bytes full_entropy, TimePoint n
     account.reserve += 8 * kept;
     meter_.credit(source, full_entropy.size(), now_);
   });
+  return credited;
 }
 
 void Dispenser::lost(entropy::SourceId source, TimePoint now) {
-  change([&] {
+  change([&]() REQUIRES(mutex_) {
     advance_locked(now);
     meter_.lost(source);
     reviewed_ = TimePoint();
@@ -234,13 +239,13 @@ void Dispenser::review_locked(Callbacks& callbacks) {
 }
 
 bool Dispenser::demand() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return demand_;
 }
 
 Flow Dispenser::open_flow(std::string name, const Terms& terms) {
   FlowId id = 0;
-  change([&] {
+  change([&]() REQUIRES(mutex_) {
     id = queue_.open(terms.weight);
     if (id >= flows_.size()) flows_.resize(id + 1);
     flows_[id] = {std::move(name), {}};
@@ -250,7 +255,7 @@ Flow Dispenser::open_flow(std::string name, const Terms& terms) {
 }
 
 void Dispenser::close_flow(FlowId id) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   guarantees_.remove(id);
   queue_.close(id);
 }
@@ -268,18 +273,18 @@ void Dispenser::agree_locked(FlowId id, const Terms& terms) {
 }
 
 void Dispenser::set_terms(FlowId id, const Terms& terms) {
-  change([&] { agree_locked(id, terms); });
+  change([&]() REQUIRES(mutex_) { agree_locked(id, terms); });
 }
 
 Flow::Report Dispenser::report_of(FlowId id) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const FairQueue::FlowView view = queue_.view(id);
   return {flows_[id].terms, view.rate > 0, view.requests, view.bytes};
 }
 
 tl::expected<void, Dispenser::NoPromise> Dispenser::check_promise(std::uint64_t rate,
                                                                   TimePoint now) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   meter_.tick(advance_locked(now));
   if (rate == 0) return {};
   if (!meter_.known()) {
@@ -315,7 +320,7 @@ Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoin
   Callbacks callbacks;
   RequestId id = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (now) advance_locked(*now);
     id = queue_.add(flow, bytes, now_, urgent);
     Place& place = places_[id];
@@ -329,7 +334,7 @@ Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoin
 
 std::optional<Dispenser::Estimate> Dispenser::estimate(FlowId id, std::size_t bytes,
                                                        TimePoint now) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   advance_locked(now);
   const auto free = free_locked();
   if (queue_.empty() && free >= bytes) return Estimate{Duration::zero(), Duration::zero()};
@@ -347,17 +352,17 @@ std::optional<Dispenser::Estimate> Dispenser::estimate(FlowId id, std::size_t by
 }
 
 std::size_t Dispenser::slice() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return slice_;
 }
 
 bool Dispenser::is_ready(RequestId id) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return places_.at(id).ready;
 }
 
 void Dispenser::cancel(RequestId id) {
-  change([&] {
+  change([&]() REQUIRES(mutex_) {
     // Either all its bytes were set aside, or those that it had been granted.
     const Place place = std::move(places_.extract(id).mapped());
     set_aside_ -= place.ready ? place.bytes : queue_.remove(id).value_or(0);
@@ -368,7 +373,7 @@ Withdrawal Dispenser::collect(RequestId id, MutableBytes out) {
   Callbacks callbacks;
   std::vector<Run> runs;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     places_.erase(id);
     set_aside_ -= out.size();
     in_flight_ += out.size();
@@ -380,7 +385,7 @@ Withdrawal Dispenser::collect(RequestId id, MutableBytes out) {
 }
 
 void Dispenser::settle(std::span<const Run> runs, std::uint64_t Account::*to) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const Run& run : runs) {
     Account& account = ledger_[run.source];
     account.*to += 8 * run.bytes;
@@ -390,12 +395,12 @@ void Dispenser::settle(std::span<const Run> runs, std::uint64_t Account::*to) {
 }
 
 std::size_t Dispenser::available() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return free_locked();
 }
 
 DispenserReport Dispenser::report() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   DispenserReport report{.total = ledger_.total(),
                          .sources = {},
                          .fill = reserve_.fill(),
@@ -415,7 +420,7 @@ DispenserReport Dispenser::report() const {
 }
 
 void Dispenser::drain() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   discard_locked(reserve_.drain());
 }
 
@@ -427,17 +432,20 @@ void Dispenser::discard_locked(std::span<const Run> runs) {
   }
 }
 
-void Dispenser::discard_free() {
-  change([&] {
+entropy::Epoch Dispenser::renew() {
+  entropy::Epoch epoch = 0;
+  change([&]() REQUIRES(mutex_) {
+    epoch = ++epoch_;
     WipedArray<4096> gone;
     while (const std::size_t n = std::min(gone.size(), free_locked())) {
       discard_locked(reserve_.take(gone.view().first(n)));
     }
   });
+  return epoch;
 }
 
 void Dispenser::passed(entropy::SourceId source, std::size_t bytes, TimePoint now) {
-  change([&] {
+  change([&]() REQUIRES(mutex_) {
     advance_locked(now);
     Account& account = ledger_[source];
     account.credited += 8 * bytes;

@@ -2,14 +2,15 @@
 // reserve, and leave by tickets, in fair order, each byte once, with every bit in the ledger.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "entropy/reserve.h"
 #include "entropy/sink.h"
 #include "share/fair_queue.h"
@@ -132,7 +133,9 @@ class Dispenser final : public entropy::Sink {
   entropy::SourceId open_source(std::string name);
 
   std::size_t wanted() const override;
-  void credit(entropy::SourceId source, Bytes full_entropy, TimePoint now) override;
+  entropy::Epoch epoch() const override { return epoch_.load(); }
+  bool credit(entropy::SourceId source, Bytes full_entropy, entropy::Epoch epoch,
+              TimePoint now) override;
   void lost(entropy::SourceId source, TimePoint now) override;
 
   // Whether sources should work. It begins when the reserve is below seven eighths of its target,
@@ -184,8 +187,9 @@ class Dispenser final : public entropy::Sink {
   DispenserReport report() const;
   // Wipes the reserve; what it held is discarded.
   void drain();
-  // The same of what nobody has a right to yet: another copy of this machine may have it too.
-  void discard_free();
+  // Another copy of this machine may have the same bytes: what nobody has a right to yet is
+  // discarded, and what was read before now is credited no more. The new epoch.
+  entropy::Epoch renew();
   // `bytes` of `source` have gone straight to where they were needed, past the reserve.
   void passed(entropy::SourceId source, std::size_t bytes, TimePoint now);
 
@@ -207,50 +211,52 @@ class Dispenser final : public entropy::Sink {
     Terms terms;
   };
 
-  std::size_t wanted_locked() const;
-  std::size_t free_locked() const { return reserve_.fill() - set_aside_; }
-  TimePoint advance_locked(TimePoint now);
-  void serve_locked(Callbacks& callbacks);
-  void update_demand_locked(Callbacks& callbacks);
-  void review_locked(Callbacks& callbacks);
+  std::size_t wanted_locked() const REQUIRES(mutex_);
+  std::size_t free_locked() const REQUIRES(mutex_) { return reserve_.fill() - set_aside_; }
+  TimePoint advance_locked(TimePoint now) REQUIRES(mutex_);
+  void serve_locked(Callbacks& callbacks) REQUIRES(mutex_);
+  void update_demand_locked(Callbacks& callbacks) REQUIRES(mutex_);
+  void review_locked(Callbacks& callbacks) REQUIRES(mutex_);
   // All of the above that a change of the reserve or the line calls for.
-  void settle_locked(Callbacks& callbacks);
+  void settle_locked(Callbacks& callbacks) REQUIRES(mutex_);
   // Makes a change under the lock, settles it, and calls back without the lock.
   template <typename Change>
-  void change(const Change& make);
-  void agree_locked(FlowId flow, const Terms& terms);
+  void change(const Change& make) EXCLUDES(mutex_);
+  void agree_locked(FlowId flow, const Terms& terms) REQUIRES(mutex_);
   Ticket enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,
                  std::function<void()> on_ready);
   bool is_ready(RequestId id) const;
   void cancel(RequestId id);
   Withdrawal collect(RequestId id, MutableBytes out);
   void settle(std::span<const entropy::Run> runs, std::uint64_t entropy::Account::*to);
-  void discard_locked(std::span<const entropy::Run> runs);
+  void discard_locked(std::span<const entropy::Run> runs) REQUIRES(mutex_);
   void close_flow(FlowId flow);
   void set_terms(FlowId flow, const Terms& terms);
   Flow::Report report_of(FlowId flow) const;
 
   const std::size_t target_;
   const std::size_t max_request_;
-  mutable std::mutex mutex_;
+  // Set before any thread starts.
   std::function<void()> on_demand_;
   std::function<void(const GuaranteeChange&)> on_guarantee_;
-  bool demand_;
-  entropy::Ledger ledger_;
-  entropy::Reserve reserve_;
-  FairQueue queue_;
-  SupplyMeter meter_;
-  Guarantees guarantees_;
-  std::unordered_map<RequestId, Place> places_;
-  std::vector<FlowInfo> flows_;  // by FlowId
-  std::size_t set_aside_ = 0;    // granted and not collected
-  std::size_t in_flight_ = 0;
-  std::size_t slice_;
-  TimePoint brought_{};  // the last time that a caller brought
-  TimePoint now_{};      // and the same, without its jumps back
-  Duration skew_{};      // their difference
-  TimePoint reviewed_{};
-  std::uint64_t reviewed_windows_ = 0;
+  std::atomic<entropy::Epoch> epoch_{0};  // written with the mutex held
+  mutable Mutex mutex_;
+  bool demand_ GUARDED_BY(mutex_);
+  entropy::Ledger ledger_ GUARDED_BY(mutex_);
+  entropy::Reserve reserve_ GUARDED_BY(mutex_);
+  FairQueue queue_ GUARDED_BY(mutex_);
+  SupplyMeter meter_ GUARDED_BY(mutex_);
+  Guarantees guarantees_ GUARDED_BY(mutex_);
+  std::unordered_map<RequestId, Place> places_ GUARDED_BY(mutex_);
+  std::vector<FlowInfo> flows_ GUARDED_BY(mutex_);  // by FlowId
+  std::size_t set_aside_ GUARDED_BY(mutex_) = 0;    // granted and not collected
+  std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
+  std::size_t slice_ GUARDED_BY(mutex_);
+  TimePoint brought_ GUARDED_BY(mutex_){};  // the last time that a caller brought
+  TimePoint now_ GUARDED_BY(mutex_){};      // and the same, without its jumps back
+  Duration skew_ GUARDED_BY(mutex_){};      // their difference
+  TimePoint reviewed_ GUARDED_BY(mutex_){};
+  std::uint64_t reviewed_windows_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace qanat::share

@@ -9,12 +9,17 @@ Visitors::Visitors(Dispenser& dispenser, std::string name, const Terms& terms)
 
 std::shared_ptr<Flow> Visitors::of(std::uint64_t block) {
   if (together_) return together_;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (auto flow = find_locked(block).flow.lock()) return flow;
+  }
+  // With no lock held: the dispenser calls others back.
+  auto made = std::make_shared<Flow>(dispenser_.open_flow(name_, terms_));
   const std::scoped_lock lock(mutex_);
   Block& known = find_locked(block);
   if (auto flow = known.flow.lock()) return flow;
-  auto flow = std::make_shared<Flow>(dispenser_.open_flow(name_, terms_));
-  known.flow = flow;
-  return flow;
+  known.flow = made;
+  return made;
 }
 
 Visitors::Entry Visitors::come_in(std::uint64_t block, std::size_t most_of_block,

@@ -1,9 +1,11 @@
 #include "sources/file.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace qanat::sources {
@@ -47,6 +49,20 @@ Result<std::size_t> File::read(MutableBytes out, const Waker& waker) {
       return error(with_errno("cannot read " + path_, errno));
     }
   }
+}
+
+// A FIFO keeps what is in it while its writer has it open, whoever reads. A file stays as it was.
+bool File::renew() {
+  int held = 0;
+  if (!is_fifo_ || ::ioctl(fd_.get(), FIONREAD, &held) != 0) return true;
+  SecretBytes gone(4096);
+  while (held > 0) {
+    const auto most = std::min(gone.size(), static_cast<std::size_t>(held));
+    const ssize_t n = ::read(fd_.get(), gone.view().data(), most);
+    if (n <= 0) return true;
+    held -= static_cast<int>(n);
+  }
+  return true;
 }
 
 }  // namespace qanat::sources

@@ -18,6 +18,7 @@ class File final : public Source {
 
   Result<void> open(const Waker&) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  bool renew() override;
   void close() override { fd_.reset(); }
   int descriptor() const override { return is_fifo_ ? fd_.get() : -1; }
 

@@ -33,7 +33,13 @@ Rngnet::Rngnet(std::string name, wire::Address address, std::size_t bytes, entro
 Rngnet::~Rngnet() { request_stop(); }
 
 void Rngnet::start() {
-  thread_.start([this] { run(); });
+  thread_.start([this] { run(); },
+                [this](const std::string& why) {
+                  intake_.broke(why, services_.clock.now());
+                  const std::scoped_lock lock(mutex_);
+                  receiver_.reset();
+                },
+                waker_, services_.clock);
 }
 
 void Rngnet::request_stop() {
@@ -70,7 +76,12 @@ void Rngnet::run() {
   }
   TimePoint last = services_.clock.now();
   TimePoint tell_at = last + net::RngnetReceiver::stat_interval;
+  entropy::Epoch epoch = services_.dispenser.epoch();
   while (!thread_.stopping()) {
+    if (services_.dispenser.epoch() != epoch) {
+      epoch = services_.dispenser.epoch();
+      outdated_ += receiver_->discard();
+    }
     const auto datagram = receiver_->receive(waker_, tell_at);
     const TimePoint now = services_.clock.now();
     if (thread_.stopping()) return;
@@ -86,7 +97,7 @@ void Rngnet::run() {
     }
     intake_.back();
     if (intake_.state() != SourceState::failed && intake_.due(services_.dispenser.demand(), now)) {
-      intake_.samples(*datagram, last, now);
+      intake_.samples(*datagram, epoch, last, now);
     } else {
       ++not_wanted_;
     }
@@ -100,9 +111,10 @@ SourceReport Rngnet::report() const {
   const std::scoped_lock lock(mutex_);
   if (!receiver_) return report;
   const wire::rngnet::Counts counts = receiver_->counts();
-  report.dropped = {{"recv_err", counts.recv_err},
-                    {"bad_size", counts.bad_size},
-                    {"not_wanted", not_wanted_.load()}};
+  report.dropped["recv_err"] = counts.recv_err;
+  report.dropped["bad_size"] = counts.bad_size;
+  report.dropped["not_wanted"] = not_wanted_.load();
+  report.dropped["outdated"] += outdated_.load();
   return report;
 }
 

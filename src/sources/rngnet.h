@@ -39,7 +39,8 @@ class Rngnet final : public RunningSource {
   Waker waker_;
   std::atomic<bool> tell_now_{false};
   std::atomic<std::uint64_t> not_wanted_{0};
-  mutable std::mutex mutex_;  // of the pointer
+  std::atomic<std::uint64_t> outdated_{0};  // bytes that lay in the socket at a renewal
+  mutable std::mutex mutex_;                // of the pointer
   std::unique_ptr<net::RngnetReceiver> receiver_;
   SourceThread thread_;
 };

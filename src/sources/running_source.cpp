@@ -14,6 +14,7 @@ SourceReport report_of(std::string name, const entropy::Claim& claim,
           .alarms = intake.alarms,
           .failures = intake.failures,
           .blocks = intake.blocks,
+          .dropped = {{"outdated", intake.outdated}},
           .account = account};
 }
 

@@ -26,15 +26,23 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
           crypto::random_seed(),
           [this](const std::string& text, bool alarm) { services_.on_event(name_, text, alarm); }),
       absence_(first_absence, source_->longest_absence(), crypto::random_seed(), least_absence),
+      epoch_(services.dispenser.epoch()),
       buffer_(entropy::window_samples) {}
 
 SampleRunner::~SampleRunner() { request_stop(); }
 
 void SampleRunner::start() {
-  thread_.start([this] {
-    run();
-    source_->close();
-  });
+  thread_.start(
+      [this] {
+        run();
+        source_->close();
+      },
+      [this](const std::string& why) {
+        open_ = false;
+        source_->close();
+        intake_.broke(why, services_.clock.now());
+      },
+      waker_, services_.clock);
 }
 
 void SampleRunner::request_stop() {
@@ -65,6 +73,7 @@ void SampleRunner::run() {
     }
     if (intake_.state() == SourceState::gone) await_return();
     if (thread_.stopping()) return;
+    renew();
     if (!ensure_open()) continue;
     if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
       read_some();
@@ -72,6 +81,16 @@ void SampleRunner::run() {
       sleep_until_needed();
     }
   }
+}
+
+// After a renewal of the node: what is read from here on was not there before it.
+void SampleRunner::renew() {
+  const entropy::Epoch now = services_.dispenser.epoch();
+  if (now == epoch_) return;
+  epoch_ = now;
+  if (!open_ || source_->renew()) return;
+  source_->close();
+  open_ = false;
 }
 
 // Nor an absent one more present; but after a resume what was absent may be there.
@@ -106,7 +125,7 @@ void SampleRunner::read_some() {
   if (!intake_.drain(began_at) && !intake_.due(false, began_at)) return;
   // A whole window, however little a read gives.
   std::size_t wanted = entropy::window_samples;
-  while (wanted > 0 && !thread_.stopping()) {
+  while (wanted > 0 && !thread_.stopping() && services_.dispenser.epoch() == epoch_) {
     const TimePoint began = services_.clock.now();
     const auto got = source_->read(buffer_.view().first(wanted), waker_);
     if (!got) return lose(got.error().message);
@@ -117,7 +136,7 @@ void SampleRunner::read_some() {
     }
     const TimePoint now = services_.clock.now();
     absence_.reset();
-    intake_.samples(Bytes(buffer_.view()).first(*got), began, now);
+    intake_.samples(Bytes(buffer_.view()).first(*got), epoch_, began, now);
     wipe(buffer_.view().first(*got));
     wanted -= *got;
     if (intake_.state() == SourceState::failed) return;

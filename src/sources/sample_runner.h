@@ -31,6 +31,7 @@ class SampleRunner final : public RunningSource {
   void await_return();
   void sleep_until_needed();
   void read_some();
+  void renew();
   void lose(const std::string& why);
 
   const std::string name_;
@@ -42,6 +43,7 @@ class SampleRunner final : public RunningSource {
   Backoff absence_;
   std::atomic<bool> look_now_{false};
   bool open_ = false;
+  entropy::Epoch epoch_;  // of the buffers that are read
   SecretBytes buffer_;
   SourceThread thread_;
 };

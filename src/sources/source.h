@@ -26,6 +26,9 @@ class Source {
   // the source is lost (end of file, unplugged). Returns 0 as soon as `waker` is woken.
   virtual Result<std::size_t> read(MutableBytes out, const Waker& waker) = 0;
   virtual void close() {}
+  // Throws away what lies in buffers that both copies of this machine have: those of a pipe, a
+  // line, a socket. False: that takes to close it and to open it again, as it mostly does.
+  virtual bool renew() { return false; }
   // A descriptor whose hang-up tells that an idle source is lost; -1 when there is none.
   virtual int descriptor() const { return -1; }
   // When it is absent it is looked for soon and then less and less often, down to this. Of a

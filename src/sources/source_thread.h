@@ -4,10 +4,12 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <string>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/waker.h"
+#include "base/work_loop.h"
 
 namespace qanat::sources {
 
@@ -18,12 +20,20 @@ class SourceThread {
     if (thread_.joinable()) thread_.join();
   }
 
-  void start(std::function<void()> work) {
+  // Runs `work`, which returns when `stopping`. When it ends by an exception instead, `failed` is
+  // told: it sets the source's state, and is an event; and after a pause it begins again. `waker`
+  // is the one that is woken with `request_stop`; it and the clock outlive the thread.
+  void start(std::function<void()> work, std::function<void(const std::string& why)> failed,
+             const Waker& waker, const Clock& clock) {
     ended_ = ended_promise_.get_future();
-    thread_ = std::thread([this, work = std::move(work)] {
-      work();
-      ended_promise_.set_value();
-    });
+    thread_ =
+        std::thread([this, work = std::move(work), failed = std::move(failed), &waker, &clock] {
+          run_work(work, failed, [&](Duration gap) {
+            pause(gap, waker, clock, [] { return false; });
+            return !stopping();
+          });
+          ended_promise_.set_value();
+        });
   }
   // Any thread. `work` looks at `stopping`; what it sleeps in must be woken by the caller.
   void request_stop() { stopping_.store(true); }

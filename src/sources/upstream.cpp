@@ -59,6 +59,7 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       settings_(settings),
       services_(services),
       account_(services.dispenser.open_source(name_)),
+      epoch_(services.dispenser.epoch()),
       backoff_(backoff_base, backoff_cap, crypto::random_seed()),
       busy_backoff_(busy_base, busy_cap, crypto::random_seed()),
       blinder_(services.key, account_),
@@ -79,10 +80,16 @@ Upstream::~Upstream() {
 }
 
 void Upstream::start() {
-  thread_.start([this] {
-    run();
-    for (const auto& link : links_) link->disconnect();
-  });
+  thread_.start(
+      [this] {
+        run();
+        for (const auto& link : links_) link->disconnect();
+      },
+      [this](const std::string& why) {
+        renew_.store(true);
+        set_state("failed", why, false);
+      },
+      waker_, services_.clock);
 }
 
 void Upstream::request_stop() {
@@ -107,7 +114,11 @@ void Upstream::run() {
       rest();
       continue;
     }
-    if (renew_.exchange(false)) renew();
+    const entropy::Epoch now = services_.dispenser.epoch();
+    if (renew_.exchange(false) || now != epoch_) {
+      epoch_ = now;
+      renew();
+    }
     if (thread_.stopping()) return;
     const TimePoint began = services_.clock.now();
     const Outcome outcome = settings_.quorum > 1 ? fetch_quorum(wanted) : fetch_one(wanted);
@@ -145,10 +156,13 @@ void Upstream::rest() {
   at_rest_.store(false);
 }
 
-// A copy of this machine would go on with the same keys on its connections, and try at the same
-// times.
+// A copy of this machine would go on with the same keys on its connections, try at the same times,
+// and have what was contributed so far.
 void Upstream::renew() {
   stop_waker_.clear();
+  for (const Contribution& given : round_) count_outdated(given.bytes.size());
+  round_.clear();
+  wipe(buffer_.view());
   for (const auto& link : links_) link->renew();
   backoff_ = Backoff(backoff_base, backoff_cap, crypto::random_seed());
   busy_backoff_ = Backoff(busy_base, busy_cap, crypto::random_seed());
@@ -341,7 +355,6 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
     path_ = std::move(path);
     services_.provenance.set(account_, path_);
   }
-  credited_ = true;
   const TimePoint now = services_.clock.now();
   if (!full) services_.key.mix("seed", bytes);
   if (settings_.quorum == 1) {
@@ -350,8 +363,16 @@ void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
     noise_.fill_with_times(local.view());
     blinder_.blind(bytes, local.view());
   }
-  services_.dispenser.credit(account_, full ? bytes : bytes.first(entropy::drbg_credit_bytes), now);
+  const bool credited = services_.dispenser.credit(
+      account_, full ? bytes : bytes.first(entropy::drbg_credit_bytes), epoch_, now);
+  if (!credited) return count_outdated(bytes.size());
+  credited_ = true;
   set_state("healthy", "", false);
+}
+
+void Upstream::count_outdated(std::size_t bytes) {
+  const std::scoped_lock lock(report_mutex_);
+  outdated_ += bytes;
 }
 
 void Upstream::set_state(const char* state, const std::string& detail, bool hopeless) {
@@ -396,6 +417,7 @@ SourceReport Upstream::report() const {
           .failures = failures_,
           .blocks = blocks,
           .trickle = std::move(trickle),
+          .dropped = {{"outdated", outdated_}},
           .account = account_};
 }
 

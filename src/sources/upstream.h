@@ -71,6 +71,7 @@ class Upstream final : public RunningSource {
   bool contributed(const crypto::Pin& key) const;
   void reject(Bytes bytes, const std::string& why);
   void credit(MutableBytes bytes, bool full, wire::Path path);
+  void count_outdated(std::size_t bytes);
   void set_state(const char* state, const std::string& detail, bool hopeless);
 
   const std::string name_;
@@ -81,6 +82,7 @@ class Upstream final : public RunningSource {
   Waker stop_waker_;  // interrupts the network
   std::atomic<bool> hurry_{false};
   std::atomic<bool> renew_{false};
+  entropy::Epoch epoch_;  // in which we ask
   std::atomic<bool> at_rest_{false};
   std::vector<std::unique_ptr<UpstreamLink>> links_;
   std::size_t current_ = 0;
@@ -105,6 +107,7 @@ class Upstream final : public RunningSource {
   std::uint64_t bytes_ = 0;
   std::uint64_t alarms_ = 0;
   std::uint64_t failures_ = 0;
+  std::uint64_t outdated_ = 0;  // bytes that were asked for before a renewal
   double rate_ = 0;
 
   SourceThread thread_;

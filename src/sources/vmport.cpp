@@ -80,7 +80,12 @@ Vmport::Vmport(VmportSettings settings, const SourceServices& services)
 Vmport::~Vmport() { request_stop(); }
 
 void Vmport::start() {
-  thread_.start([this] { run(); });
+  thread_.start([this] { run(); },
+                [this](const std::string& why) {
+                  link_.reset();
+                  set_state("failed", why);
+                },
+                waker_, services_.clock);
 }
 
 void Vmport::request_stop() {
@@ -221,6 +226,8 @@ bool Vmport::came_before(Bytes seed) {
 void Vmport::take_fresh(const vmport::HostFrame& frame) {
   const bool same = came_before(frame.seed);
   const std::size_t worth = settings_.credit && !same ? worth_of(frame) : 0;
+  // It belongs to the renewal that it brings about, and to no later one.
+  const entropy::Epoch brought = services_.dispenser.epoch() + 1;
   const bool taken =
       services_.on_fresh_seed(settings_.name + " brings a fresh seed: this machine may be a copy",
                               {account_, frame.seed, worth});
@@ -229,7 +236,7 @@ void Vmport::take_fresh(const vmport::HostFrame& frame) {
   } else if (taken) {
     set_state("healthy", "");
   } else {
-    credit(frame);
+    credit(frame, brought);
   }
 }
 
@@ -239,10 +246,10 @@ void Vmport::take_answer(const vmport::HostFrame& frame) {
     set_state("suspect", twice);
     return;
   }
-  credit(frame);
+  credit(frame, asked_in_);
 }
 
-void Vmport::credit(const vmport::HostFrame& frame) {
+void Vmport::credit(const vmport::HostFrame& frame, entropy::Epoch epoch) {
   if (!settings_.credit) {
     services_.key.mix("uncredited", frame.seed);
     set_state("healthy", "");
@@ -255,13 +262,20 @@ void Vmport::credit(const vmport::HostFrame& frame) {
   WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
   blinder_.blind(seed, local.view());
-  services_.dispenser.credit(account_, seed.first(worth_of(frame)), services_.clock.now());
+  const bool credited = services_.dispenser.credit(account_, seed.first(worth_of(frame)), epoch,
+                                                   services_.clock.now());
   wipe(seed);
+  if (!credited) {
+    const std::scoped_lock lock(report_mutex_);
+    outdated_ += frame.seed.size();
+    return;
+  }
   set_state("healthy", "");
 }
 
 // False when the link takes no questions any more.
 bool Vmport::ask() {
+  asked_in_ = services_.dispenser.epoch();
   // A seed of grade drbg is worth passing on to nobody else.
   const auto frame =
       vmport::encode(vmport::GuestFrame{++question_, vmport::most_seed, !services_.seeds});
@@ -299,7 +313,7 @@ SourceReport Vmport::report() const {
           .bytes = bytes_,
           .alarms = alarms_,
           .blocks = {},
-          .dropped = {{"no_frame", skipped_}},
+          .dropped = {{"no_frame", skipped_}, {"outdated", outdated_}},
           .account = account_};
 }
 

@@ -49,7 +49,7 @@ class Vmport final : public RunningSource {
   void take(const wire::vmport::HostFrame& frame);
   void take_fresh(const wire::vmport::HostFrame& frame);
   void take_answer(const wire::vmport::HostFrame& frame);
-  void credit(const wire::vmport::HostFrame& frame);
+  void credit(const wire::vmport::HostFrame& frame, entropy::Epoch epoch);
   bool came_before(Bytes seed);
   bool wants() const;
   bool ask();
@@ -69,6 +69,7 @@ class Vmport final : public RunningSource {
   bool heard_ = false;  // a frame, on this link
   std::uint32_t question_ = 0;
   bool asked_ = false;  // and no answer yet
+  entropy::Epoch asked_in_ = 0;
   TimePoint next_question_{};
   std::array<std::uint8_t, 32> last_digest_{};
   entropy::Blinder blinder_;
@@ -81,6 +82,7 @@ class Vmport final : public RunningSource {
   std::uint64_t bytes_ = 0;
   std::uint64_t alarms_ = 0;
   std::uint64_t skipped_ = 0;
+  std::uint64_t outdated_ = 0;  // bytes of answers to questions of before a renewal
 
   SourceThread thread_;
 };

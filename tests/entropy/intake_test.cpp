@@ -14,11 +14,15 @@ using namespace std::chrono_literals;
 class CollectingSink final : public Sink {
  public:
   std::size_t wanted() const override { return room; }
-  void credit(SourceId, Bytes bytes, TimePoint) override {
+  Epoch epoch() const override { return now; }
+  bool credit(SourceId, Bytes bytes, Epoch of, TimePoint) override {
+    if (of != now) return false;
     credited += bytes.size();
     room -= std::min(room, bytes.size());
+    return true;
   }
   void lost(SourceId, TimePoint) override { ++losses; }
+  Epoch now = 0;
   std::size_t room = 1 << 30;
   int losses = 0;
   std::size_t credited = 0;
@@ -36,7 +40,7 @@ class IntakeTest : public testing::Test {
               (alarm ? alarms_ : notes_).push_back(text); }};
   }
   void give(Intake& intake, const test::Samples& samples) {
-    intake.samples(samples, now_, now_ + 1ms);
+    intake.samples(samples, sink_.now, now_, now_ + 1ms);
     now_ += 1ms;
   }
   test::Samples good(std::size_t windows) {
@@ -142,10 +146,51 @@ TEST_F(IntakeTest, WhatComesAndGoesWithoutASampleIsToldOfOnce) {
 TEST_F(IntakeTest, RateIsThatOfReading) {
   Intake intake = make(8);
   for (int i = 0; i < 100; ++i) {
-    intake.samples(good(1), now_, now_ + 50ms);
+    intake.samples(good(1), 0, now_, now_ + 50ms);
     now_ += 10s;  // asleep
   }
   EXPECT_NEAR(intake.report().rate, 512 / 0.05, 1);
+}
+
+TEST_F(IntakeTest, NothingOfBeforeARenewalIsCredited) {
+  Intake intake = make(8);
+  give(intake, good(2));
+  sink_.room = 64;
+  give(intake, good(1));  // most of it stays
+  const std::size_t before = sink_.credited;
+  ++sink_.now;
+  sink_.room = 1 << 20;
+  EXPECT_TRUE(intake.drain(now_)) << "wiped";
+  EXPECT_EQ(sink_.credited, before);
+  EXPECT_EQ(intake.report().state, SourceState::start_up);
+  // What was asked for before comes after it.
+  intake.samples(good(4), sink_.now - 1, now_, now_);
+  EXPECT_EQ(intake.report().outdated, 4 * window_samples);
+  EXPECT_EQ(intake.report().state, SourceState::start_up);
+  give(intake, good(2));
+  EXPECT_EQ(sink_.credited, before) << "start-up";
+  give(intake, good(1));
+  EXPECT_GT(sink_.credited, before);
+}
+
+TEST_F(IntakeTest, HalfAWindowOfBeforeARenewalCountsForNone) {
+  Intake intake = make(8);
+  give(intake, test::uniform(window_samples - 1, 1));
+  ++sink_.now;
+  give(intake, good(2));
+  EXPECT_EQ(intake.report().state, SourceState::healthy);
+  EXPECT_EQ(sink_.credited, 0U);
+}
+
+TEST_F(IntakeTest, WhatEndsByAnExceptionHasFailedUntilItIsTriedAgain) {
+  Intake intake = make(8);
+  give(intake, good(3));
+  intake.broke("no memory", now_);
+  EXPECT_EQ(intake.report().state, SourceState::failed);
+  EXPECT_EQ(intake.report().failures, 1U);
+  EXPECT_GT(intake.retry_at(), now_);
+  EXPECT_EQ(alarms_.back().substr(0, 17), "failed: no memory");
+  EXPECT_EQ(sink_.losses, 1);
 }
 
 }  // namespace

@@ -112,5 +112,36 @@ TEST(Config, UnreadableFilesAreFailures) {
   EXPECT_THROW((void)load_config("/"), Failure);
 }
 
+TEST(Config, RefusesLimitsThatBreakAnOutlet) {
+  EXPECT_EQ(complaint("[limits]\nfull_bytes = 256\n"),
+            "q.toml:2:14: limits.full_bytes: from 8KiB to 16MiB");
+  EXPECT_EQ(complaint("[limits]\nfull_bytes = \"1GiB\"\n"),
+            "q.toml:2:14: limits.full_bytes: from 8KiB to 16MiB");
+  EXPECT_EQ(complaint("[limits]\nconnections = 0\n"),
+            "q.toml:2:15: limits.connections: from 1 to 1000000");
+  for (const std::string key : {"handshake", "header", "write", "idle"}) {
+    for (const std::string value : {"0", "\"1ms\"", "\"999h\""}) {
+      EXPECT_NE(complaint("[limits]\n" + key + " = " + value + "\n").find("limits." + key),
+                std::string::npos)
+          << key << " = " << value;
+    }
+  }
+  EXPECT_NE(complaint("[limits]\ndrbg_bytes = 1\n"), "");
+  EXPECT_NE(complaint("[drbg]\nreseed_interval = \"1ms\"\n"), "");
+  EXPECT_NE(complaint("[drbg]\nreseed_bytes = 1\n"), "");
+  EXPECT_EQ(complaint("[limits]\nfull_bytes = \"8KiB\"\nidle = \"1s\"\n"), "");
+}
+
+TEST(Config, NamesWhatAReloadCannotChange) {
+  const Config before;
+  Config after;
+  EXPECT_EQ(after.core_changes(before), "");
+  after.http.connections = 7;
+  EXPECT_EQ(after.core_changes(before), "") << "a reload can";
+  after.threads = 3;
+  after.reserve_bytes = 1 << 20;
+  EXPECT_EQ(after.core_changes(before), "node.threads, reserve.size");
+}
+
 }  // namespace
 }  // namespace qanat::node

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "node/reseed_commands.h"
 #include "node/resume_watch.h"
 #include "support/eventually.h"
+#include "support/noise.h"
 
 namespace qanat::node {
 namespace {
@@ -227,6 +229,54 @@ TEST_F(RenewedNodeTest, ASeedThatNoKernelTakesIsLeftToItsSource) {
   const std::string seed(64, 's');
   EXPECT_FALSE(node.renew("the test", {0, as_bytes(seed), 64}));
   EXPECT_TRUE(node.snapshot().dispenser.total.balanced());
+}
+
+// The writer of a FIFO keeps it full: what lies in it was read by nobody, and both copies have it.
+TEST_F(RenewedNodeTest, WhatLiesInAPipeAtARenewalIsNotCredited) {
+  ::mkfifo(path("pipe").c_str(), 0600);
+  NodeSettings with_pipe = settings();
+  with_pipe.config.sources = {"file:" + path("pipe") + "?h=8"};
+  with_pipe.config.reserve_bytes = 4096;
+  with_pipe.config.threads = 1;
+  Node node(std::move(with_pipe));
+  node.start();
+  const UniqueFd writer(::open(path("pipe").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(writer);
+  std::uint64_t seed = 0;
+  const auto write = [&](std::size_t bytes) {
+    const auto some = test::uniform(bytes, ++seed);
+    return ::write(writer.get(), some.data(), some.size()) == static_cast<ssize_t>(some.size());
+  };
+  const auto held = [&] {
+    int bytes = 0;
+    ::ioctl(writer.get(), FIONREAD, &bytes);
+    return bytes;
+  };
+  const auto full = [&] {
+    const auto report = node.snapshot().dispenser;
+    return report.fill == report.target;
+  };
+  ASSERT_TRUE(eventually([&] {
+    (void)write(4096);
+    return full();
+  }));
+  while (write(4096)) {
+  }
+  ASSERT_GT(held(), 32 << 10);
+  const auto before = node.snapshot();
+  node.renew("the test");
+  ASSERT_TRUE(eventually([&] { return held() == 0; }));
+  EXPECT_EQ(node.snapshot().dispenser.total.credited, before.dispenser.total.credited);
+  // Two windows for the start-up tests, and one that counts: seven blocks of 72 samples.
+  const std::uint64_t samples = node.snapshot().sources.at(0).bytes;
+  ASSERT_TRUE(write(3 * entropy::window_samples));
+  EXPECT_TRUE(eventually([&] {
+    return node.snapshot().sources.at(0).bytes >= samples + 3 * entropy::window_samples;
+  }));
+  EXPECT_TRUE(eventually([&] { return node.snapshot().sources.at(0).state == "healthy"; }));
+  EXPECT_LE(node.snapshot().dispenser.total.credited,
+            before.dispenser.total.credited + 7U * entropy::output_bits);
+  EXPECT_TRUE(node.stop(5s));
 }
 
 // The real kernel: root gives it a seed, and the ledger has it as delivered.

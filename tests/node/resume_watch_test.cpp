@@ -44,7 +44,8 @@ TEST(VmGeneration, IsWhatTheKernelSaysAndNothingLikeIt) {
 
 TEST(ResumeWatch, IsQuietWhileNothingHappensAndEndsAtOnce) {
   for (int i = 0; i < 20; ++i) {
-    const ResumeWatch watch([](const std::string& why) { FAIL() << why; });
+    const ResumeWatch watch([](const std::string& why) { FAIL() << why; },
+                            [](const std::string& why) { FAIL() << why; });
   }
 }
 

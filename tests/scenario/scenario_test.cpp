@@ -48,7 +48,7 @@ struct SimNode {
 
   // One window from a source of this node.
   void sample(entropy::Intake& intake, const FakeClock& clock, const test::Samples& window) {
-    intake.samples(window, clock.now() - 50ms, clock.now());
+    intake.samples(window, dispenser.epoch(), clock.now() - 50ms, clock.now());
   }
   // Takes `bytes` from `upstream` as a relay or feed does: paid for in both ledgers. `fate`:
   // whether they arrive.
@@ -62,7 +62,7 @@ struct SimNode {
     if (!arrives) return false;
     withdrawal.delivered(bytes);
     blinder.blind(transfer, as_bytes("arrival"));
-    dispenser.credit(account, transfer, now);
+    dispenser.credit(account, transfer, dispenser.epoch(), now);
     return true;
   }
 
@@ -199,7 +199,7 @@ class Crowd {
   static constexpr Duration block_time =
       std::chrono::duration_cast<Duration>(std::chrono::duration<double>(64 / supply));
 
-  void credit() { hub_.credit(source_, test::uniform(64, ++seed_), now_); }
+  void credit() { hub_.credit(source_, test::uniform(64, ++seed_), hub_.epoch(), now_); }
   // The supply is proved while the reserve fills; then it is emptied.
   void warm_up() {
     for (int i = 0; i < 2000; ++i, now_ += block_time) credit();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <thread>
 
 namespace qanat::share {
 namespace {
@@ -82,6 +83,25 @@ TEST_F(ClientBookTest, ForgetsCertifiedOnesThatAreIdleWhereTheyAreMany) {
   // A revoked one is no longer counted, and a forgotten one may come again.
   EXPECT_TRUE(book_.revoke("one-more"));
   EXPECT_NE(book_.find_or_add_certified("vm-3", 1601), nullptr);
+}
+
+TEST(ClientBook, CallsNobodyWithItsLockHeld) {
+  const ClientBook* self = nullptr;
+  std::size_t calls = 0;
+  ClientBook book([&](const std::string&, const Terms& terms) {
+    // Another thread would wait for ever here, if the book were locked.
+    std::thread([&] { calls += self->list().empty() ? 1 : 1; }).join();
+    return Flow(terms);
+  });
+  self = &book;
+  book.on_revoke([&](const std::shared_ptr<Client>& client) {
+    std::thread([&] { EXPECT_EQ(self->find(client->name), nullptr); }).join();
+    ++calls;
+  });
+  ASSERT_TRUE(book.add("router", SecretBytes(shared_key_bytes), {}));
+  ASSERT_TRUE(book.find_or_add_certified("leaf", 1));
+  EXPECT_TRUE(book.revoke("router"));
+  EXPECT_EQ(calls, 3U);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class DispenserTest : public testing::Test {
   TimePoint now_ = TimePoint() + 1h;
 
   void credit(std::size_t bytes) {
-    dispenser_.credit(source_, test::uniform(bytes, ++seed_), now_);
+    dispenser_.credit(source_, test::uniform(bytes, ++seed_), dispenser_.epoch(), now_);
   }
   std::uint64_t seed_ = 0;
 };
@@ -122,7 +122,7 @@ TEST_F(DispenserTest, WithoutATargetBytesComeOnlyForThoseWhoWait) {
   Ticket ticket = feed.request(flow.id(), 64, now_, [] {});
   EXPECT_TRUE(feed.demand());
   EXPECT_EQ(feed.wanted(), 64U);
-  feed.credit(upstream, test::uniform(100, 1), now_);
+  feed.credit(upstream, test::uniform(100, 1), feed.epoch(), now_);
   EXPECT_TRUE(ticket.ready());
   EXPECT_EQ(feed.report().fill, 64U) << "nothing grows stale";
   EXPECT_FALSE(feed.demand());
@@ -143,7 +143,7 @@ TEST_F(DispenserTest, NoByteTwiceAndNoBitLostUnderThreads) {
         std::array<std::uint64_t, 8> words{};
         for (auto& word : words) word = ++next;
         dispenser_.credit(id, {reinterpret_cast<const std::uint8_t*>(words.data()), sizeof words},
-                          now_);
+                          dispenser_.epoch(), now_);
       }
     });
   }
@@ -349,6 +349,18 @@ TEST_F(DispenserTest, FirstSeedsOfDrbgsGoBeforeAllAndArePaidFor) {
   credit(64);
   EXPECT_TRUE(waiting.ready());
   drbg->stop();
+}
+
+TEST_F(DispenserTest, BytesOfBeforeARenewalAreNotCredited) {
+  const entropy::Epoch before = dispenser_.epoch();
+  EXPECT_TRUE(dispenser_.credit(source_, test::uniform(64, 1), before, now_));
+  const auto account = dispenser_.report().total;
+  EXPECT_EQ(dispenser_.renew(), before + 1);
+  EXPECT_FALSE(dispenser_.credit(source_, test::uniform(64, 2), before, now_));
+  EXPECT_EQ(dispenser_.report().total.credited, account.credited);
+  EXPECT_EQ(dispenser_.available(), 0U);
+  EXPECT_TRUE(dispenser_.credit(source_, test::uniform(64, 3), before + 1, now_));
+  EXPECT_TRUE(dispenser_.report().total.balanced());
 }
 
 }  // namespace

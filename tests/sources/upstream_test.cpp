@@ -160,5 +160,20 @@ TEST_F(UpstreamTest, OneHubAtTwoAddressesIsOneUpstream) {
   EXPECT_NO_THROW(make(list(hub.endpoint(), nobody()), {.credit = true, .quorum = 2}));
 }
 
+TEST_F(UpstreamTest, WhatWasContributedBeforeARenewalIsAskedForAgain) {
+  Hub first;
+  Hub second("00000000000000cc");
+  first.credit(64 << 10);
+  auto upstream = start(list(first.endpoint(), second.endpoint()), {.credit = true, .quorum = 2});
+  ASSERT_TRUE(eventually([&] { return first.dispenser.report().total.delivered > 0; }));
+  const std::uint64_t before = first.dispenser.report().total.delivered;
+  dispenser_.renew();
+  second.credit(64 << 10);
+  upstream->retest();
+  ASSERT_TRUE(eventually([&] { return credited() > 0; }, 60s));
+  EXPECT_GT(first.dispenser.report().total.delivered, before);
+  EXPECT_EQ(8 * upstream->report().dropped.at("outdated"), before);
+}
+
 }  // namespace
 }  // namespace qanat::sources

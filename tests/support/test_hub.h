@@ -42,7 +42,9 @@ class TestHub {
 
   // Full-entropy bytes arrive.
   void credit(std::size_t bytes) { credit(uniform(bytes, ++seed_)); }
-  void credit(const Samples& bytes) { dispenser.credit(source_, bytes, clock_.now()); }
+  void credit(const Samples& bytes) {
+    dispenser.credit(source_, bytes, dispenser.epoch(), clock_.now());
+  }
   // As if a source had given `rate` bytes per second for the last ten seconds, all of which are
   // gone by now.
   void prove_supply(double rate) {
@@ -52,7 +54,7 @@ class TestHub {
     Samples out(64);
     for (auto ago = std::chrono::duration<double>(10); ago.count() > 0; ago -= gap) {
       const TimePoint at = now - std::chrono::duration_cast<Duration>(ago);
-      dispenser.credit(source_, uniform(64, ++seed_), at);
+      dispenser.credit(source_, uniform(64, ++seed_), dispenser.epoch(), at);
       dispenser.request(taker.id(), 64, at, [] {}).collect(out).delivered(64);
     }
   }
