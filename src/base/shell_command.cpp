@@ -8,14 +8,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "base/descriptor_limit.h"
 
 namespace qanat {
 
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr Duration grace = 500ms;
+// How often an end is looked for where the kernel does not tell of it: Linux before 5.3, or no
+// descriptor was free.
+constexpr Duration look_interval = 20ms;
+
+// $1 is the limit of open files, $2 the command.
+constexpr const char* run_script = R"(ulimit -S -n "$1"; exec /bin/sh -c "$2")";
+// Its input ends when whoever holds the other end does, kill -9 included.
+constexpr const char* guard_script = "trap '' TERM; read -r _; kill -KILL 0";
 
 // Ours, with some more: "NAME=VALUE".
 std::vector<std::string> environment_with(
@@ -28,62 +41,135 @@ std::vector<std::string> environment_with(
   return entries;
 }
 
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// What a shell is started with.
+class Start {
+ public:
+  // `group`: the process group that it joins; 0: its own.
+  explicit Start(pid_t group) {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes_, group);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    sigset_t usual;
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGPIPE);
+    posix_spawnattr_setsigdefault(&attributes_, &usual);
+  }
+  Start(const Start&) = delete;
+  Start& operator=(const Start&) = delete;
+  ~Start() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+
+  void open(int as, const char* path, int mode) {
+    posix_spawn_file_actions_addopen(&actions_, as, path, mode, 0);
+  }
+  void copy(int fd, int as) { posix_spawn_file_actions_adddup2(&actions_, fd, as); }
+
+  Result<pid_t> shell(std::vector<std::string> arguments, std::vector<std::string> environment) {
+    arguments.insert(arguments.begin(), {"/bin/sh", "-c"});
+    pid_t child = -1;
+    const int problem = posix_spawn(&child, "/bin/sh", &actions_, &attributes_,
+                                    pointers_to(arguments).data(), pointers_to(environment).data());
+    if (problem != 0) return error(with_errno("cannot start /bin/sh", problem));
+    return child;
+  }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
+};
+
 }  // namespace
 
 Result<void> ShellCommand::start(
     std::string command, int output,
     const std::vector<std::pair<std::string, std::string>>& variables) {
   terminate();
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  sigset_t usual;
-  sigemptyset(&usual);
-  sigaddset(&usual, SIGPIPE);
-  posix_spawnattr_setsigdefault(&attributes, &usual);
-  std::string shell = "/bin/sh";
-  std::string flag = "-c";
-  std::array<char*, 4> arguments{shell.data(), flag.data(), command.data(), nullptr};
-  std::vector<std::string> entries = environment_with(variables);
-  std::vector<char*> environment;
-  for (std::string& entry : entries) environment.push_back(entry.data());
-  environment.push_back(nullptr);
-  pid_t child = -1;
-  const int problem = posix_spawn(&child, shell.c_str(), &actions, &attributes, arguments.data(),
-                                  environment.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (problem != 0) return error(with_errno("cannot start /bin/sh", problem));
-  child_ = child;
-  ended_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return error(with_errno("pipe", errno));
+  const UniqueFd watched(ends[0]);
+  guarded_ = UniqueFd(ends[1]);
+  Start guard(0);
+  guard.copy(watched.get(), STDIN_FILENO);
+  guard.open(STDOUT_FILENO, "/dev/null", O_WRONLY);
+  const auto guard_started = guard.shell({guard_script}, {});
+  if (!guard_started) return tl::unexpected(guard_started.error());
+  guard_ = *guard_started;
+  Start start(guard_);
+  start.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+  if (output >= 0) start.copy(output, STDOUT_FILENO);
+  const rlim_t limit = descriptor_limit_at_start();
+  const auto started =
+      start.shell({run_script, "sh", limit == RLIM_INFINITY ? "unlimited" : std::to_string(limit),
+                   std::move(command)},
+                  environment_with(variables));
+  if (!started) {
+    terminate();
+    return tl::unexpected(started.error());
+  }
+  child_ = *started;
+  ended_ = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, child_, 0)));
   return {};
 }
 
-std::optional<int> ShellCommand::wait(const Waker& waker, Duration limit) {
-  // Without one (Linux before 5.3) the end is only seen when the time is up.
-  if (wait_for(ended_.get(), POLLIN, waker, limit) == Wake::woken) return std::nullopt;
+// Its wait status, once it has ended.
+std::optional<int> ShellCommand::reap() {
   int status = 0;
   if (child_ < 0 || ::waitpid(child_, &status, WNOHANG) != child_) return std::nullopt;
   child_ = -1;
   return status;
 }
 
-void ShellCommand::terminate() {
-  if (child_ < 0) return;
-  const Waker never;
-  ::kill(-child_, SIGTERM);
-  if (wait(never, 500ms)) return;
-  ::kill(-child_, SIGKILL);
-  ::waitpid(child_, nullptr, 0);
-  child_ = -1;
+std::optional<int> ShellCommand::wait(const Waker& waker, Duration limit) {
+  const TimePoint end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    const Duration left = end - std::chrono::steady_clock::now();
+    const Wake wake =
+        wait_for(ended_.get(), POLLIN, waker, ended_ ? left : std::min(left, look_interval));
+    if (wake == Wake::woken) return std::nullopt;
+    const auto status = reap();
+    if (status || left <= Duration::zero()) return status;
+  }
+}
+
+void ShellCommand::terminate() noexcept {
+  if (guard_ < 0) return;
+  if (child_ >= 0) {
+    ::kill(-guard_, SIGTERM);
+    const TimePoint end = std::chrono::steady_clock::now() + grace;
+    while (!reap() && std::chrono::steady_clock::now() < end) {
+      pollfd state{ended_.get(), POLLIN, 0};
+      ::poll(&state, 1, static_cast<int>(look_interval / 1ms));
+    }
+  }
+  ::kill(-guard_, SIGKILL);
+  if (child_ >= 0) ::waitpid(child_, nullptr, 0);
+  ::waitpid(guard_, nullptr, 0);
+  child_ = guard_ = -1;
+  ended_.reset();
+  guarded_.reset();
+}
+
+void ShellCommand::leave() noexcept {
+  if (guard_ < 0) return;
+  ::kill(guard_, SIGKILL);
+  ::waitpid(guard_, nullptr, 0);
+  child_ = guard_ = -1;
+  ended_.reset();
+  guarded_.reset();
 }
 
 std::string describe_wait_status(int status) {

@@ -10,8 +10,10 @@
 
 namespace qanat {
 
-// A child and all that it starts (a process group of its own), with /dev/null for its input and
-// signals as a fresh program has them. Not thread-safe. Ends with this object.
+// A child and all that it starts (a process group of its own), with /dev/null for its input,
+// signals as a fresh program has them, and the descriptor limit that this process began with. Not
+// thread-safe. Ends with this object, or with this process, however that ends: a second shell in
+// the group waits for that. Needs descriptors to start, and none to end.
 class ShellCommand {
  public:
   ShellCommand() = default;
@@ -26,12 +28,19 @@ class ShellCommand {
   // Its wait status (waitpid(2)); nullopt when `waker` was woken or `limit` has passed before it
   // ended.
   std::optional<int> wait(const Waker& waker, Duration limit);
-  // SIGTERM to all of it, and SIGKILL after half a second.
-  void terminate();
+  // SIGTERM to the command, and SIGKILL to all that is left of the group: at once when the command
+  // has ended, or else after half a second.
+  void terminate() noexcept;
+  // After its end was seen: what it left running, such as a service that it started, stays.
+  void leave() noexcept;
 
  private:
+  std::optional<int> reap();
+
+  pid_t guard_ = -1;  // the leader of the group
+  UniqueFd guarded_;  // the guard's input, which ends with us
   pid_t child_ = -1;
-  UniqueFd ended_;  // readable once it has (pidfd_open(2))
+  UniqueFd ended_;  // readable once it has (pidfd_open(2)); empty where there is none
 };
 
 // "ended with status 1", "died of signal 9".

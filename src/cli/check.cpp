@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 
 #include "base/quantity.h"
 #include "cli/command.h"
@@ -27,8 +28,18 @@ int run(const std::string& option) {
              format_size(static_cast<double>(config.reserve_bytes)),
              format_duration(config.reseed.interval),
              format_size(static_cast<double>(config.reseed.bytes)));
+  std::map<sources::Origin, std::string> seen;
   for (const std::string& text : config.sources) {
-    const auto source = sources::describe_source(text);
+    auto source = sources::describe_source(text);
+    const bool counted = source.credit && !source.insist;
+    const auto origin = counted ? sources::origin_of_source(text) : std::nullopt;
+    if (origin) {
+      const auto [first, fresh] = seen.emplace(*origin, text);
+      if (!fresh) {
+        source.credit = false;
+        source.note = "it is the same as " + first->second + ", and is counted there";
+      }
+    }
     fmt::print("  {:<30} {}\n", source.name,
                source.credit ? fmt::format("credited {:g} bits a byte", source.h)
                              : "mixed in, credited 0");

@@ -10,6 +10,7 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "entropy/health_cutoffs.h"
 #include "entropy/source_health.h"
 #include "sources/registry.h"
 #include "sources/source.h"
@@ -20,6 +21,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr std::string_view refuted = "refuted";
+
 struct Probe {
   std::string name;
   std::string state = "start-up";
@@ -28,6 +31,7 @@ struct Probe {
   double measured = 0;
   std::size_t samples = 0;
   bool credit = true;
+  bool insist = false;
   std::string note;
 };
 
@@ -53,6 +57,7 @@ Probe probe(const std::string& name, Duration time) {
   Probe result{.name = described.name,
                .claimed = described.h,
                .credit = described.credit,
+               .insist = described.insist,
                .note = described.note};
   const Waker never;
   const auto source = sources::make_probe(name);
@@ -85,7 +90,8 @@ Probe probe(const std::string& name, Duration time) {
   alarm.request_stop();
   source->close();
   const Bytes all = Bytes(samples.view()).first(count);
-  entropy::SourceHealth health(result.claimed, 0);
+  // The claim is held against all of it, below.
+  entropy::SourceHealth health(result.claimed, 0, entropy::ClaimPolicy::ignore);
   for (std::size_t at = 0; at + entropy::window_samples <= count; at += entropy::window_samples) {
     const auto verdict =
         health.window(all.subspan(at).first<entropy::window_samples>(), Clock().now());
@@ -98,8 +104,29 @@ Probe probe(const std::string& name, Duration time) {
   result.samples = count;
   result.rate = took > 0 ? static_cast<double>(count) / took : 0;
   result.measured = assess::min_entropy(all);
+  assess::Predictors seen;
+  seen.add(all);
+  if (result.credit && count >= 2 * entropy::window_samples &&
+      entropy::ClaimTest::refutes(seen, result.claimed, entropy::alpha_log2)) {
+    if (!result.insist) result.state = refuted;
+    result.note =
+        fmt::format("measured {:.2f} bits a byte, {:g} claimed: that refutes the claim; {}",
+                    result.measured, result.claimed,
+                    result.insist ? "credit=insist credits it all the same"
+                                  : "correct h=, as nothing of it is credited");
+  }
   if (count == 0 && result.note.empty()) result.note = "gave nothing";
   return result;
+}
+
+// For the exit code: what an operator should change.
+void refuse_refuted(const std::vector<Probe>& probes) {
+  std::string names;
+  for (const Probe& p : probes) {
+    if (p.state == refuted) names += (names.empty() ? "" : ", ") + p.name;
+  }
+  if (names.empty()) return;
+  throw Failure(fmt::format("the claim is refuted of {}: correct h=, or say credit=no", names));
 }
 
 void print_table(const std::vector<Probe>& probes) {
@@ -112,9 +139,9 @@ void print_table(const std::vector<Probe>& probes) {
     if (!p.note.empty()) fmt::print("  {}\n", p.note);
   }
   fmt::print(
-      "\nClaimed and Measured: min-entropy, bits per byte. Measured is the least of three\n"
-      "estimates after SP 800-90B 6.3 (most common value, lag, Markov): it can refute a\n"
-      "claim, and never prove one.\n");
+      "\nClaimed and Measured: min-entropy, bits per byte. Measured is the least of four\n"
+      "estimates after SP 800-90B 6.3 (most common value, lag, Markov, repetition): it can\n"
+      "refute a claim, and never prove one.\n");
 }
 
 void print_json(const std::vector<Probe>& probes) {
@@ -163,6 +190,7 @@ Run add_sources(CLI::App& command) {
       probes.push_back(probe(name, *time));
     }
     options->as_json ? print_json(probes) : print_table(probes);
+    refuse_refuted(probes);
     return 0;
   };
 }

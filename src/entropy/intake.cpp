@@ -13,7 +13,7 @@ Intake::Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::
       key_(key),
       sink_(sink),
       on_event_(std::move(on_event)),
-      health_(claim.h, seed),
+      health_(claim.h, seed, claim.policy()),
       conditioner_(key, claim.h, static_cast<std::uint16_t>(id)),
       epoch_(sink.epoch()),
       window_(window_samples),
@@ -62,12 +62,12 @@ void Intake::samples(Bytes raw, Epoch epoch, TimePoint began, TimePoint now) {
 std::optional<Intake::News> Intake::judge_locked(TimePoint now) {
   const Bytes window = window_.view();
   const Verdict verdict = health_.window(window.first<window_samples>(), now);
-  if (verdict.alarm != Alarm::none) {
+  if (verdict.alarm != Alarm::none || health_.state() == SourceState::refuted) {
     conditioner_.forfeit();
     left_ = 0;
   }
   const bool for_key = ++windows_ % key_window_interval == 0;
-  if (verdict.credit && claim_.credit && !for_key && left_ == 0) {
+  if (verdict.credit && credits_locked() && !for_key && left_ == 0) {
     std::copy(window.begin(), window.end(), passed_.view().begin());
     left_ = window_samples;
   } else {
@@ -75,6 +75,10 @@ std::optional<Intake::News> Intake::judge_locked(TimePoint now) {
   }
   wipe(window_.view());
   return news_locked(verdict, now);
+}
+
+bool Intake::credits_locked() const {
+  return claim_.credit && withheld_.empty() && health_.state() != SourceState::refuted;
 }
 
 bool Intake::drain(TimePoint now) {
@@ -123,6 +127,12 @@ void Intake::tell(const std::optional<News>& news, TimePoint now) {
 }
 
 std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoint now) {
+  if (verdict.measured && health_.state() != SourceState::refuted) {
+    return News{fmt::format("measured {:.2f} bits a byte, {:g} claimed: credited all the same, as "
+                            "credit=insist says",
+                            *verdict.measured, claim_.h),
+                true, false};
+  }
   if (!verdict.changed) return std::nullopt;
   News news;
   switch (health_.state()) {
@@ -135,6 +145,14 @@ std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoin
       news = note_locked(
           fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
                       to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
+          true);
+      news.lost = true;
+      return news;
+    case SourceState::refuted:
+      news = note_locked(
+          fmt::format("refuted: measured {:.2f} bits a byte, {:g} claimed; nothing is credited "
+                      "until h= is corrected, or credit=insist says otherwise",
+                      verdict.measured.value_or(0), claim_.h),
           true);
       news.lost = true;
       return news;
@@ -151,7 +169,7 @@ bool Intake::due(bool demand, TimePoint now) const {
   if (state == SourceState::start_up || state == SourceState::suspect) return true;
   const Duration since = now - last_samples_;
   if (since >= idle_interval) return true;
-  return demand && (claim_.credit || since >= uncredited_interval);
+  return demand && (credits_locked() || since >= uncredited_interval);
 }
 
 void Intake::retest() {
@@ -180,6 +198,12 @@ void Intake::gone(const std::string& why, TimePoint now) {
   std::optional<News> news;
   {
     const MutexLock lock(mutex_);
+    // That is the worse of the two, and remains to be said.
+    if (health_.state() == SourceState::refuted) {
+      wipe(window_.view());
+      filled_ = 0;
+      return;
+    }
     const bool was_there = health_.state() != SourceState::gone;
     if (was_there) {
       health_.gone();
@@ -224,6 +248,18 @@ void Intake::try_again() {
   health_.try_again();
 }
 
+void Intake::withhold(const std::string& why) {
+  {
+    const MutexLock lock(mutex_);
+    if (withheld_ == why) return;
+    withheld_ = why;
+    conditioner_.forfeit();
+    wipe(passed_.view());
+    left_ = 0;
+  }
+  if (!why.empty() && claim_.credit) on_event_("credited 0: " + why, true);
+}
+
 SourceState Intake::state() const {
   const MutexLock lock(mutex_);
   return health_.state();
@@ -237,7 +273,8 @@ TimePoint Intake::retry_at() const {
 IntakeReport Intake::report() const {
   const MutexLock lock(mutex_);
   return {.state = health_.state(),
-          .detail = detail_,
+          .credit = credits_locked(),
+          .detail = detail_.empty() && !withheld_.empty() ? "credited 0: " + withheld_ : detail_,
           .samples = samples_,
           .credited_samples = credited_samples_,
           .alarms = health_.alarms(),

@@ -15,13 +15,21 @@
 namespace qanat::entropy {
 
 struct Claim {
-  double h = 0;        // min-entropy, bits per sample of one byte, in (0, 8]
-  bool credit = true;  // false: mixed in, credited 0
+  double h = 0;         // min-entropy, bits per sample of one byte, in (0, 8]
+  bool credit = true;   // false: mixed in, credited 0
+  bool insist = false;  // credited whatever is measured, and wherever it comes from
+
+  ClaimPolicy policy() const {
+    if (!credit) return ClaimPolicy::ignore;
+    return insist ? ClaimPolicy::insist : ClaimPolicy::hold;
+  }
 };
 
 struct IntakeReport {
   SourceState state = SourceState::start_up;
-  std::string detail;                  // the last alarm, while nothing better has happened since
+  bool credit = true;                  // whether what passes its tests is credited
+  std::string detail;                  // the last alarm, while nothing better has happened since;
+                                       // or why nothing is credited
   std::uint64_t samples = 0;           // read since start
   std::uint64_t credited_samples = 0;  // of those, assessed and given to the conditioner
   std::uint64_t alarms = 0;
@@ -69,6 +77,9 @@ class Intake {
   void try_again();
   // Reading it has ended by an exception: state failed, until the usual time to try again.
   void broke(const std::string& why, TimePoint now);
+  // What it gives is counted elsewhere: from now on it is mixed in, credited 0, and this is why; an
+  // empty `why` ends that.
+  void withhold(const std::string& why);
 
   SourceState state() const;
   TimePoint retry_at() const;
@@ -88,6 +99,7 @@ class Intake {
   };
 
   std::optional<News> judge_locked(TimePoint now) REQUIRES(mutex_);
+  bool credits_locked() const REQUIRES(mutex_);
   void measure_rate_locked(std::size_t count, Duration took) REQUIRES(mutex_);
   std::optional<News> news_locked(const Verdict& verdict, TimePoint now) REQUIRES(mutex_);
   News note_locked(std::string text, bool alarm) REQUIRES(mutex_);
@@ -112,6 +124,7 @@ class Intake {
   std::size_t left_ GUARDED_BY(mutex_) = 0;    // of passed_, its last bytes: not conditioned yet
   std::uint64_t windows_ GUARDED_BY(mutex_) = 0;
   std::string detail_ GUARDED_BY(mutex_);
+  std::string withheld_ GUARDED_BY(mutex_);             // why nothing is credited; empty: it is
   std::set<std::string> told_gone_ GUARDED_BY(mutex_);  // reasons, since the last samples
   std::uint64_t samples_ GUARDED_BY(mutex_) = 0;
   TimePoint last_samples_ GUARDED_BY(mutex_){};

@@ -16,19 +16,31 @@ const char* to_string(SourceState state) {
       return "failed";
     case SourceState::gone:
       return "gone";
+    case SourceState::refuted:
+      return "refuted";
   }
   return "gone";
 }
 
 // At least a second, so that a source that fails at once does not spin; at most ten minutes, so
 // that a mended one is back soon.
-SourceHealth::SourceHealth(double h, std::uint64_t seed)
-    : tests_(h), backoff_(2s, 10min, seed, 1s) {}
+SourceHealth::SourceHealth(double h, std::uint64_t seed, ClaimPolicy policy)
+    : policy_(policy), tests_(h), claim_test_(h), backoff_(2s, 10min, seed, 1s) {}
 
 void SourceHealth::begin(SourceState state) {
+  if (state_ == SourceState::refuted) return;
   state_ = state;
   passed_ = 0;
   tests_.reset();
+  if (state == SourceState::start_up) claim_test_.reset();
+}
+
+void SourceHealth::hold_claim(Window window, Verdict& verdict) {
+  if (policy_ == ClaimPolicy::ignore) return;
+  verdict.measured = claim_test_.add(window);
+  if (!verdict.measured || policy_ == ClaimPolicy::insist) return;
+  state_ = SourceState::refuted;
+  verdict.credit = false;
 }
 
 bool SourceHealth::too_many_alarms() {
@@ -38,6 +50,7 @@ bool SourceHealth::too_many_alarms() {
 
 Verdict SourceHealth::window(Window window, TimePoint now) {
   const SourceState before = state_;
+  if (before == SourceState::refuted) return {};
   Verdict verdict{.alarm = tests_.test(window)};
   ++windows_;
   if (verdict.alarm != Alarm::none) {
@@ -59,6 +72,7 @@ Verdict SourceHealth::window(Window window, TimePoint now) {
     state_ = SourceState::healthy;
     healthy_since_ = windows_;
   }
+  if (verdict.alarm == Alarm::none) hold_claim(window, verdict);
   verdict.changed = state_ != before;
   return verdict;
 }

@@ -5,24 +5,34 @@
 //      +--alarm--> failed <---------|------alarm-------+     (third alarm in 1,000 windows: failed)
 //                    +--after back-off: start-up--+
 //   any --device absent--> gone --device back--> start-up
+//   start-up, healthy --what it gave refutes the claim--> refuted, for good: the claim is wrong,
+//   and neither a retry nor another window makes it right
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
 #include "base/backoff.h"
-#include "entropy/health_tests.h"
+#include "entropy/claim_test.h"
 
 namespace qanat::entropy {
 
-enum class SourceState { start_up, healthy, suspect, failed, gone };
-// "start-up", "healthy", "suspect", "failed", "gone": as in the status document.
+enum class SourceState { start_up, healthy, suspect, failed, gone, refuted };
+// "start-up", "healthy", "suspect", "failed", "gone", "refuted": as in the status document.
 const char* to_string(SourceState state);
 
 struct Verdict {
-  bool credit = false;        // whether this window counts as assessed input
-  Alarm alarm = Alarm::none;  // the test that rejected it
-  bool changed = false;       // whether the state is another than before
+  bool credit = false;                            // whether this window counts as assessed input
+  Alarm alarm = Alarm::none;                      // the test that rejected it
+  bool changed = false;                           // whether the state is another than before
+  std::optional<double> measured = std::nullopt;  // bits per sample, when that refutes the claim
+};
+
+// What is done about a claim that the samples refute.
+enum class ClaimPolicy {
+  hold,    // the source is refuted
+  insist,  // it is said, and nothing else: the operator knows better
+  ignore,  // nothing is claimed
 };
 
 // Not thread-safe; time comes in as an argument.
@@ -35,9 +45,10 @@ class SourceHealth {
   static constexpr std::uint64_t alarm_memory_windows = 1000;
 
   // `seed` spreads the retries of many nodes.
-  SourceHealth(double h, std::uint64_t seed);
+  SourceHealth(double h, std::uint64_t seed, ClaimPolicy policy = ClaimPolicy::hold);
 
-  // Judges one window. Call it only in the states start-up, healthy and suspect.
+  // Judges one window. Call it only in the states start-up, healthy, suspect and refuted; in that
+  // one nothing counts.
   Verdict window(Window window, TimePoint now);
 
   // Runs the start-up tests over (on-demand test, SP 800-90B 4.3 item 5).
@@ -60,8 +71,11 @@ class SourceHealth {
  private:
   void begin(SourceState state);
   bool too_many_alarms();
+  void hold_claim(Window window, Verdict& verdict);
 
+  const ClaimPolicy policy_;
   HealthTests tests_;
+  ClaimTest claim_test_;
   Backoff backoff_;
   SourceState state_ = SourceState::start_up;
   unsigned passed_ = 0;  // windows passed in start-up or suspect

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The rest of a message or payload whose beginning is here: slower than this is a broken path.
+// An answer, or the whole of a payload that was announced: slower than this is a broken path.
 constexpr Duration patience = 30s;
 // A broker that says "in so many seconds" is asked again after this at the latest.
 constexpr Duration longest_wait = 60s;
@@ -36,16 +36,17 @@ Result<broker::User> read_broker_user(const broker::Account& account) {
 }
 
 Result<BrokerLink> BrokerLink::open(const wire::Address& address, const broker::User& user,
-                                    Role role, const Waker& waker, Duration timeout) {
-  auto fd = connect_tcp(address, waker, timeout);
+                                    Role role, const Waker& stop, Duration timeout) {
+  auto fd = connect_tcp(address, stop, timeout);
   if (!fd) return tl::unexpected(fd.error());
   BrokerLink link;
   link.name_ = address.text();
+  link.stop_ = &stop;
   link.fd_ = std::move(*fd);
   // A payload and the message after it.
   link.inbox_ = SecretBytes(std::max(broker::most_hello, broker::most_digest + broker::most_bytes) +
                             broker::message_bytes);
-  if (auto done = link.log_in(user, role, waker, timeout); !done) {
+  if (auto done = link.log_in(user, role, timeout); !done) {
     return tl::unexpected(done.error());
   }
   return link;
@@ -56,14 +57,14 @@ Result<void> BrokerLink::lost(const std::string& what) const {
 }
 
 Result<void> BrokerLink::send(Bytes bytes) {
+  const TimePoint end = clock_.now() + patience;
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n > 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     } else if (errno == EAGAIN) {
-      static const Waker never;
-      if (wait_for(fd_.get(), POLLOUT, never, patience) != Wake::ready)
-        return lost("takes nothing");
+      const Duration left = std::max(end - clock_.now(), Duration::zero());
+      if (wait_for(fd_.get(), POLLOUT, *stop_, left) != Wake::ready) return lost("takes nothing");
     } else if (errno != EINTR) {
       return error(with_errno("cannot send to the broker " + name_, errno));
     }
@@ -87,12 +88,11 @@ Result<bool> BrokerLink::read_some(const Waker& waker, std::optional<TimePoint> 
 }
 
 Result<bool> BrokerLink::fill(std::size_t bytes, const Waker& waker) {
-  const TimePoint end = clock_.now() + patience;
   while (received_ < bytes) {
-    auto more = read_some(waker, end);
+    auto more = read_some(waker, answer_by_);
     if (!more) return more;
     if (*more) continue;
-    if (clock_.now() >= end) return tl::unexpected(lost("stopped in the middle").error());
+    if (clock_.now() >= answer_by_) return tl::unexpected(lost("stopped in the middle").error());
     return false;
   }
   return true;
@@ -105,8 +105,7 @@ void BrokerLink::consume(std::size_t bytes) {
   wipe(in.subspan(received_));
 }
 
-Result<void> BrokerLink::log_in(const broker::User& user, Role role, const Waker& waker,
-                                Duration timeout) {
+Result<void> BrokerLink::log_in(const broker::User& user, Role role, Duration timeout) {
   const TimePoint end = clock_.now() + timeout;
   broker::Hello hello;
   std::size_t used = 0;
@@ -115,7 +114,7 @@ Result<void> BrokerLink::log_in(const broker::User& user, Role role, const Waker
     const Status status = received_ == 0 ? Status::incomplete : decode(inbox(), hello, used);
     if (status == Status::complete) break;
     if (status == Status::malformed) return lost("speaks another protocol, or another version");
-    const auto more = read_some(waker, end);
+    const auto more = read_some(*stop_, end);
     if (!more) return tl::unexpected(more.error());
     if (!*more) return clock_.now() >= end ? lost("says nothing") : error("");
   }
@@ -129,7 +128,7 @@ Result<void> BrokerLink::log_in(const broker::User& user, Role role, const Waker
     return lost(fmt::format("wants what we cannot do: {}", problem.what()));
   }
   while (received_ < broker::integer_bytes) {
-    const auto more = read_some(waker, end);
+    const auto more = read_some(*stop_, end);
     // It says no word to a wrong password.
     if (!more) return lost(fmt::format("does not know {} with this password", user.name));
     if (!*more) return clock_.now() >= end ? lost("says nothing") : error("");
@@ -209,13 +208,17 @@ Result<std::size_t> BrokerLink::take(MutableBytes out, const Waker& waker) {
       const auto question = encode(Code::take, static_cast<std::uint32_t>(8 * wanted));
       if (auto sent = send(question); !sent) return tl::unexpected(sent.error());
       asked_ = true;
+      answer_by_ = clock_.now() + patience;
     }
-    std::optional<TimePoint> end;
-    if (!asked_) end = ask_at_;
+    TimePoint end = asked_ ? answer_by_ : ask_at_;
+    if (deadline_) end = std::min(end, *deadline_);
     const auto message = next(waker, end);
     if (!message) return tl::unexpected(message.error());
     if (!*message) {
-      if (!asked_ && clock_.now() >= ask_at_) continue;
+      const TimePoint now = clock_.now();
+      if (asked_ && now >= answer_by_) return tl::unexpected(lost("does not answer").error());
+      if (deadline_ && now >= *deadline_) return tl::unexpected(lost("is too slow").error());
+      if (!asked_ && now >= ask_at_) continue;
       return std::size_t{0};
     }
     if ((*message)->is(Code::deliver) && asked_) {
@@ -224,8 +227,10 @@ Result<std::size_t> BrokerLink::take(MutableBytes out, const Waker& waker) {
       if (coming_ == 0 || coming_ > broker::most_bytes) {
         return tl::unexpected(lost("announces more than it may").error());
       }
+      answer_by_ = clock_.now() + patience;
     } else if ((*message)->is(Code::empty) || (*message)->is(Code::quota)) {
       asked_ = false;
+      deadline_.reset();
       ask_at_ = clock_.now() + wait_of(**message);
     } else {
       const auto known = handle_unasked(**message);

@@ -17,14 +17,18 @@ class BrokerLink {
  public:
   enum class Role { consumer, producer };
 
-  // Connects and logs in, within `timeout` each. An Error with an empty message: the waker was
-  // woken.
+  // Connects and logs in, within `timeout` each. An Error with an empty message: `stop` was woken,
+  // which ends whatever the link does later, too, and outlives it.
   static Result<BrokerLink> open(const wire::Address& address, const wire::broker::User& user,
-                                 Role role, const Waker& waker, Duration timeout);
+                                 Role role, const Waker& stop, Duration timeout);
 
   // A consumer: waits until the broker has something, and writes 1 to out.size() bytes of it; their
   // number. 0 when the waker was woken: the question stands, and what comes is for the next call.
+  // An Error when a question finds no answer, or an announced payload no end, for half a minute.
   Result<std::size_t> take(MutableBytes out, const Waker& waker);
+  // From then on `take` gives up, with an Error, unless the broker has said meanwhile that it has
+  // nothing: one that drips is of no use, one that is dry may be.
+  void expect(TimePoint by) { deadline_ = by; }
 
   // A producer: how many of `bytes` the broker takes; none, and the time after which to ask again,
   // sooner if it says that it wants some. Empty when the waker was woken.
@@ -45,12 +49,11 @@ class BrokerLink {
  private:
   BrokerLink() = default;
 
-  Result<void> log_in(const wire::broker::User& user, Role role, const Waker& waker,
-                      Duration timeout);
+  Result<void> log_in(const wire::broker::User& user, Role role, Duration timeout);
   Result<void> send(Bytes bytes);
   // One more read; false when woken or when `end` has passed.
   Result<bool> read_some(const Waker& waker, std::optional<TimePoint> end);
-  // At least so many bytes in the inbox; false when woken.
+  // At least so many bytes in the inbox by answer_by_; false when woken.
   Result<bool> fill(std::size_t bytes, const Waker& waker);
   // The next message, if one is there by `end`.
   Result<std::optional<wire::broker::Message>> next(const Waker& waker,
@@ -61,6 +64,7 @@ class BrokerLink {
   Result<void> lost(const std::string& what) const;
 
   std::string name_;
+  const Waker* stop_ = nullptr;
   UniqueFd fd_;
   Clock clock_;
   std::optional<wire::broker::Session> session_;
@@ -73,6 +77,8 @@ class BrokerLink {
   bool asked_ = false;
   std::size_t coming_ = 0;  // bytes of the payload that was announced
   TimePoint ask_at_{};
+  TimePoint answer_by_{};  // of the question, and then of the payload
+  std::optional<TimePoint> deadline_;
 };
 
 }  // namespace qanat::net

@@ -31,6 +31,21 @@ int finish_connect(int fd, const Waker& waker, Duration timeout) {
   return problem;
 }
 
+// A peer whose machine has gone without a word is noticed within a minute and a half, whether we
+// listen (probes) or have sent something.
+void notice_lost_peer(int fd) {
+  const int one = 1;
+  const int idle_seconds = 30;
+  const int probe_seconds = 15;
+  const int probes = 4;
+  const unsigned unanswered_ms = 60'000;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_seconds, sizeof probe_seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof unanswered_ms);
+}
+
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
 Result<AddressList> resolve(const wire::Address& address, int type) {
@@ -60,6 +75,7 @@ Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, D
     }
     const int one = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    notice_lost_peer(fd.get());
     problem = ::connect(fd.get(), at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
     if (problem == EINPROGRESS) problem = finish_connect(fd.get(), waker, timeout);
     if (problem == 0) return fd;

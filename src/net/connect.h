@@ -11,8 +11,8 @@
 
 namespace qanat::net {
 
-// A non-blocking socket that is connected. Tries each address that the name has, in order; the
-// error names the last. An Error with an empty message: the waker was woken.
+// A non-blocking socket that is connected, with keep-alive probes. Tries each address that the name
+// has, in order; the error names the last. An Error with an empty message: the waker was woken.
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
 // As connect_tcp, to a port of a hypervisor or a guest (vsock(7)).

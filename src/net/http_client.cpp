@@ -26,6 +26,10 @@ constexpr std::size_t inbox_bytes = 64 << 10;
 constexpr std::size_t error_body_bytes = 4096;
 // Of a refusal's two parts each, for people. Ours are shorter, but for paths of the file system.
 constexpr std::size_t most_words = 1000;
+// Of an error's body, before nobody listens any more.
+constexpr std::uint64_t most_error_body = 64 << 10;
+// For a short text: a session, a word to a node.
+constexpr Duration text_patience = std::chrono::seconds(30);
 
 tl::unexpected<ClientError> trouble(Trouble kind, std::string message, unsigned retry_after = 0) {
   return tl::unexpected(ClientError{kind, std::move(message), retry_after});
@@ -92,6 +96,11 @@ HttpClient::HttpClient(Endpoint endpoint, const Waker& waker, Timeouts timeouts)
 
 HttpClient::~HttpClient() { disconnect(); }
 
+Duration HttpClient::at_most(Duration limit) const {
+  if (!end_) return limit;
+  return std::clamp<Duration>(*end_ - Clock().now(), Duration::zero(), limit);
+}
+
 bool HttpClient::exporter(std::string_view label, MutableBytes out) const {
   if (!connection_ || connection_->transport.ssl() == nullptr) return false;
   export_keying_material(connection_->transport.ssl(), label, out);
@@ -137,7 +146,7 @@ tl::expected<void, ClientError> HttpClient::connect() {
   // A service may be several hubs, of which some are down, and one has the pinned key.
   tl::expected<void, ClientError> outcome;
   for (const Place& place : places) {
-    auto fd = connect_tcp(place.address, waker_, timeouts_.connect);
+    auto fd = connect_tcp(place.address, waker_, at_most(timeouts_.connect));
     if (fd) {
       outcome = begin(std::move(*fd), place.certificate_name);
     } else if (fd.error().message.empty()) {
@@ -148,6 +157,12 @@ tl::expected<void, ClientError> HttpClient::connect() {
     if (outcome || outcome.error().trouble == Trouble::stopped) return outcome;
   }
   return outcome;
+}
+
+void HttpClient::answer_begins() {
+  if (!bounds_.answer) return;
+  const TimePoint end = Clock().now() + *bounds_.answer;
+  end_ = end_ ? std::min(*end_, end) : end;
 }
 
 // TLS on a connected socket, and the proofs that belong to this connection.
@@ -166,7 +181,7 @@ tl::expected<void, ClientError> HttpClient::begin(UniqueFd fd, const std::string
   connection_ = std::make_unique<Connection>(
       Connection{std::move(fd), Transport(descriptor, std::move(ssl)), {}, {}, false, false});
   Transport& transport = connection_->transport;
-  const auto end = std::chrono::steady_clock::now() + timeouts_.connect;
+  const auto end = std::chrono::steady_clock::now() + at_most(timeouts_.connect);
   for (;;) {
     const IoStatus status = transport.handshake();
     if (status == IoStatus::ok) break;
@@ -217,6 +232,7 @@ class HttpClient::Exchange {
  private:
   Connection& connection() { return *client_.connection_; }
   std::string where() const { return client_.endpoint_.text(); }
+  tl::expected<void, ClientError> check_time() const;
   tl::expected<void, ClientError> await(IoStatus status);
   tl::expected<void, ClientError> send(const std::string& request);
   tl::expected<std::size_t, ClientError> receive(std::size_t kept);
@@ -251,7 +267,8 @@ tl::expected<void, ClientError> HttpClient::Exchange::await(IoStatus status) {
     return trouble(Trouble::unreachable, where() + " closed the connection");
   }
   const short events = status == IoStatus::want_write ? POLLOUT : POLLIN;
-  switch (wait_for(connection().fd.get(), events, client_.waker_, client_.timeouts_.silence)) {
+  const Duration patience = client_.at_most(client_.timeouts_.silence);
+  switch (wait_for(connection().fd.get(), events, client_.waker_, patience)) {
     case Wake::ready:
       return {};
     case Wake::woken:
@@ -259,8 +276,20 @@ tl::expected<void, ClientError> HttpClient::Exchange::await(IoStatus status) {
     case Wake::timeout:
       break;
   }
+  if (auto in_time = check_time(); !in_time) return in_time;
   return trouble(Trouble::unreachable, fmt::format("{} was silent for {:.0f} s", where(),
                                                    seconds(client_.timeouts_.silence)));
+}
+
+// Of one that always has something to read, and never comes to an end.
+tl::expected<void, ClientError> HttpClient::Exchange::check_time() const {
+  if (wait_for(-1, 0, client_.waker_, Duration::zero()) == Wake::woken) {
+    return trouble(Trouble::stopped, "stopped");
+  }
+  if (!client_.end_ || Clock().now() < *client_.end_) return {};
+  return trouble(Trouble::unreachable,
+                 fmt::format("{} is too slow: not done after {:.0f} s", where(),
+                             seconds(Clock().now() - client_.began_)));
 }
 
 tl::expected<void, ClientError> HttpClient::Exchange::send(const std::string& request) {
@@ -277,9 +306,11 @@ tl::expected<void, ClientError> HttpClient::Exchange::send(const std::string& re
 }
 
 tl::expected<std::size_t, ClientError> HttpClient::Exchange::receive(std::size_t kept) {
+  if (auto in_time = check_time(); !in_time) return tl::unexpected(in_time.error());
   for (;;) {
     const IoResult got = connection().transport.read(client_.inbox_.view().subspan(kept));
     if (got.status == IoStatus::ok) {
+      if (!answered_) client_.answer_begins();
       answered_ = true;
       return kept + got.bytes;
     }
@@ -358,6 +389,12 @@ tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t f
       response_.body_bytes += body.size();
       if (response_.status != 200) {
         error_body_.append(as_text(body).substr(0, error_body_bytes - error_body_.size()));
+        if (response_.body_bytes > most_error_body) {
+          return trouble(Trouble::protocol, where() + " sent an error without end");
+        }
+      } else if (response_.body_bytes > client_.bounds_.body) {
+        return trouble(Trouble::protocol, fmt::format("{} sent more than the {} bytes asked for",
+                                                      where(), client_.bounds_.body));
       } else if (!on_body_(body)) {
         return trouble(Trouble::stopped, "stopped");
       }
@@ -422,22 +459,26 @@ tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string&
   return conclude();
 }
 
-tl::expected<Response, ClientError> HttpClient::request(const std::string& method,
-                                                        const std::string& target,
-                                                        const std::string& body,
-                                                        const OnBody& on_body,
-                                                        std::string_view content_type) {
-  return exchange(method, target, body, on_body, content_type, nullptr);
+tl::expected<Response, ClientError> HttpClient::request(
+    const std::string& method, const std::string& target, const std::string& body,
+    const OnBody& on_body, std::string_view content_type, const Bounds& bounds) {
+  return exchange(method, target, body, on_body, content_type, bounds, nullptr);
 }
 
 tl::expected<Response, ClientError> HttpClient::random(const wire::RandomRequest& wanted,
-                                                       const OnBody& on_body) {
-  return exchange("GET", encode(wanted), "", on_body, "", &wanted);
+                                                       const OnBody& on_body, Bounds bounds) {
+  bounds.body = wire::body_size(wanted);
+  return exchange("GET", encode(wanted), "", on_body, "", bounds, &wanted);
 }
 
 tl::expected<Response, ClientError> HttpClient::exchange(
     const std::string& method, const std::string& target, const std::string& body,
-    const OnBody& on_body, std::string_view content_type, const wire::RandomRequest* wanted) {
+    const OnBody& on_body, std::string_view content_type, const Bounds& bounds,
+    const wire::RandomRequest* wanted) {
+  bounds_ = bounds;
+  began_ = Clock().now();
+  end_.reset();
+  if (bounds.whole) end_ = began_ + *bounds.whole;
   for (;;) {
     const bool reused = connection_ && connection_->used;
     if (!connection_) {
@@ -459,10 +500,12 @@ tl::expected<std::string, ClientError> HttpClient::text(const std::string& metho
                                                         const std::string& body,
                                                         std::size_t limit) {
   std::string text;
-  const auto response = request(method, target, body, [&](Bytes piece) {
+  const auto keep = [&](Bytes piece) {
     text.append(as_text(piece));
-    return text.size() <= limit;
-  });
+    return true;
+  };
+  const auto response = request(method, target, body, keep, "",
+                                {.whole = text_patience, .answer = {}, .body = limit});
   if (!response) return tl::unexpected(response.error());
   return text;
 }

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -68,22 +69,42 @@ class HttpClient {
   HttpClient(Endpoint endpoint, const Waker& waker) : HttpClient(std::move(endpoint), waker, {}) {}
   ~HttpClient();
 
+  // What one exchange may cost, whatever the server does: beside `silence`, which a server that
+  // drips a byte now and then never exceeds.
+  struct Bounds {
+    // From the connection's beginning to the response's last byte; none only where a person looks
+    // on.
+    std::optional<Duration> whole;
+    // From the response's first byte to its last: a hub has all of it then, so that one that is dry
+    // may be waited for longer than one that drips.
+    std::optional<Duration> answer;
+    std::uint64_t body = std::numeric_limits<std::uint64_t>::max();  // of a 200, bytes
+  };
+
   // Called with each piece of a 200's body as it comes, in memory that is wiped after; false ends
   // the transfer.
   using OnBody = std::function<bool(Bytes)>;
   // A connection that the server closed while idle is opened again, once. A status other than 200
-  // is an error with the server's words in it.
+  // is an error with the server's words in it; what exceeds `bounds` is one, too.
   tl::expected<Response, ClientError> request(const std::string& method, const std::string& target,
                                               const std::string& body, const OnBody& on_body,
-                                              std::string_view content_type = "");
+                                              std::string_view content_type, const Bounds& bounds);
+  tl::expected<Response, ClientError> get(const std::string& target, const OnBody& on_body,
+                                          const Bounds& bounds) {
+    return request("GET", target, "", on_body, "", bounds);
+  }
   tl::expected<Response, ClientError> get(const std::string& target, const OnBody& on_body) {
-    return request("GET", target, "", on_body);
+    return request("GET", target, "", on_body, "", Bounds());
   }
   // Random bytes. What is of another grade than asked, or another size, is Trouble::protocol: of
   // such an answer nothing is handed on, or nothing more once its end shows it.
   tl::expected<Response, ClientError> random(const wire::RandomRequest& wanted,
-                                             const OnBody& on_body);
-  // The body as text, at most `limit` bytes: for what is not secret.
+                                             const OnBody& on_body, Bounds bounds);
+  tl::expected<Response, ClientError> random(const wire::RandomRequest& wanted,
+                                             const OnBody& on_body) {
+    return random(wanted, on_body, Bounds());
+  }
+  // The body as text, at most `limit` bytes, within half a minute: for what is not secret.
   tl::expected<std::string, ClientError> text(const std::string& method, const std::string& target,
                                               const std::string& body = "",
                                               std::size_t limit = 16 << 20);
@@ -106,10 +127,13 @@ class HttpClient {
 
   tl::expected<Response, ClientError> exchange(const std::string& method, const std::string& target,
                                                const std::string& body, const OnBody& on_body,
-                                               std::string_view content_type,
+                                               std::string_view content_type, const Bounds& bounds,
                                                const wire::RandomRequest* wanted);
   tl::expected<void, ClientError> connect();
   tl::expected<void, ClientError> begin(UniqueFd fd, const std::string& name);
+  void answer_begins();
+  // `limit`, or what is left of the exchange's time.
+  Duration at_most(Duration limit) const;
 
   Endpoint endpoint_;
   const Waker& waker_;
@@ -118,6 +142,9 @@ class HttpClient {
   std::unique_ptr<Connection> connection_;
   SecretBytes inbox_;
   std::string path_;
+  Bounds bounds_;  // of the present exchange
+  TimePoint began_{};
+  std::optional<TimePoint> end_;  // of it, by `bounds_`
 };
 
 }  // namespace qanat::net

@@ -2,10 +2,11 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "base/descriptor_limit.h"
 
 #ifdef QANAT_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -28,11 +29,7 @@ void prepare_process() {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   ::prctl(PR_SET_DUMPABLE, 0);
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
+  raise_descriptor_limit();
 }
 
 Signal wait_for_signal(Duration limit) {

@@ -293,7 +293,8 @@ sources::SourceServices Node::source_services() {
       .cookie_directory = cookie_directory_,
       .on_fresh_seed = [this](const std::string& why,
                               const sources::FreshSeed& seed) { return renew(why, seed); },
-      .seeds = settings_.feed.has_value()};
+      .seeds = settings_.feed.has_value(),
+      .origins = &origins_};
 }
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {

@@ -135,6 +135,7 @@ class Node {
   share::Dispenser dispenser_;
   entropy::ConditioningKey key_;
   entropy::Provenance provenance_;
+  sources::Origins origins_;
   share::ClientBook book_;
   ClientStore clients_;
   share::BucketTable blocks_;

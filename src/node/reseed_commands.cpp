@@ -81,6 +81,7 @@ void ReseedCommands::run_one(const std::string& command,
     return;
   }
   const auto status = child.wait(stop_, limit);
+  if (status) child.leave();
   // Killed, as the program ends.
   if (!status && wait_for(-1, 0, stop_, Duration::zero()) == Wake::woken) return;
   if (!status) {

@@ -55,7 +55,7 @@ void add_ledger(Families& out, const Snapshot& s) {
 }
 
 void add_sources(Families& out, const Snapshot& s) {
-  static constexpr std::array states{"start-up", "healthy", "suspect", "failed", "gone"};
+  static constexpr std::array states{"start-up", "healthy", "suspect", "failed", "gone", "refuted"};
   out.gauge("qanat_source_state", "1 for the state that the source is in");
   for (const auto& source : s.sources) {
     for (const char* state : states) {

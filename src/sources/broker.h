@@ -15,6 +15,7 @@ class Broker final : public Source {
 
   Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  void expect(TimePoint by) override { link_->expect(by); }
   void close() override { link_.reset(); }
   int descriptor() const override { return link_ ? link_->descriptor() : -1; }
   Duration longest_absence() const override { return peer_absence; }

@@ -48,6 +48,7 @@ Result<void> Device::open(const Waker& /*stop*/) {
     fd_.reset();
     return error(path_ + " is not a character device; for a file or FIFO use file:" + path_);
   }
+  origin_ = origin_of(info);
   if (::isatty(fd_.get()) == 1) {
     auto ready = set_up_line();
     if (!ready) fd_.reset();

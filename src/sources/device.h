@@ -18,6 +18,7 @@ class Device final : public Source {
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
   void close() override { fd_.reset(); }
   int descriptor() const override { return fd_.get(); }
+  std::optional<Origin> origin() const override { return origin_; }
 
  private:
   Result<void> set_up_line();
@@ -25,6 +26,7 @@ class Device final : public Source {
   std::string path_;
   std::optional<unsigned> baud_;
   UniqueFd fd_;
+  std::optional<Origin> origin_;
 };
 
 // Whether a serial line can be set to this speed.

@@ -16,6 +16,7 @@ Result<void> File::open(const Waker& /*stop*/) {
   struct stat info {};
   if (::fstat(fd_.get(), &info) != 0) return error(with_errno("cannot examine " + path_, errno));
   if (S_ISDIR(info.st_mode)) return error(path_ + " is a directory");
+  origin_ = origin_of(info);
   is_fifo_ = !S_ISREG(info.st_mode);
   if (is_fifo_) return {};
   if (info.st_dev != device_ || info.st_ino != inode_) {

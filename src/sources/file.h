@@ -21,10 +21,12 @@ class File final : public Source {
   bool renew() override;
   void close() override { fd_.reset(); }
   int descriptor() const override { return is_fifo_ ? fd_.get() : -1; }
+  std::optional<Origin> origin() const override { return origin_; }
 
  private:
   std::string path_;
   UniqueFd fd_;
+  std::optional<Origin> origin_;
   bool is_fifo_ = false;
   dev_t device_ = 0;
   ino_t inode_ = 0;

@@ -28,6 +28,7 @@ constexpr std::string_view any_server = "_netrng._tcp.local";
 
 Result<void> Netrng::open(const Waker& stop) {
   stop_ = &stop;
+  deadline_.reset();
   if (inbox_.empty()) {
     inbox_ = SecretBytes(netrng::most_reply);
     sample_ = SecretBytes(netrng::most_sample);
@@ -107,8 +108,15 @@ Result<std::size_t> Netrng::read(MutableBytes out, const Waker& waker) {
       case Status::incomplete:
         break;
     }
-    const Duration left = patience - (clock_.now() - asked_at_);
+    const TimePoint now = clock_.now();
+    if (deadline_ && now >= *deadline_) {
+      return error(fmt::format("{} is too slow: it took more than {:.0f} s for 512 bytes",
+                               address_.text(), seconds(peer_patience)));
+    }
+    // The whole of a sample: a byte now and then is no answer.
+    Duration left = patience - (now - asked_at_);
     if (left <= Duration::zero()) return error(address_.text() + " does not answer");
+    if (deadline_) left = std::min(left, *deadline_ - now);
     if (wait_for(fd_.get(), POLLIN, waker, left) == Wake::woken) return std::size_t{0};
     const MutableBytes room = inbox_.view().subspan(received_);
     const ssize_t n = ::recv(fd_.get(), room.data(), room.size(), 0);

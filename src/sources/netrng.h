@@ -1,6 +1,8 @@
 // A NetRNG server as a source. docs/protocols/netrng.md.
 #pragma once
 
+#include <optional>
+
 #include "sources/source.h"
 #include "wire/netrng.h"
 #include "wire/spec.h"
@@ -17,6 +19,7 @@ class Netrng final : public Source {
 
   Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  void expect(TimePoint by) override { deadline_ = by; }
   void close() override;
   Duration longest_absence() const override { return peer_absence; }
 
@@ -34,6 +37,7 @@ class Netrng final : public Source {
   std::size_t sample_size_ = 0;
   bool asked_ = false;
   TimePoint asked_at_{};
+  std::optional<TimePoint> deadline_;
   Clock clock_;
   const Waker* stop_ = nullptr;  // of the last open
 };

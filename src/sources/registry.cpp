@@ -18,6 +18,7 @@
 #include "sources/netrng.h"
 #include "sources/rngnet.h"
 #include "sources/sample_runner.h"
+#include "sources/skipping.h"
 #include "sources/vmport.h"
 #include "wire/options.h"
 
@@ -110,7 +111,7 @@ struct Type {
 
 constexpr std::array types{
     // Of the kernel's hwrng interface: quality is the driver's word (1024 of 1024 for virtio-rng).
-    Type{"hwrng", false, 7, true, "", "the kernel's hardware RNG, /dev/hwrng",
+    Type{"hwrng", false, 7, true, "skip", "the kernel's hardware RNG, /dev/hwrng",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return std::make_unique<Device>(hwrng_path(s), std::nullopt);
          }},
@@ -125,13 +126,13 @@ constexpr std::array types{
     Type{"kernel", false, 4, false, "", "the local kernel's getrandom; mixed in, credited 0",
          [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Kernel>(); }},
     // Unknown hardware: half.
-    Type{"device", true, 4, true, "baud", "a character device or serial line",
+    Type{"device", true, 4, true, "baud skip", "a character device or serial line",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return std::make_unique<Device>(s.target, baud_of(s));
          }},
     Type{"file", true, 4, true, "", "a FIFO, or a file that is read once",
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<File>(s.target); }},
-    Type{"exec", true, 4, true, "", "what a command prints",
+    Type{"exec", true, 4, true, "skip", "what a command prints",
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<Exec>(s.target); }},
     // Nobody knows what is behind it.
     Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
@@ -202,7 +203,55 @@ std::string known_options(const Type& type) {
   return type.options.empty() ? "h credit" : fmt::format("h credit {}", type.options);
 }
 
+// The path that a source of this type opens; empty where it opens none.
+std::string path_of(const Spec& spec) {
+  if (spec.type == "hwrng") return hwrng_path(spec);
+  return spec.type == "device" || spec.type == "file" ? spec.target : "";
+}
+
+// The word of a command that names such a device: the simple cases, as nobody can see through a
+// command.
+std::string worthless_word(const std::string& command) {
+  constexpr std::string_view between = " \t\n'\"`;|&<>()=,";
+  for (std::size_t begin = 0; begin < command.size();) {
+    const std::size_t end = std::min(command.find_first_of(between, begin), command.size());
+    const std::string word = command.substr(begin, end - begin);
+    const auto origin = word.starts_with('/') ? origin_of(word) : std::nullopt;
+    if (origin && !worthless(*origin).empty()) return word;
+    begin = end + 1;
+  }
+  return "";
+}
+
+// What is claimed of it. A command that reads the kernel's generator counts only for an operator
+// who claims something of it.
+entropy::Claim claim_of(const Type& type, const Spec& spec) {
+  bool credit = type.credit;
+  if (type.name == "exec" && !spec.option("h")) {
+    credit = credit && worthless_word(spec.target).empty();
+  }
+  return wire::claim_of(spec, {type.h, credit});
+}
+
+std::size_t skip_of(const Spec& spec) {
+  return wire::size_of(spec, "skip", 0, 0, Skipping::most_bytes);
+}
+
+std::unique_ptr<Source> make_bare(const Type& type, const Spec& spec) {
+  auto source = type.make(spec);
+  const std::size_t skip = skip_of(spec);
+  return skip == 0 ? std::move(source) : std::make_unique<Skipping>(std::move(source), skip);
+}
+
 std::string note_of(const Type& type, const Spec& spec) {
+  if (type.name == "exec") {
+    const std::string word = worthless_word(spec.target);
+    if (word.empty()) return "";
+    return fmt::format(
+        "it reads {}, whose entropy was counted where it came from: credited only as "
+        "h= or credit=yes claims",
+        word);
+  }
   if (type.name == "file") {
     return "a regular file is read once a start: put new bytes in it, or add credit=no, lest a "
            "restart counts the same bytes again";
@@ -329,9 +378,19 @@ SourceDescription describe_source(const std::string& text) {
   check_options(spec, known_options(type));
   baud_of(spec);
   if (type.name == "rngnet") rngnet_options(spec);
-  entropy::Claim claim = wire::claim_of(spec, {type.h, type.credit});
+  skip_of(spec);
+  entropy::Claim claim = claim_of(type, spec);
   if (spec.type == "vmport" || spec.type == "vsock") claim = {8, vmport_settings(spec).credit};
-  return {text, claim.h, claim.credit, note_of(type, spec)};
+  const auto origin = origin_of_source(text);
+  const std::string why = origin && claim.credit && !claim.insist ? worthless(*origin) : "";
+  if (!why.empty()) return {text, claim.h, false, why};
+  return {text, claim.h, claim.credit, note_of(type, spec), claim.insist};
+}
+
+std::optional<Origin> origin_of_source(const std::string& text) {
+  if (is_upstream(text)) return std::nullopt;
+  const std::string path = path_of(parse(text));
+  return path.empty() ? std::nullopt : origin_of(path);
 }
 
 std::unique_ptr<RunningSource> make_source(const std::string& text,
@@ -341,17 +400,17 @@ std::unique_ptr<RunningSource> make_source(const std::string& text,
   const Type& type = type_of(spec);
   check_options(spec, known_options(type));
   if (type.run != nullptr) {
-    return type.run(spec, wire::claim_of(spec, {type.h, type.credit}), services);
+    return type.run(spec, claim_of(type, spec), services);
   }
-  return std::make_unique<SampleRunner>(text, type.make(spec),
-                                        wire::claim_of(spec, {type.h, type.credit}), services);
+  return std::make_unique<SampleRunner>(text, make_bare(type, spec), claim_of(type, spec),
+                                        services);
 }
 
 std::unique_ptr<Source> make_probe(const std::string& text) {
   if (is_upstream(text)) return nullptr;
   const Spec spec = parse(text);
   const Type& type = type_of(spec);
-  return type.make == nullptr ? nullptr : type.make(spec);
+  return type.make == nullptr ? nullptr : make_bare(type, spec);
 }
 
 std::vector<std::string> default_sources() {

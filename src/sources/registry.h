@@ -16,8 +16,11 @@ struct SourceDescription {
   std::string name;  // without secrets
   double h = 0;      // claimed min-entropy, bits per byte
   bool credit = true;
-  std::string note;  // what an operator should know; may be empty
+  std::string note;     // what an operator should know; may be empty
+  bool insist = false;  // credit=insist
 };
+// What it would read from, were it opened now; nullopt where that cannot be told.
+std::optional<Origin> origin_of_source(const std::string& text);
 
 // Each throws Failure for an unknown type, a missing target, an unknown option or a bad value, and
 // says what would be right. A join string is a source too.

@@ -10,6 +10,7 @@
 #include "entropy/intake.h"
 #include "entropy/provenance.h"
 #include "share/dispenser.h"
+#include "sources/origins.h"
 
 namespace qanat::sources {
 
@@ -62,6 +63,8 @@ struct SourceServices {
   // What comes is for this machine alone, never to be passed on: where a peer has no full-entropy
   // bytes, a seed of grade drbg, credited 256 bits, is better than nothing for a kernel.
   bool seeds = false;
+  // What the others read; none: nobody else does.
+  Origins* origins = nullptr;
 };
 
 // Its functions may be called from any thread.

@@ -1,5 +1,7 @@
 #include "sources/sample_runner.h"
 
+#include <utility>
+
 #include "crypto/aead.h"
 
 namespace qanat::sources {
@@ -29,7 +31,11 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
       epoch_(services.dispenser.epoch()),
       buffer_(entropy::window_samples) {}
 
-SampleRunner::~SampleRunner() { request_stop(); }
+SampleRunner::~SampleRunner() {
+  request_stop();
+  if (services_.origins == nullptr) return;
+  services_.origins->release(intake_.id(), intake_.report().credited_samples > 0);
+}
 
 void SampleRunner::start() {
   thread_.start(
@@ -66,12 +72,15 @@ void SampleRunner::run() {
       thread_.pause(intake_.retry_at() - services_.clock.now(), waker_, services_.clock,
                     [] { return false; });
       if (thread_.stopping()) return;
-      // A new start for the device too.
-      source_->close();
-      open_ = false;
+      // First as it is: one that begins with zeros after each open has them behind it. Then with a
+      // new start for the device, too.
+      if (std::exchange(kept_open_, !kept_open_)) {
+        source_->close();
+        open_ = false;
+      }
       intake_.try_again();
     }
-    if (intake_.state() == SourceState::gone) await_return();
+    if (absent_) await_return();
     if (thread_.stopping()) return;
     renew();
     if (!ensure_open()) continue;
@@ -103,12 +112,28 @@ bool SampleRunner::ensure_open() {
   if (open_) return true;
   if (auto opened = source_->open(stop_waker_); !opened) {
     if (thread_.stopping()) return false;
-    intake_.gone(opened.error().message, services_.clock.now());
+    lose(opened.error().message);
     return false;
   }
   open_ = true;
+  absent_ = false;
+  check_origin();
   intake_.back();
   return true;
+}
+
+// Each device's and each file's bytes are credited once, and those of none that has them from
+// elsewhere.
+void SampleRunner::check_origin() {
+  const auto origin = source_->origin();
+  if (!origin || !intake_.claim().credit || intake_.claim().insist) return;
+  std::string why = worthless(*origin);
+  if (why.empty() && services_.origins != nullptr) {
+    const std::string other = services_.origins->claim(*origin, intake_.id(), name_);
+    if (!other.empty()) why = "it is the same as " + other + ", and is counted there";
+  }
+  withheld_ = !why.empty();
+  intake_.withhold(why);
 }
 
 void SampleRunner::sleep_until_needed() {
@@ -124,6 +149,9 @@ void SampleRunner::read_some() {
   // What was read before is enough, unless it was long ago.
   if (!intake_.drain(began_at) && !intake_.due(false, began_at)) return;
   // A whole window, however little a read gives.
+  // Who had it may have ended.
+  if (withheld_) check_origin();
+  source_->expect(began_at + peer_patience);
   std::size_t wanted = entropy::window_samples;
   while (wanted > 0 && !thread_.stopping() && services_.dispenser.epoch() == epoch_) {
     const TimePoint began = services_.clock.now();
@@ -146,6 +174,7 @@ void SampleRunner::read_some() {
 void SampleRunner::lose(const std::string& why) {
   source_->close();
   open_ = false;
+  absent_ = true;
   intake_.gone(why, services_.clock.now());
 }
 

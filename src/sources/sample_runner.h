@@ -28,6 +28,7 @@ class SampleRunner final : public RunningSource {
  private:
   void run();
   bool ensure_open();
+  void check_origin();
   void await_return();
   void sleep_until_needed();
   void read_some();
@@ -43,7 +44,10 @@ class SampleRunner final : public RunningSource {
   Backoff absence_;
   std::atomic<bool> look_now_{false};
   bool open_ = false;
-  entropy::Epoch epoch_;  // of the buffers that are read
+  entropy::Epoch epoch_;    // of the buffers that are read
+  bool absent_ = false;     // could not be opened, or was lost
+  bool kept_open_ = false;  // at the last retry after a failure
+  bool withheld_ = false;   // credited 0, as another source has the same
   SecretBytes buffer_;
   SourceThread thread_;
 };

@@ -6,11 +6,15 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/waker.h"
+#include "sources/origins.h"
 
 namespace qanat::sources {
 
 // Of peers on the network: thousands may look for the same one.
 inline constexpr Duration peer_absence = std::chrono::seconds(60);
+// The longest that a peer may take for a window of 512 samples: a stopped process, a machine that
+// has gone without a word, or one that drips a byte now and then, looks like a slow one for ever.
+inline constexpr Duration peer_patience = std::chrono::seconds(60);
 
 // A device, a command, an instruction: something that can be opened and gives samples of one byte.
 // Used by one thread, its runner's. To add one: a file pair like jitter.h, and a line in
@@ -25,10 +29,15 @@ class Source {
   // Blocks until there are samples and writes 1 to out.size() of them; their number. An Error when
   // the source is lost (end of file, unplugged). Returns 0 as soon as `waker` is woken.
   virtual Result<std::size_t> read(MutableBytes out, const Waker& waker) = 0;
+  // Bytes are wanted, and a whole window of them by then: a peer that has not given it is lost, by
+  // an Error of `read`. Devices and commands take the time that they take.
+  virtual void expect(TimePoint /*by*/) {}
   virtual void close() {}
   // Throws away what lies in buffers that both copies of this machine have: those of a pipe, a
   // line, a socket. False: that takes to close it and to open it again, as it mostly does.
   virtual bool renew() { return false; }
+  // Of an open one: what it reads from, where that can be told.
+  virtual std::optional<Origin> origin() const { return std::nullopt; }
   // A descriptor whose hang-up tells that an idle source is lost; -1 when there is none.
   virtual int descriptor() const { return -1; }
   // When it is absent it is looked for soon and then less and less often, down to this. Of a

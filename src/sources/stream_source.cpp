@@ -1,5 +1,6 @@
 #include "sources/stream_source.h"
 
+#include <fmt/core.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@ Result<void> StreamSource::open(const Waker& stop) {
   if (!fd) return tl::unexpected(fd.error());
   fd_ = std::move(*fd);
   expected_ = 0;
+  deadline_.reset();
   return {};
 }
 
@@ -29,7 +31,14 @@ Result<std::size_t> StreamSource::read(MutableBytes out, const Waker& waker) {
     expected_ = asked.wanted;
   }
   for (;;) {
-    if (wait_for(fd_.get(), POLLIN, waker, std::nullopt) == Wake::woken) return std::size_t{0};
+    std::optional<Duration> left;
+    if (deadline_) left = std::max(*deadline_ - Clock().now(), Duration::zero());
+    const Wake wake = wait_for(fd_.get(), POLLIN, waker, left);
+    if (wake == Wake::woken) return std::size_t{0};
+    if (wake == Wake::timeout || (deadline_ && Clock().now() >= *deadline_)) {
+      return error(fmt::format("{} is too slow: it took more than {:.0f} s for 512 bytes", name(),
+                               seconds(peer_patience)));
+    }
     const ssize_t n = ::recv(fd_.get(), out.data(), std::min(out.size(), expected_), 0);
     if (n > 0) {
       expected_ -= static_cast<std::size_t>(n);

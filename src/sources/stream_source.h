@@ -19,6 +19,7 @@ class StreamSource : public Source {
 
   Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
+  void expect(TimePoint by) override { deadline_ = by; }
   void close() override { fd_.reset(); }
   Duration longest_absence() const override {
     return path_.empty() ? peer_absence : Source::longest_absence();
@@ -40,6 +41,7 @@ class StreamSource : public Source {
   const wire::Address address_;
   UniqueFd fd_;
   std::size_t expected_ = 0;  // bytes that were asked for and have not come
+  std::optional<TimePoint> deadline_;
 };
 
 }  // namespace qanat::sources

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "crypto/aead.h"
 #include "entropy/drbg_pool.h"
@@ -31,8 +32,18 @@ constexpr Duration pollen_interval = 10s;
 constexpr Duration backoff_base = 5s;
 constexpr Duration backoff_cap = 5min;
 // One that answers, and has nothing for us now, has said when to come back.
-constexpr Duration busy_base = 1s;
+constexpr Duration busy_base = 2s;
 constexpr Duration busy_cap = 30s;
+// Whatever a server says: neither at once, nor never.
+constexpr Duration least_pause = 1s;
+constexpr unsigned longest_retry_after = 3600;
+// Another is asked beside one that has not answered for so long.
+constexpr Duration slow_after = 3s;
+constexpr Duration longest_look = 1min;
+
+Backoff new_backoff(Duration base, Duration cap) {
+  return {base, cap, crypto::random_seed(), least_pause};
+}
 
 }  // namespace
 
@@ -59,18 +70,19 @@ Upstream::Upstream(std::string name, std::vector<net::Endpoint> endpoints,
       settings_(settings),
       services_(services),
       account_(services.dispenser.open_source(name_)),
+      held_(settings.quorum),
       epoch_(services.dispenser.epoch()),
-      backoff_(backoff_base, backoff_cap, crypto::random_seed()),
-      busy_backoff_(busy_base, busy_cap, crypto::random_seed()),
       blinder_(services.key, account_),
       combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
-      buffer_(net::TransferSize::most / entropy::block_bytes * Combiner::share_bytes) {
+      block_(net::TransferSize::most) {
   check_quorum(endpoints, settings.quorum);
   polite_ = !services.seeds && std::any_of(endpoints.begin(), endpoints.end(),
                                            [](const auto& endpoint) { return endpoint.pollen; });
   for (net::Endpoint& endpoint : endpoints) {
-    links_.push_back(std::make_unique<UpstreamLink>(std::move(endpoint), services.provenance.own(),
-                                                    services.cookie_directory, stop_waker_));
+    links_.push_back(
+        {std::make_unique<UpstreamWorker>(std::move(endpoint), services.provenance.own(),
+                                          services.cookie_directory, [this] { waker_.wake(); }),
+         new_backoff(backoff_base, backoff_cap), new_backoff(busy_base, busy_cap)});
   }
 }
 
@@ -80,259 +92,298 @@ Upstream::~Upstream() {
 }
 
 void Upstream::start() {
-  thread_.start(
-      [this] {
-        run();
-        for (const auto& link : links_) link->disconnect();
-      },
-      [this](const std::string& why) {
-        renew_.store(true);
-        set_state("failed", why, false);
-      },
-      waker_, services_.clock);
+  for (const Link& link : links_) link.worker->start();
+  thread_.start([this] { run(); },
+                [this](const std::string& why) {
+                  renew_.store(true);
+                  set_state("failed", why, false);
+                },
+                waker_, services_.clock);
 }
 
 void Upstream::request_stop() {
   thread_.request_stop();
-  stop_waker_.wake();
+  for (const Link& link : links_) link.worker->request_stop();
   waker_.wake();
 }
 
+bool Upstream::join(Duration limit) {
+  const TimePoint end = Clock().now() + limit;
+  bool all = thread_.join(limit);
+  for (const Link& link : links_) {
+    all = link.worker->join(std::max(end - Clock().now(), Duration::zero())) && all;
+  }
+  return all;
+}
+
 void Upstream::retest() {
-  hurry_.store(true);
   renew_.store(true);
-  stop_waker_.wake();
+  for (const Link& link : links_) link.worker->renew();
   waker_.wake();
 }
 
 void Upstream::run() {
   while (!thread_.stopping()) {
     waker_.clear();
-    const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_size_.bytes());
-    if (!services_.dispenser.demand() || wanted == 0) {
-      satisfied_ = satisfied_ || credited_;
+    if (renew_.exchange(false) || services_.dispenser.epoch() != epoch_) renew();
+    collect();
+    deliver();
+    if (thread_.stopping()) return;
+    std::optional<Duration> until;
+    if (services_.dispenser.demand() && services_.dispenser.wanted() > 0) {
+      at_rest_.store(false);
+      until = std::max<Duration>(ask() - services_.clock.now(), 1ms);
+    } else {
       rest();
-      continue;
     }
-    const entropy::Epoch now = services_.dispenser.epoch();
-    if (renew_.exchange(false) || now != epoch_) {
-      epoch_ = now;
-      renew();
-    }
-    if (thread_.stopping()) return;
-    const TimePoint began = services_.clock.now();
-    const Outcome outcome = settings_.quorum > 1 ? fetch_quorum(wanted) : fetch_one(wanted);
-    if (thread_.stopping()) return;
-    if (!outcome && outcome.error().trouble == Trouble::stopped) {
-      renew_.store(true);
-      continue;
-    }
-    if (outcome) {
-      backoff_.reset();
-      busy_backoff_.reset();
-      transfer_size_.answered(services_.clock.now() - began);
-      // What is worth nothing, or was not made for filling a reserve, is not fetched as fast as it
-      // comes.
-      if (!settings_.credit) pause(entropy::Intake::uncredited_interval);
-      if (polite_) pause(pollen_interval);
-      continue;
-    }
-    // Too much at once for our share there, perhaps.
-    const bool busy = outcome.error().trouble == Trouble::busy;
-    if (busy && transfer_size_.refused(wanted)) continue;
-    // At least as long as the server said, and never all clients in the same moment.
-    const Duration asked = std::chrono::seconds(outcome.error().retry_after);
-    pause(asked + (busy ? busy_backoff_ : backoff_).next());
+    wait_for(-1, 0, waker_, until);
   }
 }
 
 // Until bytes are wanted.
 void Upstream::rest() {
-  if (services_.seeds) {
-    for (const auto& link : links_) link->prepare_seeds();
+  satisfied_ = satisfied_ || credited_;
+  bool preparing = false;
+  for (Link& link : links_) {
+    const bool idle = link.worker->idle();
+    if (services_.seeds && idle && (link.unprepared || link.worker->link().wants_session())) {
+      link.worker->ask({.epoch = epoch_});
+      preparing = true;
+    }
+    preparing = preparing || (!idle && !link.asked);
   }
-  at_rest_.store(true);
-  if (!thread_.stopping()) wait_for(-1, 0, waker_, std::nullopt);
-  at_rest_.store(false);
+  at_rest_.store(!preparing);
 }
 
-// A copy of this machine would go on with the same keys on its connections, try at the same times,
-// and have what was contributed so far.
+// A copy of this machine would go on with the same keys on its connections, and try at the same
+// times.
 void Upstream::renew() {
-  stop_waker_.clear();
-  for (const Contribution& given : round_) count_outdated(given.bytes.size());
-  round_.clear();
-  wipe(buffer_.view());
-  for (const auto& link : links_) link->renew();
-  backoff_ = Backoff(backoff_base, backoff_cap, crypto::random_seed());
-  busy_backoff_ = Backoff(busy_base, busy_cap, crypto::random_seed());
-}
-
-void Upstream::pause(Duration duration) {
-  thread_.pause(duration, waker_, services_.clock, [this] { return hurry_.exchange(false); });
-}
-
-// Bytes of grade full, or a seed of grade drbg where that is better than nothing: `out` and `full`
-// are changed to what came.
-tl::expected<UpstreamLink::Transfer, ClientError> Upstream::ask(UpstreamLink& link,
-                                                                MutableBytes& out, bool& full) {
-  // Of a DRBG's output no more counts than its seed had.
-  const auto shrink_to_seed = [&] {
-    if (settings_.quorum == 1) out = out.first(std::min(out.size(), drbg_seed_bytes));
-  };
-  full = !link.pollen();
-  if (link.pollen()) {
-    shrink_to_seed();
-    return link.fetch_pollen(out);
+  epoch_ = services_.dispenser.epoch();
+  for (const Contribution& given : held_.give_up()) count_outdated(given.bytes.size());
+  rest_until_ = {};
+  for (Link& link : links_) {
+    link.backoff = new_backoff(backoff_base, backoff_cap);
+    link.busy_backoff = new_backoff(busy_base, busy_cap);
+    link.not_before = {};
   }
+}
+
+void Upstream::collect() {
+  for (std::size_t index = 0; index < links_.size(); ++index) {
+    if (auto answer = links_[index].worker->take()) take(index, std::move(*answer));
+  }
+}
+
+void Upstream::take(std::size_t index, UpstreamWorker::Answer answer) {
+  Link& link = links_[index];
+  if (answer.question.bytes == 0) {
+    link.unprepared = false;
+    return;
+  }
+  link.asked = false;
+  link.unprepared = true;
+  // Before a renewal: the other copy has it, too.
+  if (answer.question.epoch != epoch_) return count_outdated(answer.bytes.size());
+  if (!answer.transfer) return fail(link, answer.question.bytes, answer.transfer.error());
+  link.slow = answer.took >= slow_after;
+  link.trouble.reset();
+  {
+    const double took = seconds(answer.took);
+    const std::scoped_lock lock(report_mutex_);
+    bytes_ += answer.bytes.size();
+    // Of the last few transfers: each counts a quarter.
+    const double rate = took > 0 ? static_cast<double>(answer.bytes.size()) / took : 0;
+    rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
+  }
+  keep(index, answer);
+}
+
+void Upstream::fail(Link& link, std::size_t asked, const ClientError& error) {
+  if (error.trouble == Trouble::stopped) return;
+  const TimePoint now = services_.clock.now();
+  const bool busy = error.trouble == Trouble::busy;
+  link.problem = last_problem_ = error.message;
+  link.trouble = error.trouble;
+  // Of one among several the state says nothing.
+  if (!busy && !std::exchange(link.told, true) && links_.size() > 1) {
+    services_.on_event(name_, link.problem, true);
+  }
+  // Too much at once for our share there, perhaps.
+  if (busy && transfer_size_.refused(asked)) return;
+  // At least as long as the server said, and never all clients in the same moment.
+  const Duration told = std::chrono::seconds(std::min(error.retry_after, longest_retry_after));
+  link.not_before = now + told + (busy ? link.busy_backoff : link.backoff).next();
+}
+
+// What came, if it is worth something, until there is enough for a credit.
+void Upstream::keep(std::size_t index, UpstreamWorker::Answer& answer) {
+  Link& link = links_[index];
+  const bool quorum = settings_.quorum > 1;
+  const std::string name = link.worker->link().name();
+  std::string distrust = answer.transfer->distrust;
+  if (quorum && distrust.empty() && !answer.key) {
+    distrust = name + " has no key, and counts for no quorum";
+  }
+  if (quorum && distrust.empty() && held_.has_key(*answer.key)) {
+    distrust = name + " has the key of another one here: they are one upstream";
+  }
+  if (!distrust.empty()) {
+    // Another may do better; this one is asked again when none does.
+    link.problem = last_problem_ = distrust;
+    link.trouble = Trouble::protocol;
+    link.not_before = services_.clock.now() + link.backoff.next();
+    return reject(answer.bytes.view(), distrust);
+  }
+  link.problem.clear();
+  link.told = false;
+  link.backoff.reset();
+  link.busy_backoff.reset();
+  transfer_size_.answered(answer.took);
+  if (!quorum) current_ = index;
+  // What is worth nothing, or was not made for filling a reserve, is not fetched as fast as it
+  // comes.
+  const Duration pause = polite_            ? pollen_interval
+                         : settings_.credit ? Duration::zero()
+                                            : entropy::Intake::uncredited_interval;
+  rest_until_ = services_.clock.now() + pause;
+  // Asked for when rounds were of another size.
+  if (quorum && answer.bytes.size() != round_blocks_ * Combiner::share_bytes) {
+    services_.key.mix("late", answer.bytes.view());
+    return;
+  }
+  held_.add(
+      {index, answer.key, std::move(answer.bytes), answer.full, std::move(answer.transfer->path)});
+}
+
+// Credits what is enough for it. What is kept while nobody wants any is as good later.
+void Upstream::deliver() {
+  while (held_.enough() && services_.dispenser.wanted() > 0) {
+    std::vector<Contribution> given = held_.take();
+    if (settings_.quorum == 1) {
+      credit(given.front().bytes.view(), given.front().full, std::move(given.front().path));
+      continue;
+    }
+    std::vector<Bytes> contributions;
+    bool full = true;
+    std::vector<const wire::Path*> paths;
+    for (const Contribution& each : given) {
+      contributions.push_back(each.bytes.view());
+      full = full && each.full;
+      paths.push_back(&each.path);
+    }
+    // Drawn after the upstreams have committed themselves to their bytes.
+    WipedArray<TimingNoise::local_bytes> local;
+    noise_.fill_with_times(local.view());
+    const MutableBytes out = block_.view().first(round_blocks_ * entropy::block_bytes);
+    combiner_.combine(contributions, local.view(), out);
+    credit(out, full, entropy::nearest_first({}, paths));
+    wipe(out);
+  }
+}
+
+bool Upstream::is_asking() const {
+  return std::any_of(links_.begin(), links_.end(), [](const Link& link) { return link.asked; });
+}
+
+std::size_t Upstream::question_bytes() {
+  const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_size_.bytes());
+  if (settings_.quorum == 1) return wanted;
+  if (held_.size() == 0 && !is_asking()) {
+    round_blocks_ = (wanted + entropy::block_bytes - 1) / entropy::block_bytes;
+  }
+  return round_blocks_ * Combiner::share_bytes;
+}
+
+bool Upstream::can_ask(std::size_t index) const {
+  const Link& link = links_[index];
+  return link.worker->idle() && services_.clock.now() >= link.not_before &&
+         !(settings_.quorum > 1 && held_.has_link(index));
+}
+
+// As many as are lacking, but for those that were asked just now. When to look again.
+TimePoint Upstream::ask() {
+  const TimePoint now = services_.clock.now();
+  if (now < rest_until_) return rest_until_;
+  const auto fresh = [&](const Link& link) {
+    return link.asked && now - link.asked_at < slow_after;
+  };
+  std::size_t enough =
+      held_.size() + static_cast<std::size_t>(std::count_if(links_.begin(), links_.end(), fresh));
+  const std::size_t first = current_;
+  for (std::size_t i = 0; i < links_.size() && enough < settings_.quorum; ++i) {
+    const std::size_t index = (first + i) % links_.size();
+    if (!can_ask(index)) continue;
+    ask(index);
+    ++enough;
+    // Of a quorum's, each in its turn.
+    if (settings_.quorum > 1) current_ = (index + 1) % links_.size();
+  }
+  tell_slow();
+  const bool working = std::any_of(links_.begin(), links_.end(),
+                                   [](const Link& link) { return !link.worker->idle(); });
+  if (enough < settings_.quorum && !working) tell_nobody();
+  TimePoint look_at = now + longest_look;
+  for (const Link& link : links_) {
+    if (fresh(link)) look_at = std::min(look_at, link.asked_at + slow_after);
+    if (!link.asked && now < link.not_before) look_at = std::min(look_at, link.not_before);
+  }
+  return look_at;
+}
+
+void Upstream::ask(std::size_t index) {
+  Link& link = links_[index];
   const bool choice = services_.seeds || links_.size() > 1;
   // A machine that has not been fed yet takes what there is, at once.
   const bool hurry = services_.seeds && !satisfied_;
-  tl::expected<UpstreamLink::Transfer, ClientError> transfer =
-      tl::unexpected(ClientError{Trouble::unreachable, ""});
-  if (services_.seeds) {
-    transfer = link.seed(out, full);
-    if (transfer && !full) shrink_to_seed();
-  }
-  if (!transfer && transfer.error().trouble == Trouble::unreachable) {
-    transfer = link.fetch(out, true, hurry ? 0s : choice ? in_line_with_choice : in_line);
-  }
-  if (!transfer && transfer.error().trouble == Trouble::busy && services_.seeds) {
-    full = false;
-    shrink_to_seed();
-    transfer = link.fetch(out, false, 0s);
-  }
-  return transfer;
+  const std::size_t bytes = question_bytes();
+  link.asked = true;
+  link.asked_at = services_.clock.now();
+  link.worker->ask({.bytes = bytes,
+                    .seed = services_.seeds,
+                    // Of a DRBG's output no more counts than its seed had.
+                    .drbg_bytes = settings_.quorum == 1 ? drbg_seed_bytes : bytes,
+                    .wait = hurry    ? Duration::zero()
+                            : choice ? in_line_with_choice
+                                     : in_line,
+                    .epoch = epoch_});
 }
 
-// The same, and counted.
-tl::expected<UpstreamLink::Transfer, ClientError> Upstream::fetch(UpstreamLink& link,
-                                                                  MutableBytes& out, bool& full) {
-  const TimePoint began = services_.clock.now();
-  auto transfer = ask(link, out, full);
-  if (!transfer) return transfer;
-  const double took = seconds(services_.clock.now() - began);
-  const std::scoped_lock lock(report_mutex_);
-  bytes_ += out.size();
-  // Of the last few transfers: each counts a quarter.
-  const double rate = took > 0 ? static_cast<double>(out.size()) / took : 0;
-  rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
-  return transfer;
+// Once for each that becomes slow, where there is another to be asked beside it.
+void Upstream::tell_slow() {
+  const TimePoint now = services_.clock.now();
+  for (Link& link : links_) {
+    if (!link.asked || now - link.asked_at < slow_after) continue;
+    link.problem = fmt::format("{} is slow: it has not answered for {:.0f} s",
+                               link.worker->link().name(), seconds(slow_after));
+    if (!std::exchange(link.slow, true) && links_.size() > 1) {
+      services_.on_event(name_, link.problem + "; others are asked beside it", false);
+    }
+  }
 }
 
-Upstream::Outcome Upstream::fetch_one(std::size_t bytes) {
-  Outcome outcome;
-  bool hopeless = true;
-  bool distrusted = false;
-  for (std::size_t tried = 0; tried < links_.size(); ++tried) {
-    MutableBytes out = buffer_.view().first(bytes);
-    bool full = true;
-    auto transfer = fetch(*links_[current_], out, full);
-    if (transfer && transfer->distrust.empty()) {
-      credit(out, full, std::move(transfer->path));
-      wipe(buffer_.view());
-      return {};
-    }
-    if (transfer) {
-      // Another may do better; this one is asked again when none does.
-      reject(out, transfer->distrust);
-      distrusted = true;
-      outcome = tl::unexpected(ClientError{Trouble::protocol, transfer->distrust});
-      hopeless = false;
-    } else {
-      outcome = tl::unexpected(transfer.error());
-      const Trouble trouble = transfer.error().trouble;
-      if (trouble == Trouble::stopped) return outcome;
-      hopeless = hopeless && (trouble == Trouble::distrusted || trouble == Trouble::refused);
-    }
-    wipe(buffer_.view());
-    current_ = (current_ + 1) % links_.size();
+// Nobody is being asked, and nobody can be now.
+void Upstream::tell_nobody() {
+  const auto any = [this](Trouble trouble) {
+    return std::any_of(links_.begin(), links_.end(),
+                       [&](const Link& link) { return link.trouble == trouble; });
+  };
+  const auto hopeless = static_cast<std::size_t>(std::count_if(
+      links_.begin(), links_.end(), [](const Link& link) { return link.hopeless(); }));
+  const bool no_hope = links_.size() - hopeless < settings_.quorum;
+  if (settings_.quorum > 1) {
+    const std::string& why =
+        last_problem_.empty() ? "too few of them have different keys" : last_problem_;
+    return set_state(
+        "gone",
+        fmt::format("{} of {} upstreams have contributed: {}", held_.size(), settings_.quorum, why),
+        no_hope);
   }
-  if (outcome.error().trouble == Trouble::busy) {
-    // There, and dry: how it should be where many share one source.
-    set_state("healthy", outcome.error().message, false);
-    return outcome;
-  }
+  // There, and dry: how it should be where many share one source.
+  if (any(Trouble::busy)) return set_state("healthy", last_problem_, false);
   // What was rejected has set the state already.
-  if (!distrusted) {
-    set_state(outcome.error().trouble == Trouble::distrusted ? "failed" : "gone",
-              outcome.error().message, hopeless);
-  }
-  return outcome;
-}
-
-bool Upstream::contributed(const crypto::Pin& key) const {
-  return std::any_of(round_.begin(), round_.end(),
-                     [&](const Contribution& given) { return given.key == key; });
-}
-
-Upstream::Outcome Upstream::contribute(UpstreamLink& link) {
-  MutableBytes out = buffer_.view().first(round_blocks_ * Combiner::share_bytes);
-  bool full = true;
-  auto transfer = fetch(link, out, full);
-  if (!transfer) return tl::unexpected(transfer.error());
-  const auto key = link.key();
-  std::string distrust = transfer->distrust;
-  if (distrust.empty() && !key) distrust = link.name() + " has no key, and counts for no quorum";
-  if (distrust.empty() && contributed(*key)) {
-    distrust = link.name() + " has the key of another one here: they are one upstream";
-  }
-  if (!distrust.empty()) {
-    reject(out, distrust);
-    wipe(out);
-    return tl::unexpected(ClientError{Trouble::protocol, distrust});
-  }
-  round_.push_back({*key, SecretBytes(out), full, std::move(transfer->path)});
-  wipe(out);
-  return {};
-}
-
-// What some have contributed is kept until enough others have.
-Upstream::Outcome Upstream::fetch_quorum(std::size_t bytes) {
-  if (round_.empty()) {
-    round_blocks_ = (bytes + entropy::block_bytes - 1) / entropy::block_bytes;
-  }
-  Outcome last;
-  std::size_t hopeless = 0;
-  for (std::size_t tried = 0; tried < links_.size() && round_.size() < settings_.quorum; ++tried) {
-    UpstreamLink& link = *links_[current_];
-    current_ = (current_ + 1) % links_.size();
-    if (const auto key = link.key(); key && contributed(*key)) continue;
-    Outcome outcome = contribute(link);
-    if (outcome) continue;
-    const Trouble trouble = outcome.error().trouble;
-    if (trouble == Trouble::stopped) return outcome;
-    hopeless += trouble == Trouble::distrusted || trouble == Trouble::refused ? 1U : 0U;
-    last = std::move(outcome);
-  }
-  if (round_.size() < settings_.quorum) {
-    if (last) {
-      last = tl::unexpected(ClientError{Trouble::protocol, "too few of them have different keys"});
-    }
-    set_state("gone",
-              fmt::format("{} of {} upstreams have contributed: {}", round_.size(),
-                          settings_.quorum, last.error().message),
-              links_.size() - hopeless < settings_.quorum);
-    return last;
-  }
-  std::vector<Bytes> contributions;
-  bool full = true;
-  std::vector<const wire::Path*> paths;
-  for (const Contribution& given : round_) {
-    contributions.push_back(given.bytes.view());
-    full = full && given.full;
-    paths.push_back(&given.path);
-  }
-  // Drawn after the upstreams have committed themselves to their bytes.
-  WipedArray<TimingNoise::local_bytes> local;
-  noise_.fill_with_times(local.view());
-  const MutableBytes out = buffer_.view().first(round_blocks_ * entropy::block_bytes);
-  combiner_.combine(contributions, local.view(), out);
-  wire::Path path = entropy::nearest_first({}, paths);
-  round_.clear();
-  credit(out, full, std::move(path));
-  wipe(out);
-  return {};
+  if (any(Trouble::protocol) && state_is("suspect")) return;
+  set_state(any(Trouble::distrusted) && !any(Trouble::unreachable) ? "failed" : "gone",
+            last_problem_, no_hope);
 }
 
 void Upstream::reject(Bytes bytes, const std::string& why) {
@@ -347,32 +398,49 @@ void Upstream::reject(Bytes bytes, const std::string& why) {
 void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
   if (!settings_.credit) {
     services_.key.mix("uncredited", bytes);
-    set_state("healthy", "", false);
-    return;
+    return set_healthy();
   }
+  if (!full) services_.key.mix("seed", bytes);
+  // A DRBG's strength, for this machine alone, a seed; and nothing that is passed on to others.
+  const std::size_t worth =
+      full ? bytes.size()
+           : std::min(bytes.size(), services_.seeds ? entropy::drbg_credit_bytes : 0);
   // Before the bytes can be drawn by anybody.
   if (path != path_) {
     path_ = std::move(path);
     services_.provenance.set(account_, path_);
   }
-  const TimePoint now = services_.clock.now();
-  if (!full) services_.key.mix("seed", bytes);
   if (settings_.quorum == 1) {
     // Drawn after the upstream has committed itself to its bytes.
     WipedArray<TimingNoise::local_bytes> local;
     noise_.fill_with_times(local.view());
     blinder_.blind(bytes, local.view());
   }
-  const bool credited = services_.dispenser.credit(
-      account_, full ? bytes : bytes.first(entropy::drbg_credit_bytes), epoch_, now);
-  if (!credited) return count_outdated(bytes.size());
+  if (worth > 0 &&
+      !services_.dispenser.credit(account_, bytes.first(worth), epoch_, services_.clock.now())) {
+    return count_outdated(bytes.size());
+  }
   credited_ = true;
-  set_state("healthy", "", false);
+  set_healthy();
+}
+
+// With what is wrong with some of them, while others do.
+void Upstream::set_healthy() {
+  std::string problems;
+  for (const Link& link : links_) {
+    if (!link.problem.empty()) problems += (problems.empty() ? "" : "; ") + link.problem;
+  }
+  set_state("healthy", problems, false);
 }
 
 void Upstream::count_outdated(std::size_t bytes) {
   const std::scoped_lock lock(report_mutex_);
   outdated_ += bytes;
+}
+
+bool Upstream::state_is(std::string_view state) const {
+  const std::scoped_lock lock(report_mutex_);
+  return state_ == state;
 }
 
 void Upstream::set_state(const char* state, const std::string& detail, bool hopeless) {
@@ -394,9 +462,10 @@ void Upstream::set_state(const char* state, const std::string& detail, bool hope
 SourceReport Upstream::report() const {
   entropy::BlockTests::Counts blocks;
   std::map<std::string, std::uint64_t> trickle;
-  for (const auto& link : links_) {
-    blocks += link->blocks();
-    const net::TrickleClientCounters& counters = link->trickle();
+  for (const Link& each : links_) {
+    const UpstreamLink& link = each.worker->link();
+    blocks += link.blocks();
+    const net::TrickleClientCounters& counters = link.trickle();
     for (const auto& [what, count] :
          {std::pair{"sessions", &counters.sessions}, std::pair{"sent", &counters.sent},
           std::pair{"answered", &counters.answered}, std::pair{"refused", &counters.refused},

@@ -11,9 +11,10 @@
 #include "entropy/blinder.h"
 #include "entropy/combiner.h"
 #include "net/transfer_size.h"
+#include "sources/contributions.h"
 #include "sources/running_source.h"
 #include "sources/source_thread.h"
-#include "sources/upstream_link.h"
+#include "sources/upstream_worker.h"
 
 namespace qanat::sources {
 
@@ -26,10 +27,12 @@ struct UpstreamSettings {
 // Throws Failure when so many cannot contribute: too few endpoints, or too few different keys.
 void check_quorum(const std::vector<net::Endpoint>& endpoints, std::size_t quorum);
 
-// With a quorum of 1, endpoints are tried in turn, the first that answers is kept, and its bytes
-// pass one to one. With a larger one, each block is made of the bytes of so many of them, and
-// counts as one of them does. Nothing is fetched before it is wanted. What fails a test is mixed in
-// and not credited.
+// Each endpoint has a thread of its own, and none waits for another. With a quorum of 1 the one
+// that answered last is asked; when it has not answered within a few seconds another is asked
+// beside it, and what comes first is taken; bytes pass one to one. With a larger quorum so many are
+// asked side by side, and others in place of the slow; each block is made of the bytes of so many
+// of them, and counts as one of them does. Nothing is fetched before it is wanted; what comes late
+// is kept for the next time. What fails a test is mixed in and not credited.
 class Upstream final : public RunningSource {
  public:
   // Throws Failure when the quorum cannot be reached.
@@ -40,61 +43,72 @@ class Upstream final : public RunningSource {
   void start() override;
   void wake() override { waker_.wake(); }
   void request_stop() override;
-  bool join(Duration limit) override { return thread_.join(limit); }
+  bool join(Duration limit) override;
   // Ends a back-off: the next try is now, on a connection of its own.
   void retest() override;
   bool at_rest() const override { return at_rest_.load(); }
   SourceReport report() const override;
 
  private:
-  using Outcome = tl::expected<void, net::ClientError>;
+  struct Link {
+    std::unique_ptr<UpstreamWorker> worker;
+    Backoff backoff;       // while it does not answer
+    Backoff busy_backoff;  // while it answers, and has nothing
+    TimePoint not_before{};
+    bool asked = false;  // for bytes, and no answer yet
+    TimePoint asked_at{};
+    bool slow = false;         // the question that it has, or its last, took too long
+    bool unprepared = false;   // for seeds by trickle
+    bool told = false;         // of its problem
+    std::string problem = {};  // of its last answer; empty when that was good
+    std::optional<net::Trouble> trouble = std::nullopt;
 
-  // What a member of the quorum gave for the round that is being gathered.
-  struct Contribution {
-    crypto::Pin key;
-    SecretBytes bytes;
-    bool full = true;
-    wire::Path path;
+    bool hopeless() const {
+      return trouble == net::Trouble::distrusted || trouble == net::Trouble::refused;
+    }
   };
 
   void run();
-  void pause(Duration duration);
   void rest();
   void renew();
-  Outcome fetch_one(std::size_t bytes);
-  Outcome fetch_quorum(std::size_t bytes);
-  Outcome contribute(UpstreamLink& link);
-  tl::expected<UpstreamLink::Transfer, net::ClientError> ask(UpstreamLink& link, MutableBytes& out,
-                                                             bool& full);
-  tl::expected<UpstreamLink::Transfer, net::ClientError> fetch(UpstreamLink& link,
-                                                               MutableBytes& out, bool& full);
-  bool contributed(const crypto::Pin& key) const;
+  void collect();
+  void take(std::size_t index, UpstreamWorker::Answer answer);
+  void fail(Link& link, std::size_t asked, const net::ClientError& error);
+  void keep(std::size_t index, UpstreamWorker::Answer& answer);
+  void deliver();
+  TimePoint ask();
+  bool can_ask(std::size_t index) const;
+  void ask(std::size_t index);
+  void tell_slow();
+  void tell_nobody();
+  std::size_t question_bytes();
+  bool is_asking() const;
   void reject(Bytes bytes, const std::string& why);
   void credit(MutableBytes bytes, bool full, wire::Path path);
   void count_outdated(std::size_t bytes);
   void set_state(const char* state, const std::string& detail, bool hopeless);
+  void set_healthy();
+  bool state_is(std::string_view state) const;
 
   const std::string name_;
   const UpstreamSettings settings_;
   const SourceServices services_;
   const entropy::SourceId account_;
-  Waker waker_;       // bytes are wanted, or a back-off should end
-  Waker stop_waker_;  // interrupts the network
-  std::atomic<bool> hurry_{false};
+  const Waker waker_;  // bytes are wanted, an answer has come, or a back-off should end
   std::atomic<bool> renew_{false};
-  entropy::Epoch epoch_;  // in which we ask
   std::atomic<bool> at_rest_{false};
-  std::vector<std::unique_ptr<UpstreamLink>> links_;
-  std::size_t current_ = 0;
+  std::vector<Link> links_;
+  std::size_t current_ = 0;  // whom to ask first
   net::TransferSize transfer_size_;
-  std::vector<Contribution> round_;
-  std::size_t round_blocks_ = 0;
-  Backoff backoff_;       // while nobody answers
-  Backoff busy_backoff_;  // while who answers has nothing
+  Contributions held_;
+  entropy::Epoch epoch_;          // of what is held and asked for
+  std::size_t round_blocks_ = 0;  // how many a contribution to a quorum is for
+  TimePoint rest_until_{};        // what is worth nothing is not fetched as fast as it comes
+  std::string last_problem_;
   entropy::Blinder blinder_;
   entropy::Combiner combiner_;
   TimingNoise noise_;
-  SecretBytes buffer_;
+  SecretBytes block_;       // of a quorum
   bool polite_ = false;     // a pollen server fills a reserve
   wire::Path path_;         // as the last credit had it
   bool credited_ = false;   // anything yet

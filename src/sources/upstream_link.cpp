@@ -17,16 +17,27 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A hub that says nothing for so long after our wait should have ended is gone.
-constexpr Duration longest_line = 2min;
-constexpr Duration beyond_the_line = 30s;
+// Of an exchange beside the time in the hub's line: to connect, and for the way there and back.
+constexpr Duration to_connect = 10s;
+constexpr Duration beyond_the_line = 20s;
+// A hub begins to answer when it has all; then it sends at the speed of the slowest line.
+constexpr Duration to_answer = 10s;
+constexpr std::size_t slowest_line = 1024;  // bytes a second
+constexpr Duration pollen_patience = 15s;
+// Of many questions to one pollen server.
+constexpr Duration most_pollen_time = 60s;
+
+net::HttpClient::Bounds bounds_of(std::size_t bytes, Duration wait) {
+  const Duration answer = to_answer + std::chrono::seconds(bytes / slowest_line);
+  return {.whole = to_connect + wait + beyond_the_line + answer, .answer = answer, .body = bytes};
+}
 
 }  // namespace
 
 UpstreamLink::UpstreamLink(net::Endpoint endpoint, std::string own_id,
                            const std::string& cookie_directory, const Waker& stop)
     : own_id_(std::move(own_id)),
-      client_(std::move(endpoint), stop, {.silence = longest_line + beyond_the_line}),
+      client_(std::move(endpoint), stop, {.connect = to_connect, .silence = 1h}),
       trickle_(client_.endpoint(), cookie_directory, stop) {}
 
 tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::seed(MutableBytes out, bool& full) {
@@ -42,7 +53,11 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::seed(MutableByte
 tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch_pollen(MutableBytes out) {
   namespace pollen = wire::pollen;
   SecretBytes seed(pollen::seed_bytes);
+  const TimePoint end = Clock().now() + most_pollen_time;
   for (std::size_t filled = 0; filled < out.size();) {
+    if (Clock().now() >= end) {
+      return tl::unexpected(ClientError{Trouble::unreachable, name() + " is too slow"});
+    }
     std::array<std::uint8_t, 64> noise{};
     crypto::random_bytes(noise);
     const std::string challenge = to_hex(noise);
@@ -51,13 +66,12 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch_pollen(Mut
     const auto response = client_.request(
         "POST", "/", pollen::encode_question(challenge),
         [&](Bytes piece) {
-          if (piece.size() > reply.size() - size) return false;
           std::copy(piece.begin(), piece.end(),
                     reply.view().begin() + static_cast<std::ptrdiff_t>(size));
           size += piece.size();
           return true;
         },
-        pollen::form_type);
+        pollen::form_type, {.whole = pollen_patience, .answer = {}, .body = reply.size()});
     if (!response) return tl::unexpected(response.error());
     if (!pollen::read_reply(Bytes(reply.view()).first(size), challenge,
                             std::span<std::uint8_t, pollen::seed_bytes>(seed.view()))) {
@@ -81,11 +95,11 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableByt
   const auto response = client_.random(
       {.bytes = out.size(), .grade = full ? wire::Grade::full : wire::Grade::drbg, .wait = wait},
       [&](Bytes piece) {
-        const std::size_t n = std::min(piece.size(), out.size() - filled);
-        std::copy_n(piece.begin(), n, out.begin() + static_cast<std::ptrdiff_t>(filled));
-        filled += n;
+        std::copy(piece.begin(), piece.end(), out.begin() + static_cast<std::ptrdiff_t>(filled));
+        filled += piece.size();
         return true;
-      });
+      },
+      bounds_of(out.size(), wait));
   if (!response) return tl::unexpected(response.error());
   auto path = wire::decode_path(client_.path());
   fetched_ = true;

@@ -10,7 +10,7 @@
 
 namespace qanat::sources {
 
-// Used by one thread, but for `blocks`.
+// Used by one thread, but for `blocks`, `name` and `trickle`.
 class UpstreamLink {
  public:
   // `own_id`: this node's; bytes that passed it before are refused. `stop` ends what it does.
@@ -39,6 +39,7 @@ class UpstreamLink {
   // After a fetch, and once nobody waits for bytes: sees to it that the next seed can come by
   // trickle.
   void prepare_seeds();
+  bool wants_session() const { return trickle_.wants_session(); }
   const net::TrickleClientCounters& trickle() const { return trickle_.counters(); }
 
   // The server's key: the pinned one, or the one it has shown; nullopt before that, or without TLS.

@@ -31,7 +31,13 @@ constexpr Duration connect_patience = 5s;
 // The host answers within 10 s, or refuses.
 constexpr Duration answer_patience = 30s;
 
-// Which bytes of it count: all, or the first.
+// Never at once, whatever the host says, and not all guests of a host in the same moment.
+constexpr Duration least_pause = 1s;
+constexpr std::uint32_t longest_pause_seconds = 3600;
+// So much is read before somebody else has a word: one that sends without end holds up no stop.
+constexpr int most_reads = 64;
+
+// Which bytes of it count for this machine's kernel: all, or the first.
 std::size_t worth_of(const vmport::HostFrame& frame) {
   return frame.full ? frame.seed.size() : std::min(frame.seed.size(), entropy::drbg_credit_bytes);
 }
@@ -74,6 +80,7 @@ Vmport::Vmport(VmportSettings settings, const SourceServices& services)
       account_(services.dispenser.open_source(settings_.name)),
       reader_(vmport::host_frame_bytes),
       backoff_(backoff_base, backoff_cap, crypto::random_seed()),
+      refused_(2 * least_pause, backoff_cap, crypto::random_seed(), least_pause),
       blinder_(services.key, account_),
       seed_(vmport::most_seed) {}
 
@@ -140,11 +147,19 @@ void Vmport::converse() {
   while (!thread_.stopping()) {
     const Heard heard = hear();
     if (thread_.stopping() || heard == Heard::lost) return;
+    if (heard == Heard::more) continue;
     if (renew_.exchange(false)) {
       backoff_ = Backoff(backoff_base, backoff_cap, crypto::random_seed());
     }
     const TimePoint now = services_.clock.now();
-    if (asked_ && now >= next_question_) asked_ = false;
+    if (asked_ && now >= next_question_) {
+      asked_ = false;
+      set_state("gone",
+                fmt::format("the host has not answered for {:.0f} s", seconds(answer_patience)));
+      // A port's other end may be held by one who sends fresh seeds only; a connection is made
+      // anew.
+      if (!is_port_) return;
+    }
     bool wanted = heard == Heard::all && wants();
     if (wanted && !asked_ && now >= next_question_) {
       if (!ask()) return;
@@ -162,9 +177,9 @@ void Vmport::converse() {
   }
 }
 
-// Everything that is there.
+// What is there.
 Vmport::Heard Vmport::hear() {
-  for (;;) {
+  for (int reads = 0; reads < most_reads; ++reads) {
     const MutableBytes room = reader_.room();
     const ssize_t got = ::read(link_.get(), room.data(), room.size());
     if (got > 0) {
@@ -185,6 +200,7 @@ Vmport::Heard Vmport::hear() {
     if (got == 0 && is_port_) return Heard::nobody;
     return Heard::lost;
   }
+  return Heard::more;
 }
 
 void Vmport::take(const vmport::HostFrame& frame) {
@@ -200,13 +216,16 @@ void Vmport::take(const vmport::HostFrame& frame) {
       return;
     case Kind::answer:
       asked_ = false;
+      refused_.reset();
       // What counts nothing is only mixed in.
-      next_question_ = settings_.credit ? now : now + entropy::Intake::idle_interval;
+      next_question_ =
+          settings_.credit && counts(frame) ? now : now + entropy::Intake::idle_interval;
       take_answer(frame);
       return;
     case Kind::refusal:
       asked_ = false;
-      next_question_ = now + std::chrono::seconds(std::max(frame.wait, std::uint32_t{1}));
+      next_question_ =
+          now + std::chrono::seconds(std::min(frame.wait, longest_pause_seconds)) + refused_.next();
       return;
     case Kind::request:
       return;
@@ -249,8 +268,11 @@ void Vmport::take_answer(const vmport::HostFrame& frame) {
   credit(frame, asked_in_);
 }
 
+// What the host's DRBG made is worth something to this machine alone, and nothing to others.
+bool Vmport::counts(const vmport::HostFrame& frame) const { return frame.full || services_.seeds; }
+
 void Vmport::credit(const vmport::HostFrame& frame, entropy::Epoch epoch) {
-  if (!settings_.credit) {
+  if (!settings_.credit || !counts(frame)) {
     services_.key.mix("uncredited", frame.seed);
     set_state("healthy", "");
     return;

@@ -44,12 +44,13 @@ class Vmport final : public RunningSource {
   void run();
   Result<void> open();
   void converse();
-  enum class Heard { all, nobody, lost };
+  enum class Heard { all, more, nobody, lost };
   Heard hear();
   void take(const wire::vmport::HostFrame& frame);
   void take_fresh(const wire::vmport::HostFrame& frame);
   void take_answer(const wire::vmport::HostFrame& frame);
   void credit(const wire::vmport::HostFrame& frame, entropy::Epoch epoch);
+  bool counts(const wire::vmport::HostFrame& frame) const;
   bool came_before(Bytes seed);
   bool wants() const;
   bool ask();
@@ -65,6 +66,7 @@ class Vmport final : public RunningSource {
   UniqueFd watch_;  // an epoll of it: tells of what is new, where poll would tell for ever
   wire::vmport::FrameReader reader_;
   Backoff backoff_;
+  Backoff refused_;  // between two questions
   bool is_port_ = false;
   bool heard_ = false;  // a frame, on this link
   std::uint32_t question_ = 0;

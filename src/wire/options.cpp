@@ -47,7 +47,15 @@ Duration duration_of(const Spec& spec, std::string_view key, Duration usual, Dur
 }
 
 entropy::Claim claim_of(const Spec& spec, entropy::Claim usual) {
-  entropy::Claim claim{usual.h, yes_or_no(spec, "credit", usual.credit)};
+  entropy::Claim claim{usual.h, usual.credit};
+  if (const auto credit = spec.option("credit")) {
+    if (*credit != "yes" && *credit != "no" && *credit != "insist") {
+      throw Failure(
+          fmt::format("{}: credit={} is neither yes nor no nor insist", spec.text, *credit));
+    }
+    claim.credit = *credit != "no";
+    claim.insist = *credit == "insist";
+  }
   const auto text = spec.option("h");
   // Below 1/32 a window of 512 samples has cut-offs that nothing can exceed.
   if (!text) return claim;

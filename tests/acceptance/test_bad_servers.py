@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 
 import pytest
 from conftest import MEMORY, eventually, free_port
@@ -31,7 +32,28 @@ def hanging_up(peer):
     pass
 
 
-BEHAVIOURS = (garbage, silence, half_a_message, four_gigabytes, hanging_up)
+def dripping(peer):
+    while True:
+        peer.sendall(b"0")
+        time.sleep(0.05)
+
+
+BEHAVIOURS = (garbage, silence, half_a_message, four_gigabytes, hanging_up, dripping)
+
+
+def dripping_http(peer):
+    peer.recv(4096)
+    for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n" + 64 * b"x":
+        peer.sendall(bytes([byte]))
+        time.sleep(0.5)
+
+
+def endless_http(peer):
+    peer.recv(4096)
+    peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    garbage_chunk = b"10000\r\n" + os.urandom(65536) + b"\r\n"
+    while True:
+        peer.sendall(garbage_chunk)
 
 
 class Server:
@@ -75,3 +97,21 @@ def test_bad_servers_cost_little_and_stop_nobody(kind, run, tmp_path):
     assert node.source("exec:cat /dev/urandom?h=8")["state"] == "healthy"
     assert int(open(f"/proc/{node.process.pid}/statm").read().split()[1]) * 4096 < MEMORY * (64 << 20)
     assert node.stop() == 0 and "stuck" not in node.log(), node.log()
+
+
+@pytest.mark.parametrize("behaviour", [dripping_http, endless_http, silence])
+def test_a_bad_hub_starves_nobody_and_holds_up_no_stop(behaviour, run, tmp_path):
+    port = free_port()
+    run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{port}", name="hub").ready()
+    bad = Server(behaviour)
+    began = time.monotonic()
+    qanat("feed", f"http://127.0.0.1:{bad.port}", f"http://127.0.0.1:{port}", "--outlet", f"file:{tmp_path}/seed", "--once",
+          "--wait", "60s", "--state", str(tmp_path / "feed"))
+    assert time.monotonic() - began < 20 and bad.connections > 0
+    # Alone it gives nothing, costs nothing, and a stop interrupts it.
+    relay = run("serve", "--source", f"http://127.0.0.1:{bad.port}", "--outlet", f"http://127.0.0.1:{free_port()}", name="relay").up()
+    connections = bad.connections
+    assert eventually(lambda: bad.connections >= connections)
+    began = time.monotonic()
+    assert relay.stop() == 0 and time.monotonic() - began < 5
+    assert "stuck" not in relay.log() and int(relay.process.returncode) == 0

@@ -132,7 +132,7 @@ def test_sighup_reloads_or_keeps_the_old(run, tmp_path):
     config = tmp_path / "q.toml"
     one, two = free_port(), free_port()
     write = lambda port, extra="": config.write_text(
-        f'[[source]]\nname = "exec:cat /dev/urandom"\n[[outlet]]\nname = "http://127.0.0.1:{port}"\n{extra}')
+        f'[[source]]\nname = "exec:cat /dev/urandom?h=8"\n[[outlet]]\nname = "http://127.0.0.1:{port}"\n{extra}')
     write(one)
     node = run("serve", "--config", str(config)).ready()
     write(two, "nonsense = 1\n")

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "support/noise.h"
 
@@ -141,6 +142,44 @@ TEST_F(IntakeTest, WhatComesAndGoesWithoutASampleIsToldOfOnce) {
   for (int i = 0; i < 100; ++i) intake.gone(std::to_string(i), now_);
   EXPECT_LT(alarms_.size(), 12U);
   EXPECT_EQ(intake.report().detail, "gone: 99");
+}
+
+TEST_F(IntakeTest, ARefutedClaimCreditsNothingAndSaysWhy) {
+  Intake intake = make(4);
+  // Text: half of it is told by the letter before.
+  test::Samples words;
+  for (const std::string word : {"the", "quick", "brown", "fox", "jumps", "over", "dogs"}) {
+    for (int i = 0; i < 3; ++i) words.insert(words.end(), word.begin(), word.end());
+  }
+  std::mt19937_64 random(1);
+  test::Samples text;
+  while (text.size() < 100 * window_samples) {
+    const auto at = random() % (words.size() - 8);
+    text.insert(text.end(), words.begin() + static_cast<std::ptrdiff_t>(at),
+                words.begin() + static_cast<std::ptrdiff_t>(at + 3 + random() % 5));
+  }
+  give(intake, text);
+  EXPECT_EQ(intake.state(), SourceState::refuted);
+  EXPECT_EQ(sink_.credited, 0U);
+  EXPECT_EQ(sink_.losses, 1);
+  ASSERT_FALSE(alarms_.empty());
+  EXPECT_NE(alarms_[0].find("bits a byte, 4 claimed"), std::string::npos) << alarms_[0];
+  intake.gone("its end", now_);
+  EXPECT_EQ(intake.report().detail, alarms_[0]) << "the worse of the two";
+  EXPECT_FALSE(intake.report().credit);
+}
+
+TEST_F(IntakeTest, WhatIsCountedElsewhereIsCreditedNothing) {
+  Intake intake = make(8);
+  intake.withhold("it is another's");
+  give(intake, good(100));
+  EXPECT_EQ(intake.state(), SourceState::healthy);
+  EXPECT_EQ(sink_.credited, 0U);
+  EXPECT_EQ(intake.report().detail, "credited 0: it is another's");
+  intake.withhold("");
+  give(intake, good(100));
+  EXPECT_GT(sink_.credited, 0U);
+  EXPECT_EQ(intake.report().detail, "");
 }
 
 TEST_F(IntakeTest, RateIsThatOfReading) {

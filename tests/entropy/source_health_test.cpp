@@ -113,6 +113,34 @@ TEST_F(SourceHealthTest, OnDemandTestBeginsWithStartUp) {
   EXPECT_TRUE(good().credit);
 }
 
+// Passes every test of a window, and gives 3 of 8 bits claimed.
+TEST_F(SourceHealthTest, ARefutedClaimStaysSo) {
+  const auto window = [&](SourceHealth& health) {
+    const auto samples = test::with_min_entropy(window_samples, 3.3, ++seed_);
+    return health.window(Window(samples.data(), window_samples), now_);
+  };
+  SourceHealth held(4, 1);
+  Verdict verdict;
+  while (!verdict.measured) verdict = window(held);
+  EXPECT_EQ(held.state(), SourceState::refuted);
+  EXPECT_TRUE(verdict.changed);
+  EXPECT_FALSE(verdict.credit);
+  EXPECT_NEAR(*verdict.measured, 3.3, 0.5);
+  held.gone();
+  held.back();
+  held.retest();
+  held.try_again();
+  EXPECT_EQ(held.state(), SourceState::refuted) << "until somebody corrects it";
+  EXPECT_FALSE(window(held).credit);
+
+  SourceHealth insisted(4, 1, ClaimPolicy::insist);
+  verdict = {};
+  while (!verdict.measured) verdict = window(insisted);
+  EXPECT_EQ(insisted.state(), SourceState::healthy);
+  SourceHealth nothing(4, 1, ClaimPolicy::ignore);
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(window(nothing).measured);
+}
+
 TEST_F(SourceHealthTest, AReturnedDeviceStartsOver) {
   make_healthy();
   health_.gone();

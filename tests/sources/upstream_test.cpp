@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/bad_server.h"
 #include "support/eventually.h"
 #include "support/test_hub.h"
 
@@ -106,6 +107,45 @@ TEST_F(UpstreamTest, TheNextIsTriedWhenOneIsDown) {
   auto upstream = start(list(nobody(), hub.endpoint()));
   EXPECT_TRUE(eventually([&] { return credited() > 0; }));
   EXPECT_EQ(upstream->report().state, "healthy");
+}
+
+TEST_F(UpstreamTest, ASlowOneStarvesNobody) {
+  Hub hub;
+  hub.credit(64 << 10);
+  for (const auto& behaviour : {test::BadServer::dripping(), test::BadServer::silent()}) {
+    const test::BadServer slow(behaviour);
+    const auto before = credited();
+    auto upstream = start(list(slow.endpoint(), hub.endpoint()));
+    EXPECT_TRUE(eventually([&] { return slow.connections() > 0 && credited() > before; }));
+    upstream->request_stop();
+    EXPECT_TRUE(upstream->join(5s)) << "a stop waits for nobody";
+    dispenser_.renew();
+    dispenser_.on_demand([] {});
+  }
+}
+
+TEST_F(UpstreamTest, AQuorumIsReachedWithoutTheSlow) {
+  const test::BadServer slow(test::BadServer::silent());
+  net::Endpoint silent = slow.endpoint();
+  silent.tls = true;
+  silent.trust.pin = crypto::Pin{};
+  Hub first;
+  Hub second("00000000000000cc");
+  first.credit(64 << 10);
+  second.credit(64 << 10);
+  auto upstream = start(list(std::move(silent), first.endpoint(), second.endpoint()),
+                        {.credit = true, .quorum = 2});
+  EXPECT_TRUE(eventually([&] { return credited() > 0; }));
+  EXPECT_EQ(upstream->report().state, "healthy");
+  EXPECT_NE(upstream->report().detail.find("is slow"), std::string::npos)
+      << "and who is slow is said: " << upstream->report().detail;
+}
+
+TEST_F(UpstreamTest, OneThatSendsWithoutEndIsGivenUp) {
+  const test::BadServer server(test::BadServer::endless());
+  auto upstream = start(list(server.endpoint()));
+  EXPECT_TRUE(alarmed("sent more than the 64 bytes asked for"));
+  EXPECT_EQ(credited(), 0U);
 }
 
 TEST_F(UpstreamTest, BytesThatPassedThisNodeBeforeAreRefusedByName) {

@@ -171,6 +171,54 @@ TEST_F(VmportSourceTest, ARefusalIsWaitedOutAndTheNextAnswerTaken) {
   EXPECT_TRUE(eventually([&] { return place.ready(); }));
 }
 
+TEST_F(VmportSourceTest, ARefusalWithoutATimeIsNoReasonToSpin) {
+  const auto port = source();
+  const UniqueFd host = accept();
+  const share::Ticket place = want(64);
+  ASSERT_TRUE(question(host));
+  for (int times = 0; times < 2; ++times) {
+    const TimePoint said = clock_.now();
+    say(host, frame(Kind::refusal, {}, false, 0));
+    ASSERT_TRUE(question(host));
+    EXPECT_GE(clock_.now() - said, std::chrono::seconds(1));
+  }
+}
+
+TEST_F(VmportSourceTest, WhatIsPassedOnCreditsNothingOfADrbg) {
+  taken_ = false;
+  const auto port = source(true, false);
+  for (unsigned times = 0; times < 3; ++times) {
+    const UniqueFd host = accept();
+    say(host, frame(Kind::fresh, test::uniform(64, times), false));
+    ASSERT_TRUE(eventually([&] { return fresh().size() == times + 1; }));
+    EXPECT_TRUE(eventually([&] { return port->report().state == "healthy"; }));
+  }
+  const UniqueFd host = accept();
+  const share::Ticket place = want(64);
+  ASSERT_TRUE(question(host));
+  const auto before = key_.generation();
+  say(host, frame(Kind::answer, test::uniform(64, 9), false));
+  EXPECT_TRUE(eventually([&] { return key_.generation() > before; }));
+  EXPECT_EQ(total().credited, 0U);
+}
+
+TEST_F(VmportSourceTest, AHostThatSendsWithoutEndHoldsUpNoStop) {
+  const auto port = source();
+  const UniqueFd host = accept();
+  std::atomic<bool> stop{false};
+  std::thread sender([&] {
+    const Samples rubbish(65536, 1);
+    while (!stop && ::send(host.get(), rubbish.data(), rubbish.size(), MSG_NOSIGNAL) > 0) {
+    }
+  });
+  EXPECT_TRUE(eventually([&] { return port->report().dropped.at("no_frame") > 1 << 20; }));
+  port->request_stop();
+  EXPECT_TRUE(port->join(std::chrono::seconds(10)));
+  stop = true;
+  ::shutdown(host.get(), SHUT_RDWR);
+  sender.join();
+}
+
 // A snapshot was taken between two reads.
 TEST_F(VmportSourceTest, AFreshSeedIsFoundBehindHalfOfAnotherFrame) {
   const auto port = source();
