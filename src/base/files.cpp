@@ -1,14 +1,76 @@
 #include "base/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <memory>
 
 namespace qanat {
 namespace {
+
+// A temporary of NAME is ".NAME.qanat-PROCESS-NUMBER": nobody else's file is called so. It is
+// locked (flock) while it is written.
+constexpr std::string_view temporary_mark = ".qanat-";
+
+std::string temporary_name(const std::string& path) {
+  static std::atomic<unsigned> number{0};
+  return fmt::format("{}/.{}{}{}-{}", directory_of(path), name_of(path), temporary_mark, ::getpid(),
+                     ++number);
+}
+
+bool is_temporary(std::string_view file, std::string_view name) {
+  if (!file.starts_with('.')) return false;
+  const auto mark = file.rfind(temporary_mark);
+  return mark != std::string_view::npos && (name.empty() || file.substr(1, mark - 1) == name);
+}
+
+// A file that is being written: without a name where that can be, or under its temporary one.
+struct Draft {
+  UniqueFd fd;
+  std::string name;
+  bool named = false;
+};
+
+Result<Draft> open_draft(const std::string& path) {
+  Draft draft{UniqueFd(::open(directory_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)),
+              temporary_name(path)};
+  // The name that it is to get comes from here.
+  if (draft.fd && ::access("/proc/self/fd", X_OK) != 0) draft.fd.reset();
+  if (!draft.fd) {
+    draft.named = true;
+    draft.fd = UniqueFd(::open(draft.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  }
+  if (!draft.fd) return error(with_errno("cannot create " + draft.name, errno));
+  (void)::flock(draft.fd.get(), LOCK_EX | LOCK_NB);
+  return draft;
+}
+
+Result<void> give_name(Draft& draft) {
+  if (draft.named) return {};
+  const std::string open_file = fmt::format("/proc/self/fd/{}", draft.fd.get());
+  if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, draft.name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return error(with_errno("cannot create " + draft.name, errno));
+  }
+  draft.named = true;
+  return {};
+}
+
+// A stale temporary: ours, regular, and written by nobody.
+bool abandoned(int directory, const char* name) {
+  const UniqueFd fd(
+      ::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  struct stat info {};
+  return fd && ::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode) &&
+         info.st_uid == ::geteuid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+}  // namespace
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -16,7 +78,7 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-}  // namespace
+std::string_view name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 void UniqueFd::reset() {
   if (fd_ >= 0) ::close(fd_);
@@ -76,21 +138,21 @@ Result<void> write_all(int fd, const std::string& path, Bytes content) {
 }
 
 Result<void> replace_file(const std::string& path, Bytes content, unsigned mode) {
-  std::string temporary = path + ".XXXXXX";
-  const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd) return error(with_errno("cannot create " + temporary, errno));
-  Result<void> outcome = write_all(fd.get(), temporary, content);
-  if (outcome && ::fchmod(fd.get(), mode) != 0) {
-    outcome = error(with_errno("cannot set the mode of " + temporary, errno));
+  auto draft = open_draft(path);
+  if (!draft) return tl::unexpected(draft.error());
+  Result<void> outcome = write_all(draft->fd.get(), path, content);
+  if (outcome && ::fchmod(draft->fd.get(), mode) != 0) {
+    outcome = error(with_errno("cannot set the mode of " + path, errno));
   }
-  if (outcome && ::fsync(fd.get()) != 0) {
-    outcome = error(with_errno("cannot sync " + temporary, errno));
+  if (outcome && ::fsync(draft->fd.get()) != 0) {
+    outcome = error(with_errno("cannot sync " + path, errno));
   }
-  if (outcome && ::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (outcome) outcome = give_name(*draft);
+  if (outcome && ::rename(draft->name.c_str(), path.c_str()) != 0) {
     outcome = error(with_errno("cannot replace " + path, errno));
   }
   if (!outcome) {
-    ::unlink(temporary.c_str());
+    if (draft->named) ::unlink(draft->name.c_str());
     return outcome;
   }
   const UniqueFd directory(::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -98,6 +160,21 @@ Result<void> replace_file(const std::string& path, Bytes content, unsigned mode)
     return error(with_errno("cannot sync the directory of " + path, errno));
   }
   return {};
+}
+
+std::size_t remove_temporaries(const std::string& directory, std::string_view name) {
+  const std::unique_ptr<DIR, decltype([](DIR* open) { ::closedir(open); })> listing(
+      ::opendir(directory.c_str()));
+  if (!listing) return 0;
+  const int at = ::dirfd(listing.get());
+  std::size_t removed = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own
+  while (const dirent* const entry = ::readdir(listing.get())) {
+    const char* const file = entry->d_name;
+    if (!is_temporary(file, name) || !abandoned(at, file)) continue;
+    if (::unlinkat(at, file, 0) == 0) ++removed;
+  }
+  return removed;
 }
 
 }  // namespace qanat

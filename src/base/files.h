@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
@@ -47,7 +48,15 @@ Result<void> write_all(int fd, const std::string& path, Bytes content);
 void make_directory_of(const std::string& path);
 
 // Replaces `path` in one step: a temporary file of `mode` beside it, fsync, rename, fsync of the
-// directory. After a crash the old or the new content is there, never a part.
+// directory. After a crash the old or the new content is there, never a part. The temporary has no
+// name until it is whole, where the file system can do that (O_TMPFILE); what a crash leaves
+// behind is for remove_temporaries.
 Result<void> replace_file(const std::string& path, Bytes content, unsigned mode);
+// Removes what replace_file left in `directory` when it was killed: of the file `name` there, or of
+// all. Only regular files of our own that nobody is writing; how many.
+std::size_t remove_temporaries(const std::string& directory, std::string_view name = {});
+// The two parts of a path; "." for a name alone.
+std::string directory_of(const std::string& path);
+std::string_view name_of(std::string_view path);
 
 }  // namespace qanat

@@ -6,6 +6,9 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/clock.h"
+#include "base/line_limiter.h"
+
 namespace qanat {
 namespace {
 
@@ -45,12 +48,53 @@ std::string printable(std::string_view line) {
   return out;
 }
 
+// Lines of one call in a minute. Four times what a large host's guests say when all of them start.
+constexpr std::size_t lines_of_a_call = 256;
+// And of them about one peer. It says something new a few times a minute, at the most.
+constexpr std::size_t lines_of_a_peer = 8;
+
+struct Limiters {
+  LineLimiter calls{lines_of_a_call};
+  LineLimiter peers{lines_of_a_peer};
+};
+
+Limiters& limiters() {
+  static Limiters instance;
+  return instance;
+}
+
+void tell(const std::vector<LineLimiter::Sum>& sums) {
+  for (const auto& sum : sums) log_line(LogLevel::info, sum.text());
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) { logger().set_level(translate(level)); }
 
 void log_line(LogLevel level, std::string_view line) {
   logger().log(translate(level), "{}", printable(line));
+}
+
+void log_limited(LogLevel level, std::string_view format, std::string_view peer,
+                 const std::string& line) {
+  if (!logger().should_log(translate(level))) return;
+  log_sums();
+  const TimePoint now = Clock().now();
+  if (!peer.empty() && !limiters().peers.admit(fmt::format("{} {}", format, peer), line, now)) {
+    return;
+  }
+  if (limiters().calls.admit(format, line, now)) log_line(level, line);
+}
+
+void log_sums() {
+  const TimePoint now = Clock().now();
+  tell(limiters().peers.sums(now));
+  tell(limiters().calls.sums(now));
+}
+
+void log_all_sums() {
+  tell(limiters().peers.all_sums());
+  tell(limiters().calls.all_sums());
 }
 
 }  // namespace qanat

@@ -12,23 +12,50 @@ enum class LogLevel { debug, info, warning, error };
 
 // Lines below `level` are dropped. Default: info.
 void set_log_level(LogLevel level);
+// Written in any case: for what the operator does, and for lines that were counted before.
 void log_line(LogLevel level, std::string_view line);
+
+// As most lines have a peer as their cause in the end, none goes past a limiter: of one kind, which
+// is a call (its format) and a peer, some lines a minute are written at once, then their sum.
+// `peer`: whom it is about, where one of many could hide the others' lines; else empty.
+void log_limited(LogLevel level, std::string_view format, std::string_view peer,
+                 const std::string& line);
+// Writes the sums that are due: called now and then, as the last line of a burst has none after it.
+void log_sums();
+// Writes all of them: the program ends.
+void log_all_sums();
 
 template <typename... Args>
 void log_debug(fmt::format_string<Args...> format, Args&&... args) {
-  log_line(LogLevel::debug, fmt::format(format, std::forward<Args>(args)...));
+  const fmt::string_view key = format;
+  log_limited(LogLevel::debug, {key.data(), key.size()}, {},
+              fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {
-  log_line(LogLevel::info, fmt::format(format, std::forward<Args>(args)...));
+  const fmt::string_view key = format;
+  log_limited(LogLevel::info, {key.data(), key.size()}, {},
+              fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void log_warning(fmt::format_string<Args...> format, Args&&... args) {
-  log_line(LogLevel::warning, fmt::format(format, std::forward<Args>(args)...));
+  const fmt::string_view key = format;
+  log_limited(LogLevel::warning, {key.data(), key.size()}, {},
+              fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void log_error(fmt::format_string<Args...> format, Args&&... args) {
-  log_line(LogLevel::error, fmt::format(format, std::forward<Args>(args)...));
+  const fmt::string_view key = format;
+  log_limited(LogLevel::error, {key.data(), key.size()}, {},
+              fmt::format(format, std::forward<Args>(args)...));
+}
+// Of one peer among many: "CID 5".
+template <typename... Args>
+void log_of_peer(LogLevel level, std::string_view peer, fmt::format_string<Args...> format,
+                 Args&&... args) {
+  const fmt::string_view key = format;
+  log_limited(level, {key.data(), key.size()}, peer,
+              fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace qanat

@@ -91,25 +91,42 @@ SecretBytes::SecretBytes(Bytes copy_of) : SecretBytes(copy_of.size()) {
   std::copy(copy_of.begin(), copy_of.end(), data_.get());
 }
 
-SecretPool::Lease SecretPool::lease() {
-  if (free_.empty()) {
-    const std::size_t stride = block_size_ + gap_bytes;
-    SecretBytes& slab = slabs_.emplace_back(blocks_per_slab * stride);
-    begin_slab(slab.view());
-    for (std::size_t i = 0; i < blocks_per_slab; ++i) {
-      free_.push_back(slab.view().data() + i * stride);
-    }
+SecretPool::Slab::Slab(std::size_t block_size)
+    : memory(blocks_per_slab * (block_size + gap_bytes)) {
+  begin_slab(memory.view());
+  for (std::size_t i = 0; i < blocks_per_slab; ++i) {
+    free.push_back(memory.view().data() + i * (block_size + gap_bytes));
   }
-  std::uint8_t* block = free_.back();
-  free_.pop_back();
+}
+
+SecretPool::Lease SecretPool::lease() {
+  if (with_room_.empty()) {
+    // Room for the pointers first: a lease that ends must not need memory.
+    with_room_.reserve(slabs_.size() + 1);
+    with_room_.push_back(slabs_.emplace_back(std::make_unique<Slab>(block_size_)).get());
+    ++unused_;
+  }
+  Slab* const slab = with_room_.back();
+  if (slab->free.size() == blocks_per_slab) --unused_;
+  std::uint8_t* const block = slab->free.back();
+  slab->free.pop_back();
+  if (slab->free.empty()) with_room_.pop_back();
   permit(block, block_size_);
-  return {this, block};
+  return {this, slab, block};
+}
+
+void SecretPool::give_back(Slab* slab, std::uint8_t* block) noexcept {
+  forbid(block, block_size_);
+  slab->free.push_back(block);
+  if (slab->free.size() == 1) with_room_.push_back(slab);
+  if (slab->free.size() < blocks_per_slab || ++unused_ == 1) return;
+  --unused_;
+  std::erase(with_room_, slab);
+  std::erase_if(slabs_, [slab](const auto& owned) { return owned.get() == slab; });
 }
 
 SecretPool::Lease::~Lease() {
-  if (pool_ == nullptr) return;
-  forbid(block_, pool_->block_size_);
-  pool_->free_.push_back(block_);
+  if (pool_ != nullptr) pool_->give_back(slab_, block_);
 }
 
 MutableBytes SecretPool::Lease::view() const { return {block_, pool_->block_size_}; }

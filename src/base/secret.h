@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -59,17 +60,20 @@ class WipedArray {
 };
 
 // Blocks of one size out of secret memory, for a hot path of one thread: a lease costs a few
-// nanoseconds. Grows by slabs of 16 blocks and keeps them. Not thread-safe.
+// nanoseconds. Grows by slabs of 16 blocks, and gives back those that are free but for one: what a
+// burst of connections took is not locked for ever. Not thread-safe.
 class SecretPool {
+  struct Slab;
+
  public:
   class Lease {
    public:
     Lease() = default;
-    Lease(Lease&& other) noexcept : pool_(other.pool_), block_(other.block_) {
-      other.pool_ = nullptr;
-    }
+    Lease(Lease&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), slab_(other.slab_), block_(other.block_) {}
     Lease& operator=(Lease&& other) noexcept {
       std::swap(pool_, other.pool_);
+      std::swap(slab_, other.slab_);
       std::swap(block_, other.block_);
       return *this;
     }
@@ -78,8 +82,10 @@ class SecretPool {
 
    private:
     friend class SecretPool;
-    Lease(SecretPool* pool, std::uint8_t* block) : pool_(pool), block_(block) {}
+    Lease(SecretPool* pool, Slab* slab, std::uint8_t* block)
+        : pool_(pool), slab_(slab), block_(block) {}
     SecretPool* pool_ = nullptr;
+    Slab* slab_ = nullptr;
     std::uint8_t* block_ = nullptr;
   };
 
@@ -89,11 +95,22 @@ class SecretPool {
   Lease lease();
   std::size_t block_size() const { return block_size_; }
 
+  // What it holds now, leased or not.
+  std::size_t bytes() const { return slabs_.size() * blocks_per_slab * block_size_; }
+
  private:
   static constexpr std::size_t blocks_per_slab = 16;
+  struct Slab {
+    explicit Slab(std::size_t block_size);
+    SecretBytes memory;
+    std::vector<std::uint8_t*> free;
+  };
+  void give_back(Slab* slab, std::uint8_t* block) noexcept;
+
   std::size_t block_size_;
-  std::vector<SecretBytes> slabs_;
-  std::vector<std::uint8_t*> free_;
+  std::vector<std::unique_ptr<Slab>> slabs_;
+  std::vector<Slab*> with_room_;  // those with a free block; of its capacity for all
+  std::size_t unused_ = 0;        // of them, without any lease
 };
 
 }  // namespace qanat

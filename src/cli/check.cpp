@@ -1,7 +1,9 @@
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
 #include "base/quantity.h"
@@ -9,9 +11,22 @@
 #include "node/config.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
+#include "wire/join_string.h"
 
 namespace qanat::cli {
 namespace {
+
+// Whoever reads a join string draws as that client.
+void warn_of_secrets(const node::Config& config, const std::string& path) {
+  const bool any = std::any_of(
+      config.sources.begin(), config.sources.end(),
+      [](const std::string& text) { return wire::find_join_string(text) != std::string::npos; });
+  struct stat info {};
+  if (!any || ::stat(path.c_str(), &info) != 0 || (info.st_mode & 077U) == 0) return;
+  fmt::print(
+      "warning: {} holds a join string, and others can read it (mode {:04o}): chmod 600 {}\n", path,
+      info.st_mode & 07777U, path);
+}
 
 int run(const std::string& option) {
   const bool named = !option.empty();
@@ -22,6 +37,7 @@ int run(const std::string& option) {
   fmt::print("{}: valid\n", named   ? option
                             : usual ? node::default_config_path
                                     : "no configuration file: the defaults");
+  if (named || usual) warn_of_secrets(config, named ? option : node::default_config_path);
   if (config.sources.empty()) config.sources = sources::default_sources();
   if (config.outlets.empty()) config.outlets = outlets::default_outlets();
   fmt::print("\nThreads {}, reserve {}, DRBG reseeded every {} or {}\n\nSources\n", config.threads,

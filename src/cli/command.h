@@ -18,6 +18,7 @@ using Run = std::function<int()>;
 Run add_serve(CLI::App& command);
 Run add_invite(CLI::App& command);
 Run add_revoke(CLI::App& command);
+Run add_allow(CLI::App& command);
 Run add_clients(CLI::App& command);
 Run add_feed(CLI::App& command);
 Run add_get(CLI::App& command);

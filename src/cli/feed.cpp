@@ -163,7 +163,8 @@ Run add_feed(CLI::App& command) {
     if (!bytes || *bytes < 32 || *bytes > 512) {
       throw Failure("--bytes " + options->bytes + ": from 32 (256 bits) to 512");
     }
-    if (!wait || *wait == 0s) throw Failure("--wait " + options->wait + ": a time, such as 30s");
+    if (!wait || *wait == 0s)
+      throw Failure("--wait " + options->wait + " is not a duration; try 30s");
     feed.schedule.every = *every;
     feed.schedule.bytes = static_cast<std::size_t>(*bytes);
     for (const std::string& argument : options->upstreams) {
@@ -179,6 +180,9 @@ Run add_feed(CLI::App& command) {
       } else {
         feed.upstreams.push_back(read_upstream_argument(argument));
       }
+    }
+    for (std::string& argument : options->upstreams) {
+      if (wire::find_join_string(argument) != std::string::npos) wire::wipe_text(argument);
     }
     feed.quorum = options->quorum;
     settings.config.on_reseed = options->on_reseed;

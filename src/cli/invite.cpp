@@ -6,7 +6,9 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/output.h"
 #include "node/client_store.h"
+#include "wire/join_string.h"
 #include "wire/spec.h"
 
 namespace qanat::cli {
@@ -38,24 +40,100 @@ share::Flow flow_without_node(const std::string&, const share::Terms& terms) {
 }
 
 // Without a running node: the state that the next one starts from.
-std::string invite_offline(const node::StateDir& state, const Options& options,
-                           share::Terms terms) {
-  if (auto ready = state.prepare(); !ready) throw Failure(ready.error().message);
-  const auto lock = state.lock();
-  if (!lock) throw Failure(lock.error().message);
+class Offline {
+ public:
+  explicit Offline(const std::string& path)
+      : state_(path), lock_(locked(state_)), book_(flow_without_node), store_(state_, book_) {}
+
+  node::StateDir& state() { return state_; }
+  node::ClientStore& store() { return store_; }
+
+ private:
+  static node::StateLock locked(const node::StateDir& state) {
+    if (auto ready = state.prepare(); !ready) throw Failure(ready.error().message);
+    auto lock = state.lock();
+    if (!lock) throw Failure(lock.error().message);
+    return std::move(*lock);
+  }
+
+  node::StateDir state_;
+  node::StateLock lock_;
+  share::ClientBook book_;
+  node::ClientStore store_;
+};
+
+// A join string is of use to one who has it. What nobody got is undone.
+void give_out(std::string& join, const std::function<void()>& undo) {
+  join += '\n';
+  const auto given = hand_over(join);
+  wire::wipe_text(join);
+  if (given) return;
+  try {
+    undo();
+  } catch (const Failure& problem) {
+    throw Failure(fmt::format("{}, and the invitation could not be undone: {}; revoke the client",
+                              given.error().message, problem.what()));
+  }
+  throw Failure(given.error().message + "; the invitation is undone");
+}
+
+void invite_offline(const std::string& path, const Options& options, share::Terms terms) {
+  if (!options.rate.empty()) {
+    fmt::print(stderr,
+               "no node runs: {} will be kept as soon as the next one's sources have proved "
+               "enough\n",
+               options.rate);
+  }
   const std::string address =
-      options.address.empty() ? state.address().value_or("") : options.address;
+      options.address.empty() ? node::StateDir(path).address().value_or("") : options.address;
   if (address.empty()) {
     throw Failure(fmt::format(
         "no node runs with the state directory {}, so its address is not known; start it with "
-        "--outlet https://0.0.0.0:7749, or give --address HOST:PORT",
-        state.path()));
+        "--outlet 'https://*:7749', or give --address HOST:PORT",
+        path));
   }
-  share::ClientBook book(flow_without_node);
-  node::ClientStore store(state, book);
-  const auto join = store.invite(options.name, terms, address, state.identity().pin);
-  if (!join) throw Failure(join.error().message);
-  return *join;
+  Offline offline(path);
+  auto invited =
+      offline.store().invite(options.name, terms, address, offline.state().identity().pin);
+  if (!invited) throw Failure(invited.error().message);
+  give_out(invited->join, [&] {
+    if (auto undone = offline.store().withdraw(options.name, invited->serial); !undone) {
+      throw Failure(undone.error().message);
+    }
+  });
+}
+
+void invite(const Options& options, share::Terms terms) {
+  require_output();
+  const std::string state = state_path(options.state);
+  auto answer = ask_node(state, "POST", "/control/invite",
+                         {{"name", options.name},
+                          {"rate", terms.rate},
+                          {"burst", terms.burst},
+                          {"weight", terms.weight},
+                          {"address", options.address}},
+                         proof_of_supply);
+  if (!answer) return invite_offline(state, options, terms);
+  boost::json::string& said = answer->at("join").as_string();
+  std::string join(said);
+  wipe({reinterpret_cast<std::uint8_t*>(said.data()), said.size()});
+  give_out(join, [&] {
+    (void)ask_node(state, "POST", "/control/withdraw",
+                   {{"name", options.name}, {"serial", answer->at("serial")}});
+  });
+}
+
+// What revoke and allow have in common: the running node does it, or it is done in its absence.
+struct NamedClient {
+  std::string name;
+  std::string state;
+};
+
+std::shared_ptr<NamedClient> name_options(CLI::App& command) {
+  auto client = std::make_shared<NamedClient>();
+  command.add_option("name", client->name, "The client's name")->required();
+  command.add_option("--state", client->state, "The node's state directory");
+  return client;
 }
 
 }  // namespace
@@ -80,42 +158,50 @@ Run add_invite(CLI::App& command) {
         throw Failure("--address: " + parsed.error().message);
       }
     }
-    const std::string state = state_path(options->state);
-    const auto answer = ask_node(state, "POST", "/control/invite",
-                                 {{"name", options->name},
-                                  {"rate", terms.rate},
-                                  {"burst", terms.burst},
-                                  {"weight", terms.weight},
-                                  {"address", options->address}},
-                                 proof_of_supply);
-    if (!answer && terms.rate > 0) {
-      fmt::print(stderr,
-                 "no node runs: {} will be kept as soon as the next one's sources have "
-                 "proved enough\n",
-                 options->rate);
-    }
-    const std::string join = answer ? std::string(answer->at("join").as_string().c_str())
-                                    : invite_offline(node::StateDir(state), *options, terms);
-    fmt::print("{}\n", join);
+    ignore_broken_pipes();
+    invite(*options, terms);
     return 0;
   };
 }
 
 Run add_revoke(CLI::App& command) {
-  auto name = std::make_shared<std::string>();
-  auto state_option = std::make_shared<std::string>();
-  command.add_option("name", *name, "The client's name")->required();
-  command.add_option("--state", *state_option, "The node's state directory");
-  return [name, state_option] {
-    const std::string path = state_path(*state_option);
-    if (ask_node(path, "POST", "/control/revoke", {{"name", *name}})) return 0;
-    const node::StateDir state(path);
-    if (auto ready = state.prepare(); !ready) throw Failure(ready.error().message);
-    const auto lock = state.lock();
-    if (!lock) throw Failure(lock.error().message);
-    share::ClientBook book(flow_without_node);
-    node::ClientStore store(state, book);
-    if (auto revoked = store.revoke(*name); !revoked) throw Failure(revoked.error().message);
+  const auto client = name_options(command);
+  command.footer(
+      "Bars the name, whether a client of it is known or not, invited or with a certificate, "
+      "until\n"
+      "'qanat allow NAME'. Its connections and its trickle sessions end here at once. A hub that\n"
+      "shares this one's CA or cookie keys must be told too: docs/join-strings.md, Revocation.");
+  return [client] {
+    const std::string path = state_path(client->state);
+    bool known = false;
+    if (const auto answer = ask_node(path, "POST", "/control/revoke", {{"name", client->name}})) {
+      known = answer->at("known").as_bool();
+    } else {
+      require_state(path);
+      const auto revoked = Offline(path).store().revoke(client->name);
+      if (!revoked) throw Failure(revoked.error().message);
+      known = *revoked;
+    }
+    if (!known) {
+      fmt::print(stderr, "no client '{}' was known; the name is barred from now on\n",
+                 client->name);
+    }
+    return 0;
+  };
+}
+
+Run add_allow(CLI::App& command) {
+  const auto client = name_options(command);
+  command.footer(
+      "Lifts what 'qanat revoke NAME' did: the name may be invited again, and certificates of it\n"
+      "are accepted again. A join string that was revoked stays so.");
+  return [client] {
+    const std::string path = state_path(client->state);
+    if (ask_node(path, "POST", "/control/allow", {{"name", client->name}})) return 0;
+    require_state(path);
+    if (auto allowed = Offline(path).store().allow(client->name); !allowed) {
+      throw Failure(allowed.error().message);
+    }
     return 0;
   };
 }

@@ -13,7 +13,19 @@
 namespace qanat::cli {
 
 net::Endpoint endpoint_for(const std::string& from, const std::string& state) {
-  if (from.empty()) return net::unix_endpoint(node::StateDir(state_path(state)).control_socket());
+  if (from.empty()) {
+    const std::string path = state_path(state);
+    // A node that is stopped would take the request, and answer it some day.
+    if (!find_node(path)) {
+      require_state(path);
+      throw Failure(fmt::format(
+          "no node runs with the state directory {}; start one with 'qanat serve', or name another "
+          "with --from",
+          path));
+    }
+    (void)ask_for_text(path, "GET", "/healthz");
+    return net::unix_endpoint(node::StateDir(path).control_socket());
+  }
   net::Endpoint endpoint = sources::parse_upstream(read_upstream_argument(from));
   if (endpoint.pollen) {
     throw Failure("pollen=yes is for 'feed' and 'serve'; a pollen server gives seeds of 64 bytes");
@@ -31,7 +43,7 @@ std::string explain(const net::ClientError& problem, const std::string& from) {
 SecretBytes draw_full(const std::string& from, const std::string& state, std::size_t bytes,
                       const std::string& wait) {
   const auto patience = parse_duration(wait);
-  if (!patience) throw Failure("--wait " + wait + " is no time");
+  if (!patience) throw Failure("--wait " + wait + " is not a duration; try 30s");
   const Waker waker;
   net::HttpClient client(endpoint_for(from, state), waker,
                          {.silence = *patience + beyond_the_line});

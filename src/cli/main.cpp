@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -7,6 +9,7 @@
 #include "base/secret.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/rngnet.h"
 #include "wire/join_string.h"
 
@@ -14,14 +17,33 @@ namespace {
 
 using namespace qanat;
 
-// A join string is a secret, and arguments can be read by everybody on the machine: once copied, it
-// is overwritten there.
-void hide_secrets(int argc, char** argv) {
+// A join string is a secret, and arguments can be read by everybody on the machine: they are
+// copied, and overwritten from there to the argument's end, in whatever form it is given.
+std::vector<std::string> take_arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument(argv[i]);
-    if (!wire::looks_like_join_string(argument)) continue;
+    arguments.emplace_back(argument);
+    const std::size_t at = wire::find_join_string(argument);
+    if (at == std::string_view::npos) continue;
+    constexpr std::size_t prefix = 7;  // "qanat1."
     const MutableBytes secret(reinterpret_cast<std::uint8_t*>(argv[i]), argument.size());
-    wipe(secret.subspan(std::min<std::size_t>(7, secret.size())));
+    wipe(secret.subspan(std::min(at + prefix, secret.size())));
+  }
+  // The order in which CLI11 takes them.
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
+// The parser's own copies, once the options have their values.
+void forget_secrets(CLI::App& command) {
+  for (CLI::App* const sub : command.get_subcommands()) forget_secrets(*sub);
+  for (const CLI::Option* const option : command.get_options()) {
+    for (const std::string& result : option->results()) {
+      if (wire::find_join_string(result) == std::string::npos) continue;
+      // CLI11 lets nobody change what it keeps; it is no constant, and nobody reads it again.
+      wire::wipe_text(const_cast<std::string&>(result));  // NOLINT(*-const-cast)
+    }
   }
 }
 
@@ -37,7 +59,8 @@ struct Command {
 constexpr std::array commands{
     Command{"serve", "Run a node in the foreground", cli::add_serve},
     Command{"invite", "Make a client and print its join string", cli::add_invite},
-    Command{"revoke", "End a client, and its open connections", cli::add_revoke},
+    Command{"revoke", "Bar a name, and end its client", cli::add_revoke},
+    Command{"allow", "Lift what revoke did", cli::add_allow},
     Command{"clients", "List the clients and what they drew", cli::add_clients},
     Command{"feed", "Keep this machine fed from other nodes", cli::add_feed, true},
     Command{"get", "Random bytes to standard output", cli::add_get},
@@ -63,9 +86,10 @@ int run_by_name(const std::function<int(int, char**)>& program, int argc, char**
 }  // namespace
 
 int main(int argc, char** argv) {
+  cli::hold_standard_descriptors();
   const std::string_view path = argc > 0 ? argv[0] : "";
   if (const auto program = cli::find_rngnet_program(path.substr(path.rfind('/') + 1))) {
-    return run_by_name(program, argc, argv);
+    return cli::finish_output(run_by_name(program, argc, argv));
   }
   CLI::App app("qanat: entropy from where it is real to where it is needed", "qanat");
   app.set_version_flag("--version", std::string("qanat ") + version());
@@ -82,21 +106,21 @@ int main(int argc, char** argv) {
     runs.emplace_back(sub, command.add(*sub));
   }
   try {
-    app.parse(argc, argv);
+    app.parse(take_arguments(argc, argv));
   } catch (const CLI::ParseError& e) {
     // 0 for --help and --version, 2 for wrong usage.
-    if (e.get_exit_code() == 0) return app.exit(e);
+    if (e.get_exit_code() == 0) return cli::finish_output(app.exit(e));
     std::fprintf(stderr, "qanat: %s\nTry 'qanat --help'.\n", e.what());
     return 2;
   }
   try {
-    hide_secrets(argc, argv);
     set_log_level(verbose ? LogLevel::debug : quiet ? LogLevel::warning : LogLevel::info);
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const auto& [sub, run] = runs[i];
       if (!sub->parsed()) continue;
+      forget_secrets(*sub);
       if (!commands[i].begins_early) initialise_secret_memory();
-      return run();
+      return cli::finish_output(run());
     }
   } catch (const std::exception& e) {
     std::fprintf(stderr, "qanat: %s\n", e.what());

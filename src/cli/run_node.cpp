@@ -27,6 +27,7 @@ void end_node(node::Node& node) {
   const bool whole = node.stop(deliveries_in_flight);
   ended.set_value();
   watch.join();
+  log_all_sums();
   if (whole) return;
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
   std::_Exit(0);
@@ -44,7 +45,14 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
       [&node](const std::string& why) { node.renew(why); },
       [&node](const std::string& why) { node.alarm("resume", "the watch has ended: " + why); });
   for (;;) {
-    switch (node::wait_for_signal()) {
+    // Nothing tells that a directory is deleted as surely as a look at it.
+    constexpr Duration look_interval = 60s;
+    const node::Signal signal = node::wait_for_signal(look_interval);
+    if (signal != node::Signal::stop) {
+      node.check_state();
+      node.check_control_socket();
+    }
+    switch (signal) {
       case node::Signal::stop:
         log_info("stopping");
         end_node(node);

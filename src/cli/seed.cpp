@@ -9,6 +9,7 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/local_node.h"
+#include "cli/output.h"
 #include "node/boot_seed.h"
 #include "wire/guest_seed.h"
 
@@ -66,6 +67,7 @@ int run(const Options& options) {
     throw Failure("raw bytes are not for a terminal: add --output FILE");
   }
   if (options.output.empty()) {
+    require_output();
     draw_into(STDOUT_FILENO, "standard output", options, format->format, *bytes);
     return 0;
   }
@@ -96,7 +98,10 @@ Run add_seed(CLI::App& command) {
                      "Join string, URL, @FILE or - (default: the local node)");
   command.add_option("--wait", options->wait, "How long to stay in line (10s)");
   command.add_option("--state", options->state, "The local node's state directory");
-  return [options] { return run(*options); };
+  return [options] {
+    ignore_broken_pipes();
+    return run(*options);
+  };
 }
 
 }  // namespace qanat::cli

@@ -140,8 +140,8 @@ void print_table(const std::vector<Probe>& probes) {
   }
   fmt::print(
       "\nClaimed and Measured: min-entropy, bits per byte. Measured is the least of four\n"
-      "estimates after SP 800-90B 6.3 (most common value, lag, Markov, repetition): it can\n"
-      "refute a claim, and never prove one.\n");
+      "estimates after SP 800-90B 6.3 (most common value, lag, Markov, repetition): it\n"
+      "can refute a claim, and never prove one.\n");
 }
 
 void print_json(const std::vector<Probe>& probes) {

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <ctime>
 
@@ -34,7 +35,7 @@ std::vector<json::value> documents(const std::vector<std::string>& states) {
   for (const std::string& state : {state_path(""), default_feed_state()}) {
     if (auto document = ask_node(state, "GET", status_path)) found.push_back(std::move(*document));
   }
-  if (found.empty()) (void)ask_running_node(state_path(""), "GET", status_path);
+  if (found.empty()) no_node(state_path(""));
   return found;
 }
 
@@ -67,7 +68,9 @@ int run_top(const std::vector<std::string>& states, Duration every, Duration for
     } else {
       fmt::print("{}\n", text);
     }
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) {
+      throw Failure(with_errno("cannot write to standard output", errno));
+    }
     if (node::wait_for_signal(every) == node::Signal::stop) return 0;
     if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return 0;
   }
@@ -77,7 +80,7 @@ Duration duration_option(const std::string& text, const char* name) {
   if (text.empty()) return Duration::zero();
   const auto value = parse_duration(text);
   if (!value || *value == Duration::zero()) {
-    throw Failure(fmt::format("{} {} is no time; write it like 2s", name, text));
+    throw Failure(fmt::format("{} {} is not a duration; write it like 2s", name, text));
   }
   return *value;
 }
@@ -120,33 +123,58 @@ Run add_top(CLI::App& command) {
   };
 }
 
+namespace {
+
+// The clients' part of a status document, and the names that are revoked; of the running node, or
+// as they are stored.
+struct Clients {
+  json::value document;
+  json::array revoked;
+};
+
+Clients stored_clients(const std::string& path) {
+  require_state(path);
+  const auto stored = node::StateDir(path).load_clients();
+  if (!stored) throw Failure(stored.error().message);
+  json::array clients;
+  for (const auto& client : stored->clients) {
+    clients.push_back(json::object{{"name", client.name},
+                                   {"rate", client.terms.rate},
+                                   {"burst", client.terms.burst},
+                                   {"weight", client.terms.weight}});
+  }
+  Clients found{json::object{{"clients", std::move(clients)}}, {}};
+  for (const share::Bar& bar : stored->bars) found.revoked.emplace_back(bar.name);
+  return found;
+}
+
+Clients find_clients(const std::string& path) {
+  auto document = ask_node(path, "GET", status_path);
+  if (!document) return stored_clients(path);
+  const json::value revoked = ask_running_node(path, "POST", "/control/revoked");
+  return {std::move(*document), revoked.at("revoked").as_array()};
+}
+
+}  // namespace
+
 Run add_clients(CLI::App& command) {
   auto state_option = std::make_shared<std::string>();
   auto as_json = std::make_shared<bool>(false);
+  auto revoked = std::make_shared<bool>(false);
   command.add_option("--state", *state_option, "The node's state directory");
   command.add_flag("--json", *as_json, "For scripts");
-  return [state_option, as_json] {
-    const std::string path = state_path(*state_option);
-    json::value document;
-    if (auto running = ask_node(path, "GET", status_path)) {
-      document = std::move(*running);
-    } else {
-      // Nobody runs: the names and terms that are stored.
-      const auto stored = node::StateDir(path).load_clients();
-      if (!stored) throw Failure(stored.error().message);
-      json::array clients;
-      for (const auto& client : stored->clients) {
-        clients.push_back(json::object{{"name", client.name},
-                                       {"rate", client.terms.rate},
-                                       {"burst", client.terms.burst},
-                                       {"weight", client.terms.weight}});
-      }
-      document = json::object{{"clients", std::move(clients)}};
-    }
+  command.add_flag("--revoked", *revoked, "The names that are barred, the oldest first");
+  return [state_option, as_json, revoked] {
+    const Clients found = find_clients(state_path(*state_option));
     if (*as_json) {
-      fmt::print("{}\n", json::serialize(document.at("clients")));
-    } else {
-      fmt::print("{}", observe::clients_text(document));
+      fmt::print("{}\n", *revoked ? json::serialize(found.revoked)
+                                  : json::serialize(found.document.at("clients")));
+      return 0;
+    }
+    if (!*revoked) fmt::print("{}", observe::clients_text(found.document));
+    if (!*revoked && !found.revoked.empty()) fmt::print("\nRevoked\n");
+    for (const json::value& name : found.revoked) {
+      fmt::print("{}{}\n", *revoked ? "" : "  ", name.as_string().c_str());
     }
     return 0;
   };

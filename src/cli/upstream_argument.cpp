@@ -1,16 +1,35 @@
 #include "cli/upstream_argument.h"
 
+#include <unistd.h>
+
 #include "base/files.h"
 #include "sources/registry.h"
 
 namespace qanat::cli {
 
+namespace {
+
+constexpr std::size_t most_bytes = 4096;
+
+std::string first_line(Bytes content) {
+  const std::string_view text = as_text(content);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
 std::string read_upstream_argument(const std::string& argument) {
   std::string text = argument;
-  if (argument == "-" || argument.starts_with('@')) {
-    const auto content = read_file(argument == "-" ? "/dev/stdin" : argument.substr(1), 4096);
+  if (argument == "-") {
+    WipedArray<most_bytes> content;
+    const auto size = read_all(STDIN_FILENO, "standard input", content.view());
+    if (!size) throw Failure(size.error().message);
+    text = first_line(Bytes(content.view()).first(*size));
+  } else if (argument.starts_with('@')) {
+    const std::string path = argument.substr(1);
+    const auto content = read_secret_file(path, most_bytes);
     if (!content) throw Failure(content.error().message);
-    text = content->substr(0, content->find('\n'));
+    text = first_line(content->view());
   }
   (void)sources::parse_upstream(text);  // bad ones are refused before anything starts
   return text;

@@ -6,7 +6,8 @@
 namespace qanat::cli {
 
 // The argument itself, the first line of FILE for "@FILE", of standard input for "-": so that a
-// secret need not stand in a process list or a shell's history. Throws Failure.
+// secret need not stand in a process list or a shell's history. A FILE that others can read or
+// write is refused. Throws Failure.
 std::string read_upstream_argument(const std::string& argument);
 
 }  // namespace qanat::cli

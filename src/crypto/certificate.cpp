@@ -1,6 +1,7 @@
 #include "crypto/certificate.h"
 
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -53,6 +54,26 @@ X509Ptr self_signed(EVP_PKEY* key, const std::string& name) {
   return certificate;
 }
 
+Result<PkeyPtr> private_key(Bytes pem) {
+  // An empty text is no null pointer to OpenSSL.
+  const BioPtr bio(pem.empty() ? nullptr
+                               : BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  // One that wants a password is not ours: none is asked for.
+  const auto no_password = [](char*, int, int, void*) { return -1; };
+  PkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
+  ERR_clear_error();
+  if (!key) return error("no private key in PEM");
+  return key;
+}
+
+// Of a SubjectPublicKeyInfo that OpenSSL allocated.
+Pin pin_of_der(unsigned char* der, int size) {
+  require(size > 0, "public key");
+  const std::unique_ptr<unsigned char, decltype([](unsigned char* p) { OPENSSL_free(p); })> owner(
+      der);
+  return sha256({Bytes(der, static_cast<std::size_t>(size))});
+}
+
 }  // namespace
 
 KeyAndCertificate make_self_signed(const std::string& name) {
@@ -69,18 +90,35 @@ KeyAndCertificate make_self_signed(const std::string& name) {
           std::string(as_text(content(certificate_text.get())))};
 }
 
+Result<std::string> self_signed_for(Bytes key_pem, const std::string& name) {
+  const auto key = private_key(key_pem);
+  if (!key) return tl::unexpected(key.error());
+  const X509Ptr certificate = self_signed(key->get(), name);
+  const BioPtr text(BIO_new(BIO_s_mem()));
+  require(PEM_write_bio_X509(text.get(), certificate.get()) == 1, "PEM");
+  return std::string(as_text(content(text.get())));
+}
+
+Result<Pin> pin_of_key(Bytes key_pem) {
+  const auto key = private_key(key_pem);
+  if (!key) return tl::unexpected(key.error());
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key->get(), &der);
+  return pin_of_der(der, size);
+}
+
 Pin pin_of(const X509* certificate) {
   unsigned char* der = nullptr;
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-  require(size > 0, "public key");
-  const std::unique_ptr<unsigned char, decltype([](unsigned char* p) { OPENSSL_free(p); })> owner(
-      der);
-  return sha256({Bytes(der, static_cast<std::size_t>(size))});
+  return pin_of_der(der, size);
 }
 
 Result<Pin> pin_of_certificate(std::string_view certificate_pem) {
   const BioPtr bio(
-      BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
+      certificate_pem.empty()
+          ? nullptr
+          : BIO_new_mem_buf(certificate_pem.data(), static_cast<int>(certificate_pem.size())));
+  if (!bio) return error("not a PEM certificate: it is empty");
   const X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (!certificate) return error("not a PEM certificate: " + openssl_error());
   return pin_of(certificate.get());

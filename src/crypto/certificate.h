@@ -24,6 +24,12 @@ struct KeyAndCertificate {
 // the key, so expiry protects nobody and would only stop them. Throws Failure.
 KeyAndCertificate make_self_signed(const std::string& name);
 
+// A certificate for a key that is there already: clients pin the key, so this one is as good as any
+// before it. An Error when the text holds no private key.
+Result<std::string> self_signed_for(Bytes key_pem, const std::string& name);
+// Of the public half of a private key. An Error when the text holds none.
+Result<Pin> pin_of_key(Bytes key_pem);
+
 Pin pin_of(const X509* certificate);
 // Of the first certificate in a PEM text.
 Result<Pin> pin_of_certificate(std::string_view certificate_pem);

@@ -8,9 +8,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace qanat::net {
 namespace {
@@ -51,7 +55,9 @@ using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 Result<AddressList> resolve(const wire::Address& address, int type) {
   addrinfo hints{};
   hints.ai_socktype = type;
-  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  // Not AI_ADDRCONFIG, which forgets that loopback has addresses: what cannot be reached is passed
+  // over soon enough.
+  hints.ai_flags = AI_NUMERICSERV;
   addrinfo* raw = nullptr;
   const int problem =
       ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &raw);
@@ -61,27 +67,138 @@ Result<AddressList> resolve(const wire::Address& address, int type) {
   return AddressList(raw, ::freeaddrinfo);
 }
 
+// The families take turns, so that one that leads nowhere holds up nothing (RFC 8305, section 4).
+std::vector<const addrinfo*> in_turn(const addrinfo* list) {
+  std::vector<const addrinfo*> rest;
+  for (const addrinfo* at = list; at != nullptr; at = at->ai_next) rest.push_back(at);
+  std::vector<const addrinfo*> sorted;
+  while (!rest.empty()) {
+    const auto other = std::find_if(rest.begin(), rest.end(), [&](const addrinfo* at) {
+      return sorted.empty() || at->ai_family != sorted.back()->ai_family;
+    });
+    const auto next = other == rest.end() ? rest.begin() : other;
+    sorted.push_back(*next);
+    rest.erase(next);
+  }
+  return sorted;
+}
+
+// "192.0.2.1", "::1".
+std::string numeric(const addrinfo* at) {
+  std::array<char, NI_MAXHOST> text{};
+  ::getnameinfo(at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+  return text.data();
+}
+
+// Attempts to connect side by side, of which the first to succeed wins.
+class Race {
+ public:
+  Race(const wire::Address& address, std::vector<const addrinfo*> candidates, const Waker& waker,
+       Duration timeout)
+      : address_(address), candidates_(std::move(candidates)), waker_(waker), timeout_(timeout) {}
+
+  Result<UniqueFd> run() {
+    const TimePoint end = std::chrono::steady_clock::now() + timeout_;
+    TimePoint next_start{};
+    for (;;) {
+      const TimePoint now = std::chrono::steady_clock::now();
+      if (now >= end) return lost(ETIMEDOUT);
+      if (started_ < candidates_.size() && (running_.empty() || now >= next_start)) {
+        if (auto fd = begin(candidates_[started_++])) return std::move(*fd);
+        next_start = now + head_start;
+        continue;
+      }
+      if (running_.empty()) return lost(EADDRNOTAVAIL);
+      const bool more = started_ < candidates_.size();
+      if (wait((more ? std::min(next_start, end) : end) - now)) return error("");
+      if (auto fd = winner()) return std::move(*fd);
+    }
+  }
+
+ private:
+  struct Attempt {
+    const addrinfo* at;
+    UniqueFd fd;
+  };
+
+  // A socket when it is connected at once.
+  std::optional<UniqueFd> begin(const addrinfo* at) {
+    UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) {
+      failed(at, errno);
+      return std::nullopt;
+    }
+    const int one = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    notice_lost_peer(fd.get());
+    if (::connect(fd.get(), at->ai_addr, at->ai_addrlen) == 0) return fd;
+    if (errno == EINPROGRESS) {
+      running_.push_back({at, std::move(fd)});
+    } else {
+      failed(at, errno);
+    }
+    return std::nullopt;
+  }
+
+  // True when the waker was woken.
+  bool wait(Duration limit) const {
+    std::vector<pollfd> polled{{waker_.fd(), POLLIN, 0}};
+    for (const Attempt& attempt : running_) polled.push_back({attempt.fd.get(), POLLOUT, 0});
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
+    ::poll(polled.data(), polled.size(),
+           static_cast<int>(std::clamp<std::int64_t>(ms, 0, 1 << 30)));
+    return (polled[0].revents & POLLIN) != 0;
+  }
+
+  std::optional<UniqueFd> winner() {
+    for (auto it = running_.begin(); it != running_.end();) {
+      pollfd polled{it->fd.get(), POLLOUT, 0};
+      if (::poll(&polled, 1, 0) <= 0) {
+        ++it;
+        continue;
+      }
+      int problem = 0;
+      socklen_t size = sizeof problem;
+      ::getsockopt(it->fd.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
+      if (problem == 0) return std::move(it->fd);
+      failed(it->at, problem);
+      it = running_.erase(it);
+    }
+    return std::nullopt;
+  }
+
+  void failed(const addrinfo* at, int problem) {
+    last_ = problem;
+    if (!tried_.empty()) tried_ += "; ";
+    tried_ += with_errno(numeric(at), problem);
+  }
+
+  tl::unexpected<Error> lost(int problem) {
+    for (const Attempt& attempt : running_) failed(attempt.at, problem);
+    const std::string what = "cannot reach " + address_.text();
+    if (candidates_.size() == 1) return error(with_errno(what, last_ != 0 ? last_ : problem));
+    return error(fmt::format("{} ({})", what, tried_));
+  }
+
+  // RFC 8305 recommends 250 ms between two attempts.
+  static constexpr Duration head_start = std::chrono::milliseconds(250);
+
+  const wire::Address& address_;
+  const std::vector<const addrinfo*> candidates_;
+  const Waker& waker_;
+  const Duration timeout_;
+  std::size_t started_ = 0;
+  std::vector<Attempt> running_;
+  int last_ = 0;
+  std::string tried_;
+};
+
 }  // namespace
 
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout) {
   const auto list = resolve(address, SOCK_STREAM);
   if (!list) return tl::unexpected(list.error());
-  int problem = EADDRNOTAVAIL;
-  for (const addrinfo* at = list->get(); at != nullptr; at = at->ai_next) {
-    UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd) {
-      problem = errno;
-      continue;
-    }
-    const int one = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    notice_lost_peer(fd.get());
-    problem = ::connect(fd.get(), at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
-    if (problem == EINPROGRESS) problem = finish_connect(fd.get(), waker, timeout);
-    if (problem == 0) return fd;
-    if (problem < 0) return error("");
-  }
-  return error(with_errno("cannot reach " + address.text(), problem));
+  return Race(address, in_turn(list->get()), waker, timeout).run();
 }
 
 Result<UniqueFd> connect_unix(const std::string& path) {
@@ -119,9 +236,16 @@ Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& w
 Result<sockaddr_storage> resolve_udp(const wire::Address& address) {
   const auto list = resolve(address, SOCK_DGRAM);
   if (!list) return tl::unexpected(list.error());
-  sockaddr_storage found{};
-  std::memcpy(&found, (*list)->ai_addr, (*list)->ai_addrlen);
-  return found;
+  Error problem;
+  for (const addrinfo* at : in_turn(list->get())) {
+    sockaddr_storage found{};
+    std::memcpy(&found, at->ai_addr, at->ai_addrlen);
+    // Connecting a datagram socket sends nothing; it looks for a route.
+    const auto probe = connect_udp(found);
+    if (probe) return found;
+    problem.message = fmt::format("cannot reach {}: {}", address.text(), probe.error().message);
+  }
+  return tl::unexpected(problem);
 }
 
 Result<UniqueFd> connect_udp(const sockaddr_storage& peer) {

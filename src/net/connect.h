@@ -11,14 +11,17 @@
 
 namespace qanat::net {
 
-// A non-blocking socket that is connected, with keep-alive probes. Tries each address that the name
-// has, in order; the error names the last. An Error with an empty message: the waker was woken.
+// A non-blocking socket that is connected, with keep-alive probes. Tries all addresses that the
+// name has, IPv6 and IPv4 in turn, the next one when the last has failed or has not answered within
+// a quarter of a second (as RFC 8305 has it); `timeout` is for all of it. The error names each that
+// was tried. An Error with an empty message: the waker was woken.
 Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
 // As connect_tcp, to a port of a hypervisor or a guest (vsock(7)).
 Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& waker,
                                Duration timeout);
-// The first address that the name has.
+// The first address that the name has and that this machine has a route to: where IPv6 is switched
+// off, one of IPv4.
 Result<sockaddr_storage> resolve_udp(const wire::Address& address);
 // A non-blocking UDP socket that hears this peer alone (IPv4 or IPv6), from a port of its own.
 Result<UniqueFd> connect_udp(const sockaddr_storage& peer);

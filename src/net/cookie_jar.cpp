@@ -86,7 +86,12 @@ class CookieJar::Opened {
     } else {
       SecretBytes content(image_bytes);
       const ssize_t n = ::pread(fd_.get(), content.view().data(), image_bytes, 0);
-      jar.load(content.view().first(n > 0 ? static_cast<std::size_t>(n) : 0));
+      const bool loaded = jar.load(content.view().first(n > 0 ? static_cast<std::size_t>(n) : 0));
+      if (!loaded && n > 0) {
+        log_warning("{} is damaged: its cookies are not used, and a new session fills it anew",
+                    jar.path_);
+        write();
+      }
     }
   }
   // Writes what has changed.

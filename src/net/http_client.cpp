@@ -168,6 +168,14 @@ void HttpClient::answer_begins() {
 // TLS on a connected socket, and the proofs that belong to this connection.
 tl::expected<void, ClientError> HttpClient::begin(UniqueFd fd, const std::string& name) {
   crypto::SslPtr ssl;
+  if (endpoint_.trust.ca || endpoint_.trust.certificate) {
+    // They may have been renewed.
+    try {
+      context_ = make_client_context(endpoint_.trust);
+    } catch (const Failure& problem) {
+      return trouble(Trouble::unreachable, problem.what());
+    }
+  }
   if (context_) {
     ssl.reset(SSL_new(context_.get()));
     crypto::require(ssl != nullptr, "TLS");

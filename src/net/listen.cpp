@@ -12,12 +12,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 
-#include "net/connect.h"
+#include "base/log.h"
 
 #ifdef QANAT_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -28,15 +29,16 @@ namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
+bool is_any(const wire::Address& address) { return address.host.empty() || address.host == "*"; }
+
 AddressList resolve_local(const wire::Address& address, int type) {
   addrinfo hints{};
   hints.ai_socktype = type;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* raw = nullptr;
-  const bool any = address.host.empty() || address.host == "*";
-  // Every address is that of IPv6, which takes IPv4 too; where the kernel has no IPv6, IPv4's.
-  if (any) hints.ai_family = UniqueFd(::socket(AF_INET6, type, 0)) ? AF_INET6 : AF_INET;
-  const int problem = ::getaddrinfo(any ? nullptr : address.host.c_str(),
+  // Every address is that of IPv6, which takes IPv4 too.
+  if (is_any(address)) hints.ai_family = AF_INET6;
+  const int problem = ::getaddrinfo(is_any(address) ? nullptr : address.host.c_str(),
                                     std::to_string(address.port).c_str(), &hints, &raw);
   if (problem != 0) {
     throw Failure(fmt::format("cannot listen on {}: {}", address.text(), ::gai_strerror(problem)));
@@ -55,63 +57,182 @@ bool is_every_address(const sockaddr* address) {
   return in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
+// What an earlier program left behind is deleted, and nothing else.
+void remove_dead_socket(const std::string& path, const sockaddr_un& name) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return;
+  if (!S_ISSOCK(info.st_mode)) {
+    throw Failure(
+        fmt::format("{} is there and is not a socket; delete it, or take another path", path));
+  }
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!probe) throw Failure(with_errno("socket", errno));
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ||
+      errno == EAGAIN || errno == EINPROGRESS) {
+    throw Failure(fmt::format("{} is in use by another process", path));
+  }
+  // A socket of another type has an owner, too (EPROTOTYPE); without the right we do not know.
+  if (errno != ECONNREFUSED) {
+    throw Failure(with_errno(fmt::format("cannot tell whether {} is in use", path), errno));
+  }
+  ::unlink(path.c_str());
+}
+
 // Enough that a burst of a thousand clients in one moment is not refused by the kernel.
 constexpr int backlog = 4096;
+// Of a UDP socket: a burst of some thousand requests, while the thread is at something else.
+constexpr int buffer_bytes = 4 << 20;
+
+struct Place {
+  sockaddr_storage name{};
+  socklen_t size = 0;
+
+  bool v6() const { return name.ss_family == AF_INET6; }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
+  void set_port(std::uint16_t port) {
+    // At the same place in both (RFC 3493 asks for no less than the names; Linux has it so).
+    reinterpret_cast<sockaddr_in*>(&name)->sin_port = htons(port);
+  }
+  bool operator==(const Place& other) const {
+    return size == other.size && std::memcmp(&name, &other.name, size) == 0;
+  }
+};
+
+// Each once.
+std::vector<Place> places_of(const wire::Address& address, int type) {
+  const AddressList list = resolve_local(address, type);
+  std::vector<Place> places;
+  for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
+    Place place;
+    place.size = at->ai_addrlen;
+    std::memcpy(&place.name, at->ai_addr, at->ai_addrlen);
+    if (std::find(places.begin(), places.end(), place) == places.end()) places.push_back(place);
+  }
+  return places;
+}
+
+Place every_v4(std::uint16_t port) {
+  Place place;
+  auto* const name = reinterpret_cast<sockaddr_in*>(&place.name);
+  name->sin_family = AF_INET;
+  name->sin_port = htons(port);
+  place.size = sizeof *name;
+  return place;
+}
+
+void prepare_tcp(int fd) {
+  const int one = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // accepted sockets inherit it
+}
+
+void prepare_udp(int fd, const Place& place) {
+  const int one = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
+  // A socket with an address of its own answers from there anyway.
+  if (!is_every_address(place.get())) return;
+  if (place.v6()) {
+    ::setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+  } else {
+    ::setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+  }
+}
+
+// Bound, and listening where that is said of a type; or an errno value. Only one that `shares` may
+// be bound where another of this process is, and then only if that one shares, too.
+tl::expected<UniqueFd, int> open_at(const Place& place, int type, bool shares) {
+  UniqueFd fd(::socket(place.name.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return tl::unexpected(errno);
+  const int one = 1;
+  const int off = 0;
+  if (type == SOCK_STREAM) {
+    prepare_tcp(fd.get());
+  } else {
+    prepare_udp(fd.get(), place);
+  }
+  if (place.v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (shares) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  if (::bind(fd.get(), place.get(), place.size) != 0) return tl::unexpected(errno);
+  if (type == SOCK_STREAM && ::listen(fd.get(), backlog) != 0) return tl::unexpected(errno);
+  return fd;
+}
+
+// The first socket of an address is bound alone: were it to share the port from the start, another
+// node would have a part of our connections, silently. Once it has the address, our threads may.
+Listeners listen_at(const wire::Address& address, int type, std::size_t threads) {
+  const std::string where =
+      (type == SOCK_STREAM ? "cannot listen on " : "cannot listen on UDP ") + address.text();
+  std::vector<Place> places = places_of(address, type);
+  Listeners listeners(threads);
+  int problem = 0;  // of an address that this machine has not
+  const auto open_all = [&](Place& place, std::uint16_t port) {
+    if (address.port == 0 && port != 0) place.set_port(port);
+    auto first = open_at(place, type, false);
+    if (!first) return first.error();
+    place.set_port(local_port(first->get()));
+    const int one = 1;
+    ::setsockopt(first->get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    listeners[0].push_back(std::move(*first));
+    for (std::size_t i = 1; i < threads; ++i) {
+      auto next = open_at(place, type, true);
+      if (!next) return next.error();
+      listeners[i].push_back(std::move(*next));
+    }
+    return 0;
+  };
+  std::uint16_t port = 0;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const int failed = open_all(places[i], port);
+    if (failed == 0) {
+      port = local_port(listeners[0].back().get());
+      continue;
+    }
+    const bool no_v6 = places[i].v6() && (failed == EAFNOSUPPORT || failed == EADDRNOTAVAIL);
+    if (!no_v6) throw Failure(with_errno(where, failed));
+    problem = failed;
+    if (is_every_address(places[i].get())) places.push_back(every_v4(address.port));
+  }
+  if (listeners[0].empty()) {
+    throw Failure(with_errno(where + " (is IPv6 switched off here?)", problem));
+  }
+  if (problem != 0) {
+    log_warning("{}: IPv6 is switched off here, or has not this address; listening on IPv4 alone",
+                address.text());
+  }
+  return listeners;
+}
 
 }  // namespace
 
+Listeners listen_tcp(const wire::Address& address, std::size_t threads) {
+  std::vector<UniqueFd> passed = PassedSockets::of_process().take_tcp(address);
+  if (passed.empty()) return listen_at(address, SOCK_STREAM, threads);
+  // All threads accept from the same queue: it is the passer's to say whether a port is shared.
+  Listeners listeners(threads);
+  for (std::size_t i = 1; i < threads; ++i) {
+    for (const UniqueFd& fd : passed) {
+      listeners[i].emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+      if (!listeners[i].back()) throw Failure(with_errno("cannot duplicate a socket", errno));
+    }
+  }
+  listeners[0] = std::move(passed);
+  return listeners;
+}
+
+Listeners listen_udp(const wire::Address& address, std::size_t threads) {
+  return listen_at(address, SOCK_DGRAM, threads);
+}
+
 UniqueFd listen_tcp(const wire::Address& address) {
-  if (UniqueFd passed = PassedSockets::of_process().take_tcp(address)) return passed;
-  const AddressList list = resolve_local(address, SOCK_STREAM);
-  UniqueFd fd(::socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) throw Failure(with_errno("socket", errno));
-  const int one = 1;
-  const int off = 0;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one,
-               sizeof one);  // accepted sockets inherit it
-  if (list->ai_family == AF_INET6) {
-    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  }
-  if (::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), backlog) != 0) {
-    throw Failure(with_errno("cannot listen on " + address.text(), errno));
-  }
-  return fd;
+  return std::move(listen_tcp(address, 1).at(0).at(0));
 }
 
 UniqueFd listen_udp(const wire::Address& address) {
-  // A burst of some thousand requests, while the thread is at something else.
-  constexpr int buffer_bytes = 4 << 20;
-  const AddressList list = resolve_local(address, SOCK_DGRAM);
-  UniqueFd fd(::socket(list->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) throw Failure(with_errno("socket", errno));
-  const int one = 1;
-  const int off = 0;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
-  if (list->ai_family == AF_INET6) {
-    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  }
-  // A socket with an address of its own answers from there anyway.
-  if (is_every_address(list->ai_addr)) {
-    if (list->ai_family == AF_INET6) {
-      ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
-    } else {
-      ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
-    }
-  }
-  if (::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0) {
-    throw Failure(with_errno("cannot listen on UDP " + address.text(), errno));
-  }
-  return fd;
+  return std::move(listen_udp(address, 1).at(0).at(0));
 }
 
-UniqueFd listen_unix(const std::string& path, unsigned mode) {
+UniqueFd listen_unix(const std::string& path, unsigned mode, std::optional<FileId>* made) {
   if (UniqueFd passed = PassedSockets::of_process().take_unix(path)) return passed;
-  if (connect_unix(path)) {
-    throw Failure(fmt::format("{} is in use by another process", path));
-  }
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   if (path.size() >= sizeof name.sun_path) {
@@ -120,8 +241,9 @@ UniqueFd listen_unix(const std::string& path, unsigned mode) {
   }
   path.copy(name.sun_path, path.size());
   make_directory_of(path);
-  ::unlink(path.c_str());
+  remove_dead_socket(path, name);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) throw Failure(with_errno("socket", errno));
   // Nobody may connect before the mode is right: bind makes the file with the umask's leave.
   const mode_t before = ::umask(0777 & ~mode);
   const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);
@@ -130,7 +252,12 @@ UniqueFd listen_unix(const std::string& path, unsigned mode) {
   if (bound != 0) throw Failure(with_errno("cannot listen on " + path, problem));
   if (::listen(fd.get(), backlog) != 0)
     throw Failure(with_errno("cannot listen on " + path, errno));
+  if (made != nullptr) *made = file_id(path);
   return fd;
+}
+
+void remove_unix(const std::string& path, const std::optional<FileId>& file) {
+  if (file && file_id(path) == file) ::unlink(path.c_str());
 }
 
 UniqueFd listen_vsock(std::uint32_t port) {
@@ -204,23 +331,22 @@ PassedSockets::PassedSockets() {
 #endif
 }
 
-UniqueFd PassedSockets::take_tcp(const wire::Address& address) {
-  if (sockets_.empty()) return {};
-  const AddressList list = resolve_local(address, SOCK_STREAM);
+std::vector<UniqueFd> PassedSockets::take_tcp(const wire::Address& address) {
+  std::vector<UniqueFd> taken;
+  if (sockets_.empty()) return taken;
+  const std::vector<Place> places = places_of(address, SOCK_STREAM);
   for (UniqueFd& candidate : sockets_) {
-    sockaddr_storage name{};
-    socklen_t size = sizeof name;
-    if (!candidate ||
-        ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    Place place;
+    place.size = sizeof place.name;
+    if (!candidate || ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&place.name),
+                                    &place.size) != 0) {
       continue;
     }
-    for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
-      if (size == at->ai_addrlen && std::memcmp(&name, at->ai_addr, size) == 0) {
-        return std::move(candidate);
-      }
+    if (std::find(places.begin(), places.end(), place) != places.end()) {
+      taken.push_back(std::move(candidate));
     }
   }
-  return {};
+  return taken;
 }
 
 UniqueFd PassedSockets::take_unix(const std::string& path) {

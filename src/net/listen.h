@@ -1,23 +1,38 @@
 // Listening sockets.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/file_id.h"
 #include "base/files.h"
 #include "wire/spec.h"
 
 namespace qanat::net {
 
-// Non-blocking, listening, with SO_REUSEPORT so that each thread has one of its own. Host "" or "*"
-// is every address. Throws Failure: the address is not ours, the port is taken.
+// The sockets of each of some threads: one for each address that a name has.
+using Listeners = std::vector<std::vector<UniqueFd>>;
+
+// Non-blocking and listening. The kernel shares new connections out among the threads
+// (SO_REUSEPORT), and lets nobody else, not even another node of the same user, have a part: an
+// address that is in use is a Failure. Host "" or "*" is every address, IPv6 and IPv4; where this
+// machine has no IPv6, that is said in the log, and IPv4 has to do. Port 0: one for all. Throws
+// Failure: the address is not ours, the port is taken.
+Listeners listen_tcp(const wire::Address& address, std::size_t threads);
+// Non-blocking UDP sockets. One that listens on every address tells to which each datagram came
+// (IP_PKTINFO, IPV6_RECVPKTINFO). As listen_tcp otherwise.
+Listeners listen_udp(const wire::Address& address, std::size_t threads);
+// One, of the first address.
 UniqueFd listen_tcp(const wire::Address& address);
-// A non-blocking UDP socket, with SO_REUSEPORT. One that listens on every address tells to which
-// each datagram came (IP_PKTINFO, IPV6_RECVPKTINFO). As listen_tcp otherwise.
 UniqueFd listen_udp(const wire::Address& address);
-// A UNIX socket of this mode; a stale file is replaced, a live one is a Failure. The directory is
-// made (0755) when only it is missing: below /run there is none after a boot.
-UniqueFd listen_unix(const std::string& path, unsigned mode);
+
+// A UNIX socket of this mode; a dead socket is replaced. A live one, and a file of any other kind,
+// is a Failure. The directory is made (0755) when only it is missing: below /run there is none
+// after a boot. `made`: its file, unless systemd passed the socket, whose file stays when we end.
+UniqueFd listen_unix(const std::string& path, unsigned mode, std::optional<FileId>* made = nullptr);
+// Deletes the socket's file, if it is still the one that we made.
+void remove_unix(const std::string& path, const std::optional<FileId>& file);
 // A vsock port, for the guests of this machine (vsock(7)). Throws Failure.
 UniqueFd listen_vsock(std::uint32_t port);
 // The group of a socket's file is this one from now on. Throws Failure: no such group, no right.
@@ -36,7 +51,8 @@ class PassedSockets {
  public:
   // Reads LISTEN_FDS once for the program.
   static PassedSockets& of_process();
-  UniqueFd take_tcp(const wire::Address& address);
+  // Those that are bound to one of its addresses.
+  std::vector<UniqueFd> take_tcp(const wire::Address& address);
   UniqueFd take_unix(const std::string& path);
 
  private:

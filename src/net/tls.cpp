@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 #include <openssl/pem.h>
 
+#include <array>
+#include <ctime>
+
 namespace qanat::net {
 
 using namespace crypto;
@@ -21,6 +24,30 @@ SslCtxPtr make_context(const SSL_METHOD* method) {
   SSL_CTX_set_read_ahead(context.get(), 1);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   return context;
+}
+
+// Index of the context's KeyExchanges.
+int exchanges_slot() {
+  static const int slot = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return slot;
+}
+
+// Index of a connection's mark: its handshake is counted.
+int counted_slot() {
+  static const int slot = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return slot;
+}
+
+void on_progress(const SSL* progressing, int where, int) {
+  auto* const ssl = const_cast<SSL*>(progressing);
+  // Each key update ends like a handshake, too, and a peer may send as many as it likes.
+  if ((where & SSL_CB_HANDSHAKE_DONE) == 0 || SSL_get_ex_data(ssl, counted_slot()) != nullptr) {
+    return;
+  }
+  auto* const exchanges =
+      static_cast<KeyExchanges*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), exchanges_slot()));
+  exchanges->count(ssl);
+  SSL_set_ex_data(ssl, counted_slot(), exchanges);
 }
 
 void use_certificate_chain(SSL_CTX* context, const std::string& pem) {
@@ -50,13 +77,59 @@ int verify_pin(X509_STORE_CTX* store, void* expected) {
 
 }  // namespace
 
+void KeyExchanges::count(SSL* ssl) {
+  const char* const name = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)));
+  const std::scoped_lock lock(mutex_);
+  ++counts_[name != nullptr ? name : "other"];
+}
+
+std::map<std::string, std::uint64_t> KeyExchanges::counts() const {
+  const std::scoped_lock lock(mutex_);
+  return counts_;
+}
+
+// X25519 before the others: it costs the server least. A star: the client sends a key share of it
+// at once, so that a server without the hybrid costs no round trip more (OpenSSL 3.5).
+std::span<const char* const> server_group_lists() {
+  static constexpr std::array lists{"X25519MLKEM768:X25519:P-256", "X25519:P-256"};
+  return lists;
+}
+
+std::span<const char* const> client_group_lists() {
+  static constexpr std::array lists{"*X25519MLKEM768:*X25519:P-256:P-384:P-521",
+                                    "X25519MLKEM768:X25519:P-256:P-384:P-521",
+                                    "X25519:P-256:P-384:P-521"};
+  return lists;
+}
+
+void use_groups(SSL_CTX* context, std::span<const char* const> lists) {
+  for (const char* list : lists) {
+    if (SSL_CTX_set1_groups_list(context, list) == 1) {
+      ERR_clear_error();  // of those before
+      return;
+    }
+  }
+  require(false, "TLS groups");
+}
+
+std::int64_t certificate_until(const SSL_CTX* context) {
+  const X509* const leaf = SSL_CTX_get0_certificate(context);
+  std::tm until{};
+  if (leaf == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &until) != 1) return 0;
+  return ::timegm(&until);
+}
+
 SslCtxPtr make_server_context(const ServerTls& settings) {
   SslCtxPtr context = make_context(TLS_server_method());
-  // X25519 first: it costs the server least. No tickets and no cache: a resumed session would keep
-  // a revoked client's foot in the door, and each ticket is state on the wire.
-  require(SSL_CTX_set1_groups_list(context.get(), "X25519:P-256") == 1 &&
-              SSL_CTX_set_num_tickets(context.get(), 0) == 1,
-          "TLS context");
+  use_groups(context.get(), server_group_lists());
+  // No tickets and no cache: a resumed session would keep a revoked client's foot in the door, and
+  // each ticket is state on the wire.
+  require(SSL_CTX_set_num_tickets(context.get(), 0) == 1, "TLS context");
+  if (settings.exchanges != nullptr) {
+    require(SSL_CTX_set_ex_data(context.get(), exchanges_slot(), settings.exchanges) == 1,
+            "TLS context");
+    SSL_CTX_set_info_callback(context.get(), on_progress);
+  }
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   // AES first where the processor has instructions for it, which every server has.
   require(SSL_CTX_set_ciphersuites(context.get(),
@@ -67,16 +140,23 @@ SslCtxPtr make_server_context(const ServerTls& settings) {
   const BioPtr bio(
       BIO_new_mem_buf(settings.key_pem.data(), static_cast<int>(settings.key_pem.size())));
   const PkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
-  if (!key || SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1) {
-    throw Failure("the TLS private key cannot be used, or does not belong to the certificate: " +
-                  openssl_error());
+  if (!key) throw Failure("the TLS private key cannot be used: " + openssl_error());
+  // The second call says what the first does not: that they are of different kinds.
+  if (SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1 ||
+      SSL_CTX_check_private_key(context.get()) != 1) {
+    throw Failure("the TLS private key does not belong to the certificate: " + openssl_error());
   }
   if (settings.client_ca) {
     if (SSL_CTX_load_verify_file(context.get(), settings.client_ca->c_str()) != 1) {
       throw Failure(
           fmt::format("cannot read the client CA {}: {}", *settings.client_ca, openssl_error()));
     }
-    SSL_CTX_set_client_CA_list(context.get(), SSL_load_client_CA_file(settings.client_ca->c_str()));
+    STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(settings.client_ca->c_str());
+    if (names == nullptr) {
+      throw Failure(fmt::format("no certificate in the client CA {}: {}", *settings.client_ca,
+                                openssl_error()));
+    }
+    SSL_CTX_set_client_CA_list(context.get(), names);
     SSL_CTX_set_verify(
         context.get(),
         SSL_VERIFY_PEER |
@@ -88,6 +168,7 @@ SslCtxPtr make_server_context(const ServerTls& settings) {
 
 SslCtxPtr make_client_context(const ClientTls& settings) {
   SslCtxPtr context = make_context(TLS_client_method());
+  use_groups(context.get(), client_group_lists());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   if (settings.pin) {
     // The context keeps a copy alive as long as it lives.

@@ -1,8 +1,11 @@
 // TLS 1.3 contexts for servers and clients (RFC 8446).
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/error.h"
@@ -12,14 +15,39 @@
 
 namespace qanat::net {
 
+// Counts handshakes by the group of their key exchange ("X25519MLKEM768", "x25519"), as the library
+// calls it. Any thread.
+class KeyExchanges {
+ public:
+  void count(SSL* ssl);
+  std::map<std::string, std::uint64_t> counts() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::uint64_t> counts_;
+};
+
+// Lists of groups in the library's notation, best first: what this library knows of them is used.
+// A hybrid of X25519 and ML-KEM-768 comes first where there is one (OpenSSL 3.5), so that what is
+// recorded today stays secret from a quantum computer.
+std::span<const char* const> server_group_lists();
+std::span<const char* const> client_group_lists();
+// The first of `lists` that the library takes becomes the context's. Throws Failure: none of them.
+void use_groups(SSL_CTX* context, std::span<const char* const> lists);
+
 struct ServerTls {
   Bytes key_pem;
   std::string certificate_pem;           // the server's own first, then its chain
   std::optional<std::string> client_ca;  // a PEM file: accept client certificates signed by these
   bool client_certificate_required = false;
+  KeyExchanges* exchanges = nullptr;  // counts the handshakes; outlives the context
 };
-// Throws Failure when key, certificate or CA cannot be used, and says which.
+// Throws Failure when key, certificate or CA cannot be used, or the key is not the certificate's,
+// and says which.
 crypto::SslCtxPtr make_server_context(const ServerTls& settings);
+
+// Until when the certificate that a context shows is valid: seconds since 1970.
+std::int64_t certificate_until(const SSL_CTX* context);
 
 // What a client accepts as its server's proof, and shows itself.
 struct ClientTls {

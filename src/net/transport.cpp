@@ -16,8 +16,13 @@ IoStatus status_of_errno(IoStatus would_block) {
 
 }  // namespace
 
-Transport::Transport(int fd, crypto::SslPtr ssl) : fd_(fd), ssl_(std::move(ssl)) {
-  if (ssl_) crypto::require(SSL_set_fd(ssl_.get(), fd) == 1, "TLS socket");
+Transport::Transport(int fd, crypto::SslPtr ssl) : fd_(fd) {
+  if (ssl) secure(std::move(ssl));
+}
+
+void Transport::secure(crypto::SslPtr ssl) {
+  ssl_ = std::move(ssl);
+  crypto::require(SSL_set_fd(ssl_.get(), fd_) == 1, "TLS socket");
 }
 
 IoStatus Transport::status_of(int result) {

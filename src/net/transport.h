@@ -26,6 +26,9 @@ class Transport {
   // Without `ssl`: plain.
   explicit Transport(int fd, crypto::SslPtr ssl = nullptr);
 
+  // TLS from here on: of a server that waits for a peer's first byte before it spends memory.
+  void secure(crypto::SslPtr ssl);
+
   // As server or client; ok at once without TLS.
   IoStatus handshake();
   IoResult read(MutableBytes out);

@@ -28,8 +28,18 @@ std::string line_of(Bytes seed) {
 // True when it is new and will be known from now on.
 Result<bool> remember(Bytes seed, const std::string& list_path) {
   std::string list;
-  if (const auto known = read_file(list_path)) list = *known;
   const std::string line = line_of(seed);
+  if (::access(list_path.c_str(), F_OK) == 0) {
+    auto known = read_file(list_path);
+    if (!known) return tl::unexpected(known.error());
+    if (known->size() % line.size() != 0 || (!known->empty() && known->back() != '\n')) {
+      return error(fmt::format(
+          "{} is damaged, so nobody knows whether this seed was used before: remove that file, and "
+          "give a new seed",
+          list_path));
+    }
+    list = std::move(*known);
+  }
   if (list.find(line) != std::string::npos) return false;
   list += line;
   if (list.size() > most_remembered * line.size()) list.erase(0, line.size());

@@ -19,7 +19,7 @@ ClientStore::ClientStore(const StateDir& state, share::ClientBook& book)
       log_warning("stored client ignored: {}", added.error().message);
     }
   }
-  for (const std::string& name : stored->barred) book.bar(name);
+  book.set_bars(stored->bars);
 }
 
 // Whoever stores last, stores all.
@@ -34,12 +34,13 @@ Result<void> ClientStore::store() {
     stored.clients.push_back(
         {client->name, SecretBytes(client->shared_key.view()), client->invited});
   }
-  stored.barred = book_.barred();
+  stored.bars = book_.bars();
   return state_.store_clients(stored);
 }
 
-Result<std::string> ClientStore::invite(const std::string& name, share::Terms terms,
-                                        const std::string& address, const crypto::Pin& pin) {
+Result<ClientStore::Invitation> ClientStore::invite(const std::string& name, share::Terms terms,
+                                                    const std::string& address,
+                                                    const crypto::Pin& pin) {
   wire::JoinString join;
   join.name = name;
   join.pin = pin;
@@ -49,24 +50,45 @@ Result<std::string> ClientStore::invite(const std::string& name, share::Terms te
   if (!parsed) return tl::unexpected(parsed.error());
   join.address = *parsed;
   if (auto possible = share::check(terms); !possible) return tl::unexpected(possible.error());
-  auto added = book_.add(name, SecretBytes(join.key.view()), terms);
+  const auto added = book_.add(name, SecretBytes(join.key.view()), terms);
   if (!added) return tl::unexpected(added.error());
+  const std::uint64_t serial = (*added)->serial;
   if (auto stored = store(); !stored) {
-    book_.revoke(name);
+    book_.withdraw(name, serial);
     return error("the invitation was not kept: " + stored.error().message);
   }
-  return encode(join);
+  return Invitation{encode(join), serial};
 }
 
-Result<void> ClientStore::revoke(const std::string& name) {
-  if (!book_.revoke(name)) {
-    return error(fmt::format("there is no client '{}'; 'qanat clients' lists them", name));
+Result<void> ClientStore::withdraw(const std::string& name, std::uint64_t serial) {
+  if (!book_.withdraw(name, serial)) {
+    return error(fmt::format("there is no such invitation of '{}' any more", name));
+  }
+  return store();
+}
+
+Result<bool> ClientStore::revoke(const std::string& name) {
+  auto revoked = book_.revoke(name);
+  const auto stored = store();
+  if (!revoked) return revoked;
+  if (!stored) {
+    return error(fmt::format("'{}' is revoked until the next restart only: {}", name,
+                             stored.error().message));
+  }
+  return revoked;
+}
+
+Result<void> ClientStore::allow(const std::string& name) {
+  if (!book_.allow(name)) {
+    return error(fmt::format("'{}' is not revoked; 'qanat clients' lists those who are", name));
   }
   if (auto stored = store(); !stored) {
-    return error(fmt::format("'{}' is revoked until the next restart only: {}", name,
+    return error(fmt::format("'{}' is allowed until the next restart only: {}", name,
                              stored.error().message));
   }
   return {};
 }
+
+Result<void> ClientStore::keep() { return store(); }
 
 }  // namespace qanat::node

@@ -15,13 +15,24 @@ class ClientStore {
   // Failure when the file is damaged.
   ClientStore(const StateDir& state, share::ClientBook& book);
 
-  // The join string. An Error when the name is taken, or the state cannot be written: an invitation
-  // that a restart forgets is none.
-  Result<std::string> invite(const std::string& name, share::Terms terms,
-                             const std::string& address, const crypto::Pin& pin);
-  // An Error when there is no such client. When the disk does not take it, the client is revoked
-  // all the same, and the error says so.
-  Result<void> revoke(const std::string& name);
+  struct Invitation {
+    std::string join;      // the join string
+    std::uint64_t serial;  // of the client, to withdraw it
+  };
+
+  // An Error when the name is taken or barred, or the state cannot be written: an invitation that a
+  // restart forgets is none.
+  Result<Invitation> invite(const std::string& name, share::Terms terms, const std::string& address,
+                            const crypto::Pin& pin);
+  // Undoes an invitation whose join string nobody got; the name stays free.
+  Result<void> withdraw(const std::string& name, std::uint64_t serial);
+  // Bars the name, and ends its client: true when there was one. An Error when it is barred
+  // already. When the disk does not take it, it is revoked all the same, and the error says so.
+  Result<bool> revoke(const std::string& name);
+  // Lifts a bar. An Error when there is none.
+  Result<void> allow(const std::string& name);
+  // The book as it is now to the disk.
+  Result<void> keep();
 
  private:
   Result<void> store() EXCLUDES(mutex_);

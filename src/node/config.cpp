@@ -174,14 +174,14 @@ class Reader {
 // request's bytes lie in locked memory.
 constexpr Reader::Range full_range{"8KiB", "16MiB"};
 // Fewer than a file's worth is no service; more is an hour's work of a core.
-constexpr Reader::Range drbg_range{"4KiB", "1TiB"};
+constexpr Reader::Range drbg_range{"4KiB", "1024GiB"};
 constexpr Reader::Range connections_range{"1", "1000000"};
 // Below a second no peer beyond this machine gets through; above, a dead one stays.
 constexpr Reader::Range deadline_range{"1s", "1h"};
 constexpr Reader::Range idle_range{"1s", "24h"};
 // More often than once a second, seeds eat up a source; SP 800-90A wants one within 2^48 requests.
 constexpr Reader::Range reseed_interval_range{"1s", "24h"};
-constexpr Reader::Range reseed_bytes_range{"64KiB", "1TiB"};
+constexpr Reader::Range reseed_bytes_range{"64KiB", "1024GiB"};
 
 void read_core(const Reader& reader, const toml::table& root, Config& config) {
   constexpr std::size_t most_threads = 256;

@@ -6,6 +6,7 @@
 
 #include "base/quantity.h"
 #include "node/node.h"
+#include "wire/join_string.h"
 
 namespace qanat::node {
 
@@ -44,38 +45,17 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
   boost::system::error_code problem;
   json::value parsed = json::object();
   if (!body.empty()) parsed = json::parse(json::string_view(body.data(), body.size()), problem);
-  if (problem || !parsed.is_object()) return refused(400, "the body is no JSON object");
+  if (problem || !parsed.is_object()) return refused(400, "the body is not a JSON object");
   const json::object& request = parsed.get_object();
 
-  if (path == "/control/invite") {
-    if (!identity_) return refused(400, "a feed has no clients");
-    std::string at = text_of(request, "address");
-    if (at.empty()) at = address();
-    if (at.empty()) {
-      return refused(400,
-                     "this node has no https outlet to invite to; start it with --outlet "
-                     "https://0.0.0.0:7749, or give --address HOST:PORT");
-    }
-    const share::Terms terms{number_of<std::uint64_t>(request, "rate", 0),
-                             number_of<std::uint64_t>(request, "burst", 0),
-                             number_of<double>(request, "weight", 1)};
-    const std::string name = text_of(request, "name");
-    const std::uint64_t rate = book_.terms_for(name, terms).rate;
-    if (const auto promise = dispenser_.check_promise(rate, clock_.now()); !promise) {
-      return refused(promise.error().unproved ? 503 : 409, promise.error().message);
-    }
-    const auto join = clients_.invite(name, terms, at, identity_->pin);
-    if (!join) return refused(400, join.error().message);
-    const std::string promised =
-        rate == 0 ? "" : ", promised " + format_rate(static_cast<double>(rate));
-    events_.add("clients", fmt::format("invited '{}'{}", name, promised), false);
-    return done({{"join", *join}, {"address", at}});
-  }
-  if (path == "/control/revoke") {
-    const auto outcome = clients_.revoke(text_of(request, "name"));
-    if (!outcome) return refused(400, outcome.error().message);
-    events_.add("clients", fmt::format("revoked '{}'", text_of(request, "name")), false);
-    return done();
+  if (path == "/control/invite") return invite(request);
+  if (path == "/control/withdraw") return withdraw(request);
+  if (path == "/control/revoke") return revoke(request);
+  if (path == "/control/allow") return allow(request);
+  if (path == "/control/revoked") {
+    json::array names;
+    for (const share::Bar& bar : book_.bars()) names.emplace_back(bar.name);
+    return done({{"revoked", std::move(names)}});
   }
   if (path == "/control/retest") {
     retest();
@@ -86,6 +66,69 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
     return done();
   }
   return refused(404, "no such control path");
+}
+
+ControlAnswer Node::invite(const json::object& request) {
+  if (!identity_) return refused(400, "a feed has no clients");
+  // Its clients would be unknown after a restart.
+  check_state();
+  if (const std::string problem = state_problem(); !problem.empty()) {
+    return refused(409, "nobody is invited: " + problem);
+  }
+  std::string at = text_of(request, "address");
+  if (at.empty()) at = address();
+  if (at.empty()) {
+    return refused(400,
+                   "this node has no https outlet to invite to; start it with --outlet "
+                   "'https://*:7749', or give --address HOST:PORT");
+  }
+  const share::Terms terms{number_of<std::uint64_t>(request, "rate", 0),
+                           number_of<std::uint64_t>(request, "burst", 0),
+                           number_of<double>(request, "weight", 1)};
+  const std::string name = text_of(request, "name");
+  const std::uint64_t rate = book_.terms_for(name, terms).rate;
+  if (const auto promise = dispenser_.check_promise(rate, clock_.now()); !promise) {
+    return refused(promise.error().unproved ? 503 : 409, promise.error().message);
+  }
+  auto invited = clients_.invite(name, terms, at, identity_->pin);
+  if (!invited) return refused(400, invited.error().message);
+  const std::string promised =
+      rate == 0 ? "" : ", promised " + format_rate(static_cast<double>(rate));
+  events_.record("clients", fmt::format("invited '{}'{}", name, promised));
+  ControlAnswer answer =
+      done({{"join", invited->join}, {"address", at}, {"serial", invited->serial}});
+  answer.undo = [this, name, serial = invited->serial] {
+    if (clients_.withdraw(name, serial)) {
+      events_.add("clients", fmt::format("nobody took the join string of '{}': withdrawn", name),
+                  false);
+    }
+  };
+  wire::wipe_text(invited->join);
+  return answer;
+}
+
+ControlAnswer Node::withdraw(const json::object& request) {
+  const std::string name = text_of(request, "name");
+  const auto outcome = clients_.withdraw(name, number_of<std::uint64_t>(request, "serial", 0));
+  if (!outcome) return refused(400, outcome.error().message);
+  events_.record("clients", fmt::format("the invitation of '{}' is withdrawn", name));
+  return done();
+}
+
+ControlAnswer Node::revoke(const json::object& request) {
+  const std::string name = text_of(request, "name");
+  const auto was_here = clients_.revoke(name);
+  if (!was_here) return refused(400, was_here.error().message);
+  events_.record("clients", fmt::format("revoked '{}'", name));
+  return done({{"known", *was_here}});
+}
+
+ControlAnswer Node::allow(const json::object& request) {
+  const std::string name = text_of(request, "name");
+  const auto outcome = clients_.allow(name);
+  if (!outcome) return refused(400, outcome.error().message);
+  events_.record("clients", fmt::format("'{}' may be used again", name));
+  return done();
 }
 
 }  // namespace qanat::node

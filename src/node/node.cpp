@@ -143,9 +143,10 @@ outlets::CookieKeeper::File Node::cookie_file() {
 
 void Node::start() {
   auto prepared = state_.prepare();
-  Result<UniqueFd> lock = error(prepared ? "" : prepared.error().message);
+  Result<StateLock> lock = error(prepared ? "" : prepared.error().message);
   if (prepared) lock = state_.lock();
   if (lock) {
+    const MutexLock guard(state_mutex_);
     lock_ = std::move(*lock);
     state_writable_ = true;
   } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/json/object.hpp>
 #include <future>
 #include <memory>
 #include <string>
@@ -65,6 +66,12 @@ class Node {
   void alarm(const std::string& subject, const std::string& text);
   void feed_now();
   void retest();
+  // Whether the state directory is still the node's own, and whole; writes back what is missing
+  // where that is right (docs/configuration.md, State directory). At each control action, and once
+  // a minute by whoever runs the node. Any thread.
+  void check_state();
+  // The control socket anew where its path is gone.
+  void check_control_socket();
   observe::Snapshot snapshot() const { return snapshot_for({.all = true}); }
   // Whether every source has done what follows from its last delivery.
   bool at_rest() const;
@@ -103,6 +110,13 @@ class Node {
   void open_control_socket();
   outlets::ControlAnswer control(std::string_view method, std::string_view path,
                                  std::string_view body);
+  outlets::ControlAnswer invite(const boost::json::object& request);
+  outlets::ControlAnswer withdraw(const boost::json::object& request);
+  outlets::ControlAnswer revoke(const boost::json::object& request);
+  outlets::ControlAnswer allow(const boost::json::object& request);
+  std::string find_state_problem(bool& written_back) REQUIRES(state_mutex_);
+  bool has_invited() const;
+  std::string state_problem() const;
   NamedSource make_source(const std::string& text);
   sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
@@ -122,8 +136,12 @@ class Node {
 
   NodeSettings settings_;
   StateDir state_;
-  UniqueFd lock_;
-  bool state_writable_ = false;
+  // One look at the state directory at a time; under it files are read and written, and nobody is
+  // called back.
+  mutable Mutex state_mutex_;
+  std::optional<StateLock> lock_ GUARDED_BY(state_mutex_);
+  std::string state_problem_ GUARDED_BY(state_mutex_);
+  std::atomic<bool> state_writable_{false};
   std::string node_id_;
   std::string cookie_directory_;
   std::optional<Identity> identity_;

@@ -43,6 +43,7 @@ observe::Snapshot Node::snapshot_for(const outlets::Viewer& viewer) const {
   s.node_id = node_id_;
   s.version = version();
   s.role = settings_.feed ? "feed" : "hub";
+  s.problem = state_problem();
   if (identity_) s.pin = to_hex(identity_->pin);
   s.uptime = seconds(clock_.now() - started_);
   s.drbg = drbg_->pool().counts();

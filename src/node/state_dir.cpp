@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/file.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,7 +11,9 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "base/trusted_path.h"
 #include "crypto/aead.h"
+#include "wire/spec.h"
 
 namespace qanat::node {
 
@@ -20,6 +22,16 @@ namespace json = boost::json;
 namespace {
 
 constexpr unsigned private_file = 0600;
+// Root gives it to the account of the service, and trusts that account with what lies in it.
+constexpr const char* roots_path = "/var/lib/qanat";
+
+std::string home_directory() {
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 4096> buffer{};
+  const int problem = ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
+  return problem == 0 && found != nullptr && found->pw_dir != nullptr ? found->pw_dir : "";
+}
 
 Result<void> make_directories(const std::string& path) {
   for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
@@ -47,32 +59,49 @@ std::string StateDir::default_path() {
   if (auto given = from_environment("STATE_DIRECTORY"); !given.empty()) {
     return given.substr(0, given.find(':'));
   }
-  if (::geteuid() == 0) return "/var/lib/qanat";
-  if (auto xdg = from_environment("XDG_STATE_HOME"); !xdg.empty()) return xdg + "/qanat";
-  const std::string home = from_environment("HOME");
-  return (home.empty() ? "/tmp" : home) + "/.local/state/qanat";
+  if (::geteuid() == 0) return roots_path;
+  // Relative ones are to be ignored (XDG Base Directory Specification).
+  if (auto xdg = from_environment("XDG_STATE_HOME"); xdg.starts_with('/')) return xdg + "/qanat";
+  std::string home = from_environment("HOME");
+  if (!home.starts_with('/')) home = home_directory();
+  if (!home.starts_with('/')) {
+    throw Failure(
+        fmt::format("{} has no home directory to keep the node's state in; give --state DIR",
+                    account_name(::geteuid())));
+  }
+  return home + "/.local/state/qanat";
 }
 
-Result<void> StateDir::prepare() const { return make_directories(path_); }
+bool StateDir::has(const char* name) const { return ::access(file(name).c_str(), F_OK) == 0; }
 
-Result<UniqueFd> StateDir::lock() const {
-  const std::string path = file("lock");
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, private_file));
-  if (!fd) return error(with_errno("cannot open " + path, errno));
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) {
-      throw Failure(fmt::format(
-          "another node runs with the state directory {}; stop it, or give --state DIR", path_));
-    }
-    return error(with_errno("cannot lock " + path, errno));
-  }
-  return fd;
+bool StateDir::exists() const { return ::access(path_.c_str(), F_OK) == 0 || errno != ENOENT; }
+
+Result<void> StateDir::check_owner() const {
+  auto good = only_ours(path_, roots_path);
+  if (good) return {};
+  return error(fmt::format("the state directory {} is not safe: {}; or give another --state DIR",
+                           path_, good.error().message));
+}
+
+Result<void> StateDir::prepare() const {
+  if (auto safe = check_owner(); !safe) throw Failure(safe.error().message);
+  if (auto made = make_directories(path_); !made) return made;
+  if (auto safe = check_owner(); !safe) throw Failure(safe.error().message);
+  return {};
+}
+
+Result<StateLock> StateDir::lock() const {
+  auto lock = StateLock::take(path_);
+  if (lock) remove_temporaries(path_);
+  return lock;
 }
 
 std::string StateDir::node_id() const {
-  if (auto stored = read_file(file("node-id"), 64)) {
-    const auto id = from_hex(stored->substr(0, stored->find('\n')));
+  if (has("node-id")) {
+    const auto stored = read_file(file("node-id"), 64);
+    const auto id = stored ? from_hex(stored->substr(0, stored->find('\n'))) : std::nullopt;
     if (id && id->size() == 8) return to_hex(*id);
+    log_warning("{} is damaged: the node gets a new id", file("node-id"));
   }
   std::array<std::uint8_t, 8> id;
   crypto::random_bytes(id);
@@ -82,17 +111,56 @@ std::string StateDir::node_id() const {
 }
 
 Identity StateDir::identity() const {
+  if (has("server.key")) return stored_identity();
+  // Whoever was told of the old key would be cut off by a new one.
+  const auto clients = load_clients();
+  if (!clients) throw Failure(clients.error().message);
+  const bool certified = has("server.crt");
+  if (certified || !clients->clients.empty()) {
+    throw Failure(fmt::format(
+        "{} is missing, but {}: restore it from a backup; or, to begin anew with another key, "
+        "remove {}, and give each client a new join string",
+        file("server.key"),
+        clients->clients.empty()
+            ? file("server.crt") + " belongs to it"
+            : fmt::format("the join strings of {} client(s) name it", clients->clients.size()),
+        clients->clients.empty() ? file("server.crt")
+        : certified              ? file("server.crt") + " and " + file("clients.json")
+                                 : file("clients.json")));
+  }
+  return make_identity();
+}
+
+Identity StateDir::stored_identity() const {
   auto key = read_secret_file(file("server.key"));
+  if (!key) throw Failure(key.error().message);
+  const auto pin = crypto::pin_of_key(key->view());
+  if (!pin) {
+    throw Failure(fmt::format(
+        "{} is damaged ({}): restore it from a backup; or, to begin anew with another key, remove "
+        "it, {} and {}, and give each client a new join string",
+        file("server.key"), pin.error().message, file("server.crt"), file("clients.json")));
+  }
+  if (!has("server.crt")) {
+    // Killed between the two, or removed: the key is what clients know.
+    auto made = crypto::self_signed_for(key->view(), "qanat-" + node_id());
+    if (!made) throw Failure(file("server.key") + ": " + made.error().message);
+    warn_unsaved("the server's certificate",
+                 replace_file(file("server.crt"), as_bytes(*made), private_file));
+    return {std::move(*key), std::move(*made), *pin};
+  }
   auto certificate = read_file(file("server.crt"));
-  if (key && certificate) {
-    const auto pin = crypto::pin_of_certificate(*certificate);
-    if (!pin) throw Failure(fmt::format("{}: {}", file("server.crt"), pin.error().message));
-    return {std::move(*key), std::move(*certificate), *pin};
+  if (!certificate) throw Failure(certificate.error().message);
+  const auto certified = crypto::pin_of_certificate(*certificate);
+  if (!certified || *certified != *pin) {
+    throw Failure(fmt::format(
+        "{} {}: remove it, and the next start makes one that belongs to {}", file("server.crt"),
+        certified ? "belongs to another key" : "is damaged", file("server.key")));
   }
-  if (::access(file("server.key").c_str(), F_OK) == 0 && !key) {
-    // Making a new one in its place would cut off every client.
-    throw Failure(key.error().message);
-  }
+  return {std::move(*key), std::move(*certificate), *pin};
+}
+
+Identity StateDir::make_identity() const {
   crypto::KeyAndCertificate made = crypto::make_self_signed("qanat-" + node_id());
   Result<void> stored = replace_file(file("server.key"), made.key_pem.view(), private_file);
   if (stored) {
@@ -103,52 +171,121 @@ Identity StateDir::identity() const {
   return {std::move(made.key_pem), std::move(made.certificate_pem), pin.value()};
 }
 
-Result<SecretBytes> StateDir::sealing_key() const {
-  const std::string path = file("clients.key");
-  if (::access(path.c_str(), F_OK) == 0) {
-    auto key = read_secret_file(path);
-    if (key && key->size() != crypto::aead_key_bytes) return error(path + " is damaged");
-    return key;
+bool StateDir::agrees_with(const Identity& identity) const {
+  if (!has("server.key")) return true;
+  const auto key = read_secret_file(file("server.key"));
+  const auto pin = key ? crypto::pin_of_key(key->view()) : error("");
+  return pin && *pin == identity.pin;
+}
+
+bool StateDir::whole(bool with_identity, bool with_clients) const {
+  return has("node-id") && (!with_identity || (has("server.key") && has("server.crt"))) &&
+         (!with_clients || (has("clients.json") && has("clients.key")));
+}
+
+Result<void> StateDir::restore(const std::string& node_id, const Identity* identity) const {
+  Result<void> outcome;
+  const auto write = [&](const char* name, Bytes content) {
+    if (outcome && !has(name)) outcome = replace_file(file(name), content, private_file);
+  };
+  write("node-id", as_bytes(node_id + "\n"));
+  if (identity != nullptr) {
+    write("server.key", identity->key_pem.view());
+    write("server.crt", as_bytes(identity->certificate_pem));
   }
+  return outcome;
+}
+
+// Of "clients.key", which is there.
+Result<SecretBytes> StateDir::stored_sealing_key() const {
+  const std::string path = file("clients.key");
+  auto key = read_secret_file(path);
+  if (key && key->size() == crypto::aead_key_bytes) return key;
+  return error(
+      fmt::format("{}: restore it from a backup, or remove it and {}, and invite each client again",
+                  key ? path + " is damaged" : key.error().message, file("clients.json")));
+}
+
+Result<SecretBytes> StateDir::sealing_key() const {
+  if (has("clients.key")) return stored_sealing_key();
   SecretBytes key(crypto::aead_key_bytes);
   crypto::random_bytes(key.view());
-  if (auto stored = replace_file(path, key.view(), private_file); !stored) {
+  if (auto stored = replace_file(file("clients.key"), key.view(), private_file); !stored) {
     return tl::unexpected(stored.error());
   }
   return key;
 }
 
-Result<StoredClients> StateDir::load_clients() const {
-  const std::string path = file("clients.json");
-  if (::access(path.c_str(), F_OK) != 0) return StoredClients();
-  const auto text = read_file(path, 64 << 20);
-  if (!text) return tl::unexpected(text.error());
-  const auto key = sealing_key();
-  if (!key) return tl::unexpected(key.error());
+namespace {
+
+// Throws, for whoever names the file, where the document is not what store_clients wrote.
+StoredClient client_from(const json::value& item, Bytes sealing_key) {
+  StoredClient client;
+  client.name = item.at("name").as_string().c_str();
+  const auto sealed = from_base64url(item.at("key").as_string().c_str());
+  auto opened = sealed ? crypto::open(sealing_key, *sealed, as_bytes(client.name)) : std::nullopt;
+  if (!opened || opened->size() != share::shared_key_bytes) {
+    throw Failure(fmt::format("the key of '{}' cannot be opened", client.name));
+  }
+  client.key = std::move(*opened);
+  client.terms = {item.at("rate").to_number<std::uint64_t>(),
+                  item.at("burst").to_number<std::uint64_t>(),
+                  item.at("weight").to_number<double>()};
+  if (auto possible = share::check(client.terms); !possible) {
+    throw Failure(fmt::format("'{}': {}", client.name, possible.error().message));
+  }
+  return client;
+}
+
+share::Bar bar_from(const json::value& item) {
+  // A name alone: as an older version wrote those of certificates.
+  if (item.is_string()) return {item.as_string().c_str(), false};
+  return {item.at("name").as_string().c_str(), item.at("had_key").as_bool()};
+}
+
+StoredClients clients_from(const json::value& document, Bytes sealing_key) {
   StoredClients stored;
-  try {
-    const json::value document = json::parse(*text);
-    for (const json::value& item : document.at("clients").as_array()) {
-      StoredClient client;
-      client.name = item.at("name").as_string().c_str();
-      const auto sealed = from_base64url(item.at("key").as_string().c_str());
-      auto opened =
-          sealed ? crypto::open(key->view(), *sealed, as_bytes(client.name)) : std::nullopt;
-      if (!opened)
-        return error(fmt::format("{}: the key of '{}' cannot be opened", path, client.name));
-      client.key = std::move(*opened);
-      client.terms = {item.at("rate").to_number<std::uint64_t>(),
-                      item.at("burst").to_number<std::uint64_t>(),
-                      item.at("weight").to_number<double>()};
-      stored.clients.push_back(std::move(client));
-    }
-    for (const json::value& name : document.at("barred").as_array()) {
-      stored.barred.emplace_back(name.as_string().c_str());
-    }
-  } catch (const std::exception& e) {
-    return error(fmt::format("{} is damaged: {}", path, e.what()));
+  for (const json::value& item : document.at("clients").as_array()) {
+    stored.clients.push_back(client_from(item, sealing_key));
+  }
+  for (const json::value& item : document.at("barred").as_array()) {
+    stored.bars.push_back(bar_from(item));
   }
   return stored;
+}
+
+}  // namespace
+
+Result<StoredClients> StateDir::load_clients() const {
+  const std::string path = file("clients.json");
+  if (!has("clients.json")) return StoredClients();
+  const auto text = read_file(path, 64 << 20);
+  if (!text) return tl::unexpected(text.error());
+  std::string why;
+  try {
+    const json::value document = json::parse(*text);
+    SecretBytes key(crypto::aead_key_bytes);
+    if (!document.at("clients").as_array().empty()) {
+      if (!has("clients.key")) {
+        return error(fmt::format(
+            "{} is missing, and with it the keys of all clients: restore it from a backup, or "
+            "remove {}, and invite each client again",
+            file("clients.key"), path));
+      }
+      auto stored = stored_sealing_key();
+      if (!stored) return tl::unexpected(stored.error());
+      key = std::move(*stored);
+    }
+    return clients_from(document, key.view());
+  } catch (const Failure& problem) {
+    why = problem.what();
+  } catch (const std::exception&) {
+    // What Boost says names places in its own source.
+    why = "it is not what qanat wrote";
+  }
+  return error(fmt::format(
+      "{} is damaged ({}): restore it from a backup, or remove it, and invite each client again",
+      path, why));
 }
 
 Result<void> StateDir::store_clients(const StoredClients& stored) const {
@@ -163,8 +300,11 @@ Result<void> StateDir::store_clients(const StoredClients& stored) const {
         {"burst", client.terms.burst},
         {"weight", client.terms.weight}});
   }
-  const json::object document{{"clients", std::move(clients)},
-                              {"barred", json::array(stored.barred.begin(), stored.barred.end())}};
+  json::array barred;
+  for (const share::Bar& bar : stored.bars) {
+    barred.push_back(json::object{{"name", bar.name}, {"had_key", bar.had_key}});
+  }
+  const json::object document{{"clients", std::move(clients)}, {"barred", std::move(barred)}};
   return replace_file(file("clients.json"), as_bytes(json::serialize(document) + "\n"),
                       private_file);
 }
@@ -186,9 +326,13 @@ Result<std::string> StateDir::cookie_directory() const {
 }
 
 std::optional<std::string> StateDir::address() const {
+  if (!has("address")) return std::nullopt;
   const auto text = read_file(file("address"), 512);
-  if (!text) return std::nullopt;
-  return text->substr(0, text->find('\n'));
+  const auto parsed =
+      text ? wire::parse_address(text->substr(0, text->find('\n'))) : error(text.error().message);
+  if (parsed) return parsed->text();
+  log_warning("{} is damaged, and not used; give --address HOST:PORT", file("address"));
+  return std::nullopt;
 }
 
 void StateDir::remember_address(const std::string& address) const {

@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "crypto/certificate.h"
+#include "node/state_lock.h"
 #include "share/client_book.h"
 
 namespace qanat::node {
@@ -25,7 +26,7 @@ struct StoredClient {
 };
 struct StoredClients {
   std::vector<StoredClient> clients;
-  std::vector<std::string> barred;  // names whose certificates are refused
+  std::vector<share::Bar> bars;  // the oldest first
 };
 
 // When it cannot be written (full, read-only) a running node goes on without it and says so; what
@@ -34,21 +35,34 @@ class StateDir {
  public:
   explicit StateDir(std::string path) : path_(std::move(path)) {}
 
-  // $STATE_DIRECTORY under systemd, /var/lib/qanat for root, $XDG_STATE_HOME/qanat for others.
+  // $STATE_DIRECTORY under systemd, /var/lib/qanat for root, for others $XDG_STATE_HOME/qanat or
+  // .local/state/qanat in the home directory, which the passwd database knows where $HOME does not.
+  // Throws Failure for an account without a home.
   static std::string default_path();
 
   const std::string& path() const { return path_; }
   std::string control_socket() const { return path_ + "/control.sock"; }
 
-  // Makes the directory. An Error when that is not possible.
+  bool exists() const;
+  // Makes the directory. An Error when that is not possible; throws Failure when others can write
+  // it, or put another into its place.
   Result<void> prepare() const;
-  // Held until the object ends: one node a directory. An Error when another holds it, or when it
-  // cannot be written.
-  Result<UniqueFd> lock() const;
+  // What prepare throws.
+  Result<void> check_owner() const;
+  // Held until the object ends: one node a directory. Removes what a killed one left half written.
+  // An Error when it cannot be written; throws Failure when another node has it.
+  Result<StateLock> lock() const;
 
-  // The stored ones, or fresh ones that are stored if possible; a warning says when not.
+  // The stored ones, or fresh ones that are stored if possible; a warning says when not. Throws
+  // Failure where a fresh key would cut off those who know the old one, and when a file is damaged.
   std::string node_id() const;
   Identity identity() const;
+  // Writes of these what is not there.
+  Result<void> restore(const std::string& node_id, const Identity* identity) const;
+  // Whether what a node of this kind always has is there.
+  bool whole(bool with_identity, bool with_clients) const;
+  // Whether the server key on disk is this one; true when there is none.
+  bool agrees_with(const Identity& identity) const;
 
   // Pre-shared keys are sealed with a key in a second file, so that a look at the first, a backup
   // of it or a line of it in a chat gives nothing away.
@@ -71,6 +85,10 @@ class StateDir {
 
  private:
   std::string file(const char* name) const { return path_ + "/" + name; }
+  bool has(const char* name) const;
+  Identity stored_identity() const;
+  Identity make_identity() const;
+  Result<SecretBytes> stored_sealing_key() const;
   Result<SecretBytes> sealing_key() const;
 
   std::string path_;

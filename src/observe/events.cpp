@@ -1,5 +1,7 @@
 #include "observe/events.h"
 
+#include <fmt/core.h>
+
 #include <ctime>
 #include <utility>
 
@@ -7,20 +9,33 @@
 
 namespace qanat::observe {
 
-void Events::add(const std::string& subject, const std::string& text, bool alarm,
-                 Audience audience) {
-  if (alarm) {
-    log_warning("{}: {}", subject, text);
-  } else {
-    log_info("{}: {}", subject, text);
-  }
+Events::~Events() { tell_sums(TimePoint::max()); }
+
+void Events::add(const std::string& subject, const std::string& text, bool alarm, Audience audience,
+                 TimePoint now) {
+  tell_sums(now);
+  LineLimiter& limiter = alarm ? alarms_ : notices_;
+  if (limiter.admit(subject, text, now)) return keep(subject, text, alarm, std::move(audience));
+  const MutexLock lock(mutex_);
+  ++total_;
+}
+
+void Events::keep(const std::string& subject, const std::string& text, bool alarm,
+                  Audience audience) const {
+  log_line(alarm ? LogLevel::warning : LogLevel::info, fmt::format("{}: {}", subject, text));
   const MutexLock lock(mutex_);
   events_.push_back({std::time(nullptr), subject, text, alarm, std::move(audience)});
   if (events_.size() > kept) events_.pop_front();
   ++total_;
 }
 
-std::vector<Event> Events::recent() const {
+void Events::tell_sums(TimePoint now) const {
+  for (const auto& sum : notices_.sums(now)) keep(sum.key, sum.text(), false);
+  for (const auto& sum : alarms_.sums(now)) keep(sum.key, sum.text(), true);
+}
+
+std::vector<Event> Events::recent(TimePoint now) const {
+  tell_sums(now);
   const MutexLock lock(mutex_);
   return {events_.begin(), events_.end()};
 }

@@ -124,6 +124,22 @@ void add_outlets(Families& out, const Snapshot& s) {
   }
 }
 
+void add_tls(Families& out, const Snapshot& s) {
+  out.counter("qanat_outlet_tls_handshakes_total", "TLS handshakes, by group of the key exchange");
+  for (const auto& o : s.outlets) {
+    for (const auto& [group, count] : o.groups) {
+      out.add(static_cast<double>(count), {{"outlet", o.name}, {"group", group}});
+    }
+  }
+  out.gauge("qanat_outlet_certificate_end_timestamp_seconds",
+            "When the certificate that is shown ends, seconds since 1970");
+  for (const auto& o : s.outlets) {
+    if (o.certificate_until != 0) {
+      out.add(static_cast<double>(o.certificate_until), {{"outlet", o.name}});
+    }
+  }
+}
+
 void add_clients(Families& out, const Snapshot& s) {
   out.counter("qanat_client_bytes_total", "Random bytes delivered to a client, by grade");
   for (const auto& c : s.clients) {
@@ -180,6 +196,7 @@ std::string metrics_text(const Snapshot& s) {
   add_trickle(out, s);
   add_dropped(out, s);
   add_outlets(out, s);
+  add_tls(out, s);
   add_clients(out, s);
   return out.text();
 }

@@ -47,9 +47,10 @@ struct ClientReport {
 struct Snapshot {
   std::string node_id;
   std::string version;
-  std::string role;   // "hub" or "feed"
-  std::string pin;    // of the server key, hex; empty for a feed
-  double uptime = 0;  // seconds
+  std::string role;     // "hub" or "feed"
+  std::string pin;      // of the server key, hex; empty for a feed
+  std::string problem;  // of the node as a whole; empty when there is none
+  double uptime = 0;    // seconds
   bool ready = false;
   std::uint64_t generation = 0;  // node/generation.h; 0 where none is told
   share::DispenserReport dispenser;

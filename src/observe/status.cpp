@@ -41,14 +41,19 @@ json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
 json::object outlet(const outlets::OutletReport& o) {
   json::object refused;
   for (const auto& [reason, count] : o.refused) refused[reason] = count;
-  return {{"name", o.name},
-          {"detail", o.detail},
-          {"problem", o.problem},
-          {"connections", o.connections},
-          {"deliveries", o.deliveries},
-          {"full_bytes", o.full_bytes},
-          {"drbg_bytes", o.drbg_bytes},
-          {"refused", std::move(refused)}};
+  json::object document{{"name", o.name},
+                        {"detail", o.detail},
+                        {"problem", o.problem},
+                        {"connections", o.connections},
+                        {"deliveries", o.deliveries},
+                        {"full_bytes", o.full_bytes},
+                        {"drbg_bytes", o.drbg_bytes},
+                        {"refused", std::move(refused)}};
+  if (o.certificate_until == 0) return document;
+  json::object groups;
+  for (const auto& [group, count] : o.groups) groups[group] = count;
+  document["tls"] = {{"certificate_until", o.certificate_until}, {"groups", std::move(groups)}};
+  return document;
 }
 
 json::object client(const ClientReport& c) {
@@ -86,7 +91,8 @@ json::value status_document(const Snapshot& s) {
         {"uptime", s.uptime},
         {"generation", s.generation},
         {"ready", s.ready},
-        {"pin", s.pin}}},
+        {"pin", s.pin},
+        {"problem", s.problem}}},
       {"ledger", account(s.dispenser.total)},
       {"reserve",
        {{"bytes", s.dispenser.fill},

@@ -47,6 +47,23 @@ std::string clip(std::string line) {
   return line + "\n";
 }
 
+// Whole words, in as many lines as it takes.
+std::string wrapped(const std::string& head, const std::string& text) {
+  std::string out;
+  std::string line = head;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (line.size() > head.size() && line.size() + 1 + end - at > width) {
+      out += clip(line);
+      line = std::string(head.size(), ' ');
+    }
+    if (line.size() > head.size()) line += ' ';
+    line += text.substr(at, end - at);
+    at = end + 1;
+  }
+  return out + clip(line);
+}
+
 std::string ago(double time) {
   if (time <= 0) return "never";
   const double passed = std::max(0.0, static_cast<double>(std::time(nullptr)) - time);
@@ -131,6 +148,9 @@ std::string status_text(const json::value& document) {
       "{} {}, qanat {}, up {}, {}\n", text(node, "role"), text(node, "id"), text(node, "version"),
       format_duration(std::chrono::milliseconds(std::llround(number(node, "uptime") * 1000))),
       node.at("ready").as_bool() ? "ready" : "not ready");
+  if (const std::string problem = text(node, "problem"); !problem.empty()) {
+    out += wrapped("Problem  ", problem);
+  }
   out += fmt::format("Reserve  {} of {}, {:.0f} waiting for {}\n",
                      format_size(number(reserve, "bytes")), format_size(number(reserve, "target")),
                      number(reserve, "waiting_requests"),

@@ -61,13 +61,13 @@ BrokerWorker::BrokerWorker(Broker& outlet, const OutletServices& services,
       outlet_(outlet),
       pool_(BrokerConnection::inbox_bytes + BrokerConnection::outbox_bytes) {}
 
-asio::awaitable<void> BrokerWorker::serve(UniqueFd fd, net::Peer peer) {
-  BrokerConnection connection(*this, std::move(fd), peer);
+asio::awaitable<void> BrokerWorker::serve(Arrival arrival) {
+  BrokerConnection connection(*this, std::move(arrival));
   co_await connection.run();
 }
 
-BrokerConnection::BrokerConnection(BrokerWorker& worker, UniqueFd fd, net::Peer peer)
-    : StreamConnection(worker, std::move(fd), peer),
+BrokerConnection::BrokerConnection(BrokerWorker& worker, Arrival arrival)
+    : StreamConnection(worker, std::move(arrival)),
       broker_(worker),
       buffer_(worker.pool_.lease()),
       outbox_(buffer_.view().subspan(inbox_bytes)),
@@ -85,7 +85,10 @@ asio::awaitable<void> BrokerConnection::run() {
   const bool known = co_await log_in();
   if (!known) co_return;
   bool more = true;
-  while (more && !closing_ && !draining_) more = co_await converse();
+  while (more && !closing_ && !draining_) {
+    if (turn_is_over()) co_await take_turns();
+    more = co_await converse();
+  }
 }
 
 asio::awaitable<bool> BrokerConnection::log_in() {
@@ -124,6 +127,7 @@ asio::awaitable<bool> BrokerConnection::log_in() {
     co_return false;
   }
   become(std::move(client));
+  if (over_quota_) co_return false;
   session_.emplace(hello, password);
   if (login.delivers) {
     inflow_ = broker_.outlet_.inflow_of(*user_);

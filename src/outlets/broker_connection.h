@@ -14,7 +14,7 @@ class BrokerWorker final : public StreamWorker {
  private:
   friend class BrokerConnection;
 
-  boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+  boost::asio::awaitable<void> serve(Arrival arrival) override;
 
   Broker& outlet_;
   SecretPool pool_;
@@ -27,7 +27,7 @@ class BrokerConnection final : public StreamConnection {
       wire::broker::message_bytes + wire::broker::most_digest + wire::broker::most_bytes;
   static constexpr std::size_t outbox_bytes = inbox_bytes;
 
-  BrokerConnection(BrokerWorker& worker, UniqueFd fd, net::Peer peer);
+  BrokerConnection(BrokerWorker& worker, Arrival arrival);
   ~BrokerConnection() override;
 
   Task<void> run();

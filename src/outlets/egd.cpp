@@ -26,9 +26,6 @@ namespace {
 constexpr std::size_t inbox_bytes = 16 * egd::most_command;
 // Answers that leave together.
 constexpr std::size_t outbox_bytes = 16384;
-// A blocking read waits until it has its bytes, or the peer has gone. For ever, but for the timer's
-// range.
-constexpr Duration for_ever = 24h * 365;
 // What a client may think is there, at grade drbg: as much as a full pool of the original.
 constexpr std::uint64_t drbg_level_bits = 32768;
 // A peer that has asked so many times in a row within this time of the last answer is looked for
@@ -43,7 +40,7 @@ class EgdWorker;
 
 class EgdConnection final : public StreamConnection {
  public:
-  EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer);
+  EgdConnection(EgdWorker& worker, Arrival arrival);
 
   Task<void> run();
 
@@ -60,7 +57,8 @@ class EgdConnection final : public StreamConnection {
   EgdWorker& egd_;
   std::array<std::uint8_t, inbox_bytes> inbox_;
   std::size_t received_ = 0;
-  unsigned quick_ = 0;  // times in a row that it asked within poll_window
+  bool partial_ = false;  // the deadline of half a command holds
+  unsigned quick_ = 0;    // times in a row that it asked within poll_window
   SecretPool::Lease outbox_;
   std::size_t pending_ = 0;       // of outbox_
   std::size_t pending_drbg_ = 0;  // bytes of grade drbg among them
@@ -78,8 +76,8 @@ class EgdWorker final : public StreamWorker {
  private:
   friend class EgdConnection;
 
-  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override {
-    EgdConnection connection(*this, std::move(fd), peer);
+  asio::awaitable<void> serve(Arrival arrival) override {
+    EgdConnection connection(*this, std::move(arrival));
     co_await connection.run();
   }
 
@@ -88,8 +86,8 @@ class EgdWorker final : public StreamWorker {
   bool polling_ = false;  // one of its connections does: no second one
 };
 
-EgdConnection::EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer)
-    : StreamConnection(worker, std::move(fd), peer), egd_(worker) {
+EgdConnection::EgdConnection(EgdWorker& worker, Arrival arrival)
+    : StreamConnection(worker, std::move(arrival)), egd_(worker) {
   // On a UNIX socket a peer that has gone shows as such; one that only ended its half (printf ... |
   // socat) waits for its answer.
   one_way_ = !worker.settings_.at.unix_path.empty();
@@ -98,6 +96,7 @@ EgdConnection::EgdConnection(EgdWorker& worker, UniqueFd fd, net::Peer peer)
 asio::awaitable<void> EgdConnection::run() {
   bool more = false;
   while (!closing_ && !draining_ && keep_alive_) {
+    if (turn_is_over()) co_await take_turns();
     net::IoResult got;
     if (more) {
       got = transport_.read(MutableBytes(inbox_).subspan(received_));
@@ -121,8 +120,10 @@ asio::awaitable<void> EgdConnection::run() {
       }
       if (status == wire::Status::incomplete) break;
       at += used;
+      partial_ = false;
       const bool answered = co_await answer(command);
       if (!answered) co_return;
+      if (turn_is_over()) co_await take_turns();
     }
     std::copy(inbox_.begin() + static_cast<std::ptrdiff_t>(at),
               inbox_.begin() + static_cast<std::ptrdiff_t>(received_), inbox_.begin());
@@ -140,8 +141,14 @@ asio::awaitable<net::IoResult> EgdConnection::read_next() {
     if (got.status != net::IoStatus::want_read) co_return got;
     quick_ = 0;
   }
-  // An idle client is none the worse: QEMU asks when its guest does.
-  deadline_ = TimePoint::max();
+  // An idle client is none the worse: QEMU asks when its guest does. Half a command has its time
+  // from its first byte on, however the rest drips.
+  if (received_ == 0) {
+    deadline_ = TimePoint::max();
+    partial_ = false;
+  } else if (!std::exchange(partial_, true)) {
+    arm(egd_.limits_.header);
+  }
   const net::IoResult got = co_await receive(MutableBytes(inbox_).subspan(received_));
   quick_ = egd_.services_.clock.now() - answered < poll_window ? quick_ + 1 : 0;
   co_return got;
@@ -204,7 +211,12 @@ asio::awaitable<bool> EgdConnection::answer_drbg(const egd::Command& command) {
   const std::size_t head = counted ? 1 : 0;
   const MutableBytes random = MutableBytes(bytes).subspan(head, command.bytes);
   bool seeded = egd_.services_.drbg.generate(egd_.slot_, random, now);
+  const TimePoint end = now + egd_.limits_.line;
   while (!seeded && !counted && !closing_) {
+    if (egd_.services_.clock.now() >= end) {
+      ++egd_.counters_.unavailable;
+      co_return false;
+    }
     co_await pause(egd_.services_.clock.now() + 100ms);
     seeded = egd_.services_.drbg.generate(egd_.slot_, random, egd_.services_.clock.now());
   }
@@ -220,8 +232,12 @@ asio::awaitable<bool> EgdConnection::answer_drbg(const egd::Command& command) {
 asio::awaitable<bool> EgdConnection::answer_full(const egd::Command& command) {
   const bool sent = co_await flush();
   if (!sent) co_return false;
-  auto drawn = co_await draw(command.bytes, for_ever);
-  if (!drawn) co_return false;
+  auto drawn = co_await draw(command.bytes, egd_.limits_.line);
+  if (!drawn) {
+    // There is no word for "no": what waits behind this command is not held up for ever.
+    if (!closing_) ++egd_.counters_.unavailable;
+    co_return false;
+  }
   const Bytes bytes = drawn->bytes.view();
   const bool written = co_await write(bytes);
   if (!written) {
@@ -238,19 +254,21 @@ asio::awaitable<bool> EgdConnection::answer_full(const egd::Command& command) {
 asio::awaitable<bool> EgdConnection::answer_partly(const egd::Command& command) {
   const bool sent = co_await flush();
   if (!sent) co_return false;
-  SecretBytes bytes(1 + egd::most_bytes);
+  const auto lease = egd_.pool_.lease();
+  const MutableBytes bytes = lease.view().first(1 + egd::most_bytes);
   share::Withdrawal withdrawal;
   std::size_t given = 0;
   for (std::size_t n = command.bytes; n > 0 && given == 0; n /= 2) {
     share::Ticket place =
         egd_.services_.dispenser.request(flow(), n, egd_.services_.clock.now(), [] {});
     if (!place.ready()) continue;
-    withdrawal = place.collect(bytes.view().subspan(1, n));
+    withdrawal = place.collect(bytes.subspan(1, n));
     given = n;
   }
-  bytes.view()[0] = static_cast<std::uint8_t>(given);
-  const Bytes whole = Bytes(bytes.view()).first(1 + given);
+  bytes[0] = static_cast<std::uint8_t>(given);
+  const MutableBytes whole = bytes.first(1 + given);
   const bool written = co_await write(whole);
+  wipe(whole);
   if (!written) {
     egd_.counters_.undelivered += given;
     co_return false;

@@ -23,15 +23,14 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using net::IoStatus;
 
-HttpConnection::HttpConnection(HttpWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl)
-    : StreamConnection(worker, std::move(fd), peer, std::move(ssl)),
+HttpConnection::HttpConnection(HttpWorker& worker, Arrival arrival)
+    : StreamConnection(worker, std::move(arrival)),
       worker_(worker),
       reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes) {}
 
-asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, UniqueFd fd, net::Peer peer,
-                                            crypto::SslPtr ssl) {
+asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, Arrival arrival) {
   // In the coroutine's frame: one allocation a connection, gone with it.
-  HttpConnection connection(worker, std::move(fd), peer, std::move(ssl));
+  HttpConnection connection(worker, std::move(arrival));
   co_await connection.run();
 }
 
@@ -51,8 +50,18 @@ asio::awaitable<void> HttpConnection::run() {
 }
 
 asio::awaitable<bool> HttpConnection::handshake() {
-  if (transport_.ssl() == nullptr) co_return true;
+  if (worker_.identity_ == nullptr) co_return true;
   arm(worker_.settings_.limits.handshake);
+  // Who says nothing costs no TLS.
+  const bool speaks = co_await wait(IoStatus::want_read);
+  if (!speaks) {
+    ++worker_.counters_.handshake_failed;
+    co_return false;
+  }
+  const HttpWorker::Handshake place(worker_, *this);
+  crypto::SslPtr ssl = worker_.identity_->new_session();
+  crypto::require(ssl != nullptr, "TLS connection");
+  transport_.secure(std::move(ssl));
   for (;;) {
     const IoStatus status = transport_.handshake();
     if (status == IoStatus::ok) {
@@ -227,6 +236,12 @@ asio::awaitable<void> HttpConnection::respond() {
         "connect with a join string ('qanat invite NAME' at the hub), or with a "
         "certificate of the hub's CA");
   }
+  if (over_quota_) {
+    keep_alive_ = false;
+    ++client_->refused;
+    co_return co_await refuse(429, "too many connections of this client",
+                              "ask over one that is open, or close some", 1);
+  }
   if (client_) {
     ++client_->requests;
     client_->last_seen.store(std::time(nullptr));
@@ -254,7 +269,8 @@ asio::awaitable<void> HttpConnection::send_whole(unsigned status, std::string_vi
   BlockWriter out(lease.view());
   bool written = co_await put(out, as_bytes(head));
   if (written && !head_only_) written = co_await put(out, as_bytes(body));
-  if (written) co_await flush(out);
+  if (written) written = co_await flush(out);
+  sent_ = written;
   proof_.clear();
 }
 
@@ -296,9 +312,15 @@ asio::awaitable<bool> HttpConnection::refuse_often(Made what) {
 }
 
 asio::awaitable<void> HttpConnection::send_control() {
+  // Whoever gave up while this process did not run has been told that nothing is done.
+  if (peer_has_gone()) {
+    keep_alive_ = false;
+    co_return;
+  }
   const ControlAnswer answer =
       worker_.settings_.control(reader_.method(), reader_.target(), reader_.body());
   co_await send_whole(answer.status, "application/json", answer.body);
+  if (!sent_ && answer.undo) answer.undo();
 }
 
 asio::awaitable<void> HttpConnection::send_page(wire::Page page) {

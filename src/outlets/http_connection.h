@@ -14,10 +14,12 @@ class HttpConnection final : public StreamConnection {
   static constexpr std::size_t block_bytes = 16384;
 
   // Serves until the connection ends.
-  static boost::asio::awaitable<void> serve(HttpWorker& worker, UniqueFd fd, net::Peer peer,
-                                            crypto::SslPtr ssl);
+  static boost::asio::awaitable<void> serve(HttpWorker& worker, Arrival arrival);
 
-  HttpConnection(HttpWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl);
+  HttpConnection(HttpWorker& worker, Arrival arrival);
+
+  // A client of this protocol comes again when its idle connection has ended.
+  bool gives_way() const override { return !busy_; }
 
  private:
   Task<void> run();
@@ -66,6 +68,7 @@ class HttpConnection final : public StreamConnection {
   std::string proof_;          // to be sent with the next answer
   std::string authorization_;  // the last that was accepted on this connection
   bool head_only_ = false;     // HEAD: all of the header, nothing of the body
+  bool sent_ = false;          // the last of send_whole went out whole
   bool delivered_ = false;     // the last body went out whole
 };
 

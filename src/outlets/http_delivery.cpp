@@ -2,10 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <utility>
 
 #include "base/quantity.h"
 #include "outlets/http_connection.h"
@@ -26,8 +24,8 @@ namespace {
 unsigned retry_after(Duration wait) { return std::max(1U, retry_seconds(wait)); }
 
 constexpr std::size_t pollen_seed_bytes = wire::pollen::seed_bytes;
-// A connection in the middle of a gigabyte lets the others of its thread have a turn.
-constexpr std::size_t bytes_between_turns = 1 << 20;
+// How often the rate is asked in the middle of a gigabyte.
+constexpr std::size_t bytes_between_charges = 1 << 20;
 // Raw bytes of one encoded piece: a multiple of 3, so that base64 pieces join without padding, and
 // at two characters a byte (hex) within one block with its header.
 constexpr std::size_t encoded_piece = 7680;
@@ -103,7 +101,7 @@ asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration wa
 asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
   const Limits& limits = worker_.settings_.limits;
   const std::uint64_t cost =
-      limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_between_turns);
+      limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_between_charges);
   const Duration wait = take_drbg(worker_.services_, limits, peer_, client_.get(), cost,
                                   worker_.services_.clock.now());
   if (wait == Duration::zero()) co_return false;
@@ -170,7 +168,7 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
   const std::string head = random_header(request) + body_head(request);
   bool written = co_await put(out, as_bytes(head));
   std::uint64_t left = request.bytes;
-  std::size_t since_turn = 0;
+  std::size_t uncharged = 0;
   while (written && left > 0) {
     const std::size_t room = raw ? out.room() : std::min(encoded_piece, out.room() / 2 / 3 * 3);
     const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left, room));
@@ -189,15 +187,13 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
     }
     left -= n;
     if (left == 0) break;
-    since_turn += out.written().size();
+    uncharged += out.written().size();
     written = co_await flush(out);
-    if (since_turn >= bytes_between_turns) {
-      const Duration owed = drbg ? charge(since_turn) : Duration::zero();
-      since_turn = 0;
+    if (drbg && uncharged >= bytes_between_charges) {
+      const Duration owed = charge(std::exchange(uncharged, 0));
       if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
-      if (closing_) co_return;
-      co_await asio::post(worker_.context_, asio::use_awaitable);
     }
+    if (closing_) co_return;
   }
   if (written) written = co_await put(out, as_bytes(body_tail(request)));
   if (written) written = co_await flush(out);
@@ -277,7 +273,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
   ++worker_.counters_.deliveries;
 
   TimePoint due = worker_.services_.clock.now();
-  std::size_t since_turn = 0;
+  std::size_t uncharged = 0;
   while (!closing_ && !draining_) {
     std::optional<Drawn> drawn;
     // At grade full small pieces, as many readers take turns.
@@ -323,12 +319,10 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
       due += std::chrono::nanoseconds(1000000000ULL * slice / request.rate);
       co_await pause(due);
     }
-    since_turn += slice;
-    if (since_turn >= bytes_between_turns) {
-      const Duration owed = drbg ? charge(since_turn) : Duration::zero();
-      since_turn = 0;
+    uncharged += slice;
+    if (drbg && uncharged >= bytes_between_charges) {
+      const Duration owed = charge(std::exchange(uncharged, 0));
       if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
-      co_await asio::post(worker_.context_, asio::use_awaitable);
     }
   }
   keep_alive_ = false;

@@ -1,41 +1,80 @@
 #include "outlets/http_outlet.h"
 
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "net/io_threads.h"
 #include "outlets/http_worker.h"
 
 namespace qanat::outlets {
 
+namespace asio = boost::asio;
+
+namespace {
+
+// A certificate is renewed days before it ends; but a person who replaced one looks on.
+constexpr Duration look_interval = std::chrono::seconds(10);
+
+}  // namespace
+
 HttpOutlet::HttpOutlet(HttpSettings settings, const OutletServices& services)
     : StreamOutlet(settings.name, {settings.unix_path, 0600, "", settings.address}, settings.terms,
                    services),
-      settings_(std::move(settings)) {}
+      settings_(std::move(settings)),
+      looking_(services.threads.context(0)),
+      look_timer_(services.threads.context(0)) {}
 
 HttpOutlet::~HttpOutlet() { stop(); }
 
 void HttpOutlet::start() {
   if (settings_.tls) {
-    net::ServerTls identity = services().identity();
-    SecretBytes own_key;
-    if (settings_.certificate_file) {
-      auto certificate = read_file(*settings_.certificate_file);
-      if (!certificate) throw Failure(settings_.name + ": " + certificate.error().message);
-      auto key = read_secret_file(settings_.key_file.value_or(*settings_.certificate_file));
-      if (!key) throw Failure(settings_.name + ": " + key.error().message);
-      own_key = std::move(*key);
-      identity.certificate_pem = *certificate;
-      identity.key_pem = own_key.view();
-    }
-    identity.client_ca = settings_.ca_file;
-    // A missing certificate is answered 401 with a reason rather than by a TLS alert.
-    tls_ = net::make_server_context(identity);
+    identity_.emplace(settings_, services());
+    identity_->load();
   }
   listen();
+  if (!identity_ || !identity_->renewable()) return;
+  services().threads.run_on(0, [this] {
+    looking_.start(
+        "looking at the certificate", [this] { return look_on(); },
+        [this](const std::string& text) { services().on_event(settings_.name, text, true); });
+  });
+}
+
+asio::awaitable<void> HttpOutlet::look_on() {
+  boost::system::error_code cancelled;
+  for (;;) {
+    look_timer_.expires_after(look_interval);
+    co_await look_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (cancelled) co_return;
+    identity_->look(false);
+  }
+}
+
+void HttpOutlet::stop() {
+  // At least once more than it runs: what was posted before is done with by then.
+  do {
+    services().threads.run_on(0, [this] {
+      looking_.stop();
+      look_timer_.cancel();
+    });
+  } while (looking_.running());
+  StreamOutlet::stop();
+}
+
+void HttpOutlet::reload() {
+  if (identity_) identity_->look(true);
+}
+
+OutletReport HttpOutlet::report() const {
+  OutletReport report = StreamOutlet::report();
+  if (identity_) identity_->report(report);
+  return report;
 }
 
 std::unique_ptr<StreamWorker> HttpOutlet::make_worker(std::size_t slot, UniqueFd listener) {
   return std::make_unique<HttpWorker>(settings_, services(), visitors(),
-                                      services().threads.context(slot), slot, tls_.get(),
-                                      std::move(listener));
+                                      services().threads.context(slot), slot,
+                                      identity_ ? &*identity_ : nullptr, std::move(listener));
 }
 
 }  // namespace qanat::outlets

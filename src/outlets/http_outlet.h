@@ -1,8 +1,13 @@
 // HTTP and HTTPS, and the control socket of the node.
 #pragma once
 
-#include "crypto/openssl.h"
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+
+#include "net/kept_loop.h"
 #include "outlets/http_settings.h"
+#include "outlets/server_identity.h"
 #include "outlets/stream_outlet.h"
 
 namespace qanat::outlets {
@@ -13,12 +18,20 @@ class HttpOutlet final : public StreamOutlet {
   ~HttpOutlet() override;
 
   void start() override;
+  void stop() override;
+  // Takes up a renewed certificate; so does a look at the files every ten seconds.
+  void reload() override;
+  OutletReport report() const override;
 
  private:
   std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override;
+  boost::asio::awaitable<void> look_on();
 
   const HttpSettings settings_;
-  crypto::SslCtxPtr tls_;
+  std::optional<ServerIdentity> identity_;
+  // Of the first thread.
+  net::KeptLoop looking_;
+  boost::asio::steady_timer look_timer_;
 };
 
 }  // namespace qanat::outlets

@@ -23,6 +23,8 @@ enum class Access {
 struct ControlAnswer {
   unsigned status = 200;
   std::string body;
+  // Takes back what was done, where whoever asked has gone before it could be told; may be empty.
+  std::function<void()> undo = {};
 };
 using ControlHandler = std::function<ControlAnswer(std::string_view method, std::string_view path,
                                                    std::string_view body)>;

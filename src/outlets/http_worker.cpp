@@ -16,10 +16,10 @@ constexpr std::size_t scratch_bytes = 16384;
 
 HttpWorker::HttpWorker(const HttpSettings& settings, const OutletServices& services,
                        share::Visitors& visitors, boost::asio::io_context& context,
-                       std::size_t slot, SSL_CTX* tls, UniqueFd listener)
+                       std::size_t slot, const ServerIdentity* identity, UniqueFd listener)
     : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
       settings_(settings),
-      tls_(tls),
+      identity_(identity),
       pool_(HttpConnection::block_bytes),
       scratch_(scratch_bytes) {}
 
@@ -32,10 +32,13 @@ const std::string& HttpWorker::path_line() {
   return path_line_;
 }
 
-boost::asio::awaitable<void> HttpWorker::serve(UniqueFd fd, net::Peer peer) {
-  crypto::SslPtr ssl(tls_ != nullptr ? SSL_new(tls_) : nullptr);
-  if (ssl) SSL_set_accept_state(ssl.get());
-  return HttpConnection::serve(*this, std::move(fd), peer, std::move(ssl));
+boost::asio::awaitable<void> HttpWorker::serve(Arrival arrival) {
+  return HttpConnection::serve(*this, std::move(arrival));
+}
+
+HttpWorker::Handshake::Handshake(HttpWorker& worker, StreamConnection& connection)
+    : worker_(worker), place_(worker.handshakes_.insert(worker.handshakes_.end(), &connection)) {
+  if (worker.handshakes_.size() > worker.limits_.handshakes) worker.handshakes_.front()->close();
 }
 
 }  // namespace qanat::outlets

@@ -1,8 +1,8 @@
 // The part of an HTTP outlet that lives on one thread.
 #pragma once
 
-#include "crypto/openssl.h"
 #include "outlets/http_settings.h"
+#include "outlets/server_identity.h"
 #include "outlets/stream_worker.h"
 
 namespace qanat::outlets {
@@ -11,7 +11,7 @@ class HttpWorker final : public StreamWorker {
  public:
   HttpWorker(const HttpSettings& settings, const OutletServices& services,
              share::Visitors& visitors, boost::asio::io_context& context, std::size_t slot,
-             SSL_CTX* tls, UniqueFd listener);
+             const ServerIdentity* identity, UniqueFd listener);
 
  private:
   friend class HttpConnection;
@@ -19,15 +19,30 @@ class HttpWorker final : public StreamWorker {
   // The Qanat-Path of an answer, as a header's line.
   const std::string& path_line();
 
-  boost::asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+  boost::asio::awaitable<void> serve(Arrival arrival) override;
   void set_limits(const wire::ApiLimits& api, const Limits& limits) override {
     StreamWorker::set_limits(api, limits);
     settings_.api = api;
     settings_.limits = limits;
   }
 
-  HttpSettings settings_;  // a copy: its limits change on this thread alone
-  SSL_CTX* const tls_;
+  // One of the TLS handshakes under way, of which there are no more than Limits::handshakes: the
+  // oldest is closed for the newest, as who means it is done within milliseconds.
+  class Handshake {
+   public:
+    Handshake(HttpWorker& worker, StreamConnection& connection);
+    Handshake(const Handshake&) = delete;
+    Handshake& operator=(const Handshake&) = delete;
+    ~Handshake() { worker_.handshakes_.erase(place_); }
+
+   private:
+    HttpWorker& worker_;
+    std::list<StreamConnection*>::iterator place_;
+  };
+
+  HttpSettings settings_;                    // a copy: its limits change on this thread alone
+  const ServerIdentity* const identity_;     // null: without TLS
+  std::list<StreamConnection*> handshakes_;  // the oldest first
   SecretPool pool_;
   std::shared_ptr<const entropy::Provenance::Ids> path_;  // of path_line_
   std::string path_line_;

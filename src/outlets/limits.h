@@ -10,11 +10,16 @@ namespace qanat::outlets {
 
 // Of one outlet, with their reasons.
 struct Limits {
-  // Open connections of one outlet. At some 20 KB each (TLS, idle) that is 400 MB at the worst.
+  // Open connections of one outlet. docs/http-api.md has what each costs.
   std::size_t connections = 20000;
-  // Of those, by one user of this machine or one block of addresses: that a peer which forgets to
-  // hang up leaves room for the others.
-  std::size_t peer_connections = 20000;
+  // Of those, by peers without a name of one user of this machine or one block of addresses: one
+  // of them leaves room for the others. While it has them all, its idle ones give way to its new
+  // ones; and while the outlet is full, those of the blocks that have most to those that have less.
+  std::size_t peer_connections = 10000;
+  // Of one client, whose connections count as its own as soon as it has shown its name.
+  std::size_t client_connections = 2500;
+  // TLS handshakes under way, a thread: some 50 KB each. The newest goes before the oldest.
+  std::size_t handshakes = 512;
   // Whoever comes when all are taken waits for one to end, instead of being hung up on.
   bool wait_for_room = false;
   // A request's header or body: eight times what any client of ours sends.
@@ -25,8 +30,11 @@ struct Limits {
   Duration header = std::chrono::seconds(10);
   // Between requests: longer than the usual 60 s between two feeds, so that those keep theirs.
   Duration idle = std::chrono::seconds(150);
-  // A peer that takes nothing for this long has gone.
+  // For a peer to take what is written at once, 16 KiB at the most: a slower one has as good as
+  // gone.
   Duration write = std::chrono::seconds(30);
+  // In line, or for the DRBG's first seed, where the protocol has no word for "not now".
+  Duration line = std::chrono::minutes(10);
   // Grade drbg, per client and per block of addresses: a request costs its bytes and drbg_request.
   // So one client takes at most some fifth of a core, a block at most one. Peers on this machine
   // are free of it unless the operator names a rate.

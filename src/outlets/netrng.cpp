@@ -43,7 +43,7 @@ class NetrngWorker final : public StreamWorker {
  private:
   friend class NetrngConnection;
 
-  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+  asio::awaitable<void> serve(Arrival arrival) override;
 
   const NetrngSettings& settings_;
   SecretPool pool_;
@@ -51,8 +51,8 @@ class NetrngWorker final : public StreamWorker {
 
 class NetrngConnection final : public StreamConnection {
  public:
-  NetrngConnection(NetrngWorker& worker, UniqueFd fd, net::Peer peer)
-      : StreamConnection(worker, std::move(fd), peer), netrng_(worker) {}
+  NetrngConnection(NetrngWorker& worker, Arrival arrival)
+      : StreamConnection(worker, std::move(arrival)), netrng_(worker) {}
 
   Task<void> run();
 
@@ -65,14 +65,17 @@ class NetrngConnection final : public StreamConnection {
   NetrngWorker& netrng_;
   std::array<std::uint8_t, inbox_bytes> inbox_;
   std::size_t received_ = 0;
+  TimePoint asked_{};  // when it last asked for a sample
 };
 
-asio::awaitable<void> NetrngWorker::serve(UniqueFd fd, net::Peer peer) {
-  NetrngConnection connection(*this, std::move(fd), peer);
+asio::awaitable<void> NetrngWorker::serve(Arrival arrival) {
+  NetrngConnection connection(*this, std::move(arrival));
   co_await connection.run();
 }
 
 asio::awaitable<void> NetrngConnection::run() {
+  bool armed = false;
+  asked_ = netrng_.services_.clock.now();
   while (!closing_ && !draining_ && keep_alive_) {
     netrng::Message message;
     std::size_t used = 0;
@@ -83,7 +86,8 @@ asio::awaitable<void> NetrngConnection::run() {
       co_return;
     }
     if (status == Status::incomplete) {
-      arm(silence);
+      // For the whole of it: a byte now and then keeps no place.
+      if (!std::exchange(armed, true)) arm(silence);
       const net::IoResult got = co_await receive(MutableBytes(inbox_).subspan(received_));
       if (got.status != net::IoStatus::ok) co_return;
       received_ += got.bytes;
@@ -92,6 +96,7 @@ asio::awaitable<void> NetrngConnection::run() {
     std::copy(inbox_.begin() + static_cast<std::ptrdiff_t>(used),
               inbox_.begin() + static_cast<std::ptrdiff_t>(received_), inbox_.begin());
     received_ -= used;
+    armed = false;
     busy_ = true;
     const bool answered = co_await answer(message.verb);
     if (!answered) co_return;
@@ -100,10 +105,17 @@ asio::awaitable<void> NetrngConnection::run() {
 }
 
 asio::awaitable<bool> NetrngConnection::answer(Verb verb) {
+  const TimePoint now = netrng_.services_.clock.now();
   if (verb == Verb::heartbeat) {
+    // Nor does one that is there for nothing, where others wait for its place.
+    if (now - asked_ > netrng_.limits_.idle) {
+      ++netrng_.counters_.timed_out;
+      co_return false;
+    }
     static const auto beat = encode(Side::server, Verb::heartbeat);
     co_return co_await write(beat);
   }
+  asked_ = now;
   if (netrng_.settings_.stream.grade == Grade::full) co_return co_await give_full();
   co_return co_await give_drbg();
 }

@@ -49,6 +49,8 @@ struct OutletReport {
   std::uint64_t drbg_bytes = 0;
   std::map<std::string, std::uint64_t> refused;  // by reason
   std::vector<InflowReport> inflows = {};
+  std::int64_t certificate_until = 0;                // seconds since 1970; 0: it shows none
+  std::map<std::string, std::uint64_t> groups = {};  // TLS handshakes, by key exchange
 };
 
 using OnEvent =

@@ -1,8 +1,6 @@
 #include "outlets/raw.h"
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "outlets/nameless_outlet.h"
 #include "outlets/stream_connection.h"
@@ -16,14 +14,14 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t drbg_block = 16384;
-// Others of the thread have their turn after so many bytes.
-constexpr std::size_t bytes_between_turns = 256 << 10;
+// How often the rate is asked.
+constexpr std::size_t bytes_between_charges = 256 << 10;
 
 class RawWorker;
 
 class RawConnection final : public StreamConnection {
  public:
-  RawConnection(RawWorker& worker, UniqueFd fd, net::Peer peer);
+  RawConnection(RawWorker& worker, Arrival arrival);
 
   Task<void> run();
 
@@ -46,8 +44,8 @@ class RawWorker final : public StreamWorker {
  private:
   friend class RawConnection;
 
-  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override {
-    RawConnection connection(*this, std::move(fd), peer);
+  asio::awaitable<void> serve(Arrival arrival) override {
+    RawConnection connection(*this, std::move(arrival));
     co_await connection.run();
   }
 
@@ -55,8 +53,8 @@ class RawWorker final : public StreamWorker {
   SecretPool pool_;
 };
 
-RawConnection::RawConnection(RawWorker& worker, UniqueFd fd, net::Peer peer)
-    : StreamConnection(worker, std::move(fd), peer), raw_(worker) {
+RawConnection::RawConnection(RawWorker& worker, Arrival arrival)
+    : StreamConnection(worker, std::move(arrival)), raw_(worker) {
   one_way_ = true;
 }
 
@@ -85,7 +83,7 @@ asio::awaitable<void> RawConnection::run_full() {
 
 asio::awaitable<void> RawConnection::run_drbg() {
   const auto lease = raw_.pool_.lease();
-  std::size_t since_turn = 0;
+  std::size_t uncharged = 0;
   while (!closing_ && !draining_) {
     const TimePoint now = raw_.services_.clock.now();
     if (!raw_.services_.drbg.generate(raw_.slot_, lease.view(), now)) {
@@ -96,12 +94,10 @@ asio::awaitable<void> RawConnection::run_drbg() {
     wipe(lease.view());
     if (!written) co_return;
     count_drbg(drbg_block);
-    since_turn += drbg_block;
-    if (since_turn < bytes_between_turns) continue;
-    const Duration owed = charge(since_turn);
-    since_turn = 0;
+    uncharged += drbg_block;
+    if (uncharged < bytes_between_charges) continue;
+    const Duration owed = charge(std::exchange(uncharged, 0));
     if (owed > Duration::zero()) co_await pause(raw_.services_.clock.now() + owed);
-    co_await asio::post(raw_.context_, asio::use_awaitable);
   }
 }
 

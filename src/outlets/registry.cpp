@@ -99,10 +99,15 @@ struct Type {
   Limits (*limits)(const Spec&, const OutletDefaults&) = nullptr;
 };
 
+Limits http_limits(const Spec& spec, const OutletDefaults& defaults) {
+  return http_settings(spec, defaults).limits;
+}
+
 constexpr std::array types{
-    Type{"https", "access cert key ca grade", "the HTTP API over TLS 1.3", make_http,
-         describe_http},
-    Type{"http", "access host grade", "the HTTP API", make_http, describe_http},
+    Type{"https", "access cert key ca grade connections", "the HTTP API over TLS 1.3", make_http,
+         describe_http, http_limits},
+    Type{"http", "access host grade connections", "the HTTP API", make_http, describe_http,
+         http_limits},
     Type{"trickle", "", "seeds by UDP (docs/trickle.md)",
          [](const Spec& s, const OutletDefaults& d,
             const OutletServices& services) -> std::unique_ptr<Outlet> {

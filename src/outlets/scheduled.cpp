@@ -19,6 +19,9 @@ namespace {
 
 // After a failure there is one even where deliveries follow each other at once.
 constexpr Duration least_pause = std::chrono::milliseconds(500);
+// What failed is not left so until the next time, which may be tomorrow.
+constexpr Duration first_retry = std::chrono::seconds(1);
+constexpr Duration last_retry = std::chrono::minutes(5);
 
 }  // namespace
 
@@ -30,6 +33,7 @@ ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
       flow_(services.dispenser.open_flow(name_, schedule.terms)),
       timer_(std::make_shared<asio::steady_timer>(services.threads.context(0))),
       random_(crypto::random_seed()),
+      retry_(first_retry, last_retry, crypto::random_seed(), first_retry),
       loop_(services.threads.context(0)) {}
 
 ScheduledOutlet::~ScheduledOutlet() { stop(); }
@@ -85,7 +89,9 @@ asio::awaitable<void> ScheduledOutlet::run() {
       continue;
     }
     // A cancel that was posted for the delivery that is over may come in here: it ends no gap.
-    const TimePoint due = services_.clock.now() + std::max(next_gap(), least_pause);
+    if (delivered) retry_.reset();
+    const Duration gap = delivered ? next_gap() : std::min(next_gap(), retry_.next());
+    const TimePoint due = services_.clock.now() + std::max(gap, least_pause);
     while (!stopping_ && !now_ && services_.clock.now() < due) {
       timer_->expires_at(due);
       co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));

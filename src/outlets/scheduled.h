@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <random>
 
+#include "base/backoff.h"
 #include "base/mutex.h"
 #include "net/kept_loop.h"
 #include "outlets/outlet.h"
@@ -55,6 +56,7 @@ class ScheduledOutlet : public Outlet {
   const share::Flow flow_;
   std::shared_ptr<boost::asio::steady_timer> timer_;
   std::mt19937_64 random_;
+  Backoff retry_;
   net::KeptLoop loop_;
   bool stopping_ = false;
   bool now_ = false;

@@ -22,6 +22,8 @@ SeedFile::SeedFile(std::string name, std::string path, Schedule schedule,
     : ScheduledOutlet(std::move(name), schedule, services), path_(std::move(path)) {}
 
 void SeedFile::prepare() {
+  // Of a process that was killed while it wrote: seeds that nobody would ever read.
+  remove_temporaries(directory_of(path_), name_of(path_));
   struct stat info {};
   if (::stat(path_.c_str(), &info) != 0) return;
   if (!S_ISREG(info.st_mode)) throw Failure(name() + ": " + path_ + " is not a regular file");

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "base/quantity.h"
@@ -75,6 +76,15 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
         spec.text, spec.type, at.address.text()));
   }
   return at;
+}
+
+// What one block of addresses, and one client, may have of an outlet's connections.
+void share_out(Limits& limits, const Spec& spec, std::size_t usual) {
+  constexpr std::size_t part_of_a_client = 8;
+  constexpr std::size_t least_of_a_client = 8;
+  limits.peer_connections =
+      wire::count_of(spec, "connections").value_or(std::max<std::size_t>(usual, 1));
+  limits.client_connections = std::max(least_of_a_client, limits.connections / part_of_a_client);
 }
 
 // An algorithm's name, or the usual one.
@@ -187,6 +197,7 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   settings.tls = spec.type == "https";
   settings.api = defaults.api;
   settings.limits = defaults.http;
+  share_out(settings.limits, spec, settings.limits.connections / 2);
   settings.pollen_grade = grade_of(spec, Grade::full);
   settings.terms = terms_of(spec);
   settings.certificate_file = spec.option("cert");
@@ -236,8 +247,7 @@ StreamSettings stream_settings_at(const Spec& spec, const OutletDefaults& defaul
                                   StreamAddress at, std::size_t usual_connections) {
   StreamSettings settings{spec.text, std::move(at), grade_of(spec, Grade::full), terms_of(spec),
                           defaults.http};
-  settings.limits.peer_connections =
-      wire::count_of(spec, "connections").value_or(usual_connections);
+  share_out(settings.limits, spec, usual_connections);
   return settings;
 }
 

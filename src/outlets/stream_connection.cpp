@@ -6,28 +6,60 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 namespace qanat::outlets {
 
 namespace asio = boost::asio;
 using net::IoStatus;
 
-StreamConnection::StreamConnection(StreamWorker& worker, UniqueFd fd, net::Peer peer,
-                                   crypto::SslPtr ssl)
-    : fd_(std::move(fd)),
+DrawnBytes::DrawnBytes(SecretPool& pool, std::size_t size) : size_(size) {
+  if (size <= pool.block_size()) {
+    pooled_ = pool.lease();
+  } else {
+    large_ = SecretBytes(size);
+  }
+}
+
+DrawnBytes& DrawnBytes::operator=(DrawnBytes&& other) noexcept {
+  std::swap(pooled_, other.pooled_);
+  std::swap(large_, other.large_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MutableBytes DrawnBytes::view() {
+  if (size_ == 0) return {};
+  if (!large_.empty()) return large_.view();
+  return pooled_.view().first(size_);
+}
+
+StreamConnection::StreamConnection(StreamWorker& worker, Arrival arrival)
+    : fd_(std::move(arrival.fd)),
       socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
-      transport_(fd_.get(), std::move(ssl)),
-      peer_(peer),
-      worker_(worker) {
-  worker_.connections_.insert(this);
-  worker_.counters_.connections.store(worker_.connections_.size());
+      transport_(fd_.get()),
+      peer_(arrival.peer),
+      worker_(worker),
+      place_(std::move(arrival.place)),
+      among_(worker.came(*this)) {
+  resumed();
 }
 
 StreamConnection::~StreamConnection() {
-  become(nullptr);
-  worker_.connections_.erase(this);
-  worker_.counters_.connections.store(worker_.connections_.size());
+  if (client_) --client_->connections;
+  worker_.left(among_, named_);
   socket_.release();  // fd_ closes it
+}
+
+void StreamConnection::resumed() { turn_began_ = worker_.services_.clock.now(); }
+
+bool StreamConnection::turn_is_over() const {
+  return worker_.services_.clock.now() - turn_began_ >= StreamWorker::turn;
+}
+
+asio::awaitable<void> StreamConnection::take_turns() {
+  co_await asio::post(worker_.context_, asio::use_awaitable);
+  resumed();
 }
 
 void StreamConnection::arm(Duration limit) { deadline_ = worker_.services_.clock.now() + limit; }
@@ -56,6 +88,12 @@ void StreamConnection::close() {
   if (waiting_ != nullptr) waiting_->cancel();
 }
 
+// Its place is free at once, and it ends as soon as its coroutine runs.
+void StreamConnection::give_way() {
+  place_.leave();
+  close();
+}
+
 // False when the wait was cut short: the deadline has passed, or the connection must end.
 asio::awaitable<bool> StreamConnection::wait(IoStatus status) {
   if (closing_ || expired_) co_return false;
@@ -63,6 +101,7 @@ asio::awaitable<bool> StreamConnection::wait(IoStatus status) {
   boost::system::error_code problem;
   const auto what = status == IoStatus::want_read ? Socket::wait_read : Socket::wait_write;
   co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, problem));
+  resumed();
   co_return !problem && !closing_ && !expired_;
 }
 
@@ -72,6 +111,7 @@ asio::awaitable<net::IoResult> StreamConnection::receive(MutableBytes room) {
   const asio::mutable_buffer buffer(room.data(), room.size());
   const std::size_t bytes =
       co_await socket_.async_receive(buffer, asio::redirect_error(asio::use_awaitable, problem));
+  resumed();
   const bool ended = problem || closing_ || expired_;
   co_return net::IoResult{ended ? IoStatus::closed : IoStatus::ok, bytes};
 }
@@ -82,19 +122,22 @@ asio::awaitable<bool> StreamConnection::wait_input_until(TimePoint time) {
   boost::system::error_code problem;
   co_await socket_.async_wait(Socket::wait_read,
                               asio::redirect_error(asio::use_awaitable, problem));
+  resumed();
   const bool woken = wake_at_ != time;
   wake_at_ = TimePoint::max();
   co_return (!problem || woken) && !closing_ && !expired_;
 }
 
 asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
+  bool armed = false;
   while (!bytes.empty()) {
+    if (turn_is_over()) co_await take_turns();
     const net::IoResult written = transport_.write(bytes);
     if (written.status == IoStatus::ok) {
       bytes = bytes.subspan(written.bytes);
       continue;
     }
-    arm(worker_.limits_.write);
+    if (!std::exchange(armed, true)) arm(worker_.limits_.write);
     // A peer that was told to go may still be told why.
     const bool ready = co_await wait(written.status);
     if (!ready) {
@@ -102,6 +145,7 @@ asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
       co_return false;
     }
   }
+  if (armed) deadline_ = TimePoint::max();
   co_return true;
 }
 
@@ -112,9 +156,14 @@ bool StreamConnection::peer_has_gone() const {
 }
 
 void StreamConnection::become(std::shared_ptr<share::Client> client) {
+  if (client == client_) return;
   if (client_) --client_->connections;
   client_ = std::move(client);
-  if (client_) ++client_->connections;
+  over_quota_ = client_->connections++ >= worker_.limits_.client_connections;
+  if (over_quota_) ++worker_.counters_.client_too_many;
+  if (std::exchange(named_, true)) return;
+  place_.has_name();
+  worker_.has_name(among_);
 }
 
 void StreamConnection::count_full(std::size_t bytes) {
@@ -144,6 +193,7 @@ asio::awaitable<void> StreamConnection::pause(TimePoint end) {
   boost::system::error_code ignored;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   waiting_ = nullptr;
+  resumed();
   if (peer_has_gone()) closing_ = true;
   arm(worker_.limits_.write);
 }
@@ -165,6 +215,7 @@ std::size_t StreamConnection::piece_of(std::size_t bytes) const {
 asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(std::size_t bytes,
                                                                                Duration wait) {
   using namespace asio::experimental::awaitable_operators;
+  if (turn_is_over()) co_await take_turns();
   const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
   // Called by a source's thread: the timer is touched on ours only.
   share::Ticket place =
@@ -189,13 +240,14 @@ asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(s
     } else {
       co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
     }
+    resumed();
   }
   waiting_ = nullptr;
   arm(worker_.limits_.write);
   // It may have left while it was not watched.
   if (!watching && peer_has_gone()) closing_ = true;
   if (!place.ready() || closing_) co_return std::nullopt;
-  Drawn drawn{SecretBytes(bytes), {}};
+  Drawn drawn{DrawnBytes(worker_.drawn_, bytes), {}};
   drawn.withdrawal = place.collect(drawn.bytes.view());
   co_return drawn;
 }

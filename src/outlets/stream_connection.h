@@ -11,6 +11,25 @@
 
 namespace qanat::outlets {
 
+// Full-entropy bytes on their way to a peer: pooled where they are few, wiped when this ends.
+class DrawnBytes {
+ public:
+  DrawnBytes(SecretPool& pool, std::size_t size);
+  DrawnBytes(DrawnBytes&& other) noexcept
+      : pooled_(std::move(other.pooled_)),
+        large_(std::move(other.large_)),
+        size_(std::exchange(other.size_, 0)) {}
+  DrawnBytes& operator=(DrawnBytes&& other) noexcept;
+  ~DrawnBytes() { wipe(view()); }
+
+  MutableBytes view();
+
+ private:
+  SecretPool::Lease pooled_;
+  SecretBytes large_;
+  std::size_t size_;
+};
+
 // What a protocol's connection derives from. Lives on its worker's thread, as long as its
 // coroutine.
 //
@@ -19,7 +38,7 @@ namespace qanat::outlets {
 // (co_await member())`.
 class StreamConnection {
  public:
-  StreamConnection(StreamWorker& worker, UniqueFd fd, net::Peer peer, crypto::SslPtr ssl = nullptr);
+  StreamConnection(StreamWorker& worker, Arrival arrival);
   StreamConnection(const StreamConnection&) = delete;
   StreamConnection& operator=(const StreamConnection&) = delete;
   virtual ~StreamConnection();
@@ -29,11 +48,21 @@ class StreamConnection {
   void drain();
   void close();
   const share::Client* client() const { return client_.get(); }
+  const net::Peer& peer() const { return peer_; }
+  bool busy() const { return busy_; }
+  // Whether it ends for a new one of its block, when that has as many as it may. Asked of one
+  // without a name.
+  virtual bool gives_way() const { return false; }
+  void give_way();
 
  protected:
   template <typename T>
   using Task = boost::asio::awaitable<T>;
 
+  // Whoever has had the thread for a turn lets the others of it have theirs. `write` and `draw` ask
+  // it; so does a loop that may go on without either.
+  bool turn_is_over() const;
+  Task<void> take_turns();
   // The deadline of what is under way; see StreamWorker::sweep.
   void arm(Duration limit);
   // False when the wait was cut short: the deadline has passed, or the connection must end.
@@ -43,7 +72,8 @@ class StreamConnection {
   Task<net::IoResult> receive(MutableBytes room);
   // Waits for input, and returns true too once `time` has passed, a second late at most.
   Task<bool> wait_input_until(TimePoint time);
-  // All of it; false, and keep_alive_ is too, when the peer does not take it in time.
+  // All of it; false, and keep_alive_ is too, when the peer does not take it within Limits::write,
+  // which is for the whole and not for the next byte.
   Task<bool> write(Bytes bytes);
   // Until then, or until the connection must end.
   Task<void> pause(TimePoint end);
@@ -54,7 +84,7 @@ class StreamConnection {
   share::FlowId flow();
   // Full-entropy bytes, all of them or none: waits in line so long, or until the peer has gone.
   struct Drawn {
-    SecretBytes bytes;
+    DrawnBytes bytes;
     share::Withdrawal withdrawal;
   };
   Task<std::optional<Drawn>> draw(std::size_t bytes, Duration wait);
@@ -76,7 +106,8 @@ class StreamConnection {
   TimePoint wake_at_ = TimePoint::max();          // see wait_input_until
   boost::asio::steady_timer* waiting_ = nullptr;  // while in line
   bool keep_alive_ = true;
-  bool busy_ = false;  // between a request's first byte and its answer's last
+  bool over_quota_ = false;  // its client had as many connections as it may before this one
+  bool busy_ = false;        // between a request's first byte and its answer's last
   bool expired_ = false;
   bool closing_ = false;  // told to end
   bool draining_ = false;
@@ -84,7 +115,13 @@ class StreamConnection {
   bool one_way_ = false;
 
  private:
+  void resumed();
+
   StreamWorker& worker_;
+  share::Visitors::Place place_;
+  std::list<StreamConnection*>::iterator among_;  // the worker's
+  TimePoint turn_began_{};
+  bool named_ = false;
 };
 
 }  // namespace qanat::outlets

@@ -38,22 +38,28 @@ StreamOutlet::StreamOutlet(std::string name, StreamAddress at, const share::Term
 void StreamOutlet::listen() {
   // UNIX sockets and vsock have no SO_REUSEPORT: the first thread serves them.
   const bool tcp = at_.unix_path.empty() && at_.vsock_port == 0;
-  const std::size_t count = tcp ? services_.threads.size() : 1;
-  for (std::size_t i = 0; i < count; ++i) {
-    UniqueFd listener = tcp                   ? net::listen_tcp(at_.address)
-                        : at_.vsock_port != 0 ? net::listen_vsock(at_.vsock_port)
-                                              : net::listen_unix(at_.unix_path, at_.unix_mode);
-    if (!at_.unix_group.empty()) net::give_to_group(at_.unix_path, at_.unix_group);
-    if (tcp) at_.address.port = net::local_port(listener.get());
-    workers_.push_back(make_worker(i, std::move(listener)));
+  net::Listeners listeners(1);
+  if (tcp) {
+    listeners = net::listen_tcp(at_.address, services_.threads.size());
+    at_.address.port = net::local_port(listeners[0][0].get());
+  } else if (at_.vsock_port != 0) {
+    listeners[0].push_back(net::listen_vsock(at_.vsock_port));
+  } else {
+    listeners[0].push_back(net::listen_unix(at_.unix_path, at_.unix_mode, &unix_file_));
+  }
+  if (!at_.unix_group.empty()) net::give_to_group(at_.unix_path, at_.unix_group);
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    for (UniqueFd& listener : listeners[i]) {
+      workers_.push_back(make_worker(i, std::move(listener)));
+    }
   }
   for_each_worker([](StreamWorker& worker) { worker.start(); });
   address_text_ = at_.text();
 }
 
 void StreamOutlet::for_each_worker(const std::function<void(StreamWorker&)>& work) {
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    services_.threads.run_on(i, [&] { work(*workers_[i]); });
+  for (const auto& worker : workers_) {
+    services_.threads.run_on(worker->slot(), [&] { work(*worker); });
   }
 }
 
@@ -84,11 +90,11 @@ void StreamOutlet::stop() {
     }
     std::this_thread::sleep_for(a_moment);
   }
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    services_.threads.run_on(i, [&] { workers_[i].reset(); });
+  for (auto& worker : workers_) {
+    services_.threads.run_on(worker->slot(), [&] { worker.reset(); });
   }
   workers_.clear();
-  if (!at_.unix_path.empty()) ::unlink(at_.unix_path.c_str());
+  if (!at_.unix_path.empty()) net::remove_unix(at_.unix_path, unix_file_);
 }
 
 void StreamOutlet::set_limits(const wire::ApiLimits& api, const Limits& limits) {
@@ -98,9 +104,9 @@ void StreamOutlet::set_limits(const wire::ApiLimits& api, const Limits& limits) 
 void StreamOutlet::close_of(const std::shared_ptr<share::Client>& client) {
   // Posted, not awaited: the control socket revokes from an I/O thread. A worker ends on its own
   // thread, after what was posted there before.
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    boost::asio::post(services_.threads.context(i),
-                      [worker = workers_[i].get(), client] { worker->close_of(*client); });
+  for (const auto& worker : workers_) {
+    boost::asio::post(services_.threads.context(worker->slot()),
+                      [worker = worker.get(), client] { worker->close_of(*client); });
   }
 }
 
@@ -120,6 +126,8 @@ OutletReport StreamOutlet::report() const {
              std::pair{"timeout", &c.timed_out},
              std::pair{"connections", &c.too_many},
              std::pair{"peer_connections", &c.peer_too_many},
+             std::pair{"client_connections", &c.client_too_many},
+             std::pair{"displaced", &c.displaced},
              std::pair{"malformed", &c.malformed},
              std::pair{"unauthorised", &c.unauthorised},
              std::pair{"too_large", &c.too_large},

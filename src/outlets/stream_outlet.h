@@ -1,4 +1,4 @@
-// Outlets that are asked over connections: a listening socket per thread.
+// Outlets that are asked over connections: listening sockets on each thread.
 #pragma once
 
 #include <atomic>
@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file_id.h"
 #include "base/files.h"
 #include "outlets/limits.h"
 #include "outlets/outlet.h"
@@ -73,9 +74,10 @@ class StreamOutlet : public Outlet {
   StreamAddress at_;
   const OutletServices& services_;
   share::Visitors visitors_;
-  std::vector<std::unique_ptr<StreamWorker>> workers_;
+  std::vector<std::unique_ptr<StreamWorker>> workers_;  // one for each socket
   std::string address_text_;
-  std::atomic<bool> stuck_{false};  // a stop has given up waiting
+  std::atomic<bool> stuck_{false};   // a stop has given up waiting
+  std::optional<FileId> unix_file_;  // that we made
 };
 
 }  // namespace qanat::outlets

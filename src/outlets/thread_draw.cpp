@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t full_piece = 64;
 constexpr std::size_t drbg_piece = 4096;
+// Nothing is gained by looking sooner: who is in line is woken.
+constexpr Duration line_patience = std::chrono::seconds(60);
 
 }  // namespace
 
@@ -39,28 +41,36 @@ void ThreadDraw::renew() {
   if (drbg_) drbg_->pool().renew(crypto::random_bytes);
 }
 
+void ThreadDraw::ask() {
+  if (grade_ == Grade::drbg || place_) return;
+  place_ = services_.dispenser.request(flow_.id(), buffer_.size(), services_.clock.now(),
+                                       [waker = waker_] { waker->wake(); });
+}
+
+bool ThreadDraw::there() const {
+  return grade_ == Grade::full ? place_ && place_->ready() : drbg_->pool().seeded(0);
+}
+
+Duration ThreadDraw::patience() const { return grade_ == Grade::full ? line_patience : seed_pause; }
+
 ThreadDraw::Turn ThreadDraw::await_turn(int fd) {
-  if (grade_ == Grade::full) {
-    place_ = services_.dispenser.request(flow_.id(), buffer_.size(), services_.clock.now(),
-                                         [waker = waker_] { waker->wake(); });
-  }
-  const auto there = [this] {
-    return grade_ == Grade::full ? place_.ready() : drbg_->pool().seeded(0);
-  };
-  const auto patience = grade_ == Grade::full ? std::nullopt : std::optional<Duration>(seed_pause);
+  ask();
   bool hung_up = false;
   while (!stopping_ && !hung_up && !there()) {
-    hung_up = wait_for(fd, POLLRDHUP, *waker_, patience) == Wake::ready;
-    if (!stopping_) waker_->clear();
+    hung_up = wait_for(fd, POLLRDHUP, *waker_, patience()) == Wake::ready;
+    waker_->clear();
   }
   if (!stopping_ && !hung_up) return Turn::ready;
   forgo();
   return stopping_ ? Turn::stopped : Turn::hung_up;
 }
 
+void ThreadDraw::forgo() { place_.reset(); }
+
 Bytes ThreadDraw::take() {
   if (grade_ == Grade::full) {
-    withdrawal_ = place_.collect(buffer_.view());
+    withdrawal_ = place_->collect(buffer_.view());
+    place_.reset();
   } else {
     drbg_->pool().generate(0, buffer_.view(), services_.clock.now());
   }
@@ -77,14 +87,6 @@ void ThreadDraw::settle(std::size_t delivered) {
   } else {
     drbg_bytes_ += delivered;
   }
-}
-
-bool ThreadDraw::await_room(int fd) {
-  while (!stopping_) {
-    if (wait_for(fd, POLLOUT, *waker_, std::nullopt) == Wake::ready) break;
-    if (!stopping_) waker_->clear();
-  }
-  return !stopping_;
 }
 
 void ThreadDraw::report(OutletReport& out) const {

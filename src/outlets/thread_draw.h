@@ -31,6 +31,12 @@ class ThreadDraw {
 
   // Full: a block of conditioner output, so that little is lost with a peer. Drbg: a page.
   std::size_t piece_bytes() const { return buffer_.size(); }
+  // Puts us in line for a piece, unless we are. When it is there, `waker` is woken; but look again
+  // after `patience`.
+  void ask();
+  bool there() const;
+  Duration patience() const;
+  const Waker& waker() const { return *waker_; }
   enum class Turn { ready, hung_up, stopped };
   // Waits until a piece is there for us, or `fd` (-1: none) is hung up on. When `ready`, the piece
   // is kept until it is taken or forgone.
@@ -38,12 +44,9 @@ class ThreadDraw {
   // What was awaited, valid until `settle`.
   Bytes take();
   // Others may have it.
-  void forgo() { place_ = {}; }
+  void forgo();
   // The first `delivered` bytes of what was taken have arrived; the rest is lost.
   void settle(std::size_t delivered);
-
-  // Sleeps until `fd` can be written to; false when we are stopped.
-  bool await_room(int fd);
 
   // Adds deliveries and bytes of each grade.
   void report(OutletReport& out) const;
@@ -57,7 +60,7 @@ class ThreadDraw {
   const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   std::atomic<bool> stopping_{false};
   SecretBytes buffer_;
-  share::Ticket place_;
+  std::optional<share::Ticket> place_;  // of grade full
   share::Withdrawal withdrawal_;
   std::atomic<std::uint64_t> deliveries_{0};
   std::atomic<std::uint64_t> full_bytes_{0};

@@ -70,7 +70,7 @@ class TrickleOutlet::Worker {
          asio::io_context& context, std::size_t slot, UniqueFd fd)
       : name_(settings.name),
         services_(services),
-        first_(slot == 0),
+        slot_(slot),
         fd_(std::move(fd)),
         socket_(context, fd_.get()),
         key_timer_(context),
@@ -91,7 +91,7 @@ class TrickleOutlet::Worker {
     const auto tell = [this](const std::string& text) { services_.on_event(name_, text, true); };
     serving_.start(
         "answering datagrams", [this] { return serve(); }, tell);
-    if (first_)
+    if (slot_ == 0)
       keeping_.start(
           "keeping the cookie keys", [this] { return keep_keys(); }, tell);
   }
@@ -104,6 +104,7 @@ class TrickleOutlet::Worker {
   }
   bool at_rest() const { return !serving_.running() && !keeping_.running(); }
   void set_limits(const Limits& limits) { server_.set_limits(limits); }
+  std::size_t slot() const { return slot_; }
   const TrickleCounters& counters() const { return server_.counters(); }
   std::uint64_t unsent() const { return unsent_; }
   std::uint64_t failed() const { return failed_; }
@@ -207,7 +208,7 @@ class TrickleOutlet::Worker {
 
   const std::string name_;
   const OutletServices& services_;
-  const bool first_;
+  const std::size_t slot_;
   UniqueFd fd_;
   asio::posix::stream_descriptor socket_;
   asio::steady_timer key_timer_;
@@ -232,31 +233,35 @@ TrickleOutlet::~TrickleOutlet() { stop(); }
 
 void TrickleOutlet::start() {
   services_.cookies.begin(unix_time());
-  for (std::size_t i = 0; i < services_.threads.size(); ++i) {
-    UniqueFd fd = net::listen_udp(settings_.address);
-    settings_.address.port = net::local_port(fd.get());
-    workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_,
-                                                services_.threads.context(i), i, std::move(fd)));
+  net::Listeners listeners = net::listen_udp(settings_.address, services_.threads.size());
+  settings_.address.port = net::local_port(listeners[0][0].get());
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    for (UniqueFd& fd : listeners[i]) {
+      workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_,
+                                                  services_.threads.context(i), i, std::move(fd)));
+    }
   }
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    services_.threads.run_on(i, [&] { workers_[i]->start(); });
+  for_each_worker([](Worker& worker) { worker.start(); });
+}
+
+void TrickleOutlet::for_each_worker(const std::function<void(Worker&)>& work) {
+  for (const auto& worker : workers_) {
+    services_.threads.run_on(worker->slot(), [&] { work(*worker); });
   }
 }
 
 void TrickleOutlet::drain() {
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    services_.threads.run_on(i, [&] { workers_[i]->stop(); });
-  }
+  for_each_worker([](Worker& worker) { worker.stop(); });
 }
 
 void TrickleOutlet::stop() {
   drain();
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
+  for (auto& worker : workers_) {
     bool resting = false;
     while (!resting) {
-      services_.threads.run_on(i, [&] { resting = workers_[i]->at_rest(); });
+      services_.threads.run_on(worker->slot(), [&] { resting = worker->at_rest(); });
     }
-    services_.threads.run_on(i, [&] { workers_[i].reset(); });
+    services_.threads.run_on(worker->slot(), [&] { worker.reset(); });
   }
   workers_.clear();
 }

@@ -39,6 +39,8 @@ class TrickleOutlet final : public Outlet {
  private:
   class Worker;
 
+  void for_each_worker(const std::function<void(Worker&)>& work);
+
   TrickleSettings settings_;
   const OutletServices& services_;
   share::Visitors visitors_;

@@ -38,10 +38,11 @@ TrickleServer::TrickleServer(const OutletServices& services, const Limits& limit
 
 void TrickleServer::copy_book() {
   clients_version_ = services_.clients.version();
+  bars_version_ = services_.clients.bars_version();
   clients_.clear();
   barred_.clear();
-  for (const std::string& name : services_.clients.barred()) {
-    barred_.insert(trickle::client_id(name, {}));
+  for (const share::Bar& bar : services_.clients.bars()) {
+    barred_.insert(trickle::client_id(bar.name, {}));
   }
   for (auto& client : services_.clients.list()) {
     // Who is invited has the name for itself: no certificate speaks for it.
@@ -59,6 +60,8 @@ bool TrickleServer::admit(const trickle::Ticket& ticket, TimePoint now,
   const std::uint32_t age = (own_.keys.generation() + 1 - ticket.session) % modulus;
   if (age > session_generations) return false;
   const bool invited = ticket.client_class == trickle::ClientClass::invited;
+  // One that the book forgot while it was idle is here still, and can be revoked all the same.
+  if (bars_version_ != services_.clients.bars_version()) copy_book();
   auto known = clients_.find(ticket.client);
   // A copy of a large book takes milliseconds: where certified clients come and go all the time,
   // not for each of them.

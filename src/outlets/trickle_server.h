@@ -106,6 +106,7 @@ class TrickleServer {
   std::size_t batch_left_ = 0;  // datagrams
   // The book's clients by their ids, as they were at that version.
   std::uint64_t clients_version_ = ~std::uint64_t{0};
+  std::uint64_t bars_version_ = ~std::uint64_t{0};
   TimePoint copied_{};
   std::unordered_map<ClientId, std::shared_ptr<share::Client>, HashId> clients_;
   std::unordered_set<ClientId, HashId> barred_;  // certified ones

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/log.h"
+#include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "outlets/nameless_outlet.h"
 #include "outlets/stream_connection.h"
@@ -22,15 +23,27 @@ namespace {
 // A copy that waits is a copy that says what others say: where full-entropy bytes are not here at
 // once, its first seed is of grade drbg.
 constexpr Duration fresh_patience = Duration::zero();
-// A guest asks again after 30 s.
+// A guest asks again after 30 s. For all questions that it has sent ahead together, as they are
+// answered one after the other.
 constexpr Duration answer_patience = 10s;
 // While there is nothing of either grade, a host that has just begun.
 constexpr Duration empty_patience = 1s;
 // What no frame explains: the rest of one from before a restore, and no more.
 constexpr std::uint64_t most_skipped = vmport::guest_frame_bytes - 1;
-// Of grade drbg, for one guest: 64 a second. It needs one a minute; the rest is a flood, which is
-// read no faster and costs no more than this.
-constexpr share::BucketRate drbg_seeds{64, 64};
+// For one guest, however many connections it begins: fresh seeds, those of grade drbg and refusals.
+// It needs one a minute; the rest is a flood, which is read no faster and costs no more than this.
+constexpr share::BucketRate seeds_of_a_guest{64, 64};
+// Guests that are remembered for that; with more, some have one share together.
+constexpr std::size_t known_guests = 1024;
+// What a refusal says where grade full is never given, and at least.
+constexpr Duration never_full = 60s;
+constexpr unsigned least_wait = 1;
+
+std::uint64_t secret_number() {
+  std::uint64_t number = 0;
+  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&number), sizeof number});
+  return number;
+}
 
 class VmportWorker final : public StreamWorker {
  public:
@@ -39,28 +52,33 @@ class VmportWorker final : public StreamWorker {
                UniqueFd listener)
       : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
         settings_(settings),
-        pool_(vmport::host_frame_bytes) {}
+        pool_(vmport::host_frame_bytes),
+        seeds_(known_guests, secret_number()) {}
 
  private:
   friend class VmportConnection;
 
-  asio::awaitable<void> serve(UniqueFd fd, net::Peer peer) override;
+  asio::awaitable<void> serve(Arrival arrival) override;
   net::Peer identify(const sockaddr_storage& address, int fd) const override {
     return net::peer_process_of(address, fd);
   }
 
   const StreamSettings& settings_;
   SecretPool pool_;
+  share::BucketTable seeds_;  // by guest
 };
 
 class VmportConnection final : public StreamConnection {
  public:
-  VmportConnection(VmportWorker& worker, UniqueFd fd, net::Peer peer)
-      : StreamConnection(worker, std::move(fd), peer),
+  VmportConnection(VmportWorker& worker, Arrival arrival)
+      : StreamConnection(worker, std::move(arrival)),
         vmport_(worker),
         reader_(vmport::guest_frame_bytes) {}
 
   Task<void> run();
+
+  // A guest has one port: a hypervisor that begins again may do so before we know of the end.
+  bool gives_way() const override { return true; }
 
  private:
   // What came of one try.
@@ -69,31 +87,37 @@ class VmportConnection final : public StreamConnection {
   Task<bool> give_fresh();
   Task<bool> answer(const vmport::GuestFrame& request);
   Task<bool> send(const vmport::HostFrame& frame);
+  Task<bool> await_token();
 
   VmportWorker& vmport_;
   vmport::FrameReader reader_;
-  share::TokenBucket drbg_bucket_;
+  std::optional<TimePoint> questions_end_;  // of those that were sent together
 };
 
-asio::awaitable<void> VmportWorker::serve(UniqueFd fd, net::Peer peer) {
-  VmportConnection connection(*this, std::move(fd), peer);
+asio::awaitable<void> VmportWorker::serve(Arrival arrival) {
+  VmportConnection connection(*this, std::move(arrival));
   co_await connection.run();
 }
 
 asio::awaitable<void> VmportConnection::run() {
   bool going = co_await give_fresh();
   while (going && !closing_ && !draining_) {
+    if (turn_is_over()) co_await take_turns();
     const Bytes frame = reader_.next();
     if (reader_.skipped() > most_skipped) {
       ++vmport_.counters_.malformed;
       co_return;
     }
     if (frame.empty()) {
-      deadline_ = TimePoint::max();
-      const bool ready = co_await wait(net::IoStatus::want_read);
-      if (!ready) co_return;
       const net::IoResult got = transport_.read(reader_.room());
-      if (got.status == net::IoStatus::want_read) continue;
+      if (got.status == net::IoStatus::want_read) {
+        questions_end_.reset();
+        // None for half a frame either: a guest may be stopped at any byte, and has one place.
+        deadline_ = TimePoint::max();
+        const bool ready = co_await wait(got.status);
+        if (!ready) co_return;
+        continue;
+      }
       if (got.status != net::IoStatus::ok) co_return;
       reader_.received(got.bytes);
       continue;
@@ -111,6 +135,8 @@ asio::awaitable<void> VmportConnection::run() {
 
 asio::awaitable<bool> VmportConnection::give_fresh() {
   busy_ = true;
+  bool going = co_await await_token();
+  if (!going) co_return false;
   const vmport::GuestFrame whole{0, vmport::most_seed, false};
   Given given = co_await give(Kind::fresh, whole, fresh_patience);
   while (given == Given::nothing && !closing_ && !draining_) {
@@ -121,13 +147,21 @@ asio::awaitable<bool> VmportConnection::give_fresh() {
 }
 
 asio::awaitable<bool> VmportConnection::answer(const vmport::GuestFrame& request) {
-  const Given given = co_await give(Kind::answer, request, answer_patience);
+  const TimePoint now = vmport_.services_.clock.now();
+  if (!questions_end_) questions_end_ = now + std::min(answer_patience, vmport_.limits_.line);
+  const Duration patience = std::max(*questions_end_ - now, Duration::zero());
+  const Given given = co_await give(Kind::answer, request, patience);
   if (given != Given::nothing) co_return given == Given::seed;
   ++vmport_.counters_.unavailable;
-  const auto estimate =
-      vmport_.services_.dispenser.estimate(flow(), request.bytes, vmport_.services_.clock.now());
+  const bool going = co_await await_token();
+  if (!going) co_return false;
+  Duration later = never_full;
+  if (vmport_.settings_.grade == Grade::full) {
+    later = worth_a_try(
+        vmport_.services_.dispenser.estimate(flow(), request.bytes, vmport_.services_.clock.now()));
+  }
   const vmport::HostFrame refusal{
-      Kind::refusal, false, request.id, retry_seconds(worth_a_try(estimate)), {}};
+      Kind::refusal, false, request.id, std::max(least_wait, retry_seconds(later)), {}};
   co_return co_await send(refusal);
 }
 
@@ -151,13 +185,9 @@ asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
     }
   }
   if (request.full_only) co_return Given::nothing;
-  for (;;) {
-    const TimePoint now = vmport_.services_.clock.now();
-    const Duration over = drbg_bucket_.take(drbg_seeds, 1, now);
-    if (over == Duration::zero()) break;
-    ++vmport_.counters_.over_share;
-    co_await pause(now + over);
-    if (closing_) co_return Given::gone;
+  if (kind == Kind::answer) {
+    const bool going = co_await await_token();
+    if (!going) co_return Given::gone;
   }
   WipedArray<vmport::most_seed> seed;
   const MutableBytes bytes = seed.view().first(request.bytes);
@@ -172,6 +202,18 @@ asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
   co_return sent ? Given::seed : Given::gone;
 }
 
+// False when the connection must end.
+asio::awaitable<bool> VmportConnection::await_token() {
+  for (;;) {
+    const TimePoint now = vmport_.services_.clock.now();
+    const Duration over = vmport_.seeds_.take(peer_.block, seeds_of_a_guest, 1, now);
+    if (over == Duration::zero()) co_return !closing_;
+    ++vmport_.counters_.over_share;
+    co_await pause(now + over);
+    if (closing_ || draining_) co_return false;
+  }
+}
+
 asio::awaitable<bool> VmportConnection::send(const vmport::HostFrame& frame) {
   const auto lease = vmport_.pool_.lease();
   encode(frame, lease.view());
@@ -180,8 +222,9 @@ asio::awaitable<bool> VmportConnection::send(const vmport::HostFrame& frame) {
   if (written && frame.kind != Kind::refusal) ++vmport_.counters_.deliveries;
   if (written && frame.kind == Kind::fresh) {
     // Evidence that no two copies were given the same: a hash of 512 random bits tells nothing.
-    log_info("{}: a fresh seed of grade {} for {}, SHA-256 {}", vmport_.settings_.name,
-             frame.full ? "full" : "drbg", describe(peer_), to_hex(crypto::sha256({frame.seed})));
+    log_of_peer(LogLevel::info, describe(peer_), "{}: a fresh seed of grade {} for {}, SHA-256 {}",
+                vmport_.settings_.name, frame.full ? "full" : "drbg", describe(peer_),
+                to_hex(crypto::sha256({frame.seed})));
   }
   co_return written;
 }

@@ -18,15 +18,19 @@ Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretB
                                                 Terms invited) {
   if (!valid_client_name(name)) {
     return error(
-        fmt::format("'{}' is no client name: 1 to 64 letters, digits, '.', '_' and '-' are", name));
+        fmt::format("'{}' is not a client name: 1 to 64 letters, digits, '.', '_' and '-'", name));
   }
   auto client = make_client(name, std::move(shared_key), invited);
   const MutexLock lock(mutex_);
-  if (!clients_.emplace(name, client).second) {
-    return error(
-        fmt::format("there is a client '{}' already; revoke it first, or take another name", name));
+  if (bars_.contains(name)) {
+    return error(fmt::format("'{}' was revoked; 'qanat allow {}' lifts that, or take another name",
+                             name, name));
   }
-  barred_.erase(name);
+  if (!clients_.emplace(name, client).second) {
+    return error(fmt::format(
+        "there is a client '{}' already; take another name, or end it with 'qanat revoke {}'", name,
+        name));
+  }
   version_.fetch_add(1, std::memory_order_release);
   return client;
 }
@@ -84,8 +88,7 @@ std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& nam
 std::shared_ptr<Client> ClientBook::find_certified_locked(const std::string& name, std::int64_t now,
                                                           bool& refused) {
   const auto found = clients_.find(name);
-  refused =
-      barred_.contains(name) || (found != clients_.end() && !found->second->shared_key.empty());
+  refused = bars_.contains(name) || (found != clients_.end() && !found->second->shared_key.empty());
   if (refused || found == clients_.end()) return nullptr;
   found->second->last_seen.store(now);
   return found->second;
@@ -93,46 +96,111 @@ std::shared_ptr<Client> ClientBook::find_certified_locked(const std::string& nam
 
 void ClientBook::forget_idle_locked(std::int64_t now) {
   constexpr std::int64_t idle_seconds = 600;
-  const auto& configured = configured_;
-  certified_ -= std::erase_if(clients_, [&](const auto& entry) {
+  const auto* const configured = &configured_;
+  certified_ -= std::erase_if(clients_, [now, configured](const auto& entry) {
     const Client& client = *entry.second;
     return client.shared_key.empty() && client.connections.load() == 0 &&
-           client.last_seen.load() < now - idle_seconds && !configured.contains(entry.first);
+           client.last_seen.load() < now - idle_seconds && !configured->contains(entry.first);
   });
   // Where few were idle the next look is worth its price only after as many more.
   forget_at_ = std::max(most_certified, certified_ + most_certified / 8);
   version_.fetch_add(1, std::memory_order_release);
 }
 
-void ClientBook::bar(const std::string& name) {
-  const MutexLock lock(mutex_);
-  barred_.insert(name);
+// False when there are too many that must be kept.
+bool ClientBook::bar_locked(const std::string& name, bool had_key) {
+  if (bars_.size() >= most_bars) {
+    auto oldest = bars_.end();
+    for (auto it = bars_.begin(); it != bars_.end(); ++it) {
+      const bool older = oldest == bars_.end() || it->second.number < oldest->second.number;
+      if (it->second.had_key && older) oldest = it;
+    }
+    if (oldest == bars_.end()) return false;
+    bars_.erase(oldest);
+  }
+  bars_.emplace(name, NumberedBar{++last_bar_, had_key});
   version_.fetch_add(1, std::memory_order_release);
+  bars_version_.fetch_add(1, std::memory_order_release);
+  return true;
 }
 
-std::vector<std::string> ClientBook::barred() const {
+std::vector<Bar> ClientBook::bars() const {
+  std::vector<std::pair<std::uint64_t, Bar>> numbered;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [name, bar] : bars_) numbered.push_back({bar.number, {name, bar.had_key}});
+  }
+  std::sort(numbered.begin(), numbered.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Bar> bars;
+  for (auto& [number, bar] : numbered) bars.push_back(std::move(bar));
+  return bars;
+}
+
+void ClientBook::set_bars(const std::vector<Bar>& bars) {
   const MutexLock lock(mutex_);
-  return {barred_.begin(), barred_.end()};
+  bars_.clear();
+  for (const Bar& bar : bars) bar_locked(bar.name, bar.had_key);
 }
 
-bool ClientBook::revoke(const std::string& name) {
-  std::shared_ptr<Client> client;
+bool ClientBook::allow(const std::string& name) {
+  const MutexLock lock(mutex_);
+  if (bars_.erase(name) == 0) return false;
+  version_.fetch_add(1, std::memory_order_release);
+  bars_version_.fetch_add(1, std::memory_order_release);
+  return true;
+}
+
+// Null when there is none of this name.
+std::shared_ptr<Client> ClientBook::remove_locked(const std::string& name) {
+  auto node = clients_.extract(name);
+  if (node.empty()) return nullptr;
+  const std::shared_ptr<Client> client = std::move(node.mapped());
+  client->revoked.store(true);
+  if (client->shared_key.empty()) --certified_;
+  version_.fetch_add(1, std::memory_order_release);
+  return client;
+}
+
+void ClientBook::tell(const std::shared_ptr<Client>& client) {
   std::vector<std::function<void(const std::shared_ptr<Client>&)>> callbacks;
   {
     const MutexLock lock(mutex_);
-    auto node = clients_.extract(name);
-    if (node.empty()) return false;
-    client = std::move(node.mapped());
-    client->revoked.store(true);
-    if (client->shared_key.empty()) {
-      barred_.insert(name);
-      --certified_;
-    }
-    version_.fetch_add(1, std::memory_order_release);
     callbacks = revoke_callbacks_;
   }
   client->flow.forgo_guarantee();
   for (const auto& callback : callbacks) callback(client);
+}
+
+Result<bool> ClientBook::revoke(const std::string& name) {
+  if (!valid_client_name(name)) return error(fmt::format("'{}' is not a client name", name));
+  std::shared_ptr<Client> client;
+  bool barred = false;
+  {
+    const MutexLock lock(mutex_);
+    if (bars_.contains(name)) return error(fmt::format("'{}' is revoked already", name));
+    client = remove_locked(name);
+    barred = bar_locked(name, client && !client->shared_key.empty());
+  }
+  if (client) tell(client);
+  if (!barred) {
+    return error(fmt::format(
+        "'{}' cannot be barred: {} names are, as many as may be; 'qanat allow NAME' lifts those "
+        "whose certificates have expired, or change the CA",
+        name, most_bars));
+  }
+  return client != nullptr;
+}
+
+bool ClientBook::withdraw(const std::string& name, std::uint64_t serial) {
+  std::shared_ptr<Client> client;
+  {
+    const MutexLock lock(mutex_);
+    const auto found = clients_.find(name);
+    if (found == clients_.end() || found->second->serial != serial) return false;
+    client = remove_locked(name);
+  }
+  tell(client);
   return true;
 }
 

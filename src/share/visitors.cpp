@@ -22,21 +22,43 @@ std::shared_ptr<Flow> Visitors::of(std::uint64_t block) {
   return made;
 }
 
-Visitors::Entry Visitors::come_in(std::uint64_t block, std::size_t most_of_block,
-                                  std::size_t most) {
+Visitors::Entry Visitors::come_in(std::uint64_t block, std::size_t most_of_block, std::size_t most,
+                                  Place& place) {
   const std::scoped_lock lock(mutex_);
-  if (connections_ >= most) return Entry::full;
   Block& known = find_locked(block);
   if (known.connections >= most_of_block) return Entry::too_many_of_block;
+  if (connections_ >= most) return Entry::full;
   ++known.connections;
   ++connections_;
+  place = Place(this, block);
   return Entry::in;
 }
 
-void Visitors::leave(std::uint64_t block) {
+std::size_t Visitors::connections_of(std::uint64_t block) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = blocks_.find(block);
+  return found == blocks_.end() ? 0 : found->second.connections;
+}
+
+void Visitors::leave_block(std::uint64_t block) {
   const std::scoped_lock lock(mutex_);
   --find_locked(block).connections;
+}
+
+void Visitors::leave(std::uint64_t block, bool named) {
+  const std::scoped_lock lock(mutex_);
+  if (!named) --find_locked(block).connections;
   --connections_;
+}
+
+void Visitors::Place::has_name() {
+  if (visitors_ == nullptr || named_) return;
+  named_ = true;
+  visitors_->leave_block(block_);
+}
+
+void Visitors::Place::leave() {
+  if (visitors_ != nullptr) std::exchange(visitors_, nullptr)->leave(block_, named_);
 }
 
 Visitors::Block& Visitors::find_locked(std::uint64_t block) {

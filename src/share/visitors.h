@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "share/dispenser.h"
 
@@ -21,11 +22,39 @@ class Visitors {
   // The share of a block; it lasts as long as somebody holds it.
   std::shared_ptr<Flow> of(std::uint64_t block);
 
+  // One connection's place among those of its block and of the outlet; it leaves with this.
+  class Place {
+   public:
+    Place() = default;
+    Place(Place&& other) noexcept
+        : visitors_(std::exchange(other.visitors_, nullptr)),
+          block_(other.block_),
+          named_(other.named_) {}
+    Place& operator=(Place&& other) noexcept {
+      std::swap(visitors_, other.visitors_);
+      std::swap(block_, other.block_);
+      std::swap(named_, other.named_);
+      return *this;
+    }
+    ~Place() { leave(); }
+
+    // It has a name now: it counts as its client's, no longer as its block's.
+    void has_name();
+    void leave();
+
+   private:
+    friend class Visitors;
+    Place(Visitors* visitors, std::uint64_t block) : visitors_(visitors), block_(block) {}
+    Visitors* visitors_ = nullptr;
+    std::uint64_t block_ = 0;
+    bool named_ = false;
+  };
+
   // One more connection of a block, unless that has `most_of_block` or all have `most` already.
-  // Each that came in leaves once.
   enum class Entry { in, full, too_many_of_block };
-  Entry come_in(std::uint64_t block, std::size_t most_of_block, std::size_t most);
-  void leave(std::uint64_t block);
+  Entry come_in(std::uint64_t block, std::size_t most_of_block, std::size_t most, Place& place);
+  // Without a name, of one block.
+  std::size_t connections_of(std::uint64_t block);
 
  private:
   struct Block {
@@ -33,6 +62,8 @@ class Visitors {
     std::size_t connections = 0;
   };
   Block& find_locked(std::uint64_t block);
+  void leave_block(std::uint64_t block);
+  void leave(std::uint64_t block, bool named);
 
   Dispenser& dispenser_;
   const std::string name_;

@@ -41,6 +41,23 @@ bool looks_like_join_string(std::string_view text) {
          text[family.size()] <= '9';
 }
 
+std::size_t find_join_string(std::string_view text) {
+  for (std::size_t at = text.find(family); at != std::string_view::npos;
+       at = text.find(family, at + 1)) {
+    const std::string_view here = text.substr(at);
+    const std::size_t digits = here.find_first_not_of("0123456789", family.size());
+    if (looks_like_join_string(here) && digits != std::string_view::npos && here[digits] == '.') {
+      return at;
+    }
+  }
+  return std::string_view::npos;
+}
+
+void wipe_text(std::string& text) {
+  wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  text.clear();
+}
+
 std::string encode(const JoinString& join) {
   std::vector<std::uint8_t> payload;
   payload.reserve(512);  // no reallocation may leave a copy of the key behind

@@ -19,6 +19,10 @@ struct JoinString {
 
 // Whether a text was meant as a join string.
 bool looks_like_join_string(std::string_view text);
+// Where in a longer text, such as "--source=qanat1...", one begins; npos for nowhere.
+std::size_t find_join_string(std::string_view text);
+// Overwrites a text that held one, and empties it.
+void wipe_text(std::string& text);
 
 // A secret: print it to its owner and nowhere else.
 std::string encode(const JoinString& join);

@@ -7,7 +7,7 @@ namespace qanat::wire {
 
 namespace {
 
-constexpr std::string_view rest = "*";
+constexpr std::string_view and_others = "*";
 
 bool is_id(std::string_view text) {
   return (text.size() == node_id_digits || text.size() == short_id_digits) &&
@@ -28,7 +28,7 @@ std::string encode(const Path& path) {
     const std::string_view half = std::string_view(id).substr(0, short_id_digits);
     if (!named.insert(half).second) continue;
     if (!text.empty()) text += ',';
-    if (named.size() > most_path_nodes) return text.append(rest);
+    if (named.size() > most_path_nodes) return text.append(and_others);
     text += half;
   }
   return text;
@@ -39,7 +39,7 @@ std::optional<Path> decode_path(std::string_view text) {
   while (!text.empty()) {
     const std::string_view id = text.substr(0, text.find(','));
     text.remove_prefix(id.size());
-    if (id == rest && text.empty() && !path.empty()) break;
+    if (id == and_others && text.empty() && !path.empty()) break;
     if (path.size() == most_path_nodes || !is_id(id)) return std::nullopt;
     path.emplace_back(id);
     if (text.empty()) break;

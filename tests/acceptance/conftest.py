@@ -32,6 +32,10 @@ SANITIZED = _sanitized()
 MEMORY = 12 if SANITIZED else 1
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures rates or times; not beside other tests")
+
+
 def eventually(condition, limit=30.0):
     """What `condition` returns once it is true; fails when that does not happen in time."""
     end = time.monotonic() + limit

@@ -3,6 +3,7 @@
 import random
 import select
 import socket
+import ssl
 import struct
 
 import pytest
@@ -145,3 +146,73 @@ def test_ten_thousand_connections(node):
     served(node)
     assert eventually(lambda: node.outlet(node.kind)["connections"] == 0)
     assert node.process.poll() is None
+
+
+def test_a_guest_that_begins_again_and_again_fills_no_log(run, tmp_path):
+    path = tmp_path / "guests"
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"vmport:{path}?grade=drbg", name="host").ready()
+    before = len(node.log().splitlines())
+    for _ in range(60):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(path))
+            receive(sock, 112)
+    assert node.outlet("vmport")["deliveries"] >= 60
+    assert len(node.log().splitlines()) - before < 20
+    node.stop()
+    assert "more in 60 s" in node.log(), "what was held back is said at the end"
+
+
+def test_a_peer_that_begins_and_ends_without_a_pause_keeps_no_guest_out(run, tmp_path):
+    path = tmp_path / "guests"
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"vmport:{path}", name="host").ready()
+    for _ in range(40):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(path))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(str(path))
+        assert len(receive(sock, 112)) == 112
+    assert node.outlet("vmport")["refused"]["peer_connections"] == 0
+
+
+def test_one_peer_leaves_room_for_others_before_it_has_a_name(run, tmp_path):
+    (tmp_path / "limits.toml").write_text("[limits]\nconnections = 100\n")
+    port = free_port()
+    node = run("serve", "--config", f"{tmp_path}/limits.toml", "--source", "exec:cat /dev/urandom?h=8",
+               "--outlet", f"https://127.0.0.1:{port}", name="hub").ready()
+    node.port = port
+    held = []
+    try:
+        for _ in range(120):
+            held.append(connect(node))
+        # Another block of addresses, and the same.
+        for source in ("127.9.0.1", "127.0.0.1"):
+            with socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0)) as sock:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                with context.wrap_socket(sock) as secure:
+                    secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert secure.recv(100).startswith(b"HTTP/1.1 200")
+        assert node.outlet("https")["connections"] <= 100
+        assert node.outlet("https")["refused"]["displaced"] > 0
+    finally:
+        for sock in held:
+            sock.close()
+
+
+def test_silent_connections_at_https_cost_little_and_it_is_given_back(run):
+    port = free_port()
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}", name="hub").ready()
+    node.port = port
+    before = memory(node)
+    held = []
+    try:
+        for _ in range(3000):
+            held.append(connect(node))
+        assert eventually(lambda: node.outlet("https")["connections"] == 3000)
+        assert memory(node) - before < 3000 * 12_000
+    finally:
+        for sock in held:
+            sock.close()
+    assert eventually(lambda: memory(node) - before < 8 << 20)

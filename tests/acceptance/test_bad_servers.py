@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from conftest import MEMORY, eventually, free_port
+from conftest import MEMORY, eventually, free_port, qanat
 
 
 def garbage(peer):
@@ -109,9 +109,9 @@ def test_a_bad_hub_starves_nobody_and_holds_up_no_stop(behaviour, run, tmp_path)
           "--wait", "60s", "--state", str(tmp_path / "feed"))
     assert time.monotonic() - began < 20 and bad.connections > 0
     # Alone it gives nothing, costs nothing, and a stop interrupts it.
-    relay = run("serve", "--source", f"http://127.0.0.1:{bad.port}", "--outlet", f"http://127.0.0.1:{free_port()}", name="relay").up()
     connections = bad.connections
-    assert eventually(lambda: bad.connections >= connections)
+    relay = run("serve", "--source", f"http://127.0.0.1:{bad.port}", "--outlet", f"http://127.0.0.1:{free_port()}", name="relay").up()
+    assert eventually(lambda: bad.connections > connections)
     began = time.monotonic()
     assert relay.stop() == 0 and time.monotonic() - began < 5
     assert "stuck" not in relay.log() and int(relay.process.returncode) == 0

@@ -15,6 +15,7 @@ from guest import make_initramfs, program, run_guest
 
 # Of one snapshot; bench/clones takes 50.
 COPIES = 8
+pytestmark = pytest.mark.alone
 FRESH = re.compile(r"a fresh seed of grade (\w+) for process (\d+), SHA-256 ([0-9a-f]{64})")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ def refused(*arguments, **more):
 
 def test_help_version_and_usage():
     assert qanat("--version").stdout.startswith("qanat ")
-    for command in ("serve", "invite", "revoke", "clients", "feed", "get", "sources", "status", "top", "check"):
+    for command in ("serve", "invite", "revoke", "allow", "clients", "feed", "get", "sources", "status", "top", "check"):
         assert command in qanat("--help").stdout
         assert qanat(command, "--help").stdout
     for arguments in ((), ("nonsense",), ("get",), ("feed",), ("invite",), ("serve", "--threads", "0"), ("serve", "--nonsense")):
@@ -53,9 +54,74 @@ def test_join_strings_that_are_cut_wrong_or_revoked(hub, tmp_path):
     gone = refused("feed", join, "--once", "--state", str(tmp_path / "f"))
     assert gone.returncode == 1 and "401" in gone.stderr
     assert time.monotonic() - begin < 20, "a refusal is not waited out"
-    assert refused("revoke", "router", "--state", str(hub.state)).returncode == 1
+    again = refused("revoke", "router", "--state", str(hub.state))
+    assert again.returncode == 1 and "revoked already" in again.stderr
     assert refused("invite", "a b", "--state", str(hub.state)).returncode == 1
     assert refused("invite", "x", "--rate", "fast", "--state", str(hub.state)).returncode == 1
+
+
+def test_a_revoked_name_is_barred_until_it_is_allowed(hub, run):
+    state = ("--state", str(hub.state))
+    said = qanat("revoke", "never-seen", *state)
+    assert "barred from now on" in said.stderr
+    hub.invite("router")
+    assert qanat("revoke", "router", *state).stderr == ""
+    barred = refused("invite", "router", *state)
+    assert barred.returncode == 1 and "qanat allow router" in barred.stderr
+    assert json.loads(qanat("clients", "--revoked", "--json", *state).stdout) == ["never-seen", "router"]
+    assert json.loads(qanat("clients", "--json", *state).stdout) == []
+    assert "Revoked\n  never-seen\n  router\n" in qanat("clients", *state).stdout
+    qanat("allow", "never-seen", *state)
+    assert refused("allow", "never-seen", *state).returncode == 1
+    # On disk, and without a node.
+    hub.stop()
+    assert qanat("clients", "--revoked", *state).stdout == "router\n"
+    assert refused("invite", "router", "--address", "127.0.0.1:1", *state).returncode == 1
+    qanat("allow", "router", *state)
+    assert qanat("invite", "router", "--address", "127.0.0.1:1", *state).stdout.startswith("qanat1.")
+
+
+def test_what_is_not_handed_over_is_undone(hub):
+    state = ("--state", str(hub.state))
+
+    def shell(words):
+        return subprocess.run(["/bin/bash", "-c", words, "sh", QANAT, *state], capture_output=True, text=True, timeout=60)
+
+    for target in (">/dev/full", ">&-", "> >(exec true; sleep 0)"):
+        if target.startswith("> >"):
+            done = shell('set -o pipefail; { sleep 0.2; "$1" invite lost "${@:2}"; } | true')
+        else:
+            done = shell(f'"$1" invite lost "${{@:2}}" {target}')
+        assert done.returncode == 1, (target, done.stderr)
+        assert "standard output" in done.stderr
+        assert hub.status()["clients"] == []
+    assert hub.invite("lost").startswith("qanat1."), "no bar is left"
+    for words in ("status", "status --json", "clients", "get 8 --format hex", "get 5M", "--help", "--version",
+                  "get --help", "check", "seed --for-guest file", "top --for 1s", "sources --for 1ms jitter"):
+        more = "" if words in ("--help", "--version", "get --help", "check", "sources --for 1ms jitter") else '"${@:2}"'
+        for target in (">/dev/full", ">&-"):
+            done = shell(f'"$1" {words} {more} {target}')
+            assert done.returncode == 1, (words, target, done)
+            assert done.stderr.count("\n") <= 2 and "standard output" in done.stderr, (words, target, done.stderr)
+
+
+def test_a_node_that_does_not_answer_is_reported_and_does_nothing_later(hub):
+    state = ("--state", str(hub.state))
+    hub.process.send_signal(signal.SIGSTOP)
+    try:
+        commands = [("status",), ("invite", "ghost"), ("revoke", "ghost"), ("clients",), ("get", "8"),
+                    ("seed", "--for-guest", "file")]
+        asked = [subprocess.Popen([QANAT, *command, *state], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                 for command in commands]
+        for process in asked:
+            out, err = process.communicate(timeout=20)
+            assert process.returncode == 1 and out == "", process.args
+            assert f"the node (pid {hub.process.pid}) does not answer" in err and err.count("\n") == 1, err
+    finally:
+        hub.process.send_signal(signal.SIGCONT)
+    assert hub.invite("another")
+    assert [client["name"] for client in hub.status()["clients"]] == ["another"]
+    assert qanat("clients", "--revoked", *state).stdout == ""
 
 
 def test_a_hub_with_another_key_is_not_talked_to(run, tmp_path):
@@ -75,6 +141,120 @@ def test_the_join_string_is_hidden_from_the_process_list(hub, run, tmp_path):
     join = hub.invite("leaf")
     feed = run("feed", join, "--outlet", f"file:{tmp_path}/s", name="feed").up()
     assert join[8:40] not in pathlib.Path(f"/proc/{feed.process.pid}/cmdline").read_text()
+
+
+def test_join_strings_are_hidden_in_every_form_and_files_that_others_can_read_refused(hub, run, tmp_path):
+    join = hub.invite("leaf")
+    relay = run("serve", f"--source={join}", "--outlet", f"raw:{tmp_path}/raw", name="relay").up()
+    assert join[8:40] not in pathlib.Path(f"/proc/{relay.process.pid}/cmdline").read_text()
+    path = tmp_path / "join"
+    path.write_text(join + "\n")
+    for mode in (0o644, 0o640, 0o622):
+        path.chmod(mode)
+        done = refused("get", "8", "--from", f"@{path}")
+        assert done.returncode == 1 and f"chmod 600 {path}" in done.stderr
+    path.chmod(0o600)
+    assert len(qanat("get", "8", f"--from=@{path}", "--format", "hex").stdout) == 17
+    assert len(qanat("get", "8", "--from", "-", "--format", "hex", stdin=join).stdout) == 17
+    config = tmp_path / "q.toml"
+    config.write_text(f'[[source]]\nname = "{join}"\n')
+    config.chmod(0o644)
+    said = qanat("check", "--config", str(config)).stdout
+    assert f"chmod 600 {config}" in said and join[8:40] not in said
+    config.chmod(0o600)
+    assert "warning" not in qanat("check", "--config", str(config)).stdout
+
+
+def test_who_may_have_the_state_directory(run, tmp_path):
+    def told(*command, **more):
+        done = refused(*command, **more)
+        assert done.returncode == 1, done.stdout
+        return done.stderr
+
+    # What only looks makes nothing.
+    none = tmp_path / "none"
+    for command in (("status",), ("clients",), ("revoke", "x"), ("allow", "x"), ("get", "1"), ("sources", "--retest"), ("seed", "--for-guest", "file")):
+        assert f"there is no state directory {none}" in told(*command, "--state", str(none)), command
+    assert not none.exists()
+    serve = ("serve", "--source", "kernel", "--outlet", f"fifo:{tmp_path}/f")
+    wide = tmp_path / "wide"
+    wide.mkdir()
+    wide.chmod(0o777)
+    for command in (serve, ("invite", "x", "--address", "h:1"), ("feed", "http://127.0.0.1:1", "--once")):
+        assert f"chmod 700 {wide}" in told(*command, "--state", str(wide)), command
+        assert list(wide.iterdir()) == []
+    inner = wide / "inner"
+    inner.mkdir(mode=0o700)
+    assert f"chmod go-w {wide}" in told(*serve, "--state", str(inner))
+    wide.chmod(0o1777)
+    node = run(*serve, name="wide/inner").up()
+    if os.geteuid() != 0:
+        return
+    tmp_path.chmod(0o711)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == 0 and parent != pathlib.Path("/tmp") and parent != pathlib.Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    inner.chmod(0o700)
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    done = subprocess.run([*nobody, QANAT, "status", "--state", str(inner)], capture_output=True, text=True, env={})
+    assert done.returncode == 1 and "ermission denied" in done.stderr and "root" in done.stderr, done.stderr
+    foreign = tmp_path / "foreign"
+    foreign.mkdir(mode=0o700)
+    os.chown(foreign, 65534, 65534)
+    assert "runuser" in told(*serve, "--state", str(foreign))
+    assert list(foreign.iterdir()) == []
+    # Without HOME the home is that of passwd, and never /tmp.
+    done = subprocess.run([*nobody, QANAT, "status"], capture_output=True, text=True, env={})
+    assert "/tmp" not in done.stderr and "/nonexistent/.local/state/qanat" in done.stderr, done.stderr
+
+
+def test_a_state_directory_that_is_emptied_or_deleted_under_a_node(run, tmp_path):
+    port = free_port()
+    arguments = ("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"https://127.0.0.1:{port}")
+    node = run(*arguments).ready()
+    join = node.invite("before")
+    for remove in (lambda: [path.unlink() for path in node.state.iterdir()], lambda: shutil.rmtree(node.state)):
+        remove()
+        invite = refused("invite", "lost", "--address", f"127.0.0.1:{port}", "--state", str(node.state))
+        assert invite.returncode == 1 and f"(pid {node.process.pid})" in invite.stderr
+        second = refused("serve", "--source", "kernel", "--outlet", f"fifo:{tmp_path}/f", "--state", str(node.state))
+        assert second.returncode == 1 and "another node runs with the state directory" in second.stderr
+        node.state.mkdir(mode=0o700, exist_ok=True)
+        node.state.chmod(0o700)
+        assert not (node.state / "server.key").exists(), "nobody made another"
+        node.process.send_signal(signal.SIGHUP)  # or a minute later
+        node.up()
+        assert {"server.key", "server.crt", "clients.json", "node-id", "lock"} <= {p.name for p in node.state.iterdir()}
+    assert node.status()["node"]["problem"] == ""
+    assert any(e["subject"] == "state" and e["alarm"] for e in node.status()["events"])
+    after = node.invite("after")
+    node.stop()
+    run(*arguments).ready()
+    for string in (join, after):
+        assert len(qanat("get", "8", "--from", string, "--format", "hex").stdout) == 17
+
+
+def test_a_lost_server_key_is_not_replaced_while_clients_know_it(run, tmp_path):
+    state = tmp_path / "node"
+    qanat("invite", "early", "--address", "127.0.0.1:1", "--state", str(state))
+    (state / "server.key").rename(tmp_path / "kept")
+    done = refused("serve", "--source", "kernel", "--outlet", f"fifo:{tmp_path}/f", "--state", str(state))
+    assert done.returncode == 1 and f"{state}/server.key is missing" in done.stderr and "backup" in done.stderr
+    assert not (state / "server.key").exists()
+    (tmp_path / "kept").rename(state / "server.key")
+    run("serve", "--source", "kernel", "--outlet", f"fifo:{tmp_path}/f").up()
+
+
+def test_temporaries_of_a_killed_node_are_removed_at_the_next_start(run, tmp_path):
+    seed = tmp_path / "hub.seed"
+    left = [tmp_path / ".hub.seed.qanat-17-1", tmp_path / "node" / ".clients.json.qanat-17-1"]
+    left[1].parent.mkdir(mode=0o700)
+    for path in left:
+        path.write_bytes(b"seed")
+    (tmp_path / "hub.seed.backup").write_text("mine")
+    run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"file:{seed}").ready()
+    eventually(seed.exists)
+    assert not any(path.exists() for path in left) and (tmp_path / "hub.seed.backup").exists()
 
 
 def test_invite_and_revoke_without_a_running_node(run, tmp_path):
@@ -232,6 +412,7 @@ def test_a_full_disk_is_said_and_serving_goes_on(run, tmp_path):
         subprocess.run(["umount", "-l", str(mount)])
 
 
+@pytest.mark.alone
 def test_an_idle_node_with_a_full_reserve_sleeps(run):
     node = run("serve", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
     eventually(lambda: (s := node.status())["reserve"]["bytes"] >= s["reserve"]["target"] * 7 // 8)

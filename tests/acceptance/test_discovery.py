@@ -146,6 +146,7 @@ def test_a_hub_is_found_by_mdns(tmp_path):
         "$QANAT" serve --source "exec:cat /dev/urandom?h=8" --outlet "https://10.77.0.1:7001" --state hub 2> hub.log &
         up hub
         "$QANAT" invite leaf --address _qanat._tcp.local --state hub > join
+        chmod 600 join
         echo "--- with a hub"
         "$QANAT" get 32 --grade full --format hex --from @join
         """,

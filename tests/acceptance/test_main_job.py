@@ -65,6 +65,7 @@ def test_without_the_capability_feed_mixes_and_says_so_once(hub, run, tmp_path):
         command = []
     join = tmp_path / "join"
     join.write_text(hub.invite("leaf") + "\n")
+    join.chmod(0o600)
     state = tmp_path / "feed"
     feed = subprocess.Popen([*command, QANAT, "feed", f"@{join}", "--every", "1s", "--state", str(state)],
                             stderr=open(tmp_path / "feed.log", "w"))

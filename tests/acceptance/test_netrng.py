@@ -74,6 +74,7 @@ def test_the_samples_have_the_size_that_was_asked_for_and_full_is_paid(hub):
     assert len(client.ask()[b"sample"]) == 512
 
 
+@pytest.mark.alone
 def test_samples_are_whole_where_sources_are_slow_and_short_where_they_are_too_slow(run, tmp_path):
     """The reserve holds two samples; what the client gets then is gathered as it comes."""
     for rate, whole in ((8192, True), (512, False)):

@@ -71,7 +71,7 @@ def test_rngsend_and_rngrecv_are_names_of_the_program(names):
     out = names / "out"
     receiver = subprocess.Popen([names / "rngrecv", "-d", out, "-p", str(port), "-b", "256", "-a", "127.0.0.1"], stdout=subprocess.PIPE, text=True)
     # Two devices, two senders, and no word of where they keep what they know.
-    senders = [subprocess.Popen([names / "rngsend", "-d", f"{device}?h=8", "-p", str(port), "-b", "256", "127.0.0.1"], stderr=subprocess.PIPE, text=True,
+    senders = [subprocess.Popen([names / "rngsend", "-d", f"{device}?h=8&credit=insist", "-p", str(port), "-b", "256", "127.0.0.1"], stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "STATE_DIRECTORY": str(names)}) for device in ("/dev/urandom", "/dev/random")]
     try:
         assert eventually(lambda: out.exists() and out.stat().st_size >= 25_600)

@@ -46,7 +46,10 @@ def test_what_is_wrong_is_said_before_anything_is_drawn(node, tmp_path):
     assert done.returncode == 1 and "another guest's seed" in done.stderr
     assert qanat("seed", *state, check=False).returncode == 2
     done = qanat("seed", "--for-guest", "file", "--state", str(tmp_path / "nobody"), check=False)
-    assert done.returncode == 1 and "no node runs here" in done.stderr
+    assert done.returncode == 1 and "there is no state directory" in done.stderr
+    (tmp_path / "empty").mkdir(mode=0o700)
+    done = qanat("seed", "--for-guest", "file", "--state", str(tmp_path / "empty"), check=False)
+    assert done.returncode == 1 and "no node runs" in done.stderr
     assert node.status()["ledger"]["delivered"] == before
     seed(node, "file", tmp_path / "new")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600 and (tmp_path / "new").stat().st_size == 64

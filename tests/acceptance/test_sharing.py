@@ -6,6 +6,7 @@ import select
 import socket
 import time
 
+import pytest
 from conftest import balanced, eventually, fetch, free_port, qanat
 
 # About 4 kB/s of full entropy, while the file `go` is there.
@@ -66,6 +67,7 @@ def test_a_source_that_dies_suspends_what_it_was_to_keep(run, tmp_path):
     assert "500 B/s!" in qanat("clients", "--state", str(node.state)).stdout
 
 
+@pytest.mark.alone
 def test_over_ones_share_is_429_and_never_a_dropped_connection(run, tmp_path):
     port = free_port()
     node = slow_hub(run, tmp_path, "--outlet", f"http://127.0.0.1:{port}")

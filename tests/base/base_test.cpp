@@ -1,24 +1,69 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "base/backoff.h"
 #include "base/block_writer.h"
 #include "base/bytes.h"
 #include "base/files.h"
+#include "base/line_limiter.h"
 #include "base/quantity.h"
 #include "base/secret.h"
 #include "base/shown.h"
 #include "base/timing_noise.h"
+#include "base/trusted_path.h"
 #include "base/waker.h"
 
 namespace qanat {
 namespace {
 
 using namespace std::chrono_literals;
+
+TEST(LineLimiter, TheFirstAtOnceThenASum) {
+  using namespace std::chrono_literals;
+  LineLimiter limiter(2);
+  const TimePoint start{1h};
+  EXPECT_TRUE(limiter.admit("guest 5", "one", start));
+  EXPECT_TRUE(limiter.admit("guest 5", "two", start));
+  for (int i = 0; i < 512; ++i) EXPECT_FALSE(limiter.admit("guest 5", "more", start + 3s));
+  EXPECT_TRUE(limiter.admit("guest 6", "one", start + 3s)) << "nobody else is silenced for it";
+  EXPECT_TRUE(limiter.sums(start + 59s).empty());
+  const auto sums = limiter.sums(start + 60s);
+  ASSERT_EQ(sums.size(), 1U);
+  EXPECT_EQ(sums[0].key, "guest 5");
+  EXPECT_EQ(sums[0].text(), "and 512 more in 60 s, the last: more");
+  EXPECT_TRUE(limiter.sums(start + 120s).empty()) << "told once";
+  EXPECT_TRUE(limiter.admit("guest 5", "later", start + 120s));
+}
+
+TEST(LineLimiter, WhatNobodyAskedForStaysInTheSum) {
+  using namespace std::chrono_literals;
+  LineLimiter limiter(1);
+  const TimePoint start{1h};
+  for (int i = 0; i < 3; ++i) (void)limiter.admit("a", "first minute", start);
+  for (int i = 0; i < 3; ++i) (void)limiter.admit("a", "third minute", start + 150s);
+  EXPECT_TRUE(limiter.sums(start + 160s).empty());
+  const auto sums = limiter.all_sums();
+  ASSERT_EQ(sums.size(), 1U);
+  EXPECT_EQ(sums[0].lines, 4U);
+}
+
+TEST(LineLimiter, KeysThatAnybodyCanMakeUpCostNoMoreThanTheirTable) {
+  LineLimiter limiter(3);
+  const TimePoint start{std::chrono::hours(1)};
+  std::size_t written = 0;
+  for (int i = 0; i < 100000; ++i) {
+    if (limiter.admit(std::to_string(i), "line", start)) ++written;
+  }
+  EXPECT_EQ(written, LineLimiter::most_keys + 3) << "the rest is one kind";
+}
 
 TEST(Bytes, TextForms) {
   // RFC 4648, section 10.
@@ -39,6 +84,24 @@ TEST(Bytes, TextForms) {
   EXPECT_FALSE(from_hex("0"));
   EXPECT_FALSE(from_hex("0g"));
   EXPECT_FALSE(from_base64url("a+b"));
+}
+
+TEST(SecretPool, GivesBackWhatABurstTook) {
+  SecretPool pool(64);
+  std::vector<SecretPool::Lease> leases;
+  for (int i = 0; i < 1000; ++i) leases.push_back(pool.lease());
+  EXPECT_GE(pool.bytes(), 64000U);
+  std::set<std::uint8_t*> blocks;
+  for (const auto& lease : leases) blocks.insert(lease.view().data());
+  EXPECT_EQ(blocks.size(), 1000U) << "each is leased once";
+  // In another order than they came.
+  for (std::size_t i = 0; i < leases.size(); i += 2) leases[i] = {};
+  while (leases.size() > 1) leases.pop_back();
+  EXPECT_LE(pool.bytes(), 2U * 16 * 64) << "one in use, one in reserve";
+  leases.clear();
+  EXPECT_EQ(pool.bytes(), 16U * 64);
+  for (int i = 0; i < 40; ++i) leases.push_back(pool.lease());
+  EXPECT_EQ(pool.bytes(), 3U * 16 * 64);
 }
 
 TEST(Quantity, SizesThatPeopleWrite) {
@@ -115,6 +178,66 @@ TEST_F(FilesTest, ReplaceIsWholeAndPrivate) {
   struct stat info {};
   ::stat(path.c_str(), &info);
   EXPECT_EQ(info.st_mode & 07777, 0600U);
+}
+
+TEST_F(FilesTest, WhatAKilledWriterLeftIsRemovedAndNothingElse) {
+  const auto make = [&](const std::string& name) {
+    return UniqueFd(::open((directory_ + "/" + name).c_str(), O_WRONLY | O_CREAT, 0600));
+  };
+  (void)make(".seed.qanat-17-1");
+  (void)make(".other.qanat-17-1");
+  (void)make("seed.backup");
+  (void)make(".seed.qanat-17-2");
+  const UniqueFd written = make(".seed.qanat-18-1");
+  ASSERT_EQ(::flock(written.get(), LOCK_EX), 0);
+  ASSERT_EQ(::symlink("seed.backup", (directory_ + "/.seed.qanat-19-1").c_str()), 0);
+  EXPECT_EQ(remove_temporaries(directory_, "seed"), 2U);
+  const auto there = [&](const char* name) {
+    struct stat info {};
+    return ::lstat((directory_ + "/" + name).c_str(), &info) == 0;
+  };
+  EXPECT_TRUE(there("seed.backup") && there(".other.qanat-17-1"));
+  EXPECT_TRUE(there(".seed.qanat-18-1")) << "its writer lives";
+  EXPECT_TRUE(there(".seed.qanat-19-1")) << "a link is nobody's temporary";
+  EXPECT_EQ(remove_temporaries(directory_), 1U);
+  ASSERT_TRUE(replace_file(directory_ + "/seed", as_bytes("x"), 0600));
+  EXPECT_EQ(remove_temporaries(directory_), 0U) << "replace_file leaves none";
+}
+
+TEST_F(FilesTest, ADirectoryIsOnlyOursWhereNobodyElseCanChangeIt) {
+  const std::string state = directory_ + "/a/state";
+  ASSERT_EQ(::mkdir((directory_ + "/a").c_str(), 0700), 0);
+  EXPECT_TRUE(only_ours(state)) << "what is not there yet is passed over";
+  ASSERT_EQ(::mkdir(state.c_str(), 0700), 0);
+  EXPECT_TRUE(only_ours(state)) << only_ours(state).error().message;
+  const auto refused = [&](const char* words) {
+    const auto outcome = only_ours(state);
+    return !outcome && outcome.error().message.find(words) != std::string::npos;
+  };
+  ::chmod(state.c_str(), 0777);
+  EXPECT_TRUE(refused("chmod 700"));
+  ::chmod(state.c_str(), 01777);
+  EXPECT_TRUE(refused("chmod 700")) << "a sticky bit lets others add files";
+  ::chmod(state.c_str(), 0755);
+  EXPECT_TRUE(only_ours(state)) << "its files are for the owner only";
+  ::chmod((directory_ + "/a").c_str(), 0770);
+  EXPECT_TRUE(refused("chmod go-w"));
+  ::chmod((directory_ + "/a").c_str(), 01777);
+  EXPECT_TRUE(only_ours(state)) << "as /tmp is";
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::chown(state.c_str(), 65534, 65534), 0);
+  EXPECT_TRUE(refused("runuser"));
+  ASSERT_EQ(::chown(state.c_str(), 0, 0), 0);
+  ASSERT_EQ(::chown((directory_ + "/a").c_str(), 65534, 65534), 0);
+  EXPECT_TRUE(refused("into its place"));
+  EXPECT_TRUE(only_ours(state, directory_ + "/a")) << "entrusted";
+  ASSERT_EQ(::chown((directory_ + "/a").c_str(), 0, 0), 0);
+  // Whoever owns a link can point it elsewhere.
+  const std::string link = directory_ + "/a/link";
+  ASSERT_EQ(::symlink(state.c_str(), link.c_str()), 0);
+  EXPECT_TRUE(only_ours(link));
+  ASSERT_EQ(::lchown(link.c_str(), 65534, 65534), 0);
+  EXPECT_FALSE(only_ours(link));
 }
 
 TEST_F(FilesTest, SecretsThatOthersCanReadAreRefused) {

@@ -496,6 +496,63 @@ TEST_F(NodeTest, TwoNodesDoNotShareAStateDirectory) {
   EXPECT_THROW(second.start(), Failure);
 }
 
+TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWhereThatIsRight) {
+  namespace fs = std::filesystem;
+  const std::string path = directory_ + "/hub";
+  Node node(hub());
+  node.start();
+  const std::string pin = node.snapshot().pin;
+  ASSERT_TRUE(invite(node, "before").starts_with("qanat1."));
+  ASSERT_TRUE(ready(node));
+  // Emptied.
+  for (const auto& entry : fs::directory_iterator(path)) fs::remove_all(entry.path());
+  Node second(hub({"http://127.0.0.1:0"}));
+  EXPECT_THROW(second.start(), Failure);
+  node.check_state();
+  node.check_control_socket();
+  EXPECT_EQ(node.snapshot().problem, "");
+  ASSERT_TRUE(invite(node, "after").starts_with("qanat1."));
+  // Deleted: not made again by itself, and nobody is invited.
+  fs::remove_all(path);
+  node.check_state();
+  node.check_control_socket();
+  EXPECT_NE(node.snapshot().problem.find("was deleted"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path));
+  // Another node's directory is not touched.
+  fs::create_directory(path);
+  ::chmod(path.c_str(), 0700);
+  (void)StateDir(path).identity();
+  node.check_state();
+  node.check_control_socket();
+  EXPECT_NE(node.snapshot().problem.find("another server key"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path + "/clients.json"));
+  const auto events = node.snapshot().events;
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const auto& event) {
+    return event.subject == "state" && event.alarm;
+  }));
+  fs::remove_all(path);
+  fs::create_directory(path);
+  ::chmod(path.c_str(), 0700);
+  node.check_state();
+  node.check_control_socket();
+  EXPECT_EQ(node.snapshot().problem, "");
+  EXPECT_TRUE(invite(node, "later").starts_with("qanat1."));
+  EXPECT_TRUE(node.stop(5s));
+}
+
+TEST_F(NodeTest, NobodyIsInvitedWhileTheStateDirectoryIsLost) {
+  namespace fs = std::filesystem;
+  Node node(hub());
+  node.start();
+  ASSERT_TRUE(ready(node));
+  ASSERT_TRUE(fs::remove(directory_ + "/hub/lock"));
+  ::chmod((directory_ + "/hub").c_str(), 0777);
+  EXPECT_NE(invite(node, "late").find("chmod 700"), std::string::npos) << invite(node, "late");
+  EXPECT_TRUE(node.snapshot().clients.empty());
+  ::chmod((directory_ + "/hub").c_str(), 0700);
+  EXPECT_TRUE(invite(node, "late").starts_with("qanat1."));
+}
+
 TEST_F(NodeTest, AStateDirectoryThatCannotBeWrittenIsSaidAndServingGoesOn) {
   NodeSettings settings = hub();
   settings.state_path = "/proc/qanat";

@@ -1,4 +1,5 @@
 // How a node ends, and how it changes, while others ask it things.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -113,6 +114,7 @@ TEST_F(StopTest, EndsWhileReadersDrainTheReserve) {
       readers.emplace_back([&] {
         const auto fd = net::connect_unix(path("egd"));
         if (!fd) return;
+        ::fcntl(fd->get(), F_SETFL, 0);  // it may block
         const std::array<std::uint8_t, 2> question{0x02, 255};
         std::array<std::uint8_t, 255> bytes{};
         for (;;) {
@@ -131,6 +133,8 @@ TEST_F(StopTest, EndsWhileReadersDrainTheReserve) {
 TEST_F(StopTest, ADefaultOutletThatCannotStartIsAProblemAndNoEnd) {
   NodeSettings settings = hub({"http://127.0.0.1:0", "egd:" + path("later/egd")});
   settings.config.default_outlets = true;
+  // A file in the directory's place.
+  ASSERT_TRUE(replace_file(path("later"), as_bytes("x"), 0600));
   const Config config = settings.config;
   Node node(settings);
   node.start();
@@ -140,7 +144,7 @@ TEST_F(StopTest, ADefaultOutletThatCannotStartIsAProblemAndNoEnd) {
   EXPECT_NE(before.outlets.at(1).problem.find("later/egd"), std::string::npos);
   EXPECT_TRUE(std::any_of(before.events.begin(), before.events.end(),
                           [&](const auto& event) { return event.alarm; }));
-  std::filesystem::create_directory(path("later"));
+  std::filesystem::remove(path("later"));
   node.reload(config);
   const auto after = node.snapshot();
   ASSERT_EQ(after.outlets.size(), 2U);

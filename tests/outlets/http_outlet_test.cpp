@@ -501,7 +501,7 @@ TEST_F(HttpOutletTest, AnswersNameTheirGrade) {
            {"/v1/random", "drbg"}, {"/v1/random?grade=full", "full"}}) {
     EXPECT_EQ(client.get(target, [](Bytes) { return true; })->headers.at("qanat-grade"), grade);
   }
-  EXPECT_EQ(client.request("POST", "/", "challenge=x", [](Bytes) { return true; })
+  EXPECT_EQ(client.request("POST", "/", "challenge=x", [](Bytes) { return true; }, "", {})
                 ->headers.at("qanat-grade"),
             "full");
 }
@@ -511,10 +511,7 @@ TEST_F(HttpOutletTest, DocumentsAndSessionsHaveARateEach) {
   limits_.local_documents = {1, 10};
   limits_.client_documents = {1, 5};
   limits_.client_sessions = {1, 3};
-  hub_.cookie_text = as_text(
-      CookieKeys::make(CookieKeys::generation_at(static_cast<std::uint64_t>(std::time(nullptr))))
-          .text()
-          .view());
+  hub_.cookies.begin(static_cast<std::uint64_t>(std::time(nullptr)));
   hub_.trickle_port = 7749;
   const auto outlet = start(settings(true));
   net::HttpClient nameless(endpoint(*outlet, true), waker_);
@@ -735,6 +732,43 @@ TEST_F(JoinTest, RevokingEndsOpenConnectionsAtOnce) {
   reader.join();
   EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
   EXPECT_FALSE(get(idle, "/v1/random"));
+}
+
+// A node that does not run (SIGSTOP) is given up by who asked it, and told "nothing was done".
+TEST_F(HttpOutletTest, AControlRequestOfOneWhoHasHungUpIsNotCarriedOutAndALostAnswerIsUndone) {
+  HttpSettings control = settings();
+  control.unix_path = fmt::format("{}/qanat-control-{}", testing::TempDir(), ::getpid());
+  std::vector<std::string> asked;
+  std::atomic<int> undone{0};
+  std::atomic<bool> over{false};
+  std::atomic<bool> called{false};
+  UniqueFd caller;
+  const auto post = [&](const std::string& path) {
+    auto fd = net::connect_unix(control.unix_path);
+    const std::string request =
+        "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_TRUE(fd && write_all(fd->get(), "control", as_bytes(request)));
+    return fd ? std::move(*fd) : UniqueFd();
+  };
+  // Runs on the one I/O thread: what is sent in it is read after it.
+  control.control = [&](std::string_view, std::string_view path, std::string_view) {
+    asked.emplace_back(path);
+    if (path == "/control/last") over = true;
+    if (path == "/control/first") {
+      while (!called) std::this_thread::yield();
+      (void)post("/control/gone");
+      caller.reset();
+    }
+    return ControlAnswer{200, "{}\n", [&] { ++undone; }};
+  };
+  const auto outlet = start(control);
+  caller = post("/control/first");
+  called = true;
+  EXPECT_TRUE(eventually([&] { return undone == 1; }));
+  const UniqueFd last = post("/control/last");
+  EXPECT_TRUE(eventually([&] { return over.load(); }));
+  EXPECT_EQ(asked, (std::vector<std::string>{"/control/first", "/control/last"}));
+  EXPECT_EQ(undone, 1);
 }
 
 TEST_F(HttpOutletTest, DrainingFinishesWhatIsUnderWay) {

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +29,19 @@ class LocalOutletsTest : public testing::Test {
     return outlet;
   }
   std::string path(const char* name) const { return directory_ + "/" + name; }
+  // One that is there, read by a reader of its own; whatever comes within a few seconds.
+  std::size_t read_fifo(const char* name, std::size_t bytes) {
+    UniqueFd fd;
+    std::size_t done = 0;
+    std::vector<std::uint8_t> got(bytes);
+    (void)eventually([&] {
+      if (!fd) fd = UniqueFd(::open(path(name).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+      const ssize_t n = fd ? ::read(fd.get(), got.data() + done, bytes - done) : 0;
+      if (n > 0) done += static_cast<std::size_t>(n);
+      return done == bytes;
+    });
+    return done;
+  }
 
   std::string directory_;
   test::TestHub hub_;
@@ -59,6 +73,15 @@ TEST_F(LocalOutletsTest, ASeedThatCannotBeReplacedIsNotUsedAndTheFailureIsSaid) 
       << "not delivered, and given to nobody else";
 }
 
+TEST_F(LocalOutletsTest, ASeedThatCouldNotBeWrittenIsTriedAgainBeforeItsTime) {
+  hub_.credit(4096);
+  const auto outlet = start("file:" + path("later/seed") + "?every=1h");
+  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("failed") > 0; }));
+  ASSERT_TRUE(std::filesystem::create_directory(path("later")));
+  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 1; }));
+  EXPECT_EQ(outlet->report().problem, "");
+}
+
 TEST_F(LocalOutletsTest, AFifoGivesToEachReaderOtherBytesAndOnlyWhileItIsRead) {
   hub_.credit(64 << 10);
   const auto outlet = start("fifo:" + path("fifo"));
@@ -83,6 +106,73 @@ TEST_F(LocalOutletsTest, AFifoGivesToEachReaderOtherBytesAndOnlyWhileItIsRead) {
   struct stat info {};
   ::stat(path("fifo").c_str(), &info);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
+}
+
+TEST_F(LocalOutletsTest, AFifoThatWasDeletedHoldsUpNoStop) {
+  auto outlet = start("fifo:" + path("fifo"));
+  ASSERT_EQ(::unlink(path("fifo").c_str()), 0);
+  outlet->stop();
+  outlet = start("fifo:" + path("fifo"));
+  ASSERT_EQ(::unlink(path("fifo").c_str()), 0);
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  outlet->stop();
+  // Another kind of file in its place, too.
+  outlet = start("fifo:" + path("fifo"));
+  ASSERT_EQ(::unlink(path("fifo").c_str()), 0);
+  ASSERT_TRUE(replace_file(path("fifo"), as_bytes("a file"), 0600));
+  outlet->stop();
+  EXPECT_EQ(*read_file(path("fifo")), "a file");
+}
+
+TEST_F(LocalOutletsTest, AFifoThatWasDeletedIsServedAgain) {
+  hub_.credit(4096);
+  const auto outlet = start("fifo:" + path("fifo"));
+  EXPECT_EQ(read_fifo("fifo", 128), 128U);
+  // Made again by somebody, while an old reader holds on to the old one and takes nothing.
+  const UniqueFd stuck(::open(path("fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_EQ(::unlink(path("fifo").c_str()), 0);
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(read_fifo("fifo", 128), 128U);
+  // Moved away, with nothing in its place: we make it again.
+  ASSERT_EQ(::rename(path("fifo").c_str(), path("away").c_str()), 0);
+  EXPECT_TRUE(eventually([&] { return !outlet->report().problem.empty(); }));
+  EXPECT_EQ(read_fifo("fifo", 128), 128U);
+  EXPECT_TRUE(eventually([&] { return outlet->report().problem.empty(); }));
+  EXPECT_GE(hub_.events().size(), 4U) << "each time that it was gone, and that it was back";
+}
+
+TEST_F(LocalOutletsTest, AFifoThatCannotBeOpenedIsAProblemAndTriedAgain) {
+  hub_.credit(4096);
+  const auto outlet = start("fifo:" + path("fifo"));
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 3;  // standard input, output and error have these
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  ASSERT_EQ(::unlink(path("fifo").c_str()), 0);
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  const bool told = eventually(
+      [&] { return outlet->report().problem.find("Too many open files") != std::string::npos; });
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(told) << outlet->report().problem;
+  EXPECT_EQ(read_fifo("fifo", 128), 128U);
+  EXPECT_EQ(outlet->report().problem, "");
+}
+
+TEST_F(LocalOutletsTest, WhatOneReaderLeavesInAFifoIsNotTheNextOnes) {
+  hub_.credit(64);
+  const auto outlet = start("fifo:" + path("fifo"));
+  {
+    const UniqueFd reader(::open(path("fifo").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(eventually([&] { return outlet->report().full_bytes == 64; }));
+  }
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
+  const UniqueFd next(::open(path("fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 1; }));
+  std::array<std::uint8_t, 64> got{};
+  EXPECT_EQ(::read(next.get(), got.data(), got.size()), -1) << "as old as the last reader";
+  hub_.credit(64);
+  EXPECT_TRUE(eventually([&] { return ::read(next.get(), got.data(), got.size()) == 64; }));
 }
 
 TEST_F(LocalOutletsTest, AFifoOfGradeDrbgIsEndless) {

@@ -277,7 +277,7 @@ TEST_F(TrickleServerTest, MoreThanOneRequestMayHaveIsRefusedAndNotThrown) {
   share::Visitors visitors(small, "trickle", {});
   TrickleServer server(services, limits_, visitors, 0);
   const Held stranger = issue("elsewhere", SecretBytes());
-  small.credit(small.open_source("test"), Samples(1024, 1), now_);
+  small.credit(small.open_source("test"), Samples(1024, 1), small.epoch(), now_);
   for (const std::size_t bytes : {256UL, 257UL, 512UL, 1004UL}) {
     for (const Grade grade : {Grade::full, Grade::full_or_drbg}) {
       const auto datagram = question(stranger, grade, bytes);
@@ -335,6 +335,7 @@ TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
   hub_.seed_drbg();
   EXPECT_EQ(ask(issue("nobody"), Grade::drbg)->refused, Reason::session);
   limits_.client_drbg = {1, 3 * limits_.drbg_request};
+  server_.set_limits(limits_);
   int answered = 0;
   test::AnswerPtr last;
   do {
@@ -367,12 +368,27 @@ TEST_F(TrickleServerTest, ACertificateOfAnotherHubIsServedFromItsCookieAlone) {
   EXPECT_EQ(ask(other, Grade::full)->refused, Reason::dry);
   EXPECT_EQ(hub_.clients.list().size(), 1U) << "and nothing is kept of it";
   limits_.client_drbg = {1, limits_.drbg_request};
+  server_.set_limits(limits_);
   EXPECT_FALSE(ask(other, Grade::drbg)->refused);
   EXPECT_EQ(ask(other, Grade::drbg)->refused, Reason::rate) << "it has a bucket all the same";
   EXPECT_FALSE(ask(issue("another", SecretBytes()), Grade::drbg)->refused) << "of its own";
-  hub_.clients.bar("elsewhere");
-  now_ += 50ms;
+  EXPECT_TRUE(hub_.clients.revoke("elsewhere"));
   EXPECT_EQ(ask(other, Grade::drbg)->refused, Reason::session);
+}
+
+TEST_F(TrickleServerTest, ACertificateThatTheBookHasForgottenIsRevokedAllTheSame) {
+  hub_.seed_drbg();
+  const Held held = issue("db", SecretBytes());
+  (void)hub_.clients.find_or_add_certified("db", 1000);
+  EXPECT_FALSE(ask(held, Grade::drbg)->refused);
+  hub_.clients.find("db")->last_seen = 1000;
+  for (std::size_t i = 0; i <= share::ClientBook::most_certified; ++i) {
+    (void)hub_.clients.find_or_add_certified("vm-" + std::to_string(i), 5000);
+  }
+  ASSERT_EQ(hub_.clients.find("db"), nullptr) << "the server holds it still";
+  EXPECT_FALSE(ask(held, Grade::drbg)->refused);
+  EXPECT_TRUE(hub_.clients.revoke("db"));
+  EXPECT_EQ(ask(held, Grade::drbg)->refused, Reason::session);
 }
 
 TEST_F(TrickleServerTest, ACertificateDoesNotSpeakForWhoWasInvited) {
@@ -383,6 +399,7 @@ TEST_F(TrickleServerTest, ACertificateDoesNotSpeakForWhoWasInvited) {
 TEST_F(TrickleServerTest, WhoIsInvitedAgainIsSomebodyElse) {
   hub_.seed_drbg();
   hub_.clients.revoke("router");
+  hub_.clients.allow("router");
   SecretBytes another(32);
   another.view()[0] = 1;
   (void)*hub_.clients.add("router", SecretBytes(another.view()), {});

@@ -31,6 +31,7 @@ class VmportTest : public testing::Test {
     settings.name = "vmport";
     settings.at.unix_path = path_;
     settings.grade = grade;
+    settings.limits = limits_;
     auto outlet = make_vmport(settings, hub_.services());
     outlet->start();
     return outlet;
@@ -68,6 +69,7 @@ class VmportTest : public testing::Test {
 
   const std::string directory_ = testing::TempDir() + "/qanat-vmport-" + std::to_string(::getpid());
   const std::string path_ = directory_ + "/q";
+  Limits limits_;
   TestHub hub_;
   Waker waker_;
 };
@@ -184,6 +186,63 @@ TEST_F(VmportTest, AFloodOfOneGuestIsReadNoFasterThanItsShare) {
   EXPECT_LT(outlet->report().deliveries, 200U);
   const UniqueFd other = connect();
   EXPECT_EQ(hear(other).kind, Kind::fresh) << "and nobody else waits for it";
+}
+
+TEST_F(VmportTest, AFloodIsCountedByGuestAndNotByConnection) {
+  hub_.seed_drbg();
+  const auto outlet = start(Grade::drbg);
+  // 64 at once, and 64 a second come back meanwhile.
+  for (int i = 0; i < 5000 && outlet->report().refused.at("over_share") == 0; ++i) {
+    const UniqueFd fd = connect();
+    EXPECT_EQ(hear(fd).kind, Kind::fresh) << "each has its seed when its time has come";
+  }
+  EXPECT_GT(outlet->report().refused.at("over_share"), 0U)
+      << "who begins again is still the same guest";
+}
+
+TEST_F(VmportTest, RefusalsArePacedAndSayWhenToComeAgain) {
+  hub_.seed_drbg();
+  hub_.credit(4096);  // so that there would be nothing to wait for
+  const auto outlet = start(Grade::drbg);
+  const UniqueFd fd = connect();
+  (void)hear(fd);
+  for (std::uint32_t i = 0; i < 100; ++i) ask(fd, i, 64, true);
+  for (int i = 0; i < 63; ++i) EXPECT_EQ(hear(fd).wait, 60U) << "grade full is never given here";
+  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("over_share") > 0; }));
+}
+
+TEST_F(VmportTest, QuestionsSentTogetherShareTheirTime) {
+  limits_.line = std::chrono::seconds(1);
+  hub_.seed_drbg();
+  const auto outlet = start(Grade::full);
+  const UniqueFd fd = connect();
+  (void)hear(fd);
+  const auto began = std::chrono::steady_clock::now();
+  for (std::uint32_t i = 0; i < 20; ++i) ask(fd, i, 64, true);
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    const Heard refusal = hear(fd);
+    EXPECT_EQ(refusal.kind, Kind::refusal);
+    EXPECT_EQ(refusal.id, i);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15))
+      << "not a second for each";
+}
+
+TEST_F(VmportTest, TheNewestConnectionOfAGuestIsItsPort) {
+  limits_.peer_connections = 4;
+  hub_.credit(1 << 14);
+  const auto outlet = start(Grade::full);
+  std::vector<UniqueFd> old;
+  for (int i = 0; i < 4; ++i) {
+    old.push_back(connect());
+    EXPECT_EQ(hear(old.back()).kind, Kind::fresh);
+  }
+  const UniqueFd newest = connect();
+  EXPECT_EQ(hear(newest).kind, Kind::fresh);
+  EXPECT_EQ(hear(old.front()).kind, Kind::request) << "hung up on";
+  ask(newest, 1, 64);
+  EXPECT_EQ(hear(newest).kind, Kind::answer);
+  EXPECT_EQ(outlet->report().refused.at("peer_connections"), 0U);
 }
 
 TEST_F(VmportTest, ASeedThatCouldNotBeDeliveredIsNobodyElses) {

@@ -17,7 +17,7 @@ TEST_F(ClientBookTest, ANameIsTakenOnce) {
   EXPECT_TRUE(book_.add("router", SecretBytes(32), {}));
   const auto again = book_.add("router", SecretBytes(32), {});
   ASSERT_FALSE(again);
-  EXPECT_NE(again.error().message.find("revoke it first"), std::string::npos);
+  EXPECT_NE(again.error().message.find("qanat revoke router"), std::string::npos);
 }
 
 TEST_F(ClientBookTest, RefusesNamesThatAreNone) {
@@ -36,7 +36,54 @@ TEST_F(ClientBookTest, RevokingTellsThoseWhoServeIt) {
   EXPECT_EQ(told, client);
   EXPECT_TRUE(client->revoked);
   EXPECT_EQ(book_.find("vm-1"), nullptr);
-  EXPECT_FALSE(book_.revoke("vm-1"));
+  EXPECT_FALSE(book_.revoke("vm-1")) << "once is enough";
+}
+
+TEST_F(ClientBookTest, RevokingBarsAnyNameUntilItIsAllowed) {
+  EXPECT_EQ(*book_.revoke("never-seen"), false) << "at another hub, or after a restart";
+  EXPECT_EQ(book_.find_or_add_certified("never-seen", 1000), nullptr);
+  (void)*book_.add("invited", SecretBytes(32), {});
+  EXPECT_EQ(*book_.revoke("invited"), true);
+  EXPECT_EQ(book_.find_or_add_certified("invited", 1000), nullptr);
+  const auto again = book_.add("invited", SecretBytes(32), {});
+  ASSERT_FALSE(again) << "an invitation lifts no bar";
+  EXPECT_NE(again.error().message.find("qanat allow invited"), std::string::npos);
+  EXPECT_FALSE(book_.allow("nobody"));
+  EXPECT_TRUE(book_.allow("invited"));
+  EXPECT_TRUE(book_.add("invited", SecretBytes(32), {}));
+  EXPECT_TRUE(book_.allow("never-seen"));
+  EXPECT_NE(book_.find_or_add_certified("never-seen", 1000), nullptr);
+  EXPECT_FALSE(book_.revoke("no name"));
+}
+
+TEST_F(ClientBookTest, AWithdrawnInvitationLeavesNothing) {
+  const auto serial = (*book_.add("vm-1", SecretBytes(32), {}))->serial;
+  EXPECT_FALSE(book_.withdraw("vm-1", serial + 1)) << "another invitation of that name";
+  std::shared_ptr<Client> told;
+  book_.on_revoke([&](const std::shared_ptr<Client>& who) { told = who; });
+  EXPECT_TRUE(book_.withdraw("vm-1", serial));
+  EXPECT_TRUE(told->revoked) << "whoever drew as it meanwhile";
+  EXPECT_TRUE(book_.bars().empty());
+  EXPECT_TRUE(book_.add("vm-1", SecretBytes(32), {}));
+}
+
+TEST_F(ClientBookTest, BarsAreManyButNotEndless) {
+  std::vector<Bar> stored;
+  for (std::size_t i = 0; i < ClientBook::most_bars; ++i) {
+    stored.push_back({"vm-" + std::to_string(i), i == 7 || i == 9});
+  }
+  book_.set_bars(stored);
+  // Those whose key is gone make room, the oldest first.
+  EXPECT_TRUE(book_.revoke("a"));
+  EXPECT_TRUE(book_.revoke("b"));
+  const auto bars = book_.bars();
+  ASSERT_EQ(bars.size(), ClientBook::most_bars);
+  EXPECT_EQ(bars.at(7).name, "vm-8");
+  EXPECT_EQ(bars.at(8).name, "vm-10");
+  EXPECT_EQ(bars.back().name, "b");
+  (void)book_.find_or_add_certified("c", 1000);
+  EXPECT_FALSE(book_.revoke("c")) << "none may be forgotten";
+  EXPECT_EQ(book_.find("c"), nullptr) << "it ends all the same";
 }
 
 TEST_F(ClientBookTest, TheConfigurationsTermsGoBeforeThoseOfAnInvitation) {
@@ -56,7 +103,8 @@ TEST_F(ClientBookTest, ARevokedCertificateDoesNotComeBackByItself) {
   EXPECT_EQ(book_.find_or_add_certified("db", 1000), book_.find("db"));
   book_.revoke("db");
   EXPECT_EQ(book_.find_or_add_certified("db", 1000), nullptr);
-  EXPECT_EQ(book_.barred(), std::vector<std::string>{"db"});
+  ASSERT_EQ(book_.bars().size(), 1U);
+  EXPECT_EQ(book_.bars()[0].name, "db");
   // Nor may it pass for a client with a key of its own.
   ASSERT_TRUE(book_.add("router", SecretBytes(32), {}));
   EXPECT_EQ(book_.find_or_add_certified("router", 1000), nullptr);

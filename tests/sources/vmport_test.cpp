@@ -33,6 +33,7 @@ class VmportSourceTest : public testing::Test {
             .cookie_directory = {},
             .on_fresh_seed =
                 [this](const std::string&, const FreshSeed& seed) {
+                  dispenser_.renew();  // as a node does
                   const std::scoped_lock lock(mutex_);
                   fresh_.push_back({to_hex(seed.bytes), seed.credited});
                   return taken_.load();

@@ -66,14 +66,16 @@ class BadServer {
   static Behaviour dripping() {
     return [](const Peer& peer) {
       if (peer.hear()) {
-        peer.drip("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\nx", std::chrono::milliseconds(20));
+        peer.drip("HTTP/1.1 200 OK\r\nQanat-Grade: full\r\nContent-Length: 64\r\n\r\nx",
+                  std::chrono::milliseconds(20));
       }
     };
   }
   static Behaviour endless() {
     return [](const Peer& peer) {
       const std::string piece = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
-      if (!peer.hear() || !peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
+      if (!peer.hear() ||
+          !peer.say("HTTP/1.1 200 OK\r\nQanat-Grade: full\r\nTransfer-Encoding: chunked\r\n\r\n"))
         return;
       while (peer.say(piece)) {
       }

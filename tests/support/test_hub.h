@@ -1,6 +1,8 @@
 // A node's outlets and what they need, in this process, with bytes from a test.
 #pragma once
 
+#include <mutex>
+
 #include "crypto/certificate.h"
 #include "net/http_client.h"
 #include "net/io_threads.h"
@@ -13,7 +15,9 @@ namespace qanat::test {
 
 class TestHub {
  public:
-  explicit TestHub(std::size_t threads = 1) : threads_(threads) {
+  // `clock`: for outlets; the test's own, or the machine's.
+  explicit TestHub(std::size_t threads = 1, const Clock& clock = real_clock())
+      : clock_(clock), threads_(threads) {
     drbg_ = share::SeededDrbg::make(dispenser, threads, {});
     services_ = std::make_unique<outlets::OutletServices>(outlets::OutletServices{
         .dispenser = dispenser,
@@ -35,7 +39,14 @@ class TestHub {
         .status = seen_by,
         .metrics = seen_by,
         .ready = [this] { return drbg_->pool().ready(); },
-        .on_event = [](const std::string&, const std::string&, bool) {},
+        .on_event =
+            [this](const std::string& subject, const std::string& text, bool alarm) {
+              {
+                const std::scoped_lock lock(events_mutex_);
+                events_.push_back(subject + ": " + text);
+              }
+              if (on_event) on_event(subject, text, alarm);
+            },
         .on_fed = [] {}});
   }
   ~TestHub() { drbg_->stop(); }
@@ -64,6 +75,10 @@ class TestHub {
     credit(48 * threads_.size());
   }
   const outlets::OutletServices& services() const { return *services_; }
+  std::vector<std::string> events() const {
+    const std::scoped_lock lock(events_mutex_);
+    return events_;
+  }
   crypto::Pin pin() const { return *crypto::pin_of_certificate(identity_.certificate_pem); }
 
   share::Dispenser dispenser{1 << 20, 64 << 10};
@@ -80,6 +95,7 @@ class TestHub {
        }},
       [](const std::string&, bool) {}};
   std::uint16_t trickle_port = 0;
+  outlets::OnEvent on_event;  // set before outlets start; from any thread
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);
   }};
@@ -89,8 +105,14 @@ class TestHub {
   static std::string seen_by(const outlets::Viewer& viewer) {
     return viewer.all ? "all\n" : viewer.client != nullptr ? viewer.client->name + "\n" : "none\n";
   }
+  static const Clock& real_clock() {
+    static const Clock clock;
+    return clock;
+  }
 
-  Clock clock_;
+  mutable std::mutex events_mutex_;
+  std::vector<std::string> events_;
+  const Clock& clock_;
   crypto::KeyAndCertificate identity_ = crypto::make_self_signed("test");
   entropy::SourceId source_ = dispenser.open_source("test");
   std::uint64_t seed_ = 0;
