@@ -155,7 +155,7 @@ bool ClientBook::allow(const std::string& name) {
 std::shared_ptr<Client> ClientBook::remove_locked(const std::string& name) {
   auto node = clients_.extract(name);
   if (node.empty()) return nullptr;
-  const std::shared_ptr<Client> client = std::move(node.mapped());
+  std::shared_ptr<Client> client = std::move(node.mapped());
   client->revoked.store(true);
   if (client->shared_key.empty()) --certified_;
   version_.fetch_add(1, std::memory_order_release);

@@ -215,7 +215,7 @@ std::string worthless_word(const std::string& command) {
   constexpr std::string_view between = " \t\n'\"`;|&<>()=,";
   for (std::size_t begin = 0; begin < command.size();) {
     const std::size_t end = std::min(command.find_first_of(between, begin), command.size());
-    const std::string word = command.substr(begin, end - begin);
+    std::string word = command.substr(begin, end - begin);
     const auto origin = word.starts_with('/') ? origin_of(word) : std::nullopt;
     if (origin && !worthless(*origin).empty()) return word;
     begin = end + 1;

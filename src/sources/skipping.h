@@ -21,7 +21,7 @@ class Skipping final : public Source {
   }
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override {
     while (left_ > 0) {
-      const auto skipped = source_->read(out.first(std::min(out.size(), left_)), waker);
+      auto skipped = source_->read(out.first(std::min(out.size(), left_)), waker);
       if (!skipped || *skipped == 0) return skipped;
       left_ -= *skipped;
     }
