@@ -129,7 +129,7 @@ class Fleet {
       hub.dispenser->on_demand([this, id] { schedule(Duration::zero(), What::fetch, id); });
       if (warm) {
         const std::vector<std::uint8_t> bytes(reserve_bytes);
-        hub.dispenser->credit(hub.source, bytes, now_);
+        hub.dispenser->credit(hub.source, bytes, hub.dispenser->epoch(), now_);
         hub.seeded = true;
       }
       schedule(hub.seeded ? some(reseed_interval()) : Duration::zero(), What::reseed, id);
@@ -280,7 +280,8 @@ class Fleet {
   void give() {
     Hub& root = hubs_[0];
     static const std::vector<std::uint8_t> block(64);
-    if (root.dispenser->wanted() > 0) root.dispenser->credit(root.source, block, now_);
+    if (root.dispenser->wanted() > 0)
+      root.dispenser->credit(root.source, block, root.dispenser->epoch(), now_);
     schedule(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(64 / source_rate)),
              What::source, 0);
   }
@@ -350,7 +351,7 @@ class Fleet {
     hub.busy_backoff->reset();
     hub.size.answered(now_ - hub.asked_at);
     hub.busy = false;
-    hub.dispenser->credit(hub.source, bytes, now_);
+    hub.dispenser->credit(hub.source, bytes, hub.dispenser->epoch(), now_);
     fetch(id);
   }
   // The first seed before everybody else, later ones in turn (share::SeededDrbg).

@@ -25,7 +25,7 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-// nullopt: there is none, or it cannot be examined. Links are followed.
+// nullopt: there is no such file, or it cannot be examined. Links are followed.
 std::optional<FileId> file_id(const std::string& path);
 std::optional<FileId> file_id(int fd);
 std::optional<FileStamp> file_stamp(const std::string& path);

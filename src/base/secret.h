@@ -26,6 +26,14 @@ class SecretBytes {
   SecretBytes() = default;
   explicit SecretBytes(std::size_t size);
   explicit SecretBytes(Bytes copy_of);
+  // What was moved from is empty.
+  SecretBytes(SecretBytes&& other) noexcept
+      : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  SecretBytes& operator=(SecretBytes&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
