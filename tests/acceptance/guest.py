@@ -1,5 +1,6 @@
 """A small Linux guest under emulation: Debian's cloud kernel, a busybox initramfs, and a script that it runs."""
 
+import fcntl
 import gzip
 import os
 import pathlib
@@ -34,8 +35,16 @@ poweroff -f
 def kernel():
     """The unpacked kernel package: boot/vmlinuz-*, lib/modules/*."""
     tree = CACHE / "kernel"
-    if not list(tree.glob("boot/vmlinuz-*")):
-        CACHE.mkdir(parents=True, exist_ok=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        # Another worker may be unpacking it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fetch_kernel(tree)
+    return tree
+
+
+def fetch_kernel(tree):
+    if not (tree / "whole").exists():
         depends = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True).stdout
         names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
         fetched = bool(names) and subprocess.run(["apt-get", "download", names[0]], cwd=CACHE, capture_output=True).returncode == 0
@@ -44,7 +53,7 @@ def kernel():
         package = next(CACHE.glob("linux-image-*.deb"))
         subprocess.run(["dpkg", "-x", package, tree], check=True)
         package.unlink()
-    return tree
+        (tree / "whole").touch()
 
 
 def make_initramfs(path, script, modules=(), files=()):
