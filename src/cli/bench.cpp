@@ -16,7 +16,7 @@
 namespace qanat::cli {
 namespace {
 
-struct Options {
+struct BenchOptions {
   std::string host;
   std::size_t clients = 100;
   double rate = 0;
@@ -42,7 +42,7 @@ void print_histogram(const std::vector<float>& latencies) {
   }
 }
 
-void print_text(const Options& options, const TrickleLoadResult& result) {
+void print_text(const BenchOptions& options, const TrickleLoadResult& result) {
   const auto per_second = [&](std::uint64_t count) {
     return static_cast<double>(count) / result.seconds;
   };
@@ -62,7 +62,7 @@ void print_text(const Options& options, const TrickleLoadResult& result) {
   print_histogram(result.latencies);
 }
 
-void print_json(const Options& options, const TrickleLoadResult& result) {
+void print_json(const BenchOptions& options, const TrickleLoadResult& result) {
   const boost::json::object document{{"clients", options.clients},
                                      {"seconds", result.seconds},
                                      {"sent", result.sent},
@@ -78,7 +78,7 @@ void print_json(const Options& options, const TrickleLoadResult& result) {
   fmt::print("{}\n", boost::json::serialize(document));
 }
 
-int run_trickle(const Options& options) {
+int run_trickle(const BenchOptions& options) {
   TrickleLoad load;
   load.clients = options.clients;
   load.rate = options.rate;
@@ -109,7 +109,7 @@ Run add_bench(CLI::App& command) {
   command.require_subcommand(1);
   CLI::App* const trickle = command.add_subcommand(
       "trickle", "Clients with sessions of their own that ask for seeds by UDP");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   trickle
       ->add_option("hub", options->host,
                    "Join string, https://HOST:PORT with a certificate, @FILE or -")

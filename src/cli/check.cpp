@@ -28,7 +28,7 @@ void warn_of_secrets(const node::Config& config, const std::string& path) {
       info.st_mode & 07777U, path);
 }
 
-int run(const std::string& option) {
+int check(const std::string& option) {
   const bool named = !option.empty();
   const bool usual = !named && ::access(node::default_config_path, F_OK) == 0;
   node::Config config;
@@ -87,7 +87,7 @@ int run(const std::string& option) {
 Run add_check(CLI::App& command) {
   auto config = std::make_shared<std::string>();
   command.add_option("--config", *config, "Configuration file (/etc/qanat/qanat.toml)");
-  return [config] { return run(*config); };
+  return [config] { return check(*config); };
 }
 
 }  // namespace qanat::cli

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Options {
+struct FeedOptions {
   std::vector<std::string> upstreams;
   std::vector<std::string> outlets;
   std::vector<std::string> on_reseed;
@@ -84,7 +84,7 @@ constexpr std::string_view boot_seed_type = "seed";
 
 // Those among the upstreams that are files of the machine's own: they go to the kernel before
 // anything in this process asks it for a random byte. False when one was not credited.
-bool use_boot_seeds(Options& options) {
+bool use_boot_seeds(FeedOptions& options) {
   const node::StateDir state(options.state.empty() ? default_feed_state() : options.state);
   bool all = true;
   std::vector<std::string> others;
@@ -117,7 +117,7 @@ bool use_boot_seeds(Options& options) {
 }  // namespace
 
 Run add_feed(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FeedOptions>();
   command
       .add_option(
           "upstream", options->upstreams,

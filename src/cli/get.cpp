@@ -18,7 +18,7 @@
 namespace qanat::cli {
 namespace {
 
-struct Options {
+struct GetOptions {
   std::string bytes;
   std::string from;
   std::string grade = "drbg";
@@ -96,7 +96,7 @@ bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade 
 }
 
 // For few bytes from another node, where cookies can be kept.
-std::unique_ptr<net::TrickleClient> trickle_for(const Options& options, std::uint64_t bytes,
+std::unique_ptr<net::TrickleClient> trickle_for(const GetOptions& options, std::uint64_t bytes,
                                                 const net::Endpoint& endpoint, const Waker& waker) {
   if (options.from.empty() || bytes > net::TrickleClient::most_bytes) return nullptr;
   const auto cookies = node::StateDir(state_path(options.state)).cookie_directory();
@@ -104,7 +104,7 @@ std::unique_ptr<net::TrickleClient> trickle_for(const Options& options, std::uin
   return std::make_unique<net::TrickleClient>(endpoint, *cookies, waker);
 }
 
-int run(const Options& options) {
+int draw(const GetOptions& options) {
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes == 0) {
     throw Failure(
@@ -164,7 +164,7 @@ int run(const Options& options) {
 }  // namespace
 
 Run add_get(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GetOptions>();
   command.add_option("bytes", options->bytes, "How many: 32, 4KiB, 100M")->required();
   command.add_option("--from", options->from,
                      "Join string, URL, @FILE or - (default: the local node)");
@@ -175,7 +175,7 @@ Run add_get(CLI::App& command) {
                      "The local node's state directory; holds the cookies of others too");
   return [options] {
     std::signal(SIGPIPE, SIG_IGN);
-    return run(*options);
+    return draw(*options);
   };
 }
 

@@ -17,7 +17,7 @@ namespace {
 // A node that has just started has proved nothing: its sources do so within seconds.
 constexpr Duration proof_of_supply = std::chrono::seconds(10);
 
-struct Options {
+struct InviteOptions {
   std::string name;
   std::string rate;
   std::string burst;
@@ -77,7 +77,7 @@ void give_out(std::string& join, const std::function<void()>& undo) {
   throw Failure(given.error().message + "; the invitation is undone");
 }
 
-void invite_offline(const std::string& path, const Options& options, share::Terms terms) {
+void invite_offline(const std::string& path, const InviteOptions& options, share::Terms terms) {
   if (!options.rate.empty()) {
     fmt::print(stderr,
                "no node runs: {} will be kept as soon as the next one's sources have proved "
@@ -103,7 +103,7 @@ void invite_offline(const std::string& path, const Options& options, share::Term
   });
 }
 
-void invite(const Options& options, share::Terms terms) {
+void invite(const InviteOptions& options, share::Terms terms) {
   require_output();
   const std::string state = state_path(options.state);
   auto answer = ask_node(state, "POST", "/control/invite",
@@ -139,7 +139,7 @@ std::shared_ptr<NamedClient> name_options(CLI::App& command) {
 }  // namespace
 
 Run add_invite(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InviteOptions>();
   command.add_option("name", options->name, "The client's name")->required();
   command.add_option("--rate", options->rate, "Guaranteed rate of grade full, such as 1KiB/s");
   command.add_option("--burst", options->burst,

@@ -20,7 +20,7 @@ namespace {
 
 namespace rngnet = wire::rngnet;
 
-struct Options {
+struct RngnetOptions {
   std::string device;
   std::vector<std::string> hosts;
   std::uint16_t port = rngnet::usual_port;
@@ -41,7 +41,7 @@ int parse(CLI::App& app, int argc, char** argv) {
   return -1;
 }
 
-void add_common(CLI::App& app, Options& options) {
+void add_common(CLI::App& app, RngnetOptions& options) {
   app.set_version_flag("--version", fmt::format("{} (qanat {})", app.get_name(), version()));
   app.add_option("-p", options.port, "UDP port (7751)");
   app.add_option("-b", options.bytes, "Bytes of a datagram, the same at both ends (512)")
@@ -57,7 +57,7 @@ std::string state_of(const std::string& device) {
 
 // A node with one source and one outlet: the device is tested, and what it gives conditioned.
 int send(int argc, char** argv) {
-  Options options;
+  RngnetOptions options;
   CLI::App app("Sends what a random number generator gives to rngnet receivers, in turn",
                "rngsend");
   add_common(app, options);
@@ -81,7 +81,7 @@ int send(int argc, char** argv) {
 }
 
 int receive(int argc, char** argv) {
-  Options options;
+  RngnetOptions options;
   options.device = "/dev/urandom";
   CLI::App app("Writes the datagrams of an rngnet sender to a device", "rngrecv");
   add_common(app, options);

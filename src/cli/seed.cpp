@@ -16,7 +16,7 @@
 namespace qanat::cli {
 namespace {
 
-struct Options {
+struct SeedOptions {
   std::string format;
   std::string bytes = "64";
   std::string output;
@@ -44,8 +44,8 @@ UniqueFd make_new(const std::string& path) {
   return fd;
 }
 
-void draw_into(int fd, const std::string& path, const Options& options, wire::GuestFormat format,
-               std::size_t bytes) {
+void draw_into(int fd, const std::string& path, const SeedOptions& options,
+               wire::GuestFormat format, std::size_t bytes) {
   const SecretBytes seed = draw_full(options.from, options.state, bytes, options.wait);
   const SecretBytes content = wire::encode_guest_seed(format, seed.view());
   if (auto written = write_all(fd, path, content.view()); !written) {
@@ -53,7 +53,7 @@ void draw_into(int fd, const std::string& path, const Options& options, wire::Gu
   }
 }
 
-int run(const Options& options) {
+int make_seed(const SeedOptions& options) {
   const wire::GuestFormatInfo* const format = wire::find_guest_format(options.format);
   if (format == nullptr) {
     throw Failure(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
@@ -84,7 +84,7 @@ int run(const Options& options) {
 }  // namespace
 
 Run add_seed(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SeedOptions>();
   std::string formats;
   for (const auto& info : wire::guest_formats()) {
     formats += fmt::format("\n  {:<12} {}", info.name, info.summary);
@@ -100,7 +100,7 @@ Run add_seed(CLI::App& command) {
   command.add_option("--state", options->state, "The local node's state directory");
   return [options] {
     ignore_broken_pipes();
-    return run(*options);
+    return make_seed(*options);
   };
 }
 

@@ -10,7 +10,7 @@
 namespace qanat::cli {
 namespace {
 
-struct Options {
+struct ServeOptions {
   std::string config;
   std::vector<std::string> sources;
   std::vector<std::string> outlets;
@@ -20,7 +20,7 @@ struct Options {
 };
 
 // The file, if one is named or the usual one is there; the command line goes before it.
-node::Config effective_config(const Options& options) {
+node::Config effective_config(const ServeOptions& options) {
   node::Config config;
   const bool named = !options.config.empty();
   if (named || ::access(node::default_config_path, F_OK) == 0) {
@@ -48,7 +48,7 @@ std::string with_lines(const char* title, const std::vector<std::string>& lines)
 }  // namespace
 
 Run add_serve(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeOptions>();
   command.add_option("--config", options->config, "Configuration file (/etc/qanat/qanat.toml)");
   command.add_option("--source", options->sources, "TYPE[:TARGET][?option=value&...], repeatable")
       ->allow_extra_args(false);

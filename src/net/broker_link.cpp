@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 // An answer, or the whole of a payload that was announced: slower than this is a broken path.
-constexpr Duration patience = 30s;
+constexpr Duration answer_patience = 30s;
 // A broker that says "in so many seconds" is asked again after this at the latest.
 constexpr Duration longest_wait = 60s;
 
@@ -57,7 +57,7 @@ Result<void> BrokerLink::lost(const std::string& what) const {
 }
 
 Result<void> BrokerLink::send(Bytes bytes) {
-  const TimePoint end = clock_.now() + patience;
+  const TimePoint end = clock_.now() + answer_patience;
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n > 0) {
@@ -208,7 +208,7 @@ Result<std::size_t> BrokerLink::take(MutableBytes out, const Waker& waker) {
       const auto question = encode(Code::take, static_cast<std::uint32_t>(8 * wanted));
       if (auto sent = send(question); !sent) return tl::unexpected(sent.error());
       asked_ = true;
-      answer_by_ = clock_.now() + patience;
+      answer_by_ = clock_.now() + answer_patience;
     }
     TimePoint end = asked_ ? answer_by_ : ask_at_;
     if (deadline_) end = std::min(end, *deadline_);
@@ -227,7 +227,7 @@ Result<std::size_t> BrokerLink::take(MutableBytes out, const Waker& waker) {
       if (coming_ == 0 || coming_ > broker::most_bytes) {
         return tl::unexpected(lost("announces more than it may").error());
       }
-      answer_by_ = clock_.now() + patience;
+      answer_by_ = clock_.now() + answer_patience;
     } else if ((*message)->is(Code::empty) || (*message)->is(Code::quota)) {
       asked_ = false;
       deadline_.reset();
@@ -247,7 +247,7 @@ Result<std::optional<BrokerLink::Offer>> BrokerLink::offer(std::size_t bytes, co
   bytes = std::min(bytes, most_bytes_);
   const auto question = encode(Code::deliver, static_cast<std::uint32_t>(8 * bytes));
   if (auto sent = send(question); !sent) return tl::unexpected(sent.error());
-  const TimePoint end = clock_.now() + patience;
+  const TimePoint end = clock_.now() + answer_patience;
   for (;;) {
     const auto message = next(waker, end);
     if (!message) return tl::unexpected(message.error());

@@ -17,7 +17,7 @@
 namespace qanat::net {
 namespace {
 
-constexpr Duration patience = std::chrono::seconds(3);
+constexpr Duration browse_time = std::chrono::seconds(3);
 constexpr int step_ms = 50;
 
 // One browse, from its beginning to "all for now". Avahi's objects end with their client.
@@ -105,7 +105,7 @@ Result<std::vector<Place>> Browse::run(const char* type, const Waker& waker) {
                                   AvahiLookupFlags{}, on_browse, this) == nullptr) {
     return error(fmt::format("mDNS: {}", ::avahi_strerror(::avahi_client_errno(client_))));
   }
-  const TimePoint end = Clock().now() + patience;
+  const TimePoint end = Clock().now() + browse_time;
   while (problem_.empty() && !(all_for_now_ && resolving_ == 0) && Clock().now() < end) {
     if (wait_for(-1, 0, waker, Duration::zero()) == Wake::woken) return error("");
     ::avahi_simple_poll_iterate(poll.get(), step_ms);

@@ -83,7 +83,7 @@ constexpr int backlog = 4096;
 // Of a UDP socket: a burst of some thousand requests, while the thread is at something else.
 constexpr int buffer_bytes = 4 << 20;
 
-struct Place {
+struct Binding {
   sockaddr_storage name{};
   socklen_t size = 0;
 
@@ -93,31 +93,32 @@ struct Place {
     // At the same place in both (RFC 3493 asks for no less than the names; Linux has it so).
     reinterpret_cast<sockaddr_in*>(&name)->sin_port = htons(port);
   }
-  bool operator==(const Place& other) const {
+  bool operator==(const Binding& other) const {
     return size == other.size && std::memcmp(&name, &other.name, size) == 0;
   }
 };
 
 // Each once.
-std::vector<Place> places_of(const wire::Address& address, int type) {
+std::vector<Binding> bindings_of(const wire::Address& address, int type) {
   const AddressList list = resolve_local(address, type);
-  std::vector<Place> places;
+  std::vector<Binding> bindings;
   for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
-    Place place;
-    place.size = at->ai_addrlen;
-    std::memcpy(&place.name, at->ai_addr, at->ai_addrlen);
-    if (std::find(places.begin(), places.end(), place) == places.end()) places.push_back(place);
+    Binding binding;
+    binding.size = at->ai_addrlen;
+    std::memcpy(&binding.name, at->ai_addr, at->ai_addrlen);
+    if (std::find(bindings.begin(), bindings.end(), binding) == bindings.end())
+      bindings.push_back(binding);
   }
-  return places;
+  return bindings;
 }
 
-Place every_v4(std::uint16_t port) {
-  Place place;
-  auto* const name = reinterpret_cast<sockaddr_in*>(&place.name);
+Binding every_v4(std::uint16_t port) {
+  Binding binding;
+  auto* const name = reinterpret_cast<sockaddr_in*>(&binding.name);
   name->sin_family = AF_INET;
   name->sin_port = htons(port);
-  place.size = sizeof *name;
-  return place;
+  binding.size = sizeof *name;
+  return binding;
 }
 
 void prepare_tcp(int fd) {
@@ -126,12 +127,12 @@ void prepare_tcp(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // accepted sockets inherit it
 }
 
-void prepare_udp(int fd, const Place& place) {
+void prepare_udp(int fd, const Binding& binding) {
   const int one = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof buffer_bytes);
   // A socket with an address of its own answers from there anyway.
-  if (!is_every_address(place.get())) return;
-  if (place.v6()) {
+  if (!is_every_address(binding.get())) return;
+  if (binding.v6()) {
     ::setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
   } else {
     ::setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
@@ -140,19 +141,19 @@ void prepare_udp(int fd, const Place& place) {
 
 // Bound, and listening where that is said of a type; or an errno value. Only one that `shares` may
 // be bound where another of this process is, and then only if that one shares, too.
-tl::expected<UniqueFd, int> open_at(const Place& place, int type, bool shares) {
-  UniqueFd fd(::socket(place.name.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+tl::expected<UniqueFd, int> open_at(const Binding& binding, int type, bool shares) {
+  UniqueFd fd(::socket(binding.name.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return tl::unexpected(errno);
   const int one = 1;
   const int off = 0;
   if (type == SOCK_STREAM) {
     prepare_tcp(fd.get());
   } else {
-    prepare_udp(fd.get(), place);
+    prepare_udp(fd.get(), binding);
   }
-  if (place.v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (binding.v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (shares) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  if (::bind(fd.get(), place.get(), place.size) != 0) return tl::unexpected(errno);
+  if (::bind(fd.get(), binding.get(), binding.size) != 0) return tl::unexpected(errno);
   if (type == SOCK_STREAM && ::listen(fd.get(), backlog) != 0) return tl::unexpected(errno);
   return fd;
 }
@@ -162,35 +163,35 @@ tl::expected<UniqueFd, int> open_at(const Place& place, int type, bool shares) {
 Listeners listen_at(const wire::Address& address, int type, std::size_t threads) {
   const std::string where =
       (type == SOCK_STREAM ? "cannot listen on " : "cannot listen on UDP ") + address.text();
-  std::vector<Place> places = places_of(address, type);
+  std::vector<Binding> bindings = bindings_of(address, type);
   Listeners listeners(threads);
   int problem = 0;  // of an address that this machine has not
-  const auto open_all = [&](Place& place, std::uint16_t port) {
-    if (address.port == 0 && port != 0) place.set_port(port);
-    auto first = open_at(place, type, false);
+  const auto open_all = [&](Binding& binding, std::uint16_t port) {
+    if (address.port == 0 && port != 0) binding.set_port(port);
+    auto first = open_at(binding, type, false);
     if (!first) return first.error();
-    place.set_port(local_port(first->get()));
+    binding.set_port(local_port(first->get()));
     const int one = 1;
     ::setsockopt(first->get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     listeners[0].push_back(std::move(*first));
     for (std::size_t i = 1; i < threads; ++i) {
-      auto next = open_at(place, type, true);
+      auto next = open_at(binding, type, true);
       if (!next) return next.error();
       listeners[i].push_back(std::move(*next));
     }
     return 0;
   };
   std::uint16_t port = 0;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const int failed = open_all(places[i], port);
+  for (std::size_t i = 0; i < bindings.size(); ++i) {
+    const int failed = open_all(bindings[i], port);
     if (failed == 0) {
       port = local_port(listeners[0].back().get());
       continue;
     }
-    const bool no_v6 = places[i].v6() && (failed == EAFNOSUPPORT || failed == EADDRNOTAVAIL);
+    const bool no_v6 = bindings[i].v6() && (failed == EAFNOSUPPORT || failed == EADDRNOTAVAIL);
     if (!no_v6) throw Failure(with_errno(where, failed));
     problem = failed;
-    if (is_every_address(places[i].get())) places.push_back(every_v4(address.port));
+    if (is_every_address(bindings[i].get())) bindings.push_back(every_v4(address.port));
   }
   if (listeners[0].empty()) {
     throw Failure(with_errno(where + " (is IPv6 switched off here?)", problem));
@@ -334,15 +335,15 @@ PassedSockets::PassedSockets() {
 std::vector<UniqueFd> PassedSockets::take_tcp(const wire::Address& address) {
   std::vector<UniqueFd> taken;
   if (sockets_.empty()) return taken;
-  const std::vector<Place> places = places_of(address, SOCK_STREAM);
+  const std::vector<Binding> bindings = bindings_of(address, SOCK_STREAM);
   for (UniqueFd& candidate : sockets_) {
-    Place place;
-    place.size = sizeof place.name;
-    if (!candidate || ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&place.name),
-                                    &place.size) != 0) {
+    Binding binding;
+    binding.size = sizeof binding.name;
+    if (!candidate || ::getsockname(candidate.get(), reinterpret_cast<sockaddr*>(&binding.name),
+                                    &binding.size) != 0) {
       continue;
     }
-    if (std::find(places.begin(), places.end(), place) != places.end()) {
+    if (std::find(bindings.begin(), bindings.end(), binding) != bindings.end()) {
       taken.push_back(std::move(candidate));
     }
   }

@@ -22,14 +22,14 @@ namespace {
 // The least a pipe can hold: what lies in it is lost when its reader leaves.
 constexpr int pipe_bytes = 4096;
 // After a failure.
-constexpr Duration first_pause = 1s;
-constexpr Duration longest_pause = 60s;
+constexpr Duration first_reopen = 1s;
+constexpr Duration longest_reopen = 60s;
 // Who deletes a FIFO may be about to make another one himself; how long he has, and how often we
 // look.
 constexpr Duration patience_with_others = 3s;
 constexpr Duration look_again = 100ms;
 // How often the path is looked at, should its directory have been moved away: no watch tells that.
-constexpr Duration look_interval = 60s;
+constexpr Duration path_look_interval = 60s;
 
 }  // namespace
 
@@ -39,7 +39,7 @@ Fifo::Fifo(std::string name, std::string path, wire::Grade grade, const share::T
       path_(std::move(path)),
       services_(services),
       draw_(name_, grade, terms, services),
-      backoff_(first_pause, longest_pause, crypto::random_seed(), first_pause / 2) {}
+      backoff_(first_reopen, longest_reopen, crypto::random_seed(), first_reopen / 2) {}
 
 Fifo::~Fifo() { stop(); }
 
@@ -137,19 +137,19 @@ void Fifo::serve() {
   TimePoint looked = services_.clock.now();
   while (!draw_.stopped()) {
     const short state = look();
-    if (changed_ || services_.clock.now() - looked >= look_interval) {
+    if (changed_ || services_.clock.now() - looked >= path_look_interval) {
       changed_ = false;
       looked = services_.clock.now();
       if (!still_there()) return;
     }
     if ((state & POLLERR) != 0) {
       reader_left();
-      sleep(std::nullopt, look_interval);
+      sleep(std::nullopt, path_look_interval);
       continue;
     }
     readers_ = 1;
     if ((state & POLLOUT) == 0) {
-      sleep(POLLOUT, look_interval);
+      sleep(POLLOUT, path_look_interval);
       continue;
     }
     // Nothing is drawn before the reader has room for it.

@@ -13,7 +13,7 @@ namespace asio = boost::asio;
 namespace {
 
 // A certificate is renewed days before it ends; but a person who replaced one looks on.
-constexpr Duration look_interval = std::chrono::seconds(10);
+constexpr Duration certificate_look_interval = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -43,7 +43,7 @@ void HttpOutlet::start() {
 asio::awaitable<void> HttpOutlet::look_on() {
   boost::system::error_code cancelled;
   for (;;) {
-    look_timer_.expires_after(look_interval);
+    look_timer_.expires_after(certificate_look_interval);
     co_await look_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     if (cancelled) co_return;
     identity_->look(false);

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration longest_wait = 1h;
+constexpr Duration longest_estimate = 1h;
 constexpr Duration unknown_wait = 5s;
 
 bool exempt(const Limits& limits, const net::Peer& peer) {
@@ -51,11 +51,12 @@ Duration take_made(const OutletServices& services, const Limits& limits, const n
 }
 
 Duration worth_a_try(const std::optional<share::Dispenser::Estimate>& estimate) {
-  return estimate && estimate->wait < longest_wait ? estimate->wait : unknown_wait;
+  return estimate && estimate->wait < longest_estimate ? estimate->wait : unknown_wait;
 }
 
 unsigned retry_seconds(Duration wait) {
-  return static_cast<unsigned>(std::clamp(std::ceil(seconds(wait)), 0.0, seconds(longest_wait)));
+  return static_cast<unsigned>(
+      std::clamp(std::ceil(seconds(wait)), 0.0, seconds(longest_estimate)));
 }
 
 }  // namespace qanat::outlets

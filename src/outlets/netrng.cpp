@@ -16,7 +16,6 @@ namespace qanat::outlets {
 namespace asio = boost::asio;
 namespace netrng = wire::netrng;
 using netrng::Side;
-using netrng::Verb;
 using wire::Grade;
 using wire::Status;
 using namespace std::chrono_literals;
@@ -26,9 +25,9 @@ namespace {
 // A client that says nothing for so long is hung up on, as by the original.
 constexpr Duration silence = 3s;
 // It gives up a reply after 2 s: what it waits for longer is lost on it.
-constexpr Duration longest_wait = 1500ms;
+constexpr Duration longest_request_wait = 1500ms;
 // Requests that a client has sent ahead.
-constexpr std::size_t inbox_bytes = 4 * netrng::most_request;
+constexpr std::size_t request_inbox_bytes = 4 * netrng::most_request;
 
 class NetrngWorker final : public StreamWorker {
  public:
@@ -57,13 +56,13 @@ class NetrngConnection final : public StreamConnection {
   Task<void> run();
 
  private:
-  Task<bool> answer(Verb verb);
+  Task<bool> answer(netrng::Verb verb);
   Task<bool> give_drbg();
   Task<bool> give_full();
   static MutableBytes frame(SecretPool::Lease& lease, std::size_t sample, MutableBytes& random);
 
   NetrngWorker& netrng_;
-  std::array<std::uint8_t, inbox_bytes> inbox_;
+  std::array<std::uint8_t, request_inbox_bytes> inbox_;
   std::size_t received_ = 0;
   TimePoint asked_{};  // when it last asked for a sample
 };
@@ -104,15 +103,15 @@ asio::awaitable<void> NetrngConnection::run() {
   }
 }
 
-asio::awaitable<bool> NetrngConnection::answer(Verb verb) {
+asio::awaitable<bool> NetrngConnection::answer(netrng::Verb verb) {
   const TimePoint now = netrng_.services_.clock.now();
-  if (verb == Verb::heartbeat) {
+  if (verb == netrng::Verb::heartbeat) {
     // Nor does one that is there for nothing, where others wait for its place.
     if (now - asked_ > netrng_.limits_.idle) {
       ++netrng_.counters_.timed_out;
       co_return false;
     }
-    static const auto beat = encode(Side::server, Verb::heartbeat);
+    static const auto beat = encode(Side::server, netrng::Verb::heartbeat);
     co_return co_await write(beat);
   }
   asked_ = now;
@@ -159,7 +158,7 @@ asio::awaitable<bool> NetrngConnection::give_drbg() {
 // A whole sample, in pieces as they come; fewer bytes when time is up.
 asio::awaitable<bool> NetrngConnection::give_full() {
   const std::size_t most = netrng_.settings_.sample_bytes;
-  const TimePoint end = netrng_.services_.clock.now() + longest_wait;
+  const TimePoint end = netrng_.services_.clock.now() + longest_request_wait;
   auto lease = netrng_.pool_.lease();
   const MutableBytes sample = lease.view().subspan(netrng::sample_head_bytes, most);
   share::Withdrawal withdrawal;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t drbg_block = 16384;
 // How often the rate is asked.
-constexpr std::size_t bytes_between_charges = 256 << 10;
+constexpr std::size_t bytes_a_charge = 256 << 10;
 
 class RawWorker;
 
@@ -95,7 +95,7 @@ asio::awaitable<void> RawConnection::run_drbg() {
     if (!written) co_return;
     count_drbg(drbg_block);
     uncharged += drbg_block;
-    if (uncharged < bytes_between_charges) continue;
+    if (uncharged < bytes_a_charge) continue;
     const Duration owed = charge(std::exchange(uncharged, 0));
     if (owed > Duration::zero()) co_await pause(raw_.services_.clock.now() + owed);
   }

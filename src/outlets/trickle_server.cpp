@@ -9,7 +9,6 @@
 namespace qanat::outlets {
 
 namespace trickle = wire::trickle;
-using trickle::Grade;
 using trickle::Reason;
 using namespace std::chrono_literals;
 
@@ -187,12 +186,12 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   reply.entropy = request->bytes;
   const MutableBytes full_bytes = full_.view().first(request->bytes);
   const Full outcome =
-      request->grade == Grade::drbg
+      request->grade == trickle::Grade::drbg
           ? Full::none
           : withdraw(reply, *request, ticket, trickle::mac_of(datagram), peer, now);
   const bool full = outcome == Full::given;
   if (outcome == Full::replayed) ++counters_.replayed;
-  if (!full && request->grade == Grade::full) {
+  if (!full && request->grade == trickle::Grade::full) {
     const share::FlowId flow =
         reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
     const auto estimate = services_.dispenser.estimate(flow, request->bytes, now);
@@ -230,8 +229,8 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     std::copy(own_.mark.begin(), own_.mark.end(), nonce.begin());
     cookies[i] = trickle::seal_cookie(own_.keys.current(), own_.keys.generation(), nonce, next);
   }
-  reply.bytes = trickle::encode_reply(*request, full ? Grade::full : Grade::drbg, bytes,
-                                      std::span(cookies).first(request->cookies), fresh, s2c,
+  reply.bytes = trickle::encode_reply(*request, full ? trickle::Grade::full : trickle::Grade::drbg,
+                                      bytes, std::span(cookies).first(request->cookies), fresh, s2c,
                                       next_nonce(), out);
   wipe(drawn);
   if (full) wipe(full_bytes);

@@ -23,13 +23,6 @@ constexpr Duration review_interval = 1s;
 // Threads read the clock before they take the lock: so far back a time may lie without a jump.
 constexpr Duration clock_disorder = 1s;
 
-Duration time_for(double bytes, double rate) {
-  constexpr double longest = 1e9;  // seconds; no overflow, and as good as never
-  if (rate <= 0) return Duration::max();
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(std::min(longest, bytes / rate)));
-}
-
 }  // namespace
 
 Flow::Flow(Flow&& other) noexcept

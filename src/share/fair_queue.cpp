@@ -3,13 +3,13 @@
 #include <algorithm>
 
 namespace qanat::share {
-namespace {
 
 Duration time_for(double bytes, double rate) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(bytes / rate));
+  constexpr double longest = 1e9;  // seconds; no overflow, and as good as never
+  if (rate <= 0) return Duration::max();
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(longest, bytes / rate)));
 }
-
-}  // namespace
 
 FlowId FairQueue::open(double weight) {
   FlowId id = static_cast<FlowId>(flows_.size());

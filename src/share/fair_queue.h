@@ -30,6 +30,9 @@ namespace qanat::share {
 using FlowId = std::uint32_t;
 using RequestId = std::uint64_t;
 
+// How long `bytes` take at `rate` bytes per second; a rate of 0 never brings them.
+Duration time_for(double bytes, double rate);
+
 // Not thread-safe; reads no clock: times come in, and must not go back. A grant is logarithmic in
 // the number of flows that wait, and allocates nothing once the queue has been as long before.
 class FairQueue {

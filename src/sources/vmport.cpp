@@ -25,14 +25,14 @@ using namespace std::chrono_literals;
 namespace {
 
 // After a link that was good the next try is at once; then so.
-constexpr Duration backoff_base = 200ms;
-constexpr Duration backoff_cap = 10s;
-constexpr Duration connect_patience = 5s;
+constexpr Duration port_backoff_base = 200ms;
+constexpr Duration port_backoff_cap = 10s;
+constexpr Duration port_connect_patience = 5s;
 // The host answers within 10 s, or refuses.
 constexpr Duration answer_patience = 30s;
 
 // Never at once, whatever the host says, and not all guests of a host in the same moment.
-constexpr Duration least_pause = 1s;
+constexpr Duration least_port_pause = 1s;
 constexpr std::uint32_t longest_pause_seconds = 3600;
 // So much is read before somebody else has a word: one that sends without end holds up no stop.
 constexpr int most_reads = 64;
@@ -79,8 +79,8 @@ Vmport::Vmport(VmportSettings settings, const SourceServices& services)
       services_(services),
       account_(services.dispenser.open_source(settings_.name)),
       reader_(vmport::host_frame_bytes),
-      backoff_(backoff_base, backoff_cap, crypto::random_seed()),
-      refused_(2 * least_pause, backoff_cap, crypto::random_seed(), least_pause),
+      backoff_(port_backoff_base, port_backoff_cap, crypto::random_seed()),
+      refused_(2 * least_port_pause, port_backoff_cap, crypto::random_seed(), least_port_pause),
       blinder_(services.key, account_),
       seed_(vmport::most_seed) {}
 
@@ -123,7 +123,7 @@ void Vmport::run() {
 Result<void> Vmport::open() {
   const std::string path = find_port(settings_.path);
   is_port_ = !path.empty() && !is_socket(path);
-  auto link = path.empty() ? net::connect_vsock(settings_.vsock, waker_, connect_patience)
+  auto link = path.empty() ? net::connect_vsock(settings_.vsock, waker_, port_connect_patience)
               : is_port_   ? open_port(path)
                            : net::connect_unix(path);
   if (!link) return tl::unexpected(link.error());
@@ -149,7 +149,7 @@ void Vmport::converse() {
     if (thread_.stopping() || heard == Heard::lost) return;
     if (heard == Heard::more) continue;
     if (renew_.exchange(false)) {
-      backoff_ = Backoff(backoff_base, backoff_cap, crypto::random_seed());
+      backoff_ = Backoff(port_backoff_base, port_backoff_cap, crypto::random_seed());
     }
     const TimePoint now = services_.clock.now();
     if (asked_ && now >= next_question_) {

@@ -42,7 +42,7 @@ bool is_ipv4(std::string_view host) {
   return false;
 }
 
-bool is_ipv6(std::string_view host) {
+bool is_bracketed_ipv6(std::string_view host) {
   return host.size() > 2 && host.front() == '[' && host.back() == ']' &&
          all_of(host.substr(1, host.size() - 2), "0123456789abcdef:.");
 }
@@ -53,7 +53,7 @@ bool is_own_host(std::string_view host, const std::vector<std::string>& names) {
   const std::string lower = lower_case(host);
   std::string_view name = lower;
   if (!take_port(name)) return false;
-  return is_ipv4(name) || is_ipv6(name) || name == "localhost" ||
+  return is_ipv4(name) || is_bracketed_ipv6(name) || name == "localhost" ||
          std::find(names.begin(), names.end(), name) != names.end();
 }
 

@@ -1,4 +1,5 @@
 #include "outlets/cookie_keeper.h"
+#include "outlets/cookie_hours.h"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +12,6 @@ namespace {
 
 namespace trickle = wire::trickle;
 
-constexpr std::uint64_t hour = CookieKeys::generation_seconds;
-constexpr std::uint64_t start = 489531 * hour;  // in 2025
 constexpr std::uint64_t year_2038 = 2147483647;
 
 // A node's keeper with its disk, which may fail.

@@ -1,4 +1,5 @@
 #include "outlets/cookie_keys.h"
+#include "outlets/cookie_hours.h"
 
 #include <gtest/gtest.h>
 
@@ -71,7 +72,6 @@ TEST(CookieKeys, WhatIsNoKeyIsRefused) {
       << "that many hours are a mistake";
 }
 
-constexpr std::uint64_t hour = CookieKeys::generation_seconds;
 constexpr std::uint32_t present = 489531;  // in 2025
 
 TEST(CookieKeys, FollowTheClockForward) {

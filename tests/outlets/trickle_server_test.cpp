@@ -1,4 +1,5 @@
 #include "outlets/trickle_server.h"
+#include "outlets/cookie_hours.h"
 
 #include <gtest/gtest.h>
 
@@ -17,12 +18,8 @@ namespace {
 namespace trickle = wire::trickle;
 using test::Samples;
 using test::TestHub;
-using trickle::Grade;
 using trickle::Reason;
 using namespace std::chrono_literals;
-
-constexpr std::uint64_t hour = CookieKeys::generation_seconds;
-constexpr std::uint64_t start = 489531 * hour;
 
 // A client's cookie with its keys, as a session or a reply gives them.
 struct Held {
@@ -66,7 +63,7 @@ class TrickleServerTest : public testing::Test {
     held.cookie = trickle::seal_cookie(keys.current(), keys.generation(), nonce, ticket);
     return held;
   }
-  std::vector<std::uint8_t> question(const Held& held, Grade grade, std::size_t bytes = 64,
+  std::vector<std::uint8_t> question(const Held& held, trickle::Grade grade, std::size_t bytes = 64,
                                      unsigned cookies = 1) {
     crypto::random_bytes(id_);
     trickle::Request request{
@@ -82,7 +79,8 @@ class TrickleServerTest : public testing::Test {
     server_.sent(std::move(reply), now_);
     return out;
   }
-  test::AnswerPtr ask(const Held& held, Grade grade, std::size_t bytes = 64, unsigned cookies = 1) {
+  test::AnswerPtr ask(const Held& held, trickle::Grade grade, std::size_t bytes = 64,
+                      unsigned cookies = 1) {
     return test::answer_of(exchange(question(held, grade, bytes, cookies)), id_, held.s2c());
   }
 
@@ -105,14 +103,14 @@ class TrickleServerTest : public testing::Test {
 TEST_F(TrickleServerTest, GivesBothGradesAndPaysForFull) {
   hub_.seed_drbg();
   hub_.credit(64);
-  const auto full = ask(held_, Grade::full);
+  const auto full = ask(held_, trickle::Grade::full);
   ASSERT_TRUE(full && !full->refused);
-  EXPECT_EQ(full->grade, Grade::full);
+  EXPECT_EQ(full->grade, trickle::Grade::full);
   EXPECT_EQ(hub_.dispenser.report().total.delivered, 512U);
-  const auto either = ask(held_, Grade::full_or_drbg);
+  const auto either = ask(held_, trickle::Grade::full_or_drbg);
   ASSERT_TRUE(either && !either->refused);
-  EXPECT_EQ(either->grade, Grade::drbg) << "there is no more";
-  EXPECT_EQ(ask(held_, Grade::full)->refused, Reason::dry);
+  EXPECT_EQ(either->grade, trickle::Grade::drbg) << "there is no more";
+  EXPECT_EQ(ask(held_, trickle::Grade::full)->refused, Reason::dry);
   EXPECT_EQ(client_->full_bytes, 64U);
   EXPECT_EQ(client_->drbg_bytes, 64U);
   EXPECT_EQ(client_->refused, 1U);
@@ -124,7 +122,7 @@ TEST_F(TrickleServerTest, AReplyThatCannotBeSentIsDiscarded) {
   hub_.credit(64);
   {
     Samples out(trickle::most_datagram);
-    const auto reply = server_.answer(question(held_, Grade::full), peer_, now_, out);
+    const auto reply = server_.answer(question(held_, trickle::Grade::full), peer_, now_, out);
     EXPECT_GT(reply.bytes, 0U);
   }
   EXPECT_EQ(hub_.dispenser.report().total.discarded, 512U);
@@ -135,7 +133,7 @@ TEST_F(TrickleServerTest, FreshCookiesAreGoodForTheNextQuestion) {
   Held held = held_;
   std::set<std::string> cookies;
   for (int i = 0; i < 20; ++i) {
-    const auto answer = ask(held, Grade::drbg, 32, 3);
+    const auto answer = ask(held, trickle::Grade::drbg, 32, 3);
     ASSERT_TRUE(answer && answer->cookies == 3) << i;
     for (unsigned c = 0; c < 3; ++c) {
       EXPECT_TRUE(cookies.insert(to_hex(answer->cookie(c))).second);
@@ -148,7 +146,7 @@ TEST_F(TrickleServerTest, FreshCookiesAreGoodForTheNextQuestion) {
 
 TEST_F(TrickleServerTest, AReplayedQuestionGetsOtherBytes) {
   hub_.seed_drbg();
-  const auto datagram = question(held_, Grade::drbg);
+  const auto datagram = question(held_, trickle::Grade::drbg);
   std::set<std::string> seen;
   for (int i = 0; i < 100; ++i) {
     const auto answer = test::answer_of(exchange(datagram), id_, held_.s2c());
@@ -161,35 +159,37 @@ TEST_F(TrickleServerTest, AReplayedQuestionGetsOtherBytes) {
 TEST_F(TrickleServerTest, FullIsGivenOnceToAQuestionHoweverOftenItComes) {
   hub_.seed_drbg();
   hub_.credit(100 * 64);
-  for (const Grade grade : {Grade::full_or_drbg, Grade::full}) {
+  for (const trickle::Grade grade : {trickle::Grade::full_or_drbg, trickle::Grade::full}) {
     const auto delivered = hub_.dispenser.report().total.delivered;
     const auto before = server_.counters().replayed.load();
     const auto datagram = question(held_, grade);
-    EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, Grade::full);
+    EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, trickle::Grade::full);
     for (int i = 0; i < 15; ++i) {
       const auto answer = test::answer_of(exchange(datagram), id_, held_.s2c());
       ASSERT_TRUE(answer);
-      if (grade == Grade::full) {
+      if (grade == trickle::Grade::full) {
         EXPECT_EQ(answer->refused, Reason::dry);
       } else {
         EXPECT_FALSE(answer->refused) << "a copy of the machine that asked, perhaps";
-        EXPECT_EQ(answer->grade, Grade::drbg);
+        EXPECT_EQ(answer->grade, trickle::Grade::drbg);
       }
     }
     EXPECT_EQ(hub_.dispenser.report().total.delivered - delivered, 8U * 64);
     EXPECT_EQ(server_.counters().replayed - before, 15U);
   }
-  EXPECT_EQ(ask(held_, Grade::full)->grade, Grade::full) << "another question is another";
+  EXPECT_EQ(ask(held_, trickle::Grade::full)->grade, trickle::Grade::full)
+      << "another question is another";
 }
 
 TEST_F(TrickleServerTest, AReplayIsKnownAsLongAsItsCookieOpens) {
   hub_.seed_drbg();
   hub_.credit(10 * 64);
-  const auto datagram = question(held_, Grade::full);
-  EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, Grade::full);
+  const auto datagram = question(held_, trickle::Grade::full);
+  EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, trickle::Grade::full);
   server_.refresh(start + hour);
   EXPECT_TRUE(test::answer_of(exchange(datagram), id_, held_.s2c())->refused);
-  EXPECT_EQ(ask(held_, Grade::full)->grade, Grade::full) << "the cookie itself is still good";
+  EXPECT_EQ(ask(held_, trickle::Grade::full)->grade, trickle::Grade::full)
+      << "the cookie itself is still good";
   server_.refresh(start + 2 * hour);
   EXPECT_TRUE(exchange(datagram).empty());
 }
@@ -197,8 +197,8 @@ TEST_F(TrickleServerTest, AReplayIsKnownAsLongAsItsCookieOpens) {
 TEST_F(TrickleServerTest, ACookieOfAnEarlierRunIsGoodForFullOnce) {
   hub_.seed_drbg();
   hub_.credit(10 * 64);
-  const auto datagram = question(held_, Grade::full_or_drbg);
-  EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, Grade::full);
+  const auto datagram = question(held_, trickle::Grade::full_or_drbg);
+  EXPECT_EQ(test::answer_of(exchange(datagram), id_, held_.s2c())->grade, trickle::Grade::full);
   // The next run has the same cookie key, from the file, and knows of no question.
   TestHub again;
   again.cookie_text = hub_.cookie_text;
@@ -214,15 +214,17 @@ TEST_F(TrickleServerTest, ACookieOfAnEarlierRunIsGoodForFullOnce) {
     auto reply = server.answer(datagram, peer_, now_, out);
     out.resize(reply.bytes);
     server.sent(std::move(reply), now_);
-    EXPECT_EQ(test::answer_of(out, id_, held_.s2c())->grade, i == 0 ? Grade::full : Grade::drbg);
+    EXPECT_EQ(test::answer_of(out, id_, held_.s2c())->grade,
+              i == 0 ? trickle::Grade::full : trickle::Grade::drbg);
   }
   EXPECT_EQ(again.dispenser.report().total.delivered, delivered + 8 * 64);
   // So does what this run sealed before its machine was copied.
   hub_.cookies.renew();
   server_.refresh(start);
-  EXPECT_EQ(ask(held_, Grade::full_or_drbg)->grade, Grade::full);
-  EXPECT_EQ(ask(held_, Grade::full_or_drbg)->grade, Grade::drbg) << "another question, one cookie";
-  EXPECT_EQ(ask(issue("router"), Grade::full_or_drbg)->grade, Grade::full);
+  EXPECT_EQ(ask(held_, trickle::Grade::full_or_drbg)->grade, trickle::Grade::full);
+  EXPECT_EQ(ask(held_, trickle::Grade::full_or_drbg)->grade, trickle::Grade::drbg)
+      << "another question, one cookie";
+  EXPECT_EQ(ask(issue("router"), trickle::Grade::full_or_drbg)->grade, trickle::Grade::full);
 }
 
 TEST_F(TrickleServerTest, OfManyThreadsWithOneQuestionOneGivesFull) {
@@ -232,7 +234,7 @@ TEST_F(TrickleServerTest, OfManyThreadsWithOneQuestionOneGivesFull) {
   std::vector<std::vector<std::uint8_t>> datagrams;
   std::vector<trickle::Id> ids;
   for (int i = 0; i < rounds; ++i) {
-    datagrams.push_back(question(held_, Grade::full_or_drbg));
+    datagrams.push_back(question(held_, trickle::Grade::full_or_drbg));
     ids.push_back(id_);
   }
   std::atomic<int> full{0};
@@ -279,7 +281,7 @@ TEST_F(TrickleServerTest, MoreThanOneRequestMayHaveIsRefusedAndNotThrown) {
   const Held stranger = issue("elsewhere", SecretBytes());
   small.credit(small.open_source("test"), Samples(1024, 1), small.epoch(), now_);
   for (const std::size_t bytes : {256UL, 257UL, 512UL, 1004UL}) {
-    for (const Grade grade : {Grade::full, Grade::full_or_drbg}) {
+    for (const trickle::Grade grade : {trickle::Grade::full, trickle::Grade::full_or_drbg}) {
       const auto datagram = question(stranger, grade, bytes);
       Samples out(trickle::most_datagram);
       auto reply = server.answer(datagram, peer_, now_, out);
@@ -287,11 +289,11 @@ TEST_F(TrickleServerTest, MoreThanOneRequestMayHaveIsRefusedAndNotThrown) {
       const auto answer = test::answer_of(out, id_, stranger.s2c());
       ASSERT_TRUE(answer) << bytes;
       if (bytes <= 256) {
-        EXPECT_EQ(answer->grade, Grade::full);
-      } else if (grade == Grade::full) {
+        EXPECT_EQ(answer->grade, trickle::Grade::full);
+      } else if (grade == trickle::Grade::full) {
         EXPECT_EQ(answer->refused, Reason::dry) << bytes;
       } else {
-        EXPECT_EQ(answer->grade, Grade::drbg) << bytes;
+        EXPECT_EQ(answer->grade, trickle::Grade::drbg) << bytes;
         EXPECT_EQ(answer->bytes, bytes);
       }
     }
@@ -300,10 +302,10 @@ TEST_F(TrickleServerTest, MoreThanOneRequestMayHaveIsRefusedAndNotThrown) {
 
 TEST_F(TrickleServerTest, WithoutAMacThereIsNoAnswer) {
   hub_.seed_drbg();
-  auto datagram = question(held_, Grade::drbg);
+  auto datagram = question(held_, trickle::Grade::drbg);
   datagram[trickle::header_bytes + trickle::id_bytes] ^= 1;
   EXPECT_TRUE(exchange(datagram).empty());
-  datagram = question(held_, Grade::drbg);
+  datagram = question(held_, trickle::Grade::drbg);
   datagram[60] ^= 1;
   EXPECT_TRUE(exchange(datagram).empty());
   EXPECT_TRUE(exchange(Samples(300, 0)).empty());
@@ -319,27 +321,27 @@ TEST_F(TrickleServerTest, WithoutAMacThereIsNoAnswer) {
 TEST_F(TrickleServerTest, CookiesLastTheirHourAndTheNext) {
   hub_.seed_drbg();
   server_.refresh(start + hour);
-  const auto answer = ask(held_, Grade::drbg);
+  const auto answer = ask(held_, trickle::Grade::drbg);
   ASSERT_TRUE(answer && !answer->refused);
   server_.refresh(start + 2 * hour);
-  EXPECT_TRUE(exchange(question(held_, Grade::drbg)).empty());
+  EXPECT_TRUE(exchange(question(held_, trickle::Grade::drbg)).empty());
   EXPECT_EQ(server_.counters().generation, 1U);
   // The one that came with the answer is of a later hour.
   Samples next(trickle::keys_bytes);
   trickle::next_keys(held_.keys, answer->fresh(0), next);
-  EXPECT_TRUE(ask({answer->cookie(0), next}, Grade::drbg));
+  EXPECT_TRUE(ask({answer->cookie(0), next}, trickle::Grade::drbg));
 }
 
 TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
-  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::unseeded);
+  EXPECT_EQ(ask(held_, trickle::Grade::drbg)->refused, Reason::unseeded);
   hub_.seed_drbg();
-  EXPECT_EQ(ask(issue("nobody"), Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(issue("nobody"), trickle::Grade::drbg)->refused, Reason::session);
   limits_.client_drbg = {1, 3 * limits_.drbg_request};
   server_.set_limits(limits_);
   int answered = 0;
   test::AnswerPtr last;
   do {
-    last = ask(held_, Grade::drbg);
+    last = ask(held_, trickle::Grade::drbg);
     ++answered;
   } while (last && !last->refused && answered < 100);
   EXPECT_NEAR(answered, 4, 1);
@@ -347,7 +349,7 @@ TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
   EXPECT_GT(last->wait_seconds, 0U);
   hub_.clients.revoke("router");
   server_.refresh(start);
-  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(held_, trickle::Grade::drbg)->refused, Reason::session);
   EXPECT_EQ(server_.counters().refused[static_cast<std::size_t>(Reason::session)], 2U);
 }
 
@@ -355,45 +357,46 @@ TEST_F(TrickleServerTest, ACertificateOfAnotherHubIsServedFromItsCookieAlone) {
   hub_.seed_drbg();
   hub_.credit(64);
   Held other = issue_elsewhere("elsewhere", SecretBytes());
-  auto answer = ask(other, Grade::full_or_drbg);
+  auto answer = ask(other, trickle::Grade::full_or_drbg);
   ASSERT_TRUE(answer && !answer->refused);
-  EXPECT_EQ(answer->grade, Grade::full);
+  EXPECT_EQ(answer->grade, trickle::Grade::full);
   hub_.credit(64);
   Samples next(trickle::keys_bytes);
   trickle::next_keys(other.keys, answer->fresh(0), next);
   other = {answer->cookie(0), next};
-  answer = ask(other, Grade::full_or_drbg);
+  answer = ask(other, trickle::Grade::full_or_drbg);
   ASSERT_TRUE(answer && !answer->refused);
-  EXPECT_EQ(answer->grade, Grade::full) << "with the cookie that it got here";
-  EXPECT_EQ(ask(other, Grade::full)->refused, Reason::dry);
+  EXPECT_EQ(answer->grade, trickle::Grade::full) << "with the cookie that it got here";
+  EXPECT_EQ(ask(other, trickle::Grade::full)->refused, Reason::dry);
   EXPECT_EQ(hub_.clients.list().size(), 1U) << "and nothing is kept of it";
   limits_.client_drbg = {1, limits_.drbg_request};
   server_.set_limits(limits_);
-  EXPECT_FALSE(ask(other, Grade::drbg)->refused);
-  EXPECT_EQ(ask(other, Grade::drbg)->refused, Reason::rate) << "it has a bucket all the same";
-  EXPECT_FALSE(ask(issue("another", SecretBytes()), Grade::drbg)->refused) << "of its own";
+  EXPECT_FALSE(ask(other, trickle::Grade::drbg)->refused);
+  EXPECT_EQ(ask(other, trickle::Grade::drbg)->refused, Reason::rate)
+      << "it has a bucket all the same";
+  EXPECT_FALSE(ask(issue("another", SecretBytes()), trickle::Grade::drbg)->refused) << "of its own";
   EXPECT_TRUE(hub_.clients.revoke("elsewhere"));
-  EXPECT_EQ(ask(other, Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(other, trickle::Grade::drbg)->refused, Reason::session);
 }
 
 TEST_F(TrickleServerTest, ACertificateThatTheBookHasForgottenIsRevokedAllTheSame) {
   hub_.seed_drbg();
   const Held held = issue("db", SecretBytes());
   (void)hub_.clients.find_or_add_certified("db", 1000);
-  EXPECT_FALSE(ask(held, Grade::drbg)->refused);
+  EXPECT_FALSE(ask(held, trickle::Grade::drbg)->refused);
   hub_.clients.find("db")->last_seen = 1000;
   for (std::size_t i = 0; i <= share::ClientBook::most_certified; ++i) {
     (void)hub_.clients.find_or_add_certified("vm-" + std::to_string(i), 5000);
   }
   ASSERT_EQ(hub_.clients.find("db"), nullptr) << "the server holds it still";
-  EXPECT_FALSE(ask(held, Grade::drbg)->refused);
+  EXPECT_FALSE(ask(held, trickle::Grade::drbg)->refused);
   EXPECT_TRUE(hub_.clients.revoke("db"));
-  EXPECT_EQ(ask(held, Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(held, trickle::Grade::drbg)->refused, Reason::session);
 }
 
 TEST_F(TrickleServerTest, ACertificateDoesNotSpeakForWhoWasInvited) {
   hub_.seed_drbg();
-  EXPECT_EQ(ask(issue("router", SecretBytes()), Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(issue("router", SecretBytes()), trickle::Grade::drbg)->refused, Reason::session);
 }
 
 TEST_F(TrickleServerTest, WhoIsInvitedAgainIsSomebodyElse) {
@@ -404,34 +407,35 @@ TEST_F(TrickleServerTest, WhoIsInvitedAgainIsSomebodyElse) {
   another.view()[0] = 1;
   (void)*hub_.clients.add("router", SecretBytes(another.view()), {});
   server_.refresh(start);
-  EXPECT_EQ(ask(held_, Grade::drbg)->refused, Reason::session) << "cookies of the old invitation";
-  EXPECT_FALSE(ask(issue("router", another), Grade::drbg)->refused);
+  EXPECT_EQ(ask(held_, trickle::Grade::drbg)->refused, Reason::session)
+      << "cookies of the old invitation";
+  EXPECT_FALSE(ask(issue("router", another), trickle::Grade::drbg)->refused);
 }
 
 TEST_F(TrickleServerTest, ASessionLastsFourHoursHoweverItsCookiesAreRenewed) {
   hub_.seed_drbg();
   const SecretBytes key(32);
-  EXPECT_FALSE(ask(issue("router", key, present - 3), Grade::drbg)->refused);
-  EXPECT_EQ(ask(issue("router", key, present - 4), Grade::drbg)->refused, Reason::session);
-  EXPECT_FALSE(ask(issue("router", key, present + 1), Grade::drbg)->refused)
+  EXPECT_FALSE(ask(issue("router", key, present - 3), trickle::Grade::drbg)->refused);
+  EXPECT_EQ(ask(issue("router", key, present - 4), trickle::Grade::drbg)->refused, Reason::session);
+  EXPECT_FALSE(ask(issue("router", key, present + 1), trickle::Grade::drbg)->refused)
       << "another server's clock is ahead";
-  EXPECT_EQ(ask(issue("router", key, present + 2), Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(issue("router", key, present + 2), trickle::Grade::drbg)->refused, Reason::session);
   // A fresh cookie is no younger than its session.
   Held held = issue("router", key, present - 3);
-  const auto answer = ask(held, Grade::drbg);
+  const auto answer = ask(held, trickle::Grade::drbg);
   Samples next(trickle::keys_bytes);
   trickle::next_keys(held.keys, answer->fresh(0), next);
   held = {answer->cookie(0), next};
-  EXPECT_FALSE(ask(held, Grade::drbg)->refused);
+  EXPECT_FALSE(ask(held, trickle::Grade::drbg)->refused);
   server_.refresh(start + hour);
-  EXPECT_EQ(ask(held, Grade::drbg)->refused, Reason::session);
+  EXPECT_EQ(ask(held, trickle::Grade::drbg)->refused, Reason::session);
 }
 
 TEST_F(TrickleServerTest, GarbageIsCountedAndNeverAnswered) {
   hub_.seed_drbg();
   const std::uint64_t seed = 5;
   std::mt19937_64 random(seed);
-  const auto good = question(held_, Grade::drbg);
+  const auto good = question(held_, trickle::Grade::drbg);
   for (int i = 0; i < 5000; ++i) {
     auto datagram = good;
     for (int flips = 1 + static_cast<int>(random() % 4); flips > 0; --flips) {
