@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <memory>
@@ -88,12 +89,19 @@ void UniqueFd::reset() {
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return error(with_errno("cannot open " + path, errno));
-  std::string content(limit + 1, '\0');
-  const auto size =
-      read_all(fd.get(), path, {reinterpret_cast<std::uint8_t*>(content.data()), content.size()});
-  if (!size) return tl::unexpected(size.error());
-  if (*size > limit) return error(fmt::format("{} is larger than {} bytes", path, limit));
-  content.resize(*size);
+  // In pieces that grow: most files are small, whatever they may be at most.
+  std::string content;
+  std::size_t size = 0;
+  while (size == content.size() && size <= limit) {
+    content.resize(std::min(limit + 1, std::max<std::size_t>(4096, 4 * size)));
+    const auto got =
+        read_all(fd.get(), path,
+                 {reinterpret_cast<std::uint8_t*>(content.data()) + size, content.size() - size});
+    if (!got) return tl::unexpected(got.error());
+    size += *got;
+  }
+  if (size > limit) return error(fmt::format("{} is larger than {} bytes", path, limit));
+  content.resize(size);
   return content;
 }
 

@@ -2,12 +2,28 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
+#include <map>
 #include <utility>
 
 #include "base/log.h"
 
 namespace qanat::observe {
+namespace {
+
+// The oldest of whom the most events are of: a command that ends every few seconds does not push
+// out what the others had to tell.
+std::deque<Event>::iterator least_missed(std::deque<Event>& events) {
+  std::map<std::string_view, std::size_t> of_subject;
+  for (const Event& event : events) ++of_subject[event.subject];
+  const auto most = std::max_element(of_subject.begin(), of_subject.end(),
+                                     [](auto& a, auto& b) { return a.second < b.second; });
+  return std::find_if(events.begin(), events.end(),
+                      [&](const Event& event) { return event.subject == most->first; });
+}
+
+}  // namespace
 
 Events::~Events() { tell_sums(TimePoint::max()); }
 
@@ -25,7 +41,7 @@ void Events::keep(const std::string& subject, const std::string& text, bool alar
   log_line(alarm ? LogLevel::warning : LogLevel::info, fmt::format("{}: {}", subject, text));
   const MutexLock lock(mutex_);
   events_.push_back({std::time(nullptr), subject, text, alarm, std::move(audience)});
-  if (events_.size() > kept) events_.pop_front();
+  if (events_.size() > kept) events_.erase(least_missed(events_));
   ++total_;
 }
 

@@ -16,6 +16,7 @@ class Events {
   Events(const Events&) = delete;
   Events& operator=(const Events&) = delete;
 
+  // When there are more, the subject with the most of them loses its oldest.
   static constexpr std::size_t kept = 100;
 
   // Of one subject in a minute; what a peer causes more often is told as a sum, with its last text.

@@ -91,6 +91,11 @@ struct OutletServices {
 // Between two questions to a DRBG that has no seed yet.
 inline constexpr Duration seed_pause = std::chrono::milliseconds(200);
 
+// How long `stop` waits for loops that were told to end, which they do as soon as they run; and
+// between two looks at them.
+inline constexpr Duration longest_end = std::chrono::seconds(2);
+inline constexpr Duration end_look = std::chrono::milliseconds(1);
+
 // Its functions are called by one thread, which is no I/O thread; `report` by any.
 class Outlet {
  public:

@@ -12,17 +12,6 @@
 
 namespace qanat::outlets {
 
-using namespace std::chrono_literals;
-
-namespace {
-
-// A connection that was closed ends as soon as its coroutine runs, between two looks. The longest
-// is for what should not be.
-constexpr Duration a_moment = 1ms;
-constexpr Duration longest_end = 2s;
-
-}  // namespace
-
 std::string StreamAddress::text() const {
   if (vsock_port != 0) return fmt::format("vsock port {}", vsock_port);
   return unix_path.empty() ? address.text() : unix_path;
@@ -88,7 +77,7 @@ void StreamOutlet::stop() {
       services_.on_event(name_, "a connection does not end; left behind", true);
       return;
     }
-    std::this_thread::sleep_for(a_moment);
+    std::this_thread::sleep_for(end_look);
   }
   for (auto& worker : workers_) {
     services_.threads.run_on(worker->slot(), [&] { worker.reset(); });

@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <ctime>
+#include <thread>
 
 #include "net/io_threads.h"
 #include "net/kept_loop.h"
@@ -255,12 +256,23 @@ void TrickleOutlet::drain() {
 }
 
 void TrickleOutlet::stop() {
+  if (workers_.empty()) return;
   drain();
-  for (auto& worker : workers_) {
-    bool resting = false;
-    while (!resting) {
-      services_.threads.run_on(worker->slot(), [&] { resting = worker->at_rest(); });
+  const auto resting = [this] {
+    bool all = true;
+    for_each_worker([&](Worker& worker) { all = all && worker.at_rest(); });
+    return all;
+  };
+  const TimePoint end = services_.clock.now() + longest_end;
+  while (!resting()) {
+    if (services_.clock.now() >= end) {
+      stuck_ = true;
+      services_.on_event(settings_.name, "its UDP loops do not end; left behind", true);
+      return;
     }
+    std::this_thread::sleep_for(end_look);
+  }
+  for (auto& worker : workers_) {
     services_.threads.run_on(worker->slot(), [&] { worker.reset(); });
   }
   workers_.clear();
@@ -271,9 +283,7 @@ void TrickleOutlet::renew() { services_.cookies.renew(); }
 void TrickleOutlet::reload() { services_.cookies.reload(unix_time()); }
 
 void TrickleOutlet::set_limits(const wire::ApiLimits& /*api*/, const Limits& limits) {
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    services_.threads.run_on(i, [&] { workers_[i]->set_limits(limits); });
-  }
+  for_each_worker([&](Worker& worker) { worker.set_limits(limits); });
 }
 
 OutletReport TrickleOutlet::report() const {

@@ -26,7 +26,7 @@ class TrickleOutlet final : public Outlet {
 
   void start() override;
   void drain() override;
-  bool idle() const override { return true; }  // nothing is ever under way
+  bool idle() const override { return !stuck_; }  // nothing is ever under way
   void stop() override;
   void renew() override;
   void reload() override;
@@ -45,6 +45,7 @@ class TrickleOutlet final : public Outlet {
   const OutletServices& services_;
   share::Visitors visitors_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  bool stuck_ = false;
 };
 
 }  // namespace qanat::outlets

@@ -7,7 +7,7 @@ import ssl
 import struct
 
 import pytest
-from conftest import MEMORY, eventually, free_port
+from conftest import MEMORY, SANITIZED, eventually, free_port
 
 PASSWORD = "my_password1234"
 DELIMITER = b"--NETRNG-SOCKET-DELIMITER"
@@ -215,4 +215,5 @@ def test_silent_connections_at_https_cost_little_and_it_is_given_back(run):
     finally:
         for sock in held:
             sock.close()
-    assert eventually(lambda: memory(node) - before < 8 << 20)
+    # (The address sanitizer keeps what was freed, to see uses of it.)
+    assert SANITIZED or eventually(lambda: memory(node) - before < 8 << 20)

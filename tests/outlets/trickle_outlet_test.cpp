@@ -191,6 +191,14 @@ TEST_F(TrickleOutletTest, AnExceptionIsAnAlarmAndEndsNoService) {
   EXPECT_EQ(answer->bytes, 64U);
 }
 
+// More sockets than threads: each thread has one of either family.
+TEST_F(TrickleOutletTest, NewLimitsReachEachSocketOfANameWithTwoAddresses) {
+  const auto outlet = start("localhost");
+  outlet->set_limits({}, Limits());
+  outlet->stop();
+  EXPECT_TRUE(outlet->idle());
+}
+
 TEST_F(TrickleOutletTest, FullIsPaidForAndStoppingLosesNothing) {
   hub_.credit(64);
   auto outlet = start("127.0.0.1");
