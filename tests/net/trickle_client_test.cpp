@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <atomic>
 
 #include <filesystem>
 #include <random>
@@ -265,8 +266,8 @@ Samples refusal(const wire::trickle::Request& request, Bytes s2c, unsigned reaso
 
 TEST_F(TrickleClientTest, RefusalsAreObeyedWithinReasonAndCostNoCookie) {
   (void)introduced(directory_);
-  unsigned reason = 0;
-  unsigned wait = 0;
+  std::atomic<unsigned> reason{0};
+  std::atomic<unsigned> wait{0};
   const OtherHub other(directory_, hub_, [&](const wire::trickle::Request& request, Bytes s2c) {
     return refusal(request, s2c, reason, wait);
   });
