@@ -48,7 +48,6 @@ void ScheduledOutlet::start() {
 
 void ScheduledOutlet::stop() {
   // A delivery is short; one that is not (a device that hangs) is left behind.
-  constexpr Duration longest_end = std::chrono::seconds(2);
   const TimePoint end = services_.clock.now() + longest_end;
   for (;;) {
     // At least once: what feed_now posted before is then done with.
