@@ -8,6 +8,15 @@
 namespace qanat::net {
 namespace {
 
+// TLS messages that are no data, between one piece of data and the next: tickets and KeyUpdates. A
+// server sends two tickets or four; a peer that sends more than this keeps us busy.
+constexpr unsigned most_idle_messages = 32;
+
+// `count`: an unsigned, while a read is under way.
+void on_message(int sent, int, int type, const void*, std::size_t, SSL*, void* count) {
+  if (count != nullptr && sent == 0 && type == SSL3_RT_HANDSHAKE) ++*static_cast<unsigned*>(count);
+}
+
 // Of a plain socket's -1.
 IoStatus status_of_errno(IoStatus would_block) {
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return would_block;
@@ -23,6 +32,10 @@ Transport::Transport(int fd, crypto::SslPtr ssl) : fd_(fd) {
 void Transport::secure(crypto::SslPtr ssl) {
   ssl_ = std::move(ssl);
   crypto::require(SSL_set_fd(ssl_.get(), fd_) == 1, "TLS socket");
+  // A read comes back after messages that are no data, once its buffer is empty; else it would stay
+  // for as long as a peer sends them.
+  SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
+  SSL_set_msg_callback(ssl_.get(), on_message);
 }
 
 IoStatus Transport::status_of(int result) {
@@ -50,8 +63,15 @@ IoResult Transport::read(MutableBytes out) {
   if (ssl_) {
     ERR_clear_error();
     std::size_t n = 0;
+    SSL_set_msg_callback_arg(ssl_.get(), &idle_messages_);
     const int result = SSL_read_ex(ssl_.get(), out.data(), out.size(), &n);
-    return {result == 1 ? IoStatus::ok : status_of(result), n};
+    SSL_set_msg_callback_arg(ssl_.get(), nullptr);
+    if (result == 1) {
+      idle_messages_ = 0;
+      return {IoStatus::ok, n};
+    }
+    if (idle_messages_ > most_idle_messages) return {IoStatus::failed, 0};
+    return {status_of(result), n};
   }
   const ssize_t n = ::recv(fd_, out.data(), out.size(), 0);
   if (n < 0) return {status_of_errno(IoStatus::want_read), 0};

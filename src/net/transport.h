@@ -12,7 +12,7 @@ enum class IoStatus {
   want_read,   // nothing now: try again when the socket is readable
   want_write,  // when it is writable
   closed,      // the peer has ended the stream
-  failed,      // a reset, or not TLS
+  failed,      // a reset, not TLS, or TLS messages without end that carry no data
 };
 
 struct IoResult {
@@ -45,6 +45,7 @@ class Transport {
 
   int fd_;
   crypto::SslPtr ssl_;
+  unsigned idle_messages_ = 0;
 };
 
 }  // namespace qanat::net

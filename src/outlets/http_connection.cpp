@@ -39,6 +39,11 @@ asio::awaitable<void> HttpConnection::run() {
   if (secured) {
     identify_by_certificate();
     for (;;) {
+      if (over_quota_) {
+        // Now, and not with its first request: one that sends none would keep its place.
+        co_await refuse_over_quota();
+        break;
+      }
       const bool complete = co_await read_request();
       if (!complete) break;
       co_await respond();
@@ -78,6 +83,14 @@ asio::awaitable<bool> HttpConnection::handshake() {
   co_return false;
 }
 
+asio::awaitable<void> HttpConnection::refuse_over_quota() {
+  keep_alive_ = false;
+  ++client_->refused;
+  arm(worker_.settings_.limits.write);
+  co_await refuse(429, "too many connections of this client",
+                  "ask over one that is open, or close some", 1);
+}
+
 // True with a whole request in reader_.
 asio::awaitable<bool> HttpConnection::read_request() {
   using State = HttpRequestReader::State;
@@ -96,6 +109,8 @@ asio::awaitable<bool> HttpConnection::read_request() {
       if (state == State::empty) arm(limits.header);
       busy_ = true;
       state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
+      // A record of TLS may hold a byte, and each costs a look at the whole header.
+      if (turn_is_over()) co_await take_turns();
       continue;
     }
     const bool ready = co_await wait(got.status);
@@ -236,12 +251,7 @@ asio::awaitable<void> HttpConnection::respond() {
         "connect with a join string ('qanat invite NAME' at the hub), or with a "
         "certificate of the hub's CA");
   }
-  if (over_quota_) {
-    keep_alive_ = false;
-    ++client_->refused;
-    co_return co_await refuse(429, "too many connections of this client",
-                              "ask over one that is open, or close some", 1);
-  }
+  if (over_quota_) co_return co_await refuse_over_quota();
   if (client_) {
     ++client_->requests;
     client_->last_seen.store(std::time(nullptr));

@@ -48,6 +48,7 @@ class HttpConnection final : public StreamConnection {
   Task<void> refuse(const wire::Refusal& refusal);
   Task<void> refuse(unsigned status, std::string_view error, std::string_view hint,
                     unsigned retry_after = 0);
+  Task<void> refuse_over_quota();
   Task<bool> refuse_often(Made what);
   Task<bool> refuse_hopeless(std::size_t bytes, Duration patience);
   Task<void> refuse_full(std::size_t bytes, Duration waited);

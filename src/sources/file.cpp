@@ -52,8 +52,13 @@ Result<std::size_t> File::read(MutableBytes out, const Waker& waker) {
   }
 }
 
-// A FIFO keeps what is in it while its writer has it open, whoever reads. A file stays as it was.
+// A FIFO keeps what is in it while its writer has it open, whoever reads. Of a regular file a copy
+// of this machine has the same rest: what it grows by is new.
 bool File::renew() {
+  struct stat info {};
+  if (!is_fifo_ && ::fstat(fd_.get(), &info) == 0) {
+    position_ = std::max(position_, ::lseek(fd_.get(), info.st_size, SEEK_SET));
+  }
   int held = 0;
   if (!is_fifo_ || ::ioctl(fd_.get(), FIONREAD, &held) != 0) return true;
   SecretBytes gone(4096);

@@ -3,9 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <openssl/pem.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <ctime>
+#include <memory>
+
+#include "base/files.h"
+#include "net/transport.h"
 
 namespace qanat::net {
 namespace {
@@ -75,6 +80,61 @@ TEST_F(TlsTest, AClientThatKnowsNoHybridIsServed) {
   SSL_CTX_set1_groups_list(old.get(), "P-256");
   ASSERT_TRUE(shake_hands(context.get(), old.get()));
   EXPECT_EQ(exchanges_.counts(), (std::map<std::string, std::uint64_t>{{"secp256r1", 1}}));
+}
+
+// Both ends over a socket; what the client does there may fill its buffer, not more.
+class TransportTest : public TlsTest {
+ protected:
+  TransportTest() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
+    near_ = UniqueFd(ends[0]);
+    far_ = UniqueFd(ends[1]);
+    SSL_set_fd(client_.get(), far_.get());
+    SSL_set_accept_state(server_.get());
+    SSL_set_connect_state(client_.get());
+    transport_ = std::make_unique<Transport>(near_.get(), std::move(server_));
+    for (int i = 0; i < 10; ++i) {
+      const bool there = SSL_do_handshake(client_.get()) == 1;
+      if (transport_->handshake() == IoStatus::ok && there) break;
+    }
+    EXPECT_EQ(SSL_is_init_finished(client_.get()), 1);
+  }
+  void update_keys(int times) {
+    for (int i = 0; i < times; ++i) {
+      ASSERT_EQ(SSL_key_update(client_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+      ASSERT_EQ(SSL_do_handshake(client_.get()), 1);
+    }
+  }
+  IoResult read() { return transport_->read(block_); }
+
+  const crypto::SslCtxPtr server_context_ = make_server_context(server());
+  const crypto::SslCtxPtr client_context_ = client();
+  crypto::SslPtr server_{SSL_new(server_context_.get())};
+  const crypto::SslPtr client_{SSL_new(client_context_.get())};
+  UniqueFd near_;
+  UniqueFd far_;
+  std::unique_ptr<Transport> transport_;
+  std::array<std::uint8_t, 100> block_{};
+};
+
+TEST_F(TransportTest, DataIsFoundBehindKeyUpdates) {
+  for (int i = 0; i < 5; ++i) {
+    update_keys(20);
+    ASSERT_EQ(SSL_write(client_.get(), "data", 4), 4);
+    IoResult got = read();
+    if (got.status == IoStatus::want_read) got = read();
+    ASSERT_EQ(got.status, IoStatus::ok);
+    EXPECT_EQ(got.bytes, 4U);
+    EXPECT_EQ(read().status, IoStatus::want_read);
+  }
+}
+
+TEST_F(TransportTest, WhoSendsKeyUpdatesWithoutEndIsGivenUp) {
+  update_keys(1000);
+  IoStatus status = IoStatus::want_read;
+  for (int i = 0; i < 3 && status == IoStatus::want_read; ++i) status = read().status;
+  EXPECT_EQ(status, IoStatus::failed);
 }
 
 TEST_F(TlsTest, AKeyOfAnotherCertificateIsRefused) {
