@@ -85,15 +85,27 @@ constexpr std::string_view boot_seed_type = "seed";
 // Those among the upstreams that are files of the machine's own: they go to the kernel before
 // anything in this process asks it for a random byte. False when one was not credited.
 bool use_boot_seeds(FeedOptions& options) {
+  const auto is_boot_seed = [](const std::string& argument) {
+    const auto spec = wire::parse_spec(argument);
+    return spec && spec->type == boot_seed_type && !wire::looks_like_join_string(argument);
+  };
+  if (std::all_of(options.upstreams.begin(), options.upstreams.end(), is_boot_seed)) {
+    for (const std::string& outlet : options.outlets) {
+      if (outlet == "kernel") continue;
+      throw Failure(fmt::format(
+          "--outlet {}: a seed: goes to the kernel alone; give another upstream for the outlet",
+          outlet));
+    }
+  }
   const node::StateDir state(options.state.empty() ? default_feed_state() : options.state);
   bool all = true;
   std::vector<std::string> others;
   for (const std::string& argument : options.upstreams) {
-    const auto spec = wire::parse_spec(argument);
-    if (!spec || spec->type != boot_seed_type || wire::looks_like_join_string(argument)) {
+    if (!is_boot_seed(argument)) {
       others.push_back(argument);
       continue;
     }
+    const auto spec = wire::parse_spec(argument);
     for (const auto& [key, value] : spec->options) {
       if (key == "credit") continue;
       throw Failure(fmt::format("{}: unknown option '{}'; known: credit", argument, key));

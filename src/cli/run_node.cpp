@@ -24,6 +24,8 @@ void end_node(node::Node& node) {
     log_warning("stopping takes too long; leaving what is stuck behind");
     std::_Exit(0);
   });
+  // What has gone from the state directory since the last look is in memory alone.
+  node.check_state();
   const bool whole = node.stop(deliveries_in_flight);
   ended.set_value();
   watch.join();

@@ -48,6 +48,7 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
   if (problem || !parsed.is_object()) return refused(400, "the body is not a JSON object");
   const json::object& request = parsed.get_object();
 
+  check_state();
   if (path == "/control/invite") return invite(request);
   if (path == "/control/withdraw") return withdraw(request);
   if (path == "/control/revoke") return revoke(request);
@@ -71,7 +72,6 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
 ControlAnswer Node::invite(const json::object& request) {
   if (!identity_) return refused(400, "a feed has no clients");
   // Its clients would be unknown after a restart.
-  check_state();
   if (const std::string problem = state_problem(); !problem.empty()) {
     return refused(409, "nobody is invited: " + problem);
   }

@@ -1,6 +1,7 @@
 """The real binary on the real machine. QANAT names it; each test has directories of its own."""
 
 import http.client
+import itertools
 import json
 import mmap
 import os
@@ -47,11 +48,21 @@ def eventually(condition, limit=30.0):
         time.sleep(0.02)
 
 
-def free_port():
-    """Below those that the kernel gives to outgoing connections, and of this worker's alone where several run at once."""
+def _ports():
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 6
+    ports = list(range(20000 + 2000 * worker, 22000 + 2000 * worker))
+    random.shuffle(ports)
+    return itertools.cycle(ports)
+
+
+PORTS = _ports()
+
+
+def free_port():
+    """Below those that the kernel gives to outgoing connections, of this worker's alone where several run at once, and none twice:
+    by chance one of two thousand would soon be what another test, or the same, was given before."""
     while True:
-        port = random.randrange(20000 + 2000 * worker, 22000 + 2000 * worker)
+        port = next(PORTS)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))

@@ -228,10 +228,20 @@ def test_a_state_directory_that_is_emptied_or_deleted_under_a_node(run, tmp_path
     assert node.status()["node"]["problem"] == ""
     assert any(e["subject"] == "state" and e["alarm"] for e in node.status()["events"])
     after = node.invite("after")
+    (node.state / "server.key").unlink()  # what it alone has in memory is not lost with it
     node.stop()
     run(*arguments).ready()
     for string in (join, after):
         assert len(qanat("get", "8", "--from", string, "--format", "hex").stdout) == 17
+
+
+def test_a_boot_seed_for_another_outlet_is_refused_and_stays(tmp_path):
+    seed = tmp_path / "seed"
+    seed.write_bytes(bytes(64))
+    seed.chmod(0o600)
+    done = refused("feed", "--once", f"seed:{seed}", "--outlet", "stdout", "--state", str(tmp_path / "feed"))
+    assert done.returncode == 1 and "goes to the kernel alone" in done.stderr
+    assert seed.exists()
 
 
 def test_a_lost_server_key_is_not_replaced_while_clients_know_it(run, tmp_path):
