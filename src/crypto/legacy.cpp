@@ -2,6 +2,8 @@
 
 #include <openssl/provider.h>
 
+#include <mutex>
+
 #include "crypto/openssl.h"
 
 namespace qanat::crypto {
@@ -9,15 +11,19 @@ namespace {
 
 // Never freed: what was fetched from it may live as long as the program.
 OSSL_LIB_CTX* legacy_context() {
-  static OSSL_LIB_CTX* const context = [] {
-    OSSL_LIB_CTX* const made = OSSL_LIB_CTX_new();
-    require(made != nullptr, "OpenSSL library context");
-    // Where there is no legacy provider, what it would have had is missing, and the fetch says so.
-    (void)OSSL_PROVIDER_load(made, "default");
-    (void)OSSL_PROVIDER_load(made, "legacy");
-    ERR_clear_error();
-    return made;
-  }();
+  static std::mutex mutex;
+  static OSSL_LIB_CTX* context = nullptr;
+  static bool whole = false;
+  const std::scoped_lock lock(mutex);
+  if (context == nullptr) context = OSSL_LIB_CTX_new();
+  require(context != nullptr, "OpenSSL library context");
+  // Where there is no legacy provider, what it would have had is missing, and the fetch says so. It
+  // is a file: one that could not be opened (no descriptor was free) is tried again.
+  if (!whole) {
+    whole = OSSL_PROVIDER_load(context, "default") != nullptr &&
+            OSSL_PROVIDER_load(context, "legacy") != nullptr;
+  }
+  ERR_clear_error();
   return context;
 }
 

@@ -1,14 +1,18 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <sstream>
+#include <vector>
 
 #include "crypto/aead.h"
 #include "crypto/certificate.h"
 #include "crypto/drbg.h"
 #include "crypto/hash.h"
+#include "crypto/legacy.h"
 
 namespace qanat::crypto {
 namespace {
@@ -145,6 +149,31 @@ TEST(Certificate, PinIsOfTheKeyAndEachIsAnother) {
   EXPECT_NE(*pin, *pin_of_certificate(two.certificate_pem));
   EXPECT_TRUE(as_text(one.key_pem.view()).starts_with("-----BEGIN PRIVATE KEY-----"));
   EXPECT_FALSE(pin_of_certificate("nonsense"));
+}
+
+// In a process of its own: the provider is loaded once.
+TEST(LegacyDeathTest, IsThereOnceADescriptorIs) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto works = [] {
+    try {
+      const std::vector<std::uint8_t> key(16);
+      const std::vector<std::uint8_t> iv(8);
+      const CfbStream stream("BF-CFB", key, iv, CfbStream::Direction::encrypt);
+      return true;
+    } catch (const Failure&) {
+      return false;
+    }
+  };
+  const auto try_twice = [&works] {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const rlimit none{0, limit.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    const bool without = works();
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    std::_Exit(!without && works() ? 0 : 1);
+  };
+  EXPECT_EXIT(try_twice(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
