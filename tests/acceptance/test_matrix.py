@@ -219,8 +219,8 @@ def quiet(what):
 
 
 def rare(what):
-    """The producer is told to come again in ten seconds whenever the reserve is full; rngnet's packets are few. That it gave is enough."""
-    return "joe at " in what or "rngnet://" in what or (what.startswith("outlet") and "broker://joe:" in what)
+    """The producer is told to come again in ten seconds whenever the reserve is full, which may be each time: that it gave is enough."""
+    return "joe at " in what or (what.startswith("outlet") and "broker://joe:" in what)
 
 
 @pytest.fixture(scope="module")
