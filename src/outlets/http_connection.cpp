@@ -38,12 +38,9 @@ asio::awaitable<void> HttpConnection::run() {
   const bool secured = co_await handshake();
   if (secured) {
     identify_by_certificate();
-    for (;;) {
-      if (over_quota_) {
-        // Now, and not with its first request: one that sends none would keep its place.
-        co_await refuse_over_quota();
-        break;
-      }
+    // Now, and not with its first request: one that sends none would keep its place.
+    if (over_quota_) co_await refuse_over_quota();
+    while (!over_quota_) {
       const bool complete = co_await read_request();
       if (!complete) break;
       co_await respond();

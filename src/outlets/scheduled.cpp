@@ -57,7 +57,7 @@ void ScheduledOutlet::stop() {
       timer_->cancel();
     });
     if (!loop_.running() || services_.clock.now() >= end) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(end_look);
   }
 }
 
