@@ -18,8 +18,8 @@ got = [0] * CLIENTS
 
 
 async def connection(client):
-    source = f"127.0.{client + 1}.1"
-    reader, writer = await asyncio.open_connection("127.0.0.1", PORT, local_addr=(source, 0))
+    source = f"10.0.{client + 1}.1"
+    reader, writer = await asyncio.open_connection("10.0.0.1", PORT, local_addr=(source, 0))
     while True:
         writer.write(b"GET /v1/random?bytes=64&grade=full&wait=60s HTTP/1.1\r\nHost: hub\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")

@@ -18,7 +18,11 @@ constexpr std::uint64_t kind_process = std::uint64_t{2} << 56;
 constexpr std::uint64_t kind_guest = std::uint64_t{3} << 56;
 constexpr std::uint64_t kind_mask = std::uint64_t{0xff} << 56;
 
-Peer of_ipv4(std::uint32_t address) { return {kind_ipv4 | address >> 8, address >> 24 == 127}; }
+// All of 127.0.0.0/8 belongs to this machine, and each of its users may come from any of it.
+Peer of_ipv4(std::uint32_t address) {
+  const bool local = address >> 24 == 127;
+  return {kind_ipv4 | (local ? 0x7f0000U : address >> 8), local};
+}
 
 }  // namespace
 

@@ -10,8 +10,8 @@ namespace qanat::net {
 
 struct Peer {
   // Peers that count as one where nobody has a name: an IPv4 /24, an IPv6 /56 (what one household
-  // or one customer has; the blocks of DNS response rate limiting), a user of this machine, a guest
-  // (by its vsock CID).
+  // or one customer has; the blocks of DNS response rate limiting), all of IPv4's loopback, a user
+  // of this machine, a guest (by its vsock CID).
   std::uint64_t block = 0;
   bool local = false;  // on this machine: loopback or a UNIX socket
 };

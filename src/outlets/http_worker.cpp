@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "outlets/http_connection.h"
 #include "wire/path.h"
 
@@ -38,7 +40,22 @@ boost::asio::awaitable<void> HttpWorker::serve(Arrival arrival) {
 
 HttpWorker::Handshake::Handshake(HttpWorker& worker, StreamConnection& connection)
     : worker_(worker), place_(worker.handshakes_.insert(worker.handshakes_.end(), &connection)) {
-  if (worker.handshakes_.size() > worker.limits_.handshakes) worker.handshakes_.front()->close();
+  ++worker.handshakes_of_[connection.peer().block];
+  if (worker.handshakes_.size() <= worker.limits_.handshakes) return;
+  const auto count = [&](const StreamConnection* other) {
+    return other->closing() ? 0 : worker.handshakes_of_.at(other->peer().block);
+  };
+  // The first of those that are equal: the oldest.
+  const auto most = std::max_element(
+      worker.handshakes_.begin(), worker.handshakes_.end(),
+      [&](const auto* one, const auto* other) { return count(one) < count(other); });
+  (*most)->close();
+}
+
+HttpWorker::Handshake::~Handshake() {
+  const auto of_block = worker_.handshakes_of_.find((*place_)->peer().block);
+  if (--of_block->second == 0) worker_.handshakes_of_.erase(of_block);
+  worker_.handshakes_.erase(place_);
 }
 
 }  // namespace qanat::outlets

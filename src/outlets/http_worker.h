@@ -1,6 +1,9 @@
 // The part of an HTTP outlet that lives on one thread.
 #pragma once
 
+#include <list>
+#include <unordered_map>
+
 #include "outlets/http_settings.h"
 #include "outlets/server_identity.h"
 #include "outlets/stream_worker.h"
@@ -26,14 +29,15 @@ class HttpWorker final : public StreamWorker {
     settings_.limits = limits;
   }
 
-  // One of the TLS handshakes under way, of which there are no more than Limits::handshakes: the
-  // oldest is closed for the newest, as who means it is done within milliseconds.
+  // One of the TLS handshakes under way, of which there are no more than Limits::handshakes: for
+  // the newest, the oldest of the block that has most is closed. Who means it is done within
+  // milliseconds, and who does not holds up itself.
   class Handshake {
    public:
     Handshake(HttpWorker& worker, StreamConnection& connection);
     Handshake(const Handshake&) = delete;
     Handshake& operator=(const Handshake&) = delete;
-    ~Handshake() { worker_.handshakes_.erase(place_); }
+    ~Handshake();
 
    private:
     HttpWorker& worker_;
@@ -43,6 +47,7 @@ class HttpWorker final : public StreamWorker {
   HttpSettings settings_;                    // a copy: its limits change on this thread alone
   const ServerIdentity* const identity_;     // null: without TLS
   std::list<StreamConnection*> handshakes_;  // the oldest first
+  std::unordered_map<std::uint64_t, std::size_t> handshakes_of_;  // by block
   SecretPool pool_;
   std::shared_ptr<const entropy::Provenance::Ids> path_;  // of path_line_
   std::string path_line_;

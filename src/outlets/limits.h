@@ -18,7 +18,8 @@ struct Limits {
   std::size_t peer_connections = 10000;
   // Of one client, whose connections count as its own as soon as it has shown its name.
   std::size_t client_connections = 2500;
-  // TLS handshakes under way, a thread: some 50 KB each. The newest goes before the oldest.
+  // TLS handshakes under way, a thread: some 50 KB each. The newest goes before the oldest of the
+  // block of addresses that has most.
   std::size_t handshakes = 512;
   // Whoever comes when all are taken waits for one to end, instead of being hung up on.
   bool wait_for_room = false;

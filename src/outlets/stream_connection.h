@@ -50,6 +50,7 @@ class StreamConnection {
   const share::Client* client() const { return client_.get(); }
   const net::Peer& peer() const { return peer_; }
   bool busy() const { return busy_; }
+  bool closing() const { return closing_; }
   // Whether it ends for a new one of its block, when that has as many as it may. Asked of one
   // without a name.
   virtual bool gives_way() const { return false; }

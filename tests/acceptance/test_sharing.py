@@ -69,15 +69,13 @@ def test_a_source_that_dies_suspends_what_it_was_to_keep(run, tmp_path):
 
 @pytest.mark.alone
 def test_over_ones_share_is_429_and_never_a_dropped_connection(run, tmp_path):
-    port = free_port()
-    node = slow_hub(run, tmp_path, "--outlet", f"http://127.0.0.1:{port}")
+    port, *ports = [free_port() for _ in range(11)]
+    node = slow_hub(run, tmp_path, *(word for p in (port, *ports) for word in ("--outlet", f"http://127.0.0.1:{p}")))
     eventually(lambda: node.status()["supply"]["proved"] > 0)
-    # Others keep the hub busy: a stream takes all that comes.
+    # Others keep the hub busy: a stream takes all that comes. Each outlet has visitors of its own.
     others = []
-    for i in range(10):
-        others.append(socket.socket())
-        others[-1].bind((f"127.0.{10 + i}.1", 0))
-        others[-1].connect(("127.0.0.1", port))
+    for p in ports:
+        others.append(socket.create_connection(("127.0.0.1", p)))
         others[-1].sendall(b"GET /v1/stream?grade=full HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     def drain():
@@ -119,26 +117,22 @@ def test_ten_thousand_connections_are_one_share(run, tmp_path):
     count = min(10000, (hard if hard > 0 else 1 << 20) - 500)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, count + 500), hard), hard))
     port = free_port()
-    node = slow_hub(run, tmp_path, "--outlet", f"http://127.0.0.1:{port}")
+    node = slow_hub(run, tmp_path, "--outlet", f"http://[::]:{port}?access=open")
 
-    # Addresses in different blocks: different visitors.
+    # Loopback has two blocks of addresses: two visitors.
     def visitor(address):
-        s = socket.socket()
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((address, 0))
-        s.connect(("127.0.0.1", port))
-        return s
+        return socket.create_connection((address, port))
 
     request = b"GET /v1/random?bytes=64&grade=full&wait=10m HTTP/1.1\r\nHost: localhost\r\n\r\n"
     greedy = []
     for _ in range(count):
-        s = visitor("127.0.50.1")
+        s = visitor("127.0.0.1")
         s.sendall(request)
         greedy.append(s)
     eventually(lambda: node.status()["outlets"][0]["connections"] == count, 60)
     # Most of them are in line by now: what was in the reserve is gone.
     eventually(lambda: node.status()["reserve"]["waiting_requests"] > 1000, 60)
-    modest = visitor("127.0.60.1")
+    modest = visitor("::1")
     modest.settimeout(60)
     before = node.status()["ledger"]["delivered"]
     got = 0

@@ -44,6 +44,7 @@ class TurnClock final : public Clock {
   void fail_once() { fail_ = true; }
   bool has_failed() const { return !fail_; }
   unsigned most() const { return most_; }
+  std::size_t readings() const { return static_cast<std::size_t>(readings_.load()); }
 
  private:
   bool watched() const { return thread_.load() == std::this_thread::get_id(); }
@@ -223,6 +224,36 @@ TEST_F(StreamWorkerTest, PipelinedHttpRequestsAndStreamsTakeTurns) {
                (1000 * 80) + (32 << 10));
 }
 
+TEST_F(StreamWorkerTest, AHeaderInRecordsOfOneByteTakesTurns) {
+  HttpSettings https;
+  https.name = "https";
+  https.tls = true;
+  https.address = {"127.0.0.1", 0};
+  HttpOutlet outlet(https, hub_.services());
+  outlet.start();
+  const UniqueFd fd = connect(outlet.address_text());
+  const auto context =
+      net::make_client_context({.pin = hub_.pin(), .ca = {}, .certificate = {}, .key = {}});
+  const crypto::SslPtr ssl(SSL_new(context.get()));
+  SSL_set_fd(ssl.get(), fd.get());
+  while (SSL_connect(ssl.get()) != 1) {
+    ASSERT_EQ(SSL_get_error(ssl.get(), -1), SSL_ERROR_WANT_READ);
+    ASSERT_EQ(wait_for(fd.get(), POLLIN, waker_, Duration(30s)), Wake::ready);
+  }
+  // All records at once, so that they are there whenever the hub looks.
+  BIO* const records = BIO_new(BIO_s_mem());
+  SSL_set0_wbio(ssl.get(), records);
+  const std::string request =
+      "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(2000, 'x') + "\r\n\r\n";
+  for (const char c : request) ASSERT_EQ(SSL_write(ssl.get(), &c, 1), 1);
+  char* data = nullptr;
+  const auto size = static_cast<std::size_t>(BIO_get_mem_data(records, &data));
+  const Bytes all(reinterpret_cast<const std::uint8_t*>(data), size);
+  expect_turns(fd, Samples(all.begin(), all.end()), 100);
+  EXPECT_GT(clock_.readings(), request.size())
+      << "it asks for each record whether its turn is over";
+}
+
 TEST_F(StreamWorkerTest, AnExceptionInTheAcceptLoopIsAnAlarmAndItBeginsAgain) {
   hub_.credit(4096);
   const auto outlet = make_egd(settings(Grade::full), hub_.services());
@@ -294,29 +325,33 @@ TEST_F(StreamWorkerTest, ANetrngClientThatDripsKeepsNoPlace) {
   EXPECT_TRUE(closed);
 }
 
-// A peer of another block than `connect`'s: 127.x.0.1.
+// Peers of two blocks: all of 127.0.0.0/8, and ::1.
 class PlacesTest : public StreamWorkerTest {
  protected:
   std::unique_ptr<HttpOutlet> start(std::size_t connections, std::size_t of_a_peer) {
     HttpSettings http;
     http.name = "http";
-    http.address = {"127.0.0.1", 0};
     http.limits.connections = connections;
     http.limits.peer_connections = of_a_peer;
+    return start(std::move(http));
+  }
+  std::unique_ptr<HttpOutlet> start(HttpSettings http) {
+    http.address = {"::", 0};
     auto outlet = std::make_unique<HttpOutlet>(http, hub_.services());
     outlet->start();
     at_ = outlet->address_text();
     return outlet;
   }
   UniqueFd connect_from(const std::string& host) {
-    const auto address = *wire::parse_address(at_);
+    const std::uint16_t port = wire::parse_address(at_)->port;
+    if (host == "::1") return std::move(*net::connect_tcp({host, port}, waker_, 10s));
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in from{};
     from.sin_family = AF_INET;
     ::inet_pton(AF_INET, host.c_str(), &from.sin_addr);
     sockaddr_in to = from;
-    ::inet_pton(AF_INET, address.host.c_str(), &to.sin_addr);
-    to.sin_port = htons(address.port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(port);
     EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
     return fd;
@@ -340,11 +375,11 @@ TEST_F(PlacesTest, APeerThatHoldsAllConnectionsGivesWayToAnother) {
   std::vector<UniqueFd> held;
   for (int i = 0; i < 10; ++i) held.push_back(connect_from("127.0.0.1"));
   EXPECT_TRUE(eventually([&] { return outlet->report().connections == 10; }));
-  const UniqueFd other = connect_from("127.5.0.1");
+  const UniqueFd other = connect_from("::1");
   EXPECT_TRUE(is_served(other));
   EXPECT_TRUE(is_closed(held[0])) << "the oldest";
   EXPECT_EQ(outlet->report().refused.at("displaced"), 1U);
-  const UniqueFd eleventh = connect_from("127.0.0.2");
+  const UniqueFd eleventh = connect_from("127.5.0.1");
   EXPECT_TRUE(is_closed(eleventh)) << "the same block has no less than another";
   EXPECT_EQ(outlet->report().refused.at("connections"), 1U);
 }
@@ -375,7 +410,7 @@ TEST_F(PlacesTest, WhoWaitsForRoomIsNotHeldUpByOthersThatWait) {
   NetrngSettings netrng;
   netrng.stream = settings(Grade::drbg);
   netrng.stream.at = {};
-  netrng.stream.at.address = {"127.0.0.1", 0};
+  netrng.stream.at.address = {"::", 0};
   netrng.stream.limits.connections = 2;
   netrng.stream.limits.wait_for_room = true;
   const auto outlet = make_netrng(netrng, hub_.services());
@@ -386,9 +421,30 @@ TEST_F(PlacesTest, WhoWaitsForRoomIsNotHeldUpByOthersThatWait) {
   for (int i = 0; i < 20; ++i) greedy.push_back(connect_from("127.0.0.1"));
   EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("connections") == 2; }))
       << "two are in, sixteen wait";
-  const UniqueFd other = connect_from("127.5.0.1");
+  const UniqueFd other = connect_from("::1");
   say(other, question);
   EXPECT_GT(hear(other, 100), 0U);
+}
+
+TEST_F(PlacesTest, HandshakesOfOneBlockPushOutItsOwn) {
+  HttpSettings https;
+  https.name = "https";
+  https.tls = true;
+  https.limits.handshakes = 4;
+  const auto outlet = start(std::move(https));
+  // The first byte of a handshake, and no more.
+  const Bytes first = as_bytes(std::string_view("\x16"));
+  const UniqueFd honest = connect_from("::1");
+  say(honest, first);
+  EXPECT_TRUE(eventually([&] { return outlet->report().connections == 1; }));
+  std::vector<UniqueFd> greedy;
+  for (int i = 0; i < 12; ++i) {
+    greedy.push_back(connect_from(fmt::format("127.{}.0.1", i)));
+    say(greedy.back(), first);
+  }
+  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("handshake") == 9; }));
+  for (int i = 0; i < 9; ++i) EXPECT_TRUE(is_closed(greedy[static_cast<std::size_t>(i)]));
+  EXPECT_EQ(wait_for(honest.get(), POLLIN, waker_, Duration(0)), Wake::timeout) << "still there";
 }
 
 }  // namespace
