@@ -18,7 +18,7 @@ void KernelPool::prepare() {
   if (!device_) throw Failure(with_errno("outlet kernel: cannot open /dev/random", errno));
 }
 
-Result<void> KernelPool::deliver(Bytes random) {
+Result<void> KernelPool::deliver(Bytes random, const Waker& /*stop*/) {
   // Ours, and last: what came from elsewhere was fixed before this was drawn.
   WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());

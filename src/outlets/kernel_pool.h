@@ -18,7 +18,7 @@ class KernelPool final : public ScheduledOutlet {
 
  private:
   void prepare() override;
-  Result<void> deliver(Bytes random) override;
+  Result<void> deliver(Bytes random, const Waker& stop) override;
   Result<void> give(Bytes bytes, std::size_t credited, Bytes local);
 
   UniqueFd device_;

@@ -26,7 +26,7 @@ void Rngnet::prepare() {
   set_note(fmt::format("{} recipients", recipients_.size()));
 }
 
-Result<void> Rngnet::deliver(Bytes bytes) {
+Result<void> Rngnet::deliver(Bytes bytes, const Waker& /*stop*/) {
   // In rotation, whatever becomes of each: one whose network is down holds up nobody.
   const std::size_t at = next_;
   next_ = (next_ + 1) % addresses_.size();

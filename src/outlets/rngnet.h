@@ -21,7 +21,7 @@ class Rngnet final : public ScheduledOutlet {
  private:
   // Resolves the recipients: throws Failure for one that has no address.
   void prepare() override;
-  Result<void> deliver(Bytes bytes) override;
+  Result<void> deliver(Bytes bytes, const Waker& stop) override;
 
   const std::vector<wire::Address> recipients_;
   std::vector<sockaddr_storage> addresses_;

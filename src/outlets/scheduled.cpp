@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -46,17 +47,25 @@ void ScheduledOutlet::start() {
   });
 }
 
+void ScheduledOutlet::drain() {
+  stop_waker_.wake();
+  services_.threads.run_on(0, [this] {
+    stopping_ = true;
+    loop_.stop();
+    timer_->cancel();
+  });
+}
+
 void ScheduledOutlet::stop() {
-  // A delivery is short; one that is not (a device that hangs) is left behind.
   const TimePoint end = services_.clock.now() + longest_end;
   for (;;) {
     // At least once: what feed_now posted before is then done with.
-    services_.threads.run_on(0, [this] {
-      stopping_ = true;
-      loop_.stop();
-      timer_->cancel();
-    });
-    if (!loop_.running() || services_.clock.now() >= end) return;
+    drain();
+    if (!loop_.running()) return;
+    if (services_.clock.now() >= end) {
+      services_.on_event(name_, "a delivery does not end; left behind", true);
+      return;
+    }
     std::this_thread::sleep_for(end_look);
   }
 }
@@ -112,8 +121,25 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   if (stopping_) co_return false;
   SecretBytes bytes(schedule_.bytes);
   share::Withdrawal withdrawal = place.collect(bytes.view());
-  const bool delivered = settle(deliver(bytes.view()), bytes.size(), wire::Grade::full);
+  const Result<void> result = co_await deliver_aside(bytes.view());
+  const bool delivered = settle(result, bytes.size(), wire::Grade::full);
   if (delivered) withdrawal.delivered(bytes.size());
+  co_return delivered;
+}
+
+// Goes to the outlet's own thread for the delivery, and comes back.
+asio::awaitable<Result<void>> ScheduledOutlet::deliver_aside(Bytes random) {
+  const auto there = asio::bind_executor(aside_.get_executor(), asio::use_awaitable);
+  co_await asio::post(there);
+  Result<void> delivered;
+  std::exception_ptr failure;
+  try {
+    delivered = deliver(random, stop_waker_);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await asio::post(services_.threads.context(0), asio::use_awaitable);
+  if (failure) std::rethrow_exception(failure);
   co_return delivered;
 }
 
@@ -125,7 +151,9 @@ asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
     timer_->expires_after(seed_pause);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  co_return !stopping_ && settle(deliver(bytes.view()), bytes.size(), wire::Grade::drbg);
+  if (stopping_) co_return false;
+  const Result<void> result = co_await deliver_aside(bytes.view());
+  co_return settle(result, bytes.size(), wire::Grade::drbg);
 }
 
 // Counts what came of a delivery; true when it arrived.

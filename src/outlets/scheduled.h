@@ -3,10 +3,12 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <random>
 
 #include "base/backoff.h"
 #include "base/mutex.h"
+#include "base/waker.h"
 #include "net/kept_loop.h"
 #include "outlets/outlet.h"
 #include "outlets/schedule.h"
@@ -14,14 +16,15 @@
 namespace qanat::outlets {
 
 // Delivers at the start, after each interval, and on feed_now: `bytes` of its grade, all at once.
-// Lives on the first I/O thread.
+// Lives on the first I/O thread, and delivers on one of its own: a disk may take its time, and who
+// reads a pipe, too.
 class ScheduledOutlet : public Outlet {
  public:
   ScheduledOutlet(std::string name, Schedule schedule, const OutletServices& services);
   ~ScheduledOutlet() override;
 
   void start() override;
-  void drain() override { stop(); }
+  void drain() override;
   bool idle() const override { return !loop_.running(); }
   void stop() override;
   void feed_now() override;
@@ -30,9 +33,9 @@ class ScheduledOutlet : public Outlet {
  protected:
   // Before the first delivery, on the thread that starts the outlet.
   virtual void prepare() {}
-  // The number of bytes that arrived where they should; an Error is tried again at the next time.
-  // On an I/O thread: it must not block for long.
-  virtual Result<void> deliver(Bytes random) = 0;
+  // An Error is tried again at the next time. On the outlet's own thread. A delivery that may wait
+  // for somebody ends when `stop` is woken; what does not is left behind.
+  virtual Result<void> deliver(Bytes random, const Waker& stop) = 0;
   const std::string& name() const { return name_; }
   wire::Grade grade() const { return schedule_.grade; }
   const OutletServices& services() const { return services_; }
@@ -46,6 +49,7 @@ class ScheduledOutlet : public Outlet {
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
   boost::asio::awaitable<bool> deliver_drbg();
+  boost::asio::awaitable<Result<void>> deliver_aside(Bytes random);
   bool settle(const Result<void>& delivered, std::size_t size, wire::Grade grade);
   void failed(const std::string& why);
   Duration next_gap();
@@ -58,6 +62,8 @@ class ScheduledOutlet : public Outlet {
   std::mt19937_64 random_;
   Backoff retry_;
   net::KeptLoop loop_;
+  boost::asio::thread_pool aside_{1};
+  Waker stop_waker_;
   bool stopping_ = false;
   bool now_ = false;
 

@@ -50,6 +50,8 @@ void SeedFile::prepare() {
   }
 }
 
-Result<void> SeedFile::deliver(Bytes random) { return replace_file(path_, random, seed_mode); }
+Result<void> SeedFile::deliver(Bytes random, const Waker& /*stop*/) {
+  return replace_file(path_, random, seed_mode);
+}
 
 }  // namespace qanat::outlets

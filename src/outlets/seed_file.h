@@ -14,7 +14,7 @@ class SeedFile final : public ScheduledOutlet {
 
  private:
   void prepare() override;
-  Result<void> deliver(Bytes random) override;
+  Result<void> deliver(Bytes random, const Waker& stop) override;
 
   const std::string path_;
 };

@@ -10,7 +10,7 @@ class StandardOutput final : public ScheduledOutlet {
   using ScheduledOutlet::ScheduledOutlet;
 
  private:
-  Result<void> deliver(Bytes random) override;
+  Result<void> deliver(Bytes random, const Waker& stop) override;
 };
 
 }  // namespace qanat::outlets

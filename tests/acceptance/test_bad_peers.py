@@ -1,13 +1,15 @@
 """What a peer may do to each protocol's outlet, and that nobody else notices."""
 
+import os
 import random
 import select
+import signal
 import socket
 import ssl
 import struct
 
 import pytest
-from conftest import MEMORY, SANITIZED, eventually, free_port
+from conftest import MEMORY, SANITIZED, eventually, fetch, free_port
 
 PASSWORD = "my_password1234"
 DELIMITER = b"--NETRNG-SOCKET-DELIMITER"
@@ -180,15 +182,16 @@ def test_one_peer_leaves_room_for_others_before_it_has_a_name(run, tmp_path):
     (tmp_path / "limits.toml").write_text("[limits]\nconnections = 100\n")
     port = free_port()
     node = run("serve", "--config", f"{tmp_path}/limits.toml", "--source", "exec:cat /dev/urandom?h=8",
-               "--outlet", f"https://127.0.0.1:{port}", name="hub").ready()
+               "--outlet", f"https://[::]:{port}?access=open", name="hub").ready()
     node.port = port
     held = []
     try:
-        for _ in range(120):
-            held.append(connect(node))
+        # Wherever they come from within it, all of 127.0.0.0/8 is one.
+        for i in range(120):
+            held.append(socket.create_connection(("127.0.0.1", port), source_address=(f"127.{i}.0.1", 0)))
         # Another block of addresses, and the same.
-        for source in ("127.9.0.1", "127.0.0.1"):
-            with socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0)) as sock:
+        for host in ("::1", "127.0.0.1"):
+            with socket.create_connection((host, port), timeout=20) as sock:
                 context = ssl.create_default_context()
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                 with context.wrap_socket(sock) as secure:
@@ -217,3 +220,30 @@ def test_silent_connections_at_https_cost_little_and_it_is_given_back(run):
             sock.close()
     # (The address sanitizer keeps what was freed, to see uses of it.)
     assert SANITIZED or eventually(lambda: memory(node) - before < 8 << 20)
+
+
+def test_nobody_reads_standard_output_and_all_others_are_served(run):
+    port = free_port()
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{port}",
+               "--outlet", "stdout?every=1h&grade=drbg", "--threads", "1").ready()
+    # The pipe is full, and a delivery is due.
+    pipe = os.open(f"/proc/{node.process.pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(pipe, bytes(4096))
+    before = node.outlet("stdout")["drbg_bytes"]
+    node.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: any("seeded anew" in e["text"] for e in node.status()["events"]))
+    assert fetch(port, "/healthz")[0] == 200
+    assert node.outlet("stdout")["drbg_bytes"] == before
+    # Whoever reads after all gets what is due.
+    os.read(node.process.stdout.fileno(), 65536)
+    assert eventually(lambda: node.outlet("stdout")["drbg_bytes"] > before)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(pipe, bytes(4096))
+    node.process.send_signal(signal.SIGUSR1)
+    eventually(lambda: sum("seeded anew" in e["text"] for e in node.status()["events"]) == 2)
+    node.process.terminate()
+    assert node.process.wait(20) == 0
+    assert "left behind" not in node.log()
