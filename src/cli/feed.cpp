@@ -55,6 +55,7 @@ int run_once(node::NodeSettings settings, Duration patience) {
   node::prepare_process();
   settings.on_fed = node::nudge;
   settings.generation_path = node::Generation::usual_path();
+  node::Signals signals;
   node::Node node(std::move(settings));
   node.start();
   const TimePoint end = Clock().now() + patience;
@@ -63,7 +64,7 @@ int run_once(node::NodeSettings settings, Duration patience) {
   while (!fed && why.empty()) {
     // Woken by each delivery; looks for what makes waiting useless in between.
     constexpr Duration look_interval = 100ms;
-    const bool stopped = node::wait_for_signal(look_interval) == node::Signal::stop;
+    const bool stopped = signals.wait(look_interval) == node::Signal::stop;
     fed = all_fed(node);
     if (fed) break;
     why = stopped ? "stopped" : node.hopeless();
@@ -74,8 +75,8 @@ int run_once(node::NodeSettings settings, Duration patience) {
   // Cookies for the next boot are fetched once the machine is fed.
   constexpr Duration most_rest = 2s;
   const TimePoint rest_end = Clock().now() + most_rest;
-  while (fed && !node.at_rest() && Clock().now() < rest_end) node::wait_for_signal(2ms);
-  end_node(node);
+  while (fed && !node.at_rest() && Clock().now() < rest_end) signals.wait(2ms);
+  end_node(node, signals, fed ? "" : why);
   if (!fed) throw Failure(why);
   return 0;
 }

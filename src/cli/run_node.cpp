@@ -1,43 +1,34 @@
 #include "cli/run_node.h"
 
 #include <cstdlib>
-#include <future>
-#include <thread>
 
 #include "base/log.h"
 #include "base/version.h"
-#include "node/daemon.h"
 #include "node/resume_watch.h"
 
 namespace qanat::cli {
 
 using namespace std::chrono_literals;
 
-void end_node(node::Node& node) {
+void end_node(node::Node& node, node::Signals& signals, const std::string& problem) {
+  const int code = problem.empty() ? 0 : 1;
   constexpr Duration deliveries_in_flight = 2s;
-  // Beyond that something is stuck that should not be: an I/O thread, a disk.
-  constexpr Duration longest = 4500ms;
   node::tell_systemd("STOPPING=1");
-  std::promise<void> ended;
-  std::thread watch([longest, end = ended.get_future()] {
-    if (end.wait_for(longest) == std::future_status::ready) return;
-    log_warning("stopping takes too long; leaving what is stuck behind");
-    std::_Exit(0);
-  });
+  signals.end_soon(code);
   // What has gone from the state directory since the last look is in memory alone.
   node.check_state();
   const bool whole = node.stop(deliveries_in_flight);
-  ended.set_value();
-  watch.join();
   log_all_sums();
   if (whole) return;
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
-  std::_Exit(0);
+  if (!problem.empty()) log_error("{}", problem);
+  std::_Exit(code);
 }
 
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
   node::prepare_process();
   settings.generation_path = node::Generation::usual_path();
+  node::Signals signals;
   node::Node node(std::move(settings));
   node.start();
   log_info("qanat {} is running, state in {}", version(), node.state().path());
@@ -49,7 +40,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   for (;;) {
     // Nothing tells that a directory is deleted as surely as a look at it.
     constexpr Duration look_interval = 60s;
-    const node::Signal signal = node::wait_for_signal(look_interval);
+    const node::Signal signal = signals.wait(look_interval);
     if (signal != node::Signal::stop) {
       node.check_state();
       node.check_control_socket();
@@ -57,7 +48,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
     switch (signal) {
       case node::Signal::stop:
         log_info("stopping");
-        end_node(node);
+        end_node(node, signals, "");
         return 0;
       case node::Signal::now:
         node.renew("SIGUSR1");

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <utility>
 
 #include "base/descriptor_limit.h"
+#include "base/log.h"
 
 #ifdef QANAT_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -47,6 +50,58 @@ Signal wait_for_signal(Duration limit) {
 }
 
 void nudge() { ::kill(::getpid(), SIGUSR1); }
+
+Signals::Signals() : thread_([this] { take(); }) {}
+
+Signals::~Signals() {
+  {
+    const MutexLock lock(mutex_);
+    over_ = true;
+  }
+  nudge();
+  thread_.join();
+}
+
+void Signals::take() {
+  const Clock clock;
+  Duration left{};
+  for (;;) {
+    const Signal signal = wait_for_signal(left);
+    const MutexLock lock(mutex_);
+    if (over_) return;
+    if (signal == Signal::stop && !end_) end_ = clock.now() + longest_end;
+    if (end_ && clock.now() >= *end_) {
+      log_warning("stopping takes too long; leaving what is stuck behind");
+      std::_Exit(code_);
+    }
+    left = end_ ? *end_ - clock.now() : Duration::zero();
+    stop_ = stop_ || signal == Signal::stop;
+    reload_ = reload_ || signal == Signal::reload;
+    now_ = now_ || signal == Signal::now;
+    news_.notify_one();
+  }
+}
+
+Signal Signals::wait(Duration limit) {
+  const TimePoint end = Clock().now() + limit;
+  const MutexLock lock(mutex_);
+  while (!stop_ && !reload_ && !now_) {
+    if (news_.wait_until(mutex_, end) == std::cv_status::timeout) return Signal::none;
+  }
+  if (std::exchange(stop_, false)) return Signal::stop;
+  if (std::exchange(reload_, false)) return Signal::reload;
+  now_ = false;
+  return Signal::now;
+}
+
+void Signals::end_soon(int code) {
+  {
+    const MutexLock lock(mutex_);
+    code_ = code;
+    if (!end_) end_ = Clock().now() + longest_end;
+  }
+  nudge();
+}
 
 void tell_systemd(const char* state) {
 #ifdef QANAT_SYSTEMD
