@@ -18,9 +18,9 @@ namespace {
 
 // Whoever reads a join string draws as that client.
 void warn_of_secrets(const node::Config& config, const std::string& path) {
-  const bool any = std::any_of(
-      config.sources.begin(), config.sources.end(),
-      [](const std::string& text) { return wire::find_join_string(text) != std::string::npos; });
+  const bool any =
+      std::any_of(config.sources.begin(), config.sources.end(),
+                  [](const std::string& text) { return wire::looks_like_join_string(text); });
   struct stat info {};
   if (!any || ::stat(path.c_str(), &info) != 0 || (info.st_mode & 077U) == 0) return;
   fmt::print(

@@ -6,6 +6,7 @@
 #include "cli/control.h"
 #include "cli/run_node.h"
 #include "node/node.h"
+#include "sources/kept_join_strings.h"
 
 namespace qanat::cli {
 namespace {
@@ -20,13 +21,17 @@ struct ServeOptions {
 };
 
 // The file, if one is named or the usual one is there; the command line goes before it.
-node::Config effective_config(const ServeOptions& options) {
+node::Config effective_config(ServeOptions& options) {
   node::Config config;
   const bool named = !options.config.empty();
   if (named || ::access(node::default_config_path, F_OK) == 0) {
     config = node::load_config(named ? options.config : node::default_config_path);
   }
-  if (!options.sources.empty()) config.sources = options.sources;
+  if (!options.sources.empty()) config.sources.clear();
+  for (std::string& source : options.sources) {
+    source = sources::keep_join_strings(std::move(source));
+    config.sources.push_back(source);
+  }
   if (!options.outlets.empty()) config.outlets = options.outlets;
   if (options.threads > 0) config.threads = options.threads;
   if (options.quorum > 0) config.quorum = options.quorum;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "sources/kept_join_strings.h"
 #include "sources/registry.h"
 
 namespace qanat::cli {
@@ -31,6 +32,7 @@ std::string read_upstream_argument(const std::string& argument) {
     if (!content) throw Failure(content.error().message);
     text = first_line(content->view());
   }
+  text = sources::keep_join_strings(std::move(text));
   (void)sources::parse_upstream(text);  // bad ones are refused before anything starts
   return text;
 }

@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/quantity.h"
 #include "outlets/registry.h"
+#include "sources/kept_join_strings.h"
 #include "sources/registry.h"
 
 namespace qanat::node {
@@ -361,9 +362,9 @@ Config parse_config(std::string_view text, const std::string& path) {
 }
 
 Config load_config(const std::string& path) {
-  const auto text = read_file(path);
+  auto text = read_file(path);
   if (!text) throw Failure(text.error().message);
-  return parse_config(*text, path);
+  return parse_config(sources::keep_join_strings(std::move(*text)), path);
 }
 
 void check_config(const Config& config) {

@@ -14,6 +14,7 @@
 #include "sources/exec.h"
 #include "sources/file.h"
 #include "sources/jitter.h"
+#include "sources/kept_join_strings.h"
 #include "sources/kernel.h"
 #include "sources/netrng.h"
 #include "sources/rngnet.h"
@@ -318,7 +319,7 @@ bool is_upstream(const std::string& text) {
 
 net::Endpoint parse_upstream(const std::string& text) {
   if (wire::looks_like_join_string(text)) {
-    auto join = wire::decode_join_string(text);
+    auto join = decode_join_string(text);
     if (!join) throw Failure(join.error().message);
     return net::endpoint_of(std::move(*join));
   }

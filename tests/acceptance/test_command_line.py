@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import QANAT, balanced, eventually, fetch, free_port, need, qanat
+from conftest import QANAT, balanced, eventually, fetch, free_port, need, need_root, qanat
 
 
 def refused(*arguments, **more):
@@ -464,3 +464,58 @@ def test_a_silent_or_slow_client_disturbs_nobody(hub):
         assert fetch(hub.port, "/v1/random?bytes=64")[0] == 200
     for connection in connections:
         connection.close()
+
+
+def test_a_node_that_is_stuck_in_a_reload_ends_all_the_same(run, tmp_path):
+    config = tmp_path / "qanat.toml"
+    config.write_text(f"[[source]]\nname = 'jitter'\n[[outlet]]\nname = 'http://127.0.0.1:{free_port()}'\n")
+    node = run("serve", "--config", str(config)).up()
+    config.unlink()
+    os.mkfifo(config)
+    node.process.send_signal(signal.SIGHUP)
+    # It waits for somebody to write: this end is open once it does.
+    writer = os.open(config, os.O_WRONLY)
+    node.process.terminate()
+    assert node.process.wait(20) == 0
+    assert "stopping takes too long" in node.log()
+    os.close(writer)
+
+
+def memory_holds(pid, word):
+    """Whether the process has these bytes anywhere that can be read (its guard pages and the like cannot)."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            (begin, end), rights = (int(x, 16) for x in line.split()[0].split("-")), line.split()[1]
+            if not rights.startswith("rw") or line.rstrip().endswith(("[vvar]", "[vsyscall]")):
+                continue
+            for at in range(begin, end, 1 << 24):
+                memory.seek(at)
+                try:
+                    if word in memory.read(min(end - at, 1 << 24)):
+                        return True
+                except OSError:
+                    pass
+    return False
+
+
+@pytest.mark.parametrize("way", ["argument", "file", "feed"])
+def test_a_join_string_is_in_no_ordinary_memory(hub, run, tmp_path, way):
+    need_root()
+    join = hub.invite("leaf")
+    if way == "argument":
+        node = run("serve", f"--source={join}", "--outlet", f"http://127.0.0.1:{free_port()}", name="leaf").ready()
+    elif way == "file":
+        config = tmp_path / "leaf.toml"
+        config.write_text(f"[[source]]\nname = '{join}'\n[[outlet]]\nname = 'http://127.0.0.1:{free_port()}'\n")
+        config.chmod(0o600)
+        node = run("serve", "--config", str(config), name="leaf").ready()
+        node.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "configuration reloaded" in node.log())
+        assert node.status()["sources"][0]["state"] == "healthy", "the same source, not another"
+    else:
+        (tmp_path / "join").write_text(join)
+        (tmp_path / "join").chmod(0o600)
+        node = run("feed", f"@{tmp_path}/join", "--outlet", f"file:{tmp_path}/seed", name="leaf").up()
+        assert eventually(lambda: (tmp_path / "seed").exists())
+    # Its last letters, with the key's end and the checksum.
+    assert not memory_holds(node.process.pid, join[-24:].encode())
