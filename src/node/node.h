@@ -114,7 +114,7 @@ class Node {
   outlets::ControlAnswer withdraw(const boost::json::object& request);
   outlets::ControlAnswer revoke(const boost::json::object& request);
   outlets::ControlAnswer allow(const boost::json::object& request);
-  std::string find_state_problem(bool& written_back) REQUIRES(state_mutex_);
+  std::string find_state_problem(bool any_clients, bool& written_back) REQUIRES(state_mutex_);
   bool has_invited() const;
   std::string state_problem() const;
   NamedSource make_source(const std::string& text);

@@ -14,11 +14,12 @@ void Node::check_state() {
   std::string before;
   std::string now;
   bool written_back = false;
+  const bool any_clients = !book_.bars().empty() || has_invited();
   {
     const MutexLock lock(state_mutex_);
     if (!lock_) return;  // it began without one, and said so
     before = state_problem_;
-    now = find_state_problem(written_back);
+    now = find_state_problem(any_clients, written_back);
     state_problem_ = now;
     state_writable_ = now.empty();
   }
@@ -39,7 +40,7 @@ std::string Node::state_problem() const {
   return state_problem_;
 }
 
-std::string Node::find_state_problem(bool& written_back) {
+std::string Node::find_state_problem(bool any_clients, bool& written_back) {
   const std::string& path = state_.path();
   if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
     return fmt::format(
@@ -60,7 +61,6 @@ std::string Node::find_state_problem(bool& written_back) {
       return fmt::format("the state directory {} was replaced: {}", path, taken.error().message);
     }
   }
-  const bool any_clients = !book_.bars().empty() || has_invited();
   const bool whole = state_.whole(identity_.has_value(), any_clients);
   if (auto made = settings_.feed ? state_.cookie_directory() : std::string(); !made) {
     return made.error().message;
@@ -84,7 +84,7 @@ bool Node::has_invited() const {
 
 void Node::check_control_socket() {
   if (!control_ || !state_writable_) return;
-  if (::access(state_.control_socket().c_str(), F_OK) == 0) return;
+  if (control_->in_place()) return;
   control_->stop();
   control_.reset();
   open_control_socket();

@@ -22,7 +22,11 @@ Broker::Broker(BrokerSettings settings, const OutletServices& services)
 Broker::~Broker() { stop(); }
 
 void Broker::start() {
-  users_ = read_users();
+  Users users = read_users();
+  {
+    const MutexLock lock(mutex_);
+    users_ = std::move(users);
+  }
   // What is missing in OpenSSL is known now, not at the first login.
   const wire::broker::Suite& suite = settings_.suite;
   (void)wire::broker::prove(suite.hash, "0", "password");
@@ -59,7 +63,7 @@ Broker::Users Broker::read_users() const {
 void Broker::reload() {
   try {
     Users users = read_users();
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     users_ = std::move(users);
   } catch (const Failure& problem) {
     services().on_event(settings_.stream.name,
@@ -68,26 +72,32 @@ void Broker::reload() {
 }
 
 std::shared_ptr<BrokerUser> Broker::find_user(std::string_view name) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = users_.find(name);
   return found == users_.end() ? nullptr : found->second;
 }
 
 std::shared_ptr<Inflow> Broker::inflow_of(const BrokerUser& user) {
-  const std::scoped_lock lock(mutex_);
-  std::shared_ptr<Inflow>& inflow = inflows_[user.name];
-  if (!inflow) {
-    inflow = std::make_shared<Inflow>(
-        fmt::format("{} at {}", user.name, settings_.stream.at.address.text()), settings_.claim,
-        services());
+  {
+    const MutexLock lock(mutex_);
+    if (const auto found = inflows_.find(user.name); found != inflows_.end()) return found->second;
   }
-  return inflow;
+  // With no lock held: it opens an account.
+  auto made = std::make_shared<Inflow>(
+      fmt::format("{} at {}", user.name, settings_.stream.at.address.text()), settings_.claim,
+      services());
+  const MutexLock lock(mutex_);
+  return inflows_.emplace(user.name, std::move(made)).first->second;
 }
 
 OutletReport Broker::report() const {
   OutletReport report = StreamOutlet::report();
-  const std::scoped_lock lock(mutex_);
-  for (const auto& [name, inflow] : inflows_) report.inflows.push_back(inflow->report());
+  std::vector<std::shared_ptr<Inflow>> inflows;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [name, inflow] : inflows_) inflows.push_back(inflow);
+  }
+  for (const auto& inflow : inflows) report.inflows.push_back(inflow->report());
   return report;
 }
 

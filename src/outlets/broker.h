@@ -3,8 +3,8 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "outlets/stream_outlet.h"
 #include "share/token_bucket.h"
 #include "wire/broker_session.h"
@@ -57,9 +57,9 @@ class Broker final : public StreamOutlet {
   Users read_users() const;
 
   const BrokerSettings settings_;
-  mutable std::mutex mutex_;
-  Users users_;
-  std::map<std::string, std::shared_ptr<Inflow>> inflows_;
+  mutable Mutex mutex_;
+  Users users_ GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<Inflow>> inflows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace qanat::outlets

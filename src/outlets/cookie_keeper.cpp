@@ -17,8 +17,9 @@ CookieKeeper::CookieKeeper(File file, Tell tell) : file_(std::move(file)), tell_
 
 void CookieKeeper::begin(std::uint64_t unix_seconds) {
   if (version() > 0) return keep(unix_seconds);
+  Notices notices;
   {
-    const std::scoped_lock reading(file_mutex_);
+    const MutexLock reading(file_mutex_);
     auto text = file_.read();
     if (!text) throw Failure(text.error().message);
     // A clock that cannot be right makes no key of 1970, from which half a million steps would lead
@@ -38,14 +39,19 @@ void CookieKeeper::begin(std::uint64_t unix_seconds) {
       keys = std::move(*parsed);
     }
     in_file_ = std::move(*text);
-    const std::scoped_lock lock(mutex_);
-    publish_locked(std::move(*keys));
-    turn_locked(unix_seconds);
+    const MutexLock lock(mutex_);
+    publish(std::move(*keys));
+    turn_keys(unix_seconds, notices);
   }
+  tell(notices);
   keep(unix_seconds);
 }
 
-void CookieKeeper::publish_locked(CookieKeys keys) {
+void CookieKeeper::tell(const Notices& notices) const {
+  for (const auto& [text, alarm] : notices) tell_(text, alarm);
+}
+
+void CookieKeeper::publish(CookieKeys keys) {
   spent_.turn(keys.generation());
   keys_ = std::move(keys);
   version_.fetch_add(1, std::memory_order_release);
@@ -54,18 +60,22 @@ void CookieKeeper::publish_locked(CookieKeys keys) {
 void CookieKeeper::turn(std::uint64_t unix_seconds) {
   const std::uint64_t hour = unix_seconds / CookieKeys::generation_seconds;
   if (hour_.load(std::memory_order_relaxed) == hour) return;
-  const std::scoped_lock lock(mutex_);
-  if (keys_) turn_locked(unix_seconds);
+  Notices notices;
+  {
+    const MutexLock lock(mutex_);
+    if (keys_) turn_keys(unix_seconds, notices);
+  }
+  tell(notices);
 }
 
-void CookieKeeper::turn_locked(std::uint64_t unix_seconds) {
+void CookieKeeper::turn_keys(std::uint64_t unix_seconds, Notices& notices) {
   hour_ = unix_seconds / CookieKeys::generation_seconds;
   CookieKeys keys = *keys_;
   const std::uint32_t before = keys.generation();
   const Turn turn = keys.follow(unix_seconds);
   const std::uint64_t clock = unix_seconds / CookieKeys::generation_seconds;
   const std::uint64_t ahead = before > clock ? before - clock : 0;
-  if (turn == Turn::forward || turn == Turn::anew) publish_locked(std::move(keys));
+  if (turn == Turn::forward || turn == Turn::anew) publish(std::move(keys));
   switch (turn) {
     case Turn::present:
     case Turn::forward:
@@ -82,31 +92,39 @@ void CookieKeeper::turn_locked(std::uint64_t unix_seconds) {
       break;
     case Turn::anew:
       clock_problem_.clear();
-      tell_(fmt::format("the cookie keys were {} hours ahead of the clock: this node has new ones, "
-                        "and clients begin new sessions. Hubs that shared its key do not "
-                        "understand its cookies any more: copy {} of one of them, and send SIGHUP",
-                        ahead, file_.name),
-            true);
+      notices.emplace_back(
+          fmt::format("the cookie keys were {} hours ahead of the clock: this node has new ones, "
+                      "and clients begin new sessions. Hubs that shared its key do not "
+                      "understand its cookies any more: copy {} of one of them, and send SIGHUP",
+                      ahead, file_.name),
+          true);
       break;
   }
-  if (turn != told_ && !clock_problem_.empty()) tell_(clock_problem_, turn == Turn::ahead);
+  if (turn != told_ && !clock_problem_.empty()) {
+    notices.emplace_back(clock_problem_, turn == Turn::ahead);
+  }
   told_ = turn;
 }
 
 void CookieKeeper::keep(std::uint64_t unix_seconds) {
   turn(unix_seconds);
-  const std::scoped_lock writing(file_mutex_);
+  if (const std::string news = write_file(); !news.empty()) tell_(news, true);
+}
+
+// What is wrong, when that is new.
+std::string CookieKeeper::write_file() {
+  const MutexLock writing(file_mutex_);
   SecretBytes wanted;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     wanted = keys_->text();
   }
   const auto there = file_.read();
   if (there && equal_constant_time(there->view(), wanted.view())) {
     in_file_ = std::move(wanted);
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     file_problem_.clear();
-    return;
+    return "";
   }
   // Neither ours nor gone: somebody has put another hub's key there, and has not said so yet.
   std::string problem;
@@ -118,62 +136,68 @@ void CookieKeeper::keep(std::uint64_t unix_seconds) {
   } else {
     in_file_ = std::move(wanted);
   }
-  const std::scoped_lock lock(mutex_);
-  if (!problem.empty() && problem != file_problem_) tell_(problem, true);
+  const MutexLock lock(mutex_);
+  const bool news = problem != file_problem_;
   file_problem_ = std::move(problem);
+  return news ? file_problem_ : "";
 }
 
 void CookieKeeper::reload(std::uint64_t unix_seconds) {
-  {
-    const std::scoped_lock reading(file_mutex_);
-    auto there = file_.read();
-    const bool gone = there && there->empty();
-    auto parsed = there ? CookieKeys::parse(as_text(there->view()), 0)
-                        : Result<CookieKeys>(tl::unexpected(there.error()));
-    if (!parsed && !gone) {
-      tell_(fmt::format("{}: {}; this node goes on with the key that it has", file_.name,
-                        parsed.error().message),
-            true);
-      return;
-    }
-    if (parsed) {
-      in_file_ = std::move(*there);
-      const std::scoped_lock lock(mutex_);
-      if (!keys_->same_chain(*parsed)) {
-        publish_locked(std::move(*parsed));
-        tell_(fmt::format("the cookie key in {} is taken up: clients with cookies under the one of "
-                          "before begin new sessions",
-                          file_.name),
-              false);
-        turn_locked(unix_seconds);
-      }
-    }
+  Notices notices;
+  const bool keeping = read_file(unix_seconds, notices);
+  tell(notices);
+  if (keeping) keep(unix_seconds);
+}
+
+// Whether the file is ours to write: it is gone, or it was understood.
+bool CookieKeeper::read_file(std::uint64_t unix_seconds, Notices& notices) {
+  const MutexLock reading(file_mutex_);
+  auto there = file_.read();
+  const bool gone = there && there->empty();
+  auto parsed = there ? CookieKeys::parse(as_text(there->view()), 0)
+                      : Result<CookieKeys>(tl::unexpected(there.error()));
+  if (gone) return true;
+  if (!parsed) {
+    notices.emplace_back(fmt::format("{}: {}; this node goes on with the key that it has",
+                                     file_.name, parsed.error().message),
+                         true);
+    return false;
   }
-  keep(unix_seconds);
+  in_file_ = std::move(*there);
+  const MutexLock lock(mutex_);
+  if (keys_->same_chain(*parsed)) return true;
+  publish(std::move(*parsed));
+  notices.emplace_back(
+      fmt::format("the cookie key in {} is taken up: clients with cookies under the one of "
+                  "before begin new sessions",
+                  file_.name),
+      false);
+  turn_keys(unix_seconds, notices);
+  return true;
 }
 
 void CookieKeeper::renew() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   crypto::random_bytes(mark_);
   if (keys_) version_.fetch_add(1, std::memory_order_release);
 }
 
 CookieKeeper::Copy CookieKeeper::copy() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return {version_.load(std::memory_order_relaxed), *keys_, mark_};
 }
 
 trickle::Cookie CookieKeeper::seal(trickle::Ticket& ticket) const {
   trickle::Nonce nonce;
   crypto::random_bytes(nonce);
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::copy(mark_.begin(), mark_.end(), nonce.begin());
   ticket.session = keys_->generation();
   return trickle::seal_cookie(keys_->current(), keys_->generation(), nonce, ticket);
 }
 
 std::string CookieKeeper::problem() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return !clock_problem_.empty() ? clock_problem_ : file_problem_;
 }
 

@@ -5,11 +5,13 @@
 #include <array>
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "outlets/cookie_keys.h"
 #include "outlets/spent_questions.h"
 
@@ -58,9 +60,14 @@ class CookieKeeper {
   std::string problem() const;
 
  private:
-  void turn_locked(std::uint64_t unix_seconds);
-  void publish_locked(CookieKeys keys);
-  void store(Bytes text);
+  // What there is to tell, each an alarm or not: told once no mutex is held.
+  using Notices = std::vector<std::pair<std::string, bool>>;
+
+  void turn_keys(std::uint64_t unix_seconds, Notices& notices) REQUIRES(mutex_);
+  void publish(CookieKeys keys) REQUIRES(mutex_);
+  std::string write_file() EXCLUDES(file_mutex_, mutex_);
+  bool read_file(std::uint64_t unix_seconds, Notices& notices) EXCLUDES(file_mutex_, mutex_);
+  void tell(const Notices& notices) const EXCLUDES(file_mutex_, mutex_);
 
   const File file_;
   const Tell tell_;
@@ -68,15 +75,15 @@ class CookieKeeper {
   std::atomic<std::uint64_t> version_{0};
   std::atomic<std::uint64_t> hour_{0};  // of the clock, at the last turn
 
-  mutable std::mutex mutex_;  // guards, for moments:
-  std::optional<CookieKeys> keys_;
-  Mark mark_{};
-  CookieKeys::Turn told_ = CookieKeys::Turn::present;
-  std::string clock_problem_;
-  std::string file_problem_;
+  mutable Mutex mutex_;
+  std::optional<CookieKeys> keys_ GUARDED_BY(mutex_);
+  Mark mark_ GUARDED_BY(mutex_){};
+  CookieKeys::Turn told_ GUARDED_BY(mutex_) = CookieKeys::Turn::present;
+  std::string clock_problem_ GUARDED_BY(mutex_);
+  std::string file_problem_ GUARDED_BY(mutex_);
 
-  std::mutex file_mutex_;  // guards, while a disk works:
-  SecretBytes in_file_;    // what we read or wrote last
+  Mutex file_mutex_;                             // held while a disk works
+  SecretBytes in_file_ GUARDED_BY(file_mutex_);  // what we read or wrote last
 };
 
 }  // namespace qanat::outlets

@@ -18,24 +18,27 @@ constexpr std::uint64_t year_2038 = 2147483647;
 struct Hub {
   explicit Hub(std::string text = "") : disk(std::move(text)) {}
   CookieKeeper keeper() {
-    return {
-        {.name = "trickle.key",
-         .read = [this]() -> Result<SecretBytes> {
-           if (unreadable) return error("trickle.key: Input/output error");
-           return SecretBytes(as_bytes(disk));
-         },
-         .write = [this](Bytes text) -> Result<void> {
-           if (read_only) return error("trickle.key: Read-only file system");
-           disk = std::string(as_text(text));
-           return {};
-         }},
-        [this](const std::string& text, bool alarm) { (alarm ? alarms : events).push_back(text); }};
+    return {{.name = "trickle.key",
+             .read = [this]() -> Result<SecretBytes> {
+               if (unreadable) return error("trickle.key: Input/output error");
+               return SecretBytes(as_bytes(disk));
+             },
+             .write = [this](Bytes text) -> Result<void> {
+               if (read_only) return error("trickle.key: Read-only file system");
+               disk = std::string(as_text(text));
+               return {};
+             }},
+            [this](const std::string& text, bool alarm) {
+              (alarm ? alarms : events).push_back(text);
+              if (on_tell) on_tell();
+            }};
   }
   std::string disk;
   bool read_only = false;
   bool unreadable = false;
   std::vector<std::string> alarms;
   std::vector<std::string> events;
+  std::function<void()> on_tell;
 };
 
 // Whether a thread that answers datagrams opens what a session gave out.
@@ -46,6 +49,29 @@ bool opens(const CookieKeeper& keeper) {
   const auto own = keeper.copy();
   const Bytes key = own.keys.find(trickle::generation_of(cookie));
   return !key.empty() && trickle::open_cookie(key, cookie, out);
+}
+
+// An event may want to know of the keeper, on this thread or another that waits for this one.
+TEST(CookieKeeper, TellsWithNoMutexHeld) {
+  Hub hub;
+  {
+    CookieKeeper future = hub.keeper();
+    future.begin(year_2038);
+  }
+  CookieKeeper keeper = hub.keeper();
+  std::string problem;
+  hub.on_tell = [&] {
+    keeper.renew();
+    keeper.keep(start);
+    problem = keeper.problem();
+  };
+  hub.read_only = true;
+  keeper.begin(start);
+  EXPECT_FALSE(hub.alarms.empty());
+  EXPECT_FALSE(problem.empty());
+  hub.disk = "nonsense";
+  keeper.reload(start);
+  EXPECT_GE(hub.alarms.size(), 2U);
 }
 
 TEST(CookieKeeper, MakesAKeyKeepsItAndFindsItAgain) {
