@@ -181,8 +181,11 @@ void Fifo::reader_left() {
   const UniqueFd reader(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!reader) throw Failure(with_errno("cannot empty " + path_, errno));
   if (!is_ours(reader.get())) return;
+  // No more than there can have been: another writer may go on.
   SecretBytes rest(pipe_bytes);
-  while (::read(reader.get(), rest.view().data(), rest.size()) > 0) {
+  ssize_t n = 1;
+  for (ssize_t left = ::fcntl(reader.get(), F_GETPIPE_SZ); left > 0 && n > 0; left -= n) {
+    n = ::read(reader.get(), rest.view().data(), rest.size());
   }
   written_ = false;
 }

@@ -52,6 +52,8 @@ class StreamOutlet : public Outlet {
 
   // Where it listens; the real port when 0 was asked for. Empty before start.
   std::string address_text() const { return address_text_; }
+  // Whether its UNIX socket is still the one at its path.
+  bool in_place() const { return at_.unix_path.empty() || file_id(at_.unix_path) == unix_file_; }
   // Closes the connections of a client that was revoked.
   void close_of(const std::shared_ptr<share::Client>& client);
 

@@ -17,6 +17,7 @@
 #include "net/io_threads.h"
 #include "net/kept_loop.h"
 #include "net/listen.h"
+#include "outlets/stream_worker.h"
 #include "outlets/trickle_server.h"
 
 namespace qanat::outlets {
@@ -119,8 +120,8 @@ class TrickleOutlet::Worker {
       if (stopping_) co_return;
       if (problem) throw boost::system::system_error(problem);
       // A flood does not keep the other outlets of this thread from their turn.
-      constexpr int batches_a_turn = 8;
-      for (int i = 0; i < batches_a_turn && serve_batch(); ++i) {
+      const TimePoint turn_end = services_.clock.now() + StreamWorker::turn;
+      while (serve_batch() && services_.clock.now() < turn_end) {
       }
     }
   }

@@ -81,9 +81,9 @@ class TrickleServer {
     }
   };
 
-  bool admit(const wire::trickle::Ticket& ticket, TimePoint now,
-             std::shared_ptr<share::Client>& client);
+  bool admit(const wire::trickle::Ticket& ticket, std::shared_ptr<share::Client>& client);
   void copy_book();
+  bool copy_book_again();
   Duration over_rate(const wire::trickle::Ticket& ticket, share::Client* client,
                      const net::Peer& peer, std::size_t bytes, TimePoint now);
   MutableBytes draw(std::size_t bytes, TimePoint now);
@@ -107,7 +107,7 @@ class TrickleServer {
   // The book's clients by their ids, as they were at that version.
   std::uint64_t clients_version_ = ~std::uint64_t{0};
   std::uint64_t bars_version_ = ~std::uint64_t{0};
-  TimePoint copied_{};
+  TimePoint next_copy_{};
   std::unordered_map<ClientId, std::shared_ptr<share::Client>, HashId> clients_;
   std::unordered_set<ClientId, HashId> barred_;  // certified ones
   TrickleCounters counters_;

@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import socket
 import ssl
 import subprocess
 
@@ -107,3 +108,33 @@ def test_a_pair_that_does_not_belong_together_does_not_start(run, tmp_path):
     node = run("serve", "--source", "jitter", "--outlet", f"https://127.0.0.1:{free_port()}?access=open&cert={certificate}&key={key}")
     assert node.process.wait(20) == 1
     assert "does not belong to the certificate" in node.log()
+
+
+def test_a_client_with_a_certificate_cannot_hold_all_connections_by_asking_nothing(run, tmp_path):
+    make(tmp_path, "ca")
+    certificate, key = make(tmp_path, "leaf", issuer="ca")
+    other, other_key = make(tmp_path, "other", issuer="ca")
+    port = free_port()
+    (tmp_path / "limits.toml").write_text("[limits]\nconnections = 40\n")
+    node = run("serve", "--config", f"{tmp_path}/limits.toml", "--source", "exec:cat /dev/urandom?h=8",
+               "--outlet", f"https://127.0.0.1:{port}?access=ca&ca={tmp_path}/ca.crt").ready()
+
+    def come(certificate, key):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(certificate, key)
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=20))
+
+    held = [come(certificate, key) for _ in range(44)]
+    try:
+        # Those above its part are told, and closed, before they ask anything.
+        last = held[-1].recv(1000)
+        assert last.startswith(b"HTTP/1.1 429") and b"too many connections of this client" in last
+        with come(other, other_key) as s:
+            s.sendall(b"GET /v1/random?bytes=32&grade=drbg HTTP/1.1\r\nHost: hub\r\n\r\n")
+            assert s.recv(1000).startswith(b"HTTP/1.1 200")
+        refused = node.outlet("https")["refused"]
+        assert refused["client_connections"] > 0 and refused["connections"] == 0
+    finally:
+        for s in held:
+            s.close()

@@ -17,6 +17,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "net/listen.h"
 #include "support/eventually.h"
 #include "support/trickle_answer.h"
 #include "wire/join_string.h"
@@ -537,6 +538,11 @@ TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWh
   node.check_control_socket();
   EXPECT_EQ(node.snapshot().problem, "");
   EXPECT_TRUE(invite(node, "later").starts_with("qanat1."));
+  // Another's socket in the place of ours, which nobody serves any more.
+  fs::remove(node.state().control_socket());
+  net::listen_unix(node.state().control_socket(), 0600).reset();
+  node.check_control_socket();
+  EXPECT_TRUE(invite(node, "latest").starts_with("qanat1."));
   EXPECT_TRUE(node.stop(5s));
 }
 

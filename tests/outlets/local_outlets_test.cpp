@@ -108,6 +108,25 @@ TEST_F(LocalOutletsTest, AFifoGivesToEachReaderOtherBytesAndOnlyWhileItIsRead) {
   EXPECT_EQ(info.st_mode & 0777, 0600U);
 }
 
+TEST_F(LocalOutletsTest, AnotherWriterOfAFifoHoldsUpNoStop) {
+  hub_.credit(64 << 10);
+  const auto outlet = start("fifo:" + path("fifo"));
+  EXPECT_EQ(read_fifo("fifo", 128), 128U);
+  std::atomic<bool> over{false};
+  std::thread flood([&] {
+    UniqueFd fd;  // there is no writing end before somebody reads
+    const std::string zeros(4096, '\0');
+    while (!over) {
+      if (!fd) fd = UniqueFd(::open(path("fifo").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+      if (fd) (void)!::write(fd.get(), zeros.data(), zeros.size());
+    }
+  });
+  for (int i = 0; i < 20; ++i) EXPECT_GT(read_fifo("fifo", 100), 0U);
+  outlet->stop();
+  over = true;
+  flood.join();
+}
+
 TEST_F(LocalOutletsTest, AFifoThatWasDeletedHoldsUpNoStop) {
   auto outlet = start("fifo:" + path("fifo"));
   ASSERT_EQ(::unlink(path("fifo").c_str()), 0);

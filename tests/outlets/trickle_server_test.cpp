@@ -30,6 +30,16 @@ struct Held {
   Bytes s2c() const { return Bytes(keys).last(trickle::key_bytes); }
 };
 
+// Stands still, or takes a while for each reading.
+class SteppingClock final : public Clock {
+ public:
+  TimePoint now() const override { return now_ += step; }
+  Duration step{};
+
+ private:
+  mutable TimePoint now_ = std::chrono::steady_clock::now();
+};
+
 class TrickleServerTest : public testing::Test {
  protected:
   TrickleServerTest() {
@@ -89,7 +99,8 @@ class TrickleServerTest : public testing::Test {
     return hub_.services();
   }
 
-  TestHub hub_{2};
+  SteppingClock clock_;
+  TestHub hub_{2, clock_};
   Limits limits_;
   share::Visitors visitors_{hub_.dispenser, "trickle", {}};
   TrickleServer server_{begun(), limits_, visitors_, 0};
@@ -397,6 +408,20 @@ TEST_F(TrickleServerTest, ACertificateThatTheBookHasForgottenIsRevokedAllTheSame
 TEST_F(TrickleServerTest, ACertificateDoesNotSpeakForWhoWasInvited) {
   hub_.seed_drbg();
   EXPECT_EQ(ask(issue("router", SecretBytes()), trickle::Grade::drbg)->refused, Reason::session);
+}
+
+TEST_F(TrickleServerTest, TheBookIsNotCopiedAllTheTimeForOneThatHasGone) {
+  hub_.seed_drbg();
+  const Held gone = issue("gone", SecretBytes(32));
+  clock_.step = 1ms;  // of a copy, as of a large book
+  EXPECT_EQ(ask(gone, trickle::Grade::drbg)->refused, Reason::session);
+  EXPECT_TRUE(hub_.clients.add("new", SecretBytes(32), {}));
+  EXPECT_EQ(ask(gone, trickle::Grade::drbg)->refused, Reason::session);
+  const Held held = issue("new");
+  EXPECT_EQ(ask(held, trickle::Grade::drbg)->refused, Reason::session) << "not copied again yet";
+  clock_.step = 50ms;
+  EXPECT_TRUE(ask(held, trickle::Grade::drbg)) << "but soon";
+  EXPECT_FALSE(ask(held, trickle::Grade::drbg)->refused);
 }
 
 TEST_F(TrickleServerTest, WhoIsInvitedAgainIsSomebodyElse) {

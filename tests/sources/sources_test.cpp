@@ -13,6 +13,7 @@
 
 #include "net/listen.h"
 #include "sources/device.h"
+#include "sources/file.h"
 #include "sources/registry.h"
 #include "support/eventually.h"
 #include "support/noise.h"
@@ -126,6 +127,22 @@ TEST_F(SourcesTest, AFileIsReadOnceAndNeverFromItsStartAgain) {
   // It grows: only what is new is read.
   std::ofstream(path("file"), std::ios::app | std::ios::binary) << std::string(100, 'x');
   EXPECT_TRUE(eventually([&] { return source->report().bytes == 4196U; }));
+}
+
+TEST_F(SourcesTest, WhatARegularFileStillHoldsAtARenewalIsPassedOver) {
+  write_file(path("file"), test::uniform(64 << 10, 1));
+  File file(path("file"));
+  const Waker waker;
+  ASSERT_TRUE(file.open(waker));
+  test::Samples out(4096);
+  ASSERT_EQ(*file.read(out, waker), out.size());
+  // A copy of this machine has the rest, too.
+  EXPECT_TRUE(file.renew());
+  EXPECT_FALSE(file.read(out, waker));
+  EXPECT_FALSE(file.open(waker)) << "nor when it is opened again";
+  std::ofstream(path("file"), std::ios::app | std::ios::binary) << std::string(100, 'x');
+  ASSERT_TRUE(file.open(waker));
+  EXPECT_EQ(*file.read(out, waker), 100U) << "what came after it is new";
 }
 
 TEST_F(SourcesTest, ASilentSourceHoldsUpNobody) {
