@@ -26,12 +26,12 @@ struct InviteOptions {
   std::string state;
 };
 
-std::uint64_t parsed_or_zero(const std::string& text, const char* what,
+std::uint64_t parsed_or_zero(const std::string& text, const char* what, const char* example,
                              std::optional<std::uint64_t> (*parse)(std::string_view)) {
   if (text.empty()) return 0;
   const auto value = parse(text);
   if (!value)
-    throw Failure(fmt::format("{} {} is not understood; write it like 1KiB/s", what, text));
+    throw UsageError(fmt::format("{} {} is not understood; write it like {}", what, text, example));
   return *value;
 }
 
@@ -75,6 +75,12 @@ void give_out(std::string& join, const std::function<void()>& undo) {
                               given.error().message, problem.what()));
   }
   throw Failure(given.error().message + "; the invitation is undone");
+}
+
+void check_name(const std::string& name) {
+  if (share::valid_client_name(name)) return;
+  throw UsageError(
+      fmt::format("'{}' is not a client name: 1 to 64 letters, digits, '.', '_' and '-'", name));
 }
 
 void invite_offline(const std::string& path, const InviteOptions& options, share::Terms terms) {
@@ -150,12 +156,16 @@ Run add_invite(CLI::App& command) {
                      "HOST:PORT at which the client reaches the node");
   command.add_option("--state", options->state, "The node's state directory");
   return [options] {
-    const share::Terms terms{parsed_or_zero(options->rate, "--rate", parse_rate),
-                             parsed_or_zero(options->burst, "--burst", parse_size),
+    check_name(options->name);
+    const share::Terms terms{parsed_or_zero(options->rate, "--rate", "1KiB/s", parse_rate),
+                             parsed_or_zero(options->burst, "--burst", "4KiB", parse_size),
                              options->weight};
+    if (auto possible = share::check(terms); !possible) {
+      throw UsageError(possible.error().message);
+    }
     if (!options->address.empty()) {
       if (auto parsed = wire::parse_address(options->address); !parsed) {
-        throw Failure("--address: " + parsed.error().message);
+        throw UsageError("--address: " + parsed.error().message);
       }
     }
     ignore_broken_pipes();
@@ -172,6 +182,7 @@ Run add_revoke(CLI::App& command) {
       "'qanat allow NAME'. Its connections and its trickle sessions end here at once. A hub that\n"
       "shares this one's CA or cookie keys must be told too: docs/join-strings.md, Revocation.");
   return [client] {
+    check_name(client->name);
     const std::string path = state_path(client->state);
     bool known = false;
     if (const auto answer = ask_node(path, "POST", "/control/revoke", {{"name", client->name}})) {
@@ -196,6 +207,7 @@ Run add_allow(CLI::App& command) {
       "Lifts what 'qanat revoke NAME' did: the name may be invited again, and certificates of it\n"
       "are accepted again. A join string that was revoked stays so.");
   return [client] {
+    check_name(client->name);
     const std::string path = state_path(client->state);
     if (ask_node(path, "POST", "/control/allow", {{"name", client->name}})) return 0;
     require_state(path);
