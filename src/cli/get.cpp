@@ -99,6 +99,7 @@ bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade 
 std::unique_ptr<net::TrickleClient> trickle_for(const GetOptions& options, std::uint64_t bytes,
                                                 const net::Endpoint& endpoint, const Waker& waker) {
   if (options.from.empty() || bytes > net::TrickleClient::most_bytes) return nullptr;
+  if (!options.state.empty()) require_state(options.state);
   const auto cookies = node::StateDir(state_path(options.state)).cookie_directory();
   if (!cookies) return nullptr;
   return std::make_unique<net::TrickleClient>(endpoint, *cookies, waker);

@@ -62,6 +62,9 @@ class Offline {
   node::ClientStore store_;
 };
 
+// What a person should know, where the command has done what it was told.
+void tell(const std::string& what) { fmt::print(stderr, "qanat: {}\n", what); }
+
 // A join string is of use to one who has it. What nobody got is undone.
 void give_out(std::string& join, const std::function<void()>& undo) {
   join += '\n';
@@ -84,12 +87,8 @@ void check_name(const std::string& name) {
 }
 
 void invite_offline(const std::string& path, const InviteOptions& options, share::Terms terms) {
-  if (!options.rate.empty()) {
-    fmt::print(stderr,
-               "no node runs: {} will be kept as soon as the next one's sources have proved "
-               "enough\n",
-               options.rate);
-  }
+  // Before anything in it is believed.
+  if (auto safe = node::StateDir(path).check_owner(); !safe) throw Failure(safe.error().message);
   const std::string address =
       options.address.empty() ? node::StateDir(path).address().value_or("") : options.address;
   if (address.empty()) {
@@ -102,6 +101,11 @@ void invite_offline(const std::string& path, const InviteOptions& options, share
   auto invited =
       offline.store().invite(options.name, terms, address, offline.state().identity().pin);
   if (!invited) throw Failure(invited.error().message);
+  if (!options.rate.empty()) {
+    tell(fmt::format(
+        "no node runs: {} will be kept as soon as the next one's sources have proved enough",
+        options.rate));
+  }
   give_out(invited->join, [&] {
     if (auto undone = offline.store().withdraw(options.name, invited->serial); !undone) {
       throw Failure(undone.error().message);
@@ -194,8 +198,7 @@ Run add_revoke(CLI::App& command) {
       known = *revoked;
     }
     if (!known) {
-      fmt::print(stderr, "no client '{}' was known; the name is barred from now on\n",
-                 client->name);
+      tell(fmt::format("no client '{}' was known; the name is barred from now on", client->name));
     }
     return 0;
   };

@@ -200,8 +200,21 @@ def test_who_may_have_the_state_directory(run, tmp_path):
     none = tmp_path / "none"
     for command in (("status",), ("clients",), ("revoke", "x"), ("allow", "x"), ("get", "1"), ("sources", "--retest"), ("seed", "--for-guest", "file")):
         assert f"there is no state directory {none}" in told(*command, "--state", str(none)), command
+    assert f"there is no state directory {none}" in told("get", "1", "--from", "http://127.0.0.1:1", "--state", str(none))
     assert not none.exists()
     serve = ("serve", "--source", "kernel", "--outlet", f"fifo:{tmp_path}/f")
+    # What can be none is refused, by those that would make it, too.
+    file = tmp_path / "file"
+    file.write_text("mine")
+    makers = (serve, ("feed", "http://127.0.0.1:1", "--once"), ("invite", "x", "--address", "h:1"))
+    lookers = (("status",), ("clients",), ("revoke", "x"), ("allow", "x"), ("get", "1"), ("seed", "--for-guest", "file"))
+    for command in makers + lookers:
+        assert f"{file} is not a directory" in told(*command, "--state", str(file)), command
+        done = refused(*command, "--state", "")
+        assert done.returncode == 2 and "--state: is empty" in done.stderr, done.stderr
+    for command in makers:
+        assert "cannot make the state directory /proc/none" in told(*command, "--state", "/proc/none"), command
+    assert file.read_text() == "mine"
     wide = tmp_path / "wide"
     wide.mkdir()
     wide.chmod(0o777)
