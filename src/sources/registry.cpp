@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/quantity.h"
 #include "sources/broker.h"
@@ -387,6 +388,13 @@ SourceDescription describe_source(const std::string& text) {
   const std::string why = origin && claim.credit && !claim.insist ? worthless(*origin) : "";
   if (!why.empty()) return {text, claim.h, false, why};
   return {text, claim.h, claim.credit, note_of(type, spec), claim.insist};
+}
+
+std::string absence_of_source(const std::string& text) {
+  if (is_upstream(text)) return "";
+  const std::string path = path_of(parse(text));
+  if (path.empty() || ::access(path.c_str(), F_OK) == 0) return "";
+  return with_errno(path, errno);
 }
 
 std::optional<Origin> origin_of_source(const std::string& text) {

@@ -349,6 +349,13 @@ def test_check_and_bad_configurations(tmp_path):
         ('[[outlet]]\nname = "http://127.0.0.1:1"\n[[outlet]]\nname = "http://127.0.0.1:1"\n', "same place"),
         ('[[outlet]]\nname = "http://0.0.0.0:1"\n', "access=open"),
         ("[reserve]\nsize = [1]\n", "reserve.size"),
+        ("frob = 1\n", ":1:1: frob: unknown key"),
+        # The line of the key that is wrong, and not of the first that there is.
+        ('[[source]]\nname = "jitter"\n\ncredit = "no"\nh = 99\n', ":5:5: source: jitter"),
+        ('[[outlet]]\nmode = "0660"\n\nname = "http://127.0.0.1:99999"\n', ":2:8: outlet: http://127.0.0.1:99999"),
+        ('[[outlet]]\ngrade = "drbg"\nname = "http://127.0.0.1:99999"\n', ":3:8: outlet: http://127.0.0.1:99999"),
+        ('[[client]]\nrate = "1KiB/s"\n', "client: has no name"),
+        ('[[client]]\nname = "a"\nrate = "1KiB/s"\nweight = 1e9\n', ":4:10: client a: weight"),
     ):
         bad = tmp_path / "bad.toml"
         bad.write_text(text)
@@ -356,6 +363,12 @@ def test_check_and_bad_configurations(tmp_path):
             done = refused(*command)
             assert done.returncode == 1 and words in done.stderr and str(bad) in done.stderr, done.stderr
     assert not (tmp_path / "s").exists(), "nothing was started"
+    # What is valid, and hardly meant.
+    odd = tmp_path / "odd.toml"
+    odd.write_text('[[source]]\nname = "device:/dev/nowhere"\nh = 1\n[[outlet]]\nname = "trickle://127.0.0.1:1"\n[[client]]\nname = "a"\n')
+    said = qanat("check", "--config", str(odd)).stdout
+    assert "not there now: /dev/nowhere: No such file" in said and "credited 1 bit a byte" in said
+    assert "nobody can begin a session" in said and "Terms of clients, once" in said
     assert refused("check", "--config", "/nonexistent").returncode == 1
 
 
