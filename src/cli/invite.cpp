@@ -127,6 +127,9 @@ void invite(const InviteOptions& options, share::Terms terms) {
   boost::json::string& said = answer->at("join").as_string();
   std::string join(said);
   wipe({reinterpret_cast<std::uint8_t*>(said.data()), said.size()});
+  if (const auto* warning = answer->as_object().if_contains("warning")) {
+    tell(warning->as_string().c_str());
+  }
   give_out(join, [&] {
     (void)ask_node(state, "POST", "/control/withdraw",
                    {{"name", options.name}, {"serial", answer->at("serial")}});

@@ -389,6 +389,46 @@ def test_sighup_reloads_or_keeps_the_old(run, tmp_path):
     assert fetch(two, "/healthz")[0] == 200
     with pytest.raises(ConnectionRefusedError):
         fetch(one, "/healthz")
+    assert f"outlet http://127.0.0.1:{one}: ended" in node.log()
+    assert f"outlet http://127.0.0.1:{two}: now listening on 127.0.0.1:{two}" in node.log()
+    write(two, '[[source]]\nname = "kernel"\n[[outlet]]\nname = "trickle://127.0.0.1:%d"\n' % free_port())
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "source kernel: begins" in node.log() and "nobody can begin a session" in node.log())
+    # Such a node invites only where it is told how it will be reached, and warns.
+    refused_here = refused("invite", "x", "--state", str(node.state))
+    assert refused_here.returncode == 1 and "no https outlet" in refused_here.stderr
+    invited = qanat("invite", "x", "--address", "hub:7749", "--state", str(node.state))
+    assert invited.stdout.startswith("qanat1.") and "no https outlet yet" in invited.stderr
+    write(two)
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "source kernel: ends" in node.log())
+
+
+def test_what_is_true_of_the_sources_is_said_to_who_gets_nothing(run):
+    port, own = free_port(), free_port()
+    node = run("serve", "--source", "device:/dev/nowhere", "--source", "exec:cat /dev/zero", "--source", "kernel",
+               "--outlet", f"http://127.0.0.1:{port}", "--outlet", f"https://127.0.0.1:{own}").up()
+    eventually(lambda: {s["name"]: s["state"] for s in node.status()["sources"]} ==
+               {"device:/dev/nowhere": "gone", "exec:cat /dev/zero": "failed", "kernel": "healthy"})
+    status, body, _ = fetch(port, "/v1/random?bytes=8")
+    hint = json.loads(body)["hint"]
+    assert status == 503 and "start-up" not in hint
+    assert "device:/dev/nowhere is gone, exec:cat /dev/zero is failed, kernel is credited 0" in hint
+    here = ("--state", str(node.state))
+    full = refused("get", "8", "--grade", "full", "--wait", "10ms", *here)
+    assert full.returncode == 1 and "device:/dev/nowhere is gone" in full.stderr
+    # A certificate that is nobody's.
+    stranger = refused("get", "8", "--from", f"https://127.0.0.1:{own}")
+    assert stranger.returncode == 1 and "qanat invite" in stranger.stderr and "?pin=" in stranger.stderr
+
+
+def test_hints_to_a_person_name_the_options(run):
+    port = free_port()
+    node = run("serve", "--source", "exec:while head -c 64 /dev/urandom; do sleep 0.1; done?h=8",
+               "--outlet", f"http://127.0.0.1:{port}").ready()
+    ask = ("get", "60000", "--grade", "full", "--wait", "10ms", "--format", "hex", "--state", str(node.state))
+    asked = eventually(lambda: (done := qanat(*ask, check=False)).returncode and done)
+    assert "(--wait)" in asked.stderr and "--grade drbg" in asked.stderr and "wait=" not in asked.stderr, asked.stderr
 
 
 def test_sigterm_finishes_deliveries_and_notifies(run, tmp_path):
