@@ -47,16 +47,16 @@ Result<Draft> open_draft(const std::string& path) {
     draft.named = true;
     draft.fd = UniqueFd(::open(draft.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   }
-  if (!draft.fd) return error(with_errno("cannot create " + draft.name, errno));
+  if (!draft.fd) return error(with_errno("cannot write " + path, errno));
   (void)::flock(draft.fd.get(), LOCK_EX | LOCK_NB);
   return draft;
 }
 
-Result<void> give_name(Draft& draft) {
+Result<void> give_name(Draft& draft, const std::string& path) {
   if (draft.named) return {};
   const std::string open_file = fmt::format("/proc/self/fd/{}", draft.fd.get());
   if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, draft.name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-    return error(with_errno("cannot create " + draft.name, errno));
+    return error(with_errno("cannot write " + path, errno));
   }
   draft.named = true;
   return {};
@@ -155,7 +155,7 @@ Result<void> replace_file(const std::string& path, Bytes content, unsigned mode)
   if (outcome && ::fsync(draft->fd.get()) != 0) {
     outcome = error(with_errno("cannot sync " + path, errno));
   }
-  if (outcome) outcome = give_name(*draft);
+  if (outcome) outcome = give_name(*draft, path);
   if (outcome && ::rename(draft->name.c_str(), path.c_str()) != 0) {
     outcome = error(with_errno("cannot replace " + path, errno));
   }

@@ -78,6 +78,10 @@ std::string format_size(double bytes) {
   return fmt::format("{:.{}f} {}", bytes, whole ? 0 : 1, names[unit]);
 }
 
+std::string format_bits(double bits) {
+  return fmt::format("{:g} bit{}", bits, bits == 1 ? "" : "s");
+}
+
 std::string format_rate(double bytes_per_second) { return format_size(bytes_per_second) + "/s"; }
 
 std::string format_duration(Duration duration) {

@@ -40,6 +40,8 @@ std::optional<Duration> parse_duration(std::string_view text);
 
 // "512 B", "9.7 KiB", "256 KiB", "1.2 GiB": at most four significant characters and a unit.
 std::string format_size(double bytes);
+// "1 bit", "6.5 bits".
+std::string format_bits(double bits);
 // A size a second: "9.7 KiB/s".
 std::string format_rate(double bytes_per_second);
 // "45 ms", "3.2 s", "5 min 2 s", "3 h 12 min", "12 d 4 h".

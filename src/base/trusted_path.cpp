@@ -32,8 +32,9 @@ Result<void> look_at(const std::string& path, bool last, const std::string& entr
       return error(fmt::format("{} belongs to {}, who can put another directory into its place",
                                path, owner));
     }
-    return error(fmt::format("{} belongs to {}, and this runs as {}: run it as {} (runuser -u {})",
-                             path, owner, account_name(self), owner, owner));
+    return error(fmt::format("{} belongs to {}, and this runs as {}: run it as {} ({} -u {})", path,
+                             owner, account_name(self), owner, self == 0 ? "runuser" : "sudo",
+                             owner));
   }
   const unsigned others = info.st_mode & 022U;
   const bool sticky = (info.st_mode & S_ISVTX) != 0 && !last;

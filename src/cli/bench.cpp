@@ -85,11 +85,11 @@ int run_trickle(const BenchOptions& options) {
   load.bytes = options.bytes;
   const auto length = parse_duration(options.length);
   if (!length || *length == Duration::zero()) {
-    throw Failure("--for " + options.length + ": a time, such as 10s");
+    throw UsageError("--for " + options.length + " is not a duration of at least 1ms; try 10s");
   }
   load.length = *length;
   const auto grade = wire::parse_grade(options.grade);
-  if (!grade) throw Failure(options.grade + " is no grade; full or drbg are");
+  if (!grade) throw UsageError("--grade " + options.grade + ": full or drbg");
   load.grade = wire::trickle::only(*grade);
   const TrickleLoadResult result =
       run_trickle_load(sources::parse_upstream(read_upstream_argument(options.host)), load);

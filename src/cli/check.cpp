@@ -57,8 +57,11 @@ int check(const std::string& option) {
       }
     }
     fmt::print("  {:<30} {}\n", source.name,
-               source.credit ? fmt::format("credited {:g} bits a byte", source.h)
+               source.credit ? fmt::format("credited {} a byte", format_bits(source.h))
                              : "mixed in, credited 0");
+    if (const std::string absence = sources::absence_of_source(text); !absence.empty()) {
+      fmt::print("    not there now: {}; it is looked for\n", absence);
+    }
     if (!source.note.empty()) fmt::print("    note: {}\n", source.note);
   }
   if (config.quorum > 1) {
@@ -70,9 +73,15 @@ int check(const std::string& option) {
     const auto outlet = outlets::describe_outlet(text);
     fmt::print("  {:<30} {}\n", outlet.name, outlet.note);
   }
+  for (const std::string& warning : node::config_warnings(config)) {
+    fmt::print("    warning: {}\n", warning);
+  }
   if (!config.on_reseed.empty()) fmt::print("\nWhen this machine may be a copy\n");
   for (const std::string& command : config.on_reseed) fmt::print("  {}\n", command);
-  if (!config.clients.empty()) fmt::print("\nClients\n");
+  if (!config.clients.empty()) {
+    fmt::print(
+        "\nTerms of clients, once 'qanat invite NAME' or a certificate has made them such\n");
+  }
   for (const auto& [name, terms] : config.clients) {
     const std::string promise = terms.rate == 0
                                     ? "nothing promised"

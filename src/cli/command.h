@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "base/error.h"
+
 namespace CLI {
 class App;
 }
@@ -12,8 +14,24 @@ class App;
 namespace qanat::cli {
 
 // Sets up its options and returns what runs it: the exit code, 0 done or 1 failed. A Failure that
-// it throws is printed as one line and is exit code 1.
+// it throws is printed as one line and is exit code 1; a UsageError is exit code 2.
 using Run = std::function<int()>;
+
+// The value of an option or an argument is not one that it can have.
+class UsageError : public Failure {
+ public:
+  using Failure::Failure;
+};
+
+// What `check` gives; a Failure of it is a matter of usage.
+template <typename Check>
+auto as_usage(const Check& check) {
+  try {
+    return check();
+  } catch (const Failure& problem) {
+    throw UsageError(problem.what());
+  }
+}
 
 Run add_serve(CLI::App& command);
 Run add_invite(CLI::App& command);

@@ -35,7 +35,7 @@ Failure forbidden(const std::string& state, const std::string& socket) {
   struct stat info {};
   const std::string owner = ::stat(state.c_str(), &info) == 0 ? account_name(info.st_uid) : "root";
   return Failure(
-      fmt::format("{}: permission denied; ask as {} (runuser -u {})", socket, owner, owner));
+      fmt::format("{}: permission denied; ask as {} (sudo -u {})", socket, owner, owner));
 }
 
 }  // namespace
@@ -52,9 +52,12 @@ std::optional<pid_t> find_node(const std::string& state) {
     return who.pid;
   }
   if (problem == EACCES || problem == EPERM) throw forbidden(state, socket);
+  if (problem == ENOTDIR) {
+    throw Failure(state + " is not a directory; name the node's state directory with --state");
+  }
   const auto holder = node::StateLock::holder(state);
   if (problem == EAGAIN) throw silent(holder.value_or(0));
-  if (problem != ENOENT && problem != ECONNREFUSED && problem != ENOTDIR) {
+  if (problem != ENOENT && problem != ECONNREFUSED) {
     throw Failure(fd.error().message);
   }
   if (holder) {

@@ -45,7 +45,8 @@ std::string why_not_fed(const node::Node& node) {
     if (!outlet.problem.empty()) return outlet.problem;
   }
   for (const auto& source : snapshot.sources) {
-    if (!source.detail.empty()) return source.detail;
+    if (source.detail.empty()) continue;
+    return source.detail + "; see that the hub runs and can be reached, or wait longer (--wait)";
   }
   return "the upstream gave nothing";
 }
@@ -140,7 +141,8 @@ Run add_feed(CLI::App& command) {
   command
       .add_option(
           "--outlet", options->outlets,
-          "kernel (default), egd:PATH, fifo:PATH, file:PATH (boot seed), stdout; repeatable")
+          "kernel (default), egd:PATH, fifo:PATH, file:PATH (boot seed), stdout, or another; "
+          "repeatable")
       ->allow_extra_args(false);
   command.add_option("--every", options->every, "Time between two feeds (60s)");
   command.add_option("--bytes", options->bytes, "Bytes a feed, 32 to 512 (64)");
@@ -168,16 +170,22 @@ Run add_feed(CLI::App& command) {
     settings.state_path = options->state.empty() ? default_feed_state() : options->state;
     settings.config.outlets = options->outlets;
     if (settings.config.outlets.empty()) settings.config.outlets.emplace_back("kernel");
+    for (const std::string& outlet : settings.config.outlets) {
+      as_usage([&] { return outlets::describe_outlet(outlet); });
+    }
     node::FeedSettings feed;
     const auto every = parse_duration(options->every);
     const auto bytes = parse_size(options->bytes);
     const auto wait = parse_duration(options->wait);
-    if (!every || *every < 1s) throw Failure("--every " + options->every + ": 1s or more");
-    if (!bytes || *bytes < 32 || *bytes > 512) {
-      throw Failure("--bytes " + options->bytes + ": from 32 (256 bits) to 512");
+    if (!every || *every < 1s) {
+      throw UsageError("--every " + options->every + " is not a duration of at least 1s; try 60s");
     }
-    if (!wait || *wait == 0s)
-      throw Failure("--wait " + options->wait + " is not a duration; try 30s");
+    if (!bytes || *bytes < 32 || *bytes > 512) {
+      throw UsageError("--bytes " + options->bytes + ": from 32 (256 bits) to 512");
+    }
+    if (!wait || *wait == 0s) {
+      throw UsageError("--wait " + options->wait + " is not a duration of at least 1ms; try 30s");
+    }
     feed.schedule.every = *every;
     feed.schedule.bytes = static_cast<std::size_t>(*bytes);
     for (const std::string& argument : options->upstreams) {
@@ -204,7 +212,8 @@ Run add_feed(CLI::App& command) {
     for (const std::string& outlet : settings.config.outlets) {
       if (options->once && outlet.starts_with("fifo")) {
         throw Failure(outlet +
-                      ": with --once there is no waiting for a FIFO's reader; leave one out");
+                      ": a FIFO waits for its reader, and --once for nobody: leave out --once, or "
+                      "feed another outlet");
       }
       if (outlet.starts_with("http")) {
         throw Failure(outlet +

@@ -99,6 +99,7 @@ bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade 
 std::unique_ptr<net::TrickleClient> trickle_for(const GetOptions& options, std::uint64_t bytes,
                                                 const net::Endpoint& endpoint, const Waker& waker) {
   if (options.from.empty() || bytes > net::TrickleClient::most_bytes) return nullptr;
+  if (!options.state.empty()) require_state(options.state);
   const auto cookies = node::StateDir(state_path(options.state)).cookie_directory();
   if (!cookies) return nullptr;
   return std::make_unique<net::TrickleClient>(endpoint, *cookies, waker);
@@ -107,17 +108,17 @@ std::unique_ptr<net::TrickleClient> trickle_for(const GetOptions& options, std::
 int draw(const GetOptions& options) {
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes == 0) {
-    throw Failure(
-        fmt::format("{} is no number of bytes; write it like 32, 4KiB or 100M", options.bytes));
+    throw UsageError(
+        fmt::format("{} is not a number of bytes; write it like 32, 4KiB or 100M", options.bytes));
   }
   const auto grade = wire::parse_grade(options.grade);
-  if (!grade) throw Failure(options.grade + " is no grade; full or drbg are");
+  if (!grade) throw UsageError("--grade " + options.grade + ": full or drbg");
   const auto format = wire::parse_format(options.format);
   if (!format || *format == wire::Format::json) {
-    throw Failure(options.format + " is no format; raw, hex or base64 are");
+    throw UsageError("--format " + options.format + ": raw, hex or base64");
   }
   const auto wait = parse_duration(options.wait);
-  if (!wait) throw Failure("--wait " + options.wait + " is no time");
+  if (!wait) throw UsageError("--wait " + options.wait + " is not a duration; try 30s");
   const Waker waker;
   net::HttpClient client(endpoint_for(options.from, options.state), waker,
                          {.silence = *wait + beyond_the_line});

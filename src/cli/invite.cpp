@@ -26,12 +26,12 @@ struct InviteOptions {
   std::string state;
 };
 
-std::uint64_t parsed_or_zero(const std::string& text, const char* what,
+std::uint64_t parsed_or_zero(const std::string& text, const char* what, const char* example,
                              std::optional<std::uint64_t> (*parse)(std::string_view)) {
   if (text.empty()) return 0;
   const auto value = parse(text);
   if (!value)
-    throw Failure(fmt::format("{} {} is not understood; write it like 1KiB/s", what, text));
+    throw UsageError(fmt::format("{} {} is not understood; write it like {}", what, text, example));
   return *value;
 }
 
@@ -62,6 +62,9 @@ class Offline {
   node::ClientStore store_;
 };
 
+// What a person should know, where the command has done what it was told.
+void tell(const std::string& what) { fmt::print(stderr, "qanat: {}\n", what); }
+
 // A join string is of use to one who has it. What nobody got is undone.
 void give_out(std::string& join, const std::function<void()>& undo) {
   join += '\n';
@@ -77,13 +80,15 @@ void give_out(std::string& join, const std::function<void()>& undo) {
   throw Failure(given.error().message + "; the invitation is undone");
 }
 
+void check_name(const std::string& name) {
+  if (share::valid_client_name(name)) return;
+  throw UsageError(
+      fmt::format("'{}' is not a client name: 1 to 64 letters, digits, '.', '_' and '-'", name));
+}
+
 void invite_offline(const std::string& path, const InviteOptions& options, share::Terms terms) {
-  if (!options.rate.empty()) {
-    fmt::print(stderr,
-               "no node runs: {} will be kept as soon as the next one's sources have proved "
-               "enough\n",
-               options.rate);
-  }
+  // Before anything in it is believed.
+  if (auto safe = node::StateDir(path).check_owner(); !safe) throw Failure(safe.error().message);
   const std::string address =
       options.address.empty() ? node::StateDir(path).address().value_or("") : options.address;
   if (address.empty()) {
@@ -96,6 +101,11 @@ void invite_offline(const std::string& path, const InviteOptions& options, share
   auto invited =
       offline.store().invite(options.name, terms, address, offline.state().identity().pin);
   if (!invited) throw Failure(invited.error().message);
+  if (!options.rate.empty()) {
+    tell(fmt::format(
+        "no node runs: {} will be kept as soon as the next one's sources have proved enough",
+        options.rate));
+  }
   give_out(invited->join, [&] {
     if (auto undone = offline.store().withdraw(options.name, invited->serial); !undone) {
       throw Failure(undone.error().message);
@@ -117,6 +127,9 @@ void invite(const InviteOptions& options, share::Terms terms) {
   boost::json::string& said = answer->at("join").as_string();
   std::string join(said);
   wipe({reinterpret_cast<std::uint8_t*>(said.data()), said.size()});
+  if (const auto* warning = answer->as_object().if_contains("warning")) {
+    tell(warning->as_string().c_str());
+  }
   give_out(join, [&] {
     (void)ask_node(state, "POST", "/control/withdraw",
                    {{"name", options.name}, {"serial", answer->at("serial")}});
@@ -150,12 +163,16 @@ Run add_invite(CLI::App& command) {
                      "HOST:PORT at which the client reaches the node");
   command.add_option("--state", options->state, "The node's state directory");
   return [options] {
-    const share::Terms terms{parsed_or_zero(options->rate, "--rate", parse_rate),
-                             parsed_or_zero(options->burst, "--burst", parse_size),
+    check_name(options->name);
+    const share::Terms terms{parsed_or_zero(options->rate, "--rate", "1KiB/s", parse_rate),
+                             parsed_or_zero(options->burst, "--burst", "4KiB", parse_size),
                              options->weight};
+    if (auto possible = share::check(terms); !possible) {
+      throw UsageError(possible.error().message);
+    }
     if (!options->address.empty()) {
       if (auto parsed = wire::parse_address(options->address); !parsed) {
-        throw Failure("--address: " + parsed.error().message);
+        throw UsageError("--address: " + parsed.error().message);
       }
     }
     ignore_broken_pipes();
@@ -172,6 +189,7 @@ Run add_revoke(CLI::App& command) {
       "'qanat allow NAME'. Its connections and its trickle sessions end here at once. A hub that\n"
       "shares this one's CA or cookie keys must be told too: docs/join-strings.md, Revocation.");
   return [client] {
+    check_name(client->name);
     const std::string path = state_path(client->state);
     bool known = false;
     if (const auto answer = ask_node(path, "POST", "/control/revoke", {{"name", client->name}})) {
@@ -183,8 +201,7 @@ Run add_revoke(CLI::App& command) {
       known = *revoked;
     }
     if (!known) {
-      fmt::print(stderr, "no client '{}' was known; the name is barred from now on\n",
-                 client->name);
+      tell(fmt::format("no client '{}' was known; the name is barred from now on", client->name));
     }
     return 0;
   };
@@ -196,6 +213,7 @@ Run add_allow(CLI::App& command) {
       "Lifts what 'qanat revoke NAME' did: the name may be invited again, and certificates of it\n"
       "are accepted again. A join string that was revoked stays so.");
   return [client] {
+    check_name(client->name);
     const std::string path = state_path(client->state);
     if (ask_node(path, "POST", "/control/allow", {{"name", client->name}})) return 0;
     require_state(path);

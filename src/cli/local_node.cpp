@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/quantity.h"
+#include "cli/command.h"
 #include "cli/control.h"
 #include "cli/upstream_argument.h"
 #include "node/state_dir.h"
@@ -19,8 +20,8 @@ net::Endpoint endpoint_for(const std::string& from, const std::string& state) {
     if (!find_node(path)) {
       require_state(path);
       throw Failure(fmt::format(
-          "no node runs with the state directory {}; start one with 'qanat serve', or name another "
-          "with --from",
+          "no node runs with the state directory {}; start one with 'qanat serve', name its "
+          "directory with --state, or another node with --from",
           path));
     }
     (void)ask_for_text(path, "GET", "/healthz");
@@ -34,16 +35,26 @@ net::Endpoint endpoint_for(const std::string& from, const std::string& state) {
 }
 
 std::string explain(const net::ClientError& problem, const std::string& from) {
-  if (!from.empty() || problem.trouble != net::Trouble::unreachable) return problem.message;
-  return fmt::format(
-      "no node runs here ({}); start one with 'qanat serve', or name another with --from",
-      problem.message);
+  if (from.empty() && problem.trouble == net::Trouble::unreachable) {
+    return fmt::format(
+        "no node runs here ({}); start one with 'qanat serve', name its directory with --state, or "
+        "another node with --from",
+        problem.message);
+  }
+  std::string words = problem.message;
+  const auto replace = [&words](std::string_view in_http, std::string_view here) {
+    const auto at = words.find(in_http);
+    if (at != std::string::npos) words.replace(at, in_http.size(), here);
+  };
+  replace("(wait=)", "(--wait)");
+  replace("grade=drbg", "--grade drbg");
+  return words;
 }
 
 SecretBytes draw_full(const std::string& from, const std::string& state, std::size_t bytes,
                       const std::string& wait) {
   const auto patience = parse_duration(wait);
-  if (!patience) throw Failure("--wait " + wait + " is not a duration; try 30s");
+  if (!patience) throw UsageError("--wait " + wait + " is not a duration; try 30s");
   const Waker waker;
   net::HttpClient client(endpoint_for(from, state), waker,
                          {.silence = *patience + beyond_the_line});

@@ -10,7 +10,8 @@ namespace qanat::cli {
 // `from`: an upstream argument; empty: the node of the state directory `state` (empty: the usual).
 // Throws Failure.
 net::Endpoint endpoint_for(const std::string& from, const std::string& state);
-// What to tell a person when a request failed.
+// What to tell a person when a request failed: a node's hints name the API's parameters, a person
+// here has options.
 std::string explain(const net::ClientError& problem, const std::string& from);
 // While we are in line a hub is silent; after that it answers within this time.
 inline constexpr Duration beyond_the_line = std::chrono::seconds(30);

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -72,6 +74,40 @@ constexpr std::array commands{
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
 };
 
+// An empty one would be taken for none: a script's variable that was not set.
+void refuse_empty(const CLI::App& command) {
+  for (const CLI::App* const sub : command.get_subcommands()) refuse_empty(*sub);
+  for (const CLI::Option* const option : command.get_options()) {
+    for (const std::string& result : option->results()) {
+      if (result.empty())
+        throw cli::UsageError(option->get_name() + ": is empty; give a value, or leave it out");
+    }
+  }
+}
+
+// The words that lead to the command that was named last: "qanat bench trickle".
+const CLI::App& named_last(const CLI::App& app, std::string& words) {
+  words += app.get_name();
+  const auto named = app.get_subcommands();
+  if (named.empty()) return app;
+  words += ' ';
+  return named_last(*named.back(), words);
+}
+
+int refuse_usage(const CLI::App& app, std::string problem) {
+  std::string words;
+  const CLI::App& command = named_last(app, words);
+  if (command.get_require_subcommand_min() > 0) {
+    const auto rest = app.remaining(true);
+    problem = rest.empty()
+                  ? "name a command"
+                  : fmt::format("there is no {} '{}'",
+                                rest.front().starts_with('-') ? "option" : "command", rest.front());
+  }
+  std::fprintf(stderr, "qanat: %s\nTry '%s --help'.\n", problem.c_str(), words.c_str());
+  return 2;
+}
+
 // rngsend and rngrecv: links to this program.
 int run_by_name(const std::function<int(int, char**)>& program, int argc, char** argv) {
   try {
@@ -110,10 +146,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     // 0 for --help and --version, 2 for wrong usage.
     if (e.get_exit_code() == 0) return cli::finish_output(app.exit(e));
-    std::fprintf(stderr, "qanat: %s\nTry 'qanat --help'.\n", e.what());
-    return 2;
+    return refuse_usage(app, e.what());
   }
   try {
+    refuse_empty(app);
     set_log_level(verbose ? LogLevel::debug : quiet ? LogLevel::warning : LogLevel::info);
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const auto& [sub, run] = runs[i];
@@ -122,9 +158,11 @@ int main(int argc, char** argv) {
       if (!commands[i].begins_early) initialise_secret_memory();
       return cli::finish_output(run());
     }
+  } catch (const cli::UsageError& e) {
+    return refuse_usage(app, e.what());
   } catch (const std::exception& e) {
     std::fprintf(stderr, "qanat: %s\n", e.what());
-    return 1;
+    return cli::finish_output(1);
   }
   return 2;
 }

@@ -56,11 +56,11 @@ void draw_into(int fd, const std::string& path, const SeedOptions& options,
 int make_seed(const SeedOptions& options) {
   const wire::GuestFormatInfo* const format = wire::find_guest_format(options.format);
   if (format == nullptr) {
-    throw Failure(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
+    throw UsageError(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
   }
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes < node::BootSeed::least_bytes || *bytes > node::BootSeed::most_bytes) {
-    throw Failure("--bytes " + options.bytes + ": from 32 (256 bits) to 512");
+    throw UsageError("--bytes " + options.bytes + ": from 32 (256 bits) to 512");
   }
   // Before anything is drawn: a seed that nobody gets is lost to all.
   if (options.output.empty() && !format->text && ::isatty(STDOUT_FILENO) == 1) {

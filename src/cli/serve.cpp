@@ -7,6 +7,7 @@
 #include "cli/run_node.h"
 #include "node/node.h"
 #include "sources/kept_join_strings.h"
+#include "wire/join_string.h"
 
 namespace qanat::cli {
 namespace {
@@ -70,6 +71,14 @@ Run add_serve(CLI::App& command) {
       with_lines("\nOutlets (each takes rate=, burst= and weight=; below, its own):",
                  outlets::outlet_help()));
   return [options] {
+    // Those of a file are checked where their lines are known.
+    for (const std::string& source : options->sources) {
+      if (wire::looks_like_join_string(source)) continue;
+      as_usage([&] { return sources::describe_source(source); });
+    }
+    for (const std::string& outlet : options->outlets) {
+      as_usage([&] { return outlets::describe_outlet(outlet); });
+    }
     node::NodeSettings settings;
     settings.state_path = state_path(options->state);
     settings.config = effective_config(*options);

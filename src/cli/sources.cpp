@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::string_view refuted = "refuted";
+constexpr std::size_t start_up_samples =
+    entropy::SourceHealth::start_up_windows * entropy::window_samples;
 
 struct Probe {
   std::string name;
@@ -115,18 +117,33 @@ Probe probe(const std::string& name, Duration time) {
                     result.insist ? "credit=insist credits it all the same"
                                   : "correct h=, as nothing of it is credited");
   }
-  if (count == 0 && result.note.empty()) result.note = "gave nothing";
+  if (count < start_up_samples) {
+    const std::string few =
+        count == 0 ? "gave nothing"
+                   : fmt::format("gave {} of the {} samples that the start-up test takes", count,
+                                 start_up_samples);
+    result.note = result.note.empty() ? few + "; try a longer --for" : few + "; " + result.note;
+  }
   return result;
 }
 
-// For the exit code: what an operator should change.
-void refuse_refuted(const std::vector<Probe>& probes) {
-  std::string names;
+// For the exit code: what an operator should change. `named`: he says that they are there.
+void refuse_bad(const std::vector<Probe>& probes, bool named) {
+  std::string wrong;
+  std::string silent;
   for (const Probe& p : probes) {
-    if (p.state == refuted) names += (names.empty() ? "" : ", ") + p.name;
+    if (p.state == refuted) wrong += (wrong.empty() ? "" : ", ") + p.name;
+    if (named && p.samples == 0) silent += (silent.empty() ? "" : ", ") + p.name;
   }
-  if (names.empty()) return;
-  throw Failure(fmt::format("the claim is refuted of {}: correct h=, or say credit=no", names));
+  std::string problem;
+  if (!wrong.empty()) {
+    problem = fmt::format("too much is claimed of {}: correct h=, or say credit=no", wrong);
+  }
+  if (!silent.empty()) {
+    problem += fmt::format("{}nothing could be read of {}: its line says why",
+                           problem.empty() ? "" : "; ", silent);
+  }
+  if (!problem.empty()) throw Failure(problem);
 }
 
 void print_table(const std::vector<Probe>& probes) {
@@ -135,7 +152,7 @@ void print_table(const std::vector<Probe>& probes) {
   for (const Probe& p : probes) {
     fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", p.name, p.state, format_rate(p.rate),
                p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
-               p.samples > 0 ? fmt::format("{:.2f}", p.measured) : "-", p.samples);
+               p.samples >= start_up_samples ? fmt::format("{:.2f}", p.measured) : "-", p.samples);
     if (!p.note.empty()) fmt::print("  {}\n", p.note);
   }
   fmt::print(
@@ -182,15 +199,23 @@ Run add_sources(CLI::App& command) {
       return 0;
     }
     const auto time = parse_duration(options->time);
-    if (!time || *time == 0s) throw Failure("--for " + options->time + " is no time");
+    if (!time || *time == 0s) {
+      throw UsageError("--for " + options->time + " is not a duration of at least 1ms; try 1s");
+    }
+    for (const std::string& name : options->names) {
+      as_usage([&] { return sources::describe_source(name); });
+      if (sources::make_probe(name) == nullptr) {
+        throw UsageError(name +
+                         ": what another sends cannot be tried here; a node that has it as a "
+                         "source shows it in 'qanat status'");
+      }
+    }
     std::vector<Probe> probes;
     for (const std::string& name : options->names.empty() ? candidates() : options->names) {
-      if (sources::make_probe(name) == nullptr)
-        throw Failure(name + ": an upstream cannot be probed");
       probes.push_back(probe(name, *time));
     }
     options->as_json ? print_json(probes) : print_table(probes);
-    refuse_refuted(probes);
+    refuse_bad(probes, !options->names.empty());
     return 0;
   };
 }

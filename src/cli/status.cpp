@@ -80,7 +80,8 @@ Duration duration_option(const std::string& text, const char* name) {
   if (text.empty()) return Duration::zero();
   const auto value = parse_duration(text);
   if (!value || *value == Duration::zero()) {
-    throw Failure(fmt::format("{} {} is not a duration; write it like 2s", name, text));
+    throw UsageError(
+        fmt::format("{} {} is not a duration of at least 1ms; write it like 2s", name, text));
   }
   return *value;
 }

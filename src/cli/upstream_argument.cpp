@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "cli/command.h"
 #include "sources/kept_join_strings.h"
 #include "sources/registry.h"
+#include "wire/join_string.h"
 
 namespace qanat::cli {
 
@@ -21,6 +23,7 @@ std::string first_line(Bytes content) {
 
 std::string read_upstream_argument(const std::string& argument) {
   std::string text = argument;
+  const bool here = argument != "-" && !argument.starts_with('@');
   if (argument == "-") {
     WipedArray<most_bytes> content;
     const auto size = read_all(STDIN_FILENO, "standard input", content.view());
@@ -33,7 +36,12 @@ std::string read_upstream_argument(const std::string& argument) {
     text = first_line(content->view());
   }
   text = sources::keep_join_strings(std::move(text));
-  (void)sources::parse_upstream(text);  // bad ones are refused before anything starts
+  // Bad ones are refused before anything starts. A damaged join string is no slip of usage.
+  if (here && !wire::looks_like_join_string(text)) {
+    as_usage([&] { return sources::parse_upstream(text); });
+  } else {
+    (void)sources::parse_upstream(text);
+  }
   return text;
 }
 

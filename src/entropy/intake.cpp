@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/quantity.h"
+
 namespace qanat::entropy {
 
 Intake::Intake(SourceId id, Claim claim, ConditioningKey& key, Sink& sink, std::uint64_t seed,
@@ -142,10 +144,10 @@ std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoin
       return note_locked(
           fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)), true);
     case SourceState::failed:
-      news = note_locked(
-          fmt::format("failed: {} test at {} bits claimed per byte; next try in {:.0f} s",
-                      to_string(verdict.alarm), claim_.h, seconds(health_.retry_at() - now)),
-          true);
+      news = note_locked(fmt::format("failed: {} test at {} claimed per byte; next try in {:.0f} s",
+                                     to_string(verdict.alarm), format_bits(claim_.h),
+                                     seconds(health_.retry_at() - now)),
+                         true);
       news.lost = true;
       return news;
     case SourceState::refuted:
@@ -281,7 +283,9 @@ IntakeReport Intake::report() const {
           .failures = health_.failures(),
           .last_alarm = health_.last_alarm(),
           .blocks = block_tests_.counts(),
-          .rate = recent_seconds_ > 0 ? recent_samples_ / recent_seconds_ : 0,
+          .rate = health_.state() != SourceState::gone && recent_seconds_ > 0
+                      ? recent_samples_ / recent_seconds_
+                      : 0,
           .outdated = outdated_};
 }
 

@@ -36,7 +36,8 @@ struct IntakeReport {
   std::uint64_t failures = 0;
   Alarm last_alarm = Alarm::none;
   BlockTests::Counts blocks;
-  double rate = 0;             // samples per second of reading, over the last few seconds of it
+  double rate = 0;             // samples per second of reading, over the last few seconds of it;
+                               // 0 while it is gone
   std::uint64_t outdated = 0;  // samples that were read or asked for before a renewal
 };
 

@@ -205,8 +205,10 @@ std::string handshake_error(SSL* ssl) {
   }
   if (verified != X509_V_OK) {
     ERR_clear_error();
-    return fmt::format("the server's certificate was refused: {}",
-                       X509_verify_cert_error_string(verified));
+    return fmt::format(
+        "the server's certificate was refused: {}; use its join string ('qanat invite' there), or "
+        "name what to trust: ?pin= (its status shows its pin) or ?ca=FILE",
+        X509_verify_cert_error_string(verified));
   }
   return "TLS handshake failed: " + openssl_error();
 }

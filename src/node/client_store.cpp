@@ -80,7 +80,8 @@ Result<bool> ClientStore::revoke(const std::string& name) {
 
 Result<void> ClientStore::allow(const std::string& name) {
   if (!book_.allow(name)) {
-    return error(fmt::format("'{}' is not revoked; 'qanat clients' lists those who are", name));
+    return error(
+        fmt::format("'{}' is not revoked; 'qanat clients --revoked' lists those that are", name));
   }
   if (auto stored = store(); !stored) {
     return error(fmt::format("'{}' is allowed until the next restart only: {}", name,

@@ -37,7 +37,8 @@ class Reader {
       if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
       std::string list;
       for (const std::string_view name : known) list += fmt::format(" {}", name);
-      fail(key.source(), fmt::format("{}.{}: unknown key; known:{}", where, key.str(), list));
+      fail(key.source(), fmt::format("{}{}{}: unknown key; known:{}", where,
+                                     where.empty() ? "" : ".", key.str(), list));
     }
   }
 
@@ -108,18 +109,57 @@ class Reader {
   }
 
   // A name with its options: `name = "device:/dev/ttyUSB0"` and any other key as an option.
-  std::string spec(const toml::table& table, const std::string& where) const {
-    const toml::node* const name = table.get("name");
-    if (name == nullptr) fail(table, where + ": has no name, such as name = \"hwrng\"");
-    if (!name->is_string()) fail(*name, where + ".name: must be a text, such as \"hwrng\"");
-    std::string text = name->as_string()->get();
+  std::string spec(const toml::table& table, const std::string& where, std::string_view example,
+                   std::string_view without = {}) const {
+    std::string text = name(table, where, example);
     char mark = text.find('?') == std::string::npos ? '?' : '&';
     for (const auto& [key, node] : table) {
-      if (key.str() == "name") continue;
+      if (key.str() == "name" || key.str() == without) continue;
       text += fmt::format("{}{}={}", mark, key.str(), option(node, where, key.str()));
       mark = '&';
     }
     return text;
+  }
+
+  std::string name(const toml::table& table, const std::string& where,
+                   std::string_view example) const {
+    const toml::node* const name = table.get("name");
+    if (name == nullptr)
+      fail(table, fmt::format("{}: has no name, such as name = \"{}\"", where, example));
+    if (!name->is_string()) {
+      fail(*name, fmt::format("{}.name: must be a text, such as \"{}\"", where, example));
+    }
+    return name->as_string()->get();
+  }
+
+  // `check` with the table's spec; what it says is wrong is said of the key at fault: the one
+  // without which nothing is wrong, or something else.
+  template <typename Check>
+  auto checked(const toml::table& table, const std::string& where, std::string_view example,
+               const Check& check) const {
+    const auto complaint = [&](const std::string& text) -> std::string {
+      try {
+        check(text);
+        return "";
+      } catch (const Failure& problem) {
+        std::string what = problem.what();
+        // Failures begin with the name that they are of, perhaps in quotes.
+        if (const auto at = what.find(text); at <= 1) what.erase(at, text.size());
+        return what;
+      }
+    };
+    const std::string whole = spec(table, where, example);
+    try {
+      return check(whole);
+    } catch (const Failure& problem) {
+      const toml::node* at = table.get("name");
+      const std::string said = complaint(whole);
+      for (const auto& [key, node] : table) {
+        if (key.str() == "name") continue;
+        if (complaint(spec(table, where, example, key.str())) != said) at = &node;
+      }
+      fail(*at, fmt::format("{}: {}", where, problem.what()));
+    }
   }
 
   const toml::table* section(const toml::table& root, std::string_view key) const {
@@ -254,16 +294,12 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
 }
 
 std::pair<std::string, share::Terms> read_client(const Reader& reader, const toml::table& table) {
-  std::string client_name;
   share::Terms terms;
   reader.only(table, "client", {"name", "rate", "burst", "weight"});
-  const toml::node* const name = table.get("name");
-  if (name == nullptr || !name->is_string() ||
-      !share::valid_client_name(name->as_string()->get())) {
-    reader.fail(name != nullptr ? *name : table,
-                "client.name: 1 to 64 letters, digits, '.', '_' and '-'");
+  const std::string client_name = reader.name(table, "client", "router");
+  if (!share::valid_client_name(client_name)) {
+    reader.fail(*table.get("name"), "client.name: 1 to 64 letters, digits, '.', '_' and '-'");
   }
-  client_name = name->as_string()->get();
   reader.rate(table, "client", "rate", terms.rate);
   reader.size(table, "client", "burst", terms.burst);
   if (const toml::node* const weight = table.get("weight")) {
@@ -271,8 +307,14 @@ std::pair<std::string, share::Terms> read_client(const Reader& reader, const tom
     if (!value) reader.fail(*weight, "client.weight: a number from 0.001 to 1000");
     terms.weight = *value;
   }
-  if (auto possible = share::check(terms); !possible) {
-    reader.fail(table, fmt::format("client {}: {}", client_name, possible.error().message));
+  // Each for itself, as far as it stands for itself: the line of the one that is wrong.
+  for (const auto& [key, part] :
+       {std::pair{"weight", share::Terms{.weight = terms.weight}},
+        std::pair{"rate", share::Terms{.rate = terms.rate}}, std::pair{"burst", terms}}) {
+    if (auto possible = share::check(part); !possible) {
+      reader.fail(*table.get(key),
+                  fmt::format("client {}: {}", client_name, possible.error().message));
+    }
   }
   return {client_name, terms};
 }
@@ -326,36 +368,29 @@ Config parse_config(std::string_view text, const std::string& path) {
     reader.fail(e.source(), std::string(e.description()));
   }
   Config config;
-  reader.only(root, "top level",
-              {"node", "reserve", "drbg", "limits", "source", "outlet", "client"});
+  reader.only(root, "", {"node", "reserve", "drbg", "limits", "source", "outlet", "client"});
   read_core(reader, root, config);
-  // Each is checked where its line is known.
-  const auto checked = [&](const toml::table& at, const std::string& key, auto&& check) {
-    try {
-      return check();
-    } catch (const Failure& problem) {
-      reader.fail(at, key + ": " + problem.what());
-    }
-  };
   reader.list(root, "source", [&](const toml::table& table) {
-    config.sources.push_back(reader.spec(table, "source"));
-    checked(table, "source", [&] { return sources::describe_source(config.sources.back()).name; });
+    config.sources.push_back(reader.spec(table, "source", "hwrng"));
+    reader.checked(table, "source", "hwrng", sources::describe_source);
   });
   std::map<std::string, std::string> places;
   reader.list(root, "outlet", [&](const toml::table& table) {
-    config.outlets.push_back(reader.spec(table, "outlet"));
-    const std::string place = checked(
-        table, "outlet", [&] { return outlets::describe_outlet(config.outlets.back()).place; });
+    constexpr std::string_view example = "https://*:7749";
+    config.outlets.push_back(reader.spec(table, "outlet", example));
+    const std::string place =
+        reader.checked(table, "outlet", example, outlets::describe_outlet).place;
     const auto [other, fresh] = places.emplace(place, config.outlets.back());
     if (!fresh) {
-      reader.fail(table, fmt::format("outlet: {} and {} are at the same place; leave one out",
-                                     other->second, config.outlets.back()));
+      reader.fail(*table.get("name"),
+                  fmt::format("outlet: {} and {} are at the same place; leave one out",
+                              other->second, config.outlets.back()));
     }
   });
   reader.list(root, "client", [&](const toml::table& table) {
     const auto [name, terms] = read_client(reader, table);
     if (!config.clients.emplace(name, terms).second) {
-      reader.fail(table, fmt::format("client {}: named twice", name));
+      reader.fail(*table.get("name"), fmt::format("client {}: named twice", name));
     }
   });
   return config;
@@ -383,6 +418,17 @@ void check_config(const Config& config) {
                                 other->second, outlet));
     }
   }
+}
+
+std::vector<std::string> config_warnings(const Config& config) {
+  const auto has = [&config](std::string_view type) {
+    return std::any_of(config.outlets.begin(), config.outlets.end(),
+                       [&](const std::string& text) { return text.starts_with(type); });
+  };
+  if (!has("trickle:") || has("https:")) return {};
+  return {
+      "trickle: nobody can begin a session at this node, as that takes an https outlet: add "
+      "'https://*:7749', unless another hub begins them and shares its trickle.key"};
 }
 
 }  // namespace qanat::node

@@ -43,5 +43,7 @@ Config parse_config(std::string_view text, const std::string& path);
 // Sources and outlets each valid, no two outlets at one place, a quorum that can be reached; throws
 // Failure.
 void check_config(const Config& config);
+// What is valid and hardly meant, a line each.
+std::vector<std::string> config_warnings(const Config& config);
 
 }  // namespace qanat::node

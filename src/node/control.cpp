@@ -76,7 +76,8 @@ ControlAnswer Node::invite(const json::object& request) {
     return refused(409, "nobody is invited: " + problem);
   }
   std::string at = text_of(request, "address");
-  if (at.empty()) at = address();
+  const std::string own = address();
+  if (at.empty()) at = own;
   if (at.empty()) {
     return refused(400,
                    "this node has no https outlet to invite to; start it with --outlet "
@@ -95,8 +96,13 @@ ControlAnswer Node::invite(const json::object& request) {
   const std::string promised =
       rate == 0 ? "" : ", promised " + format_rate(static_cast<double>(rate));
   events_.record("clients", fmt::format("invited '{}'{}", name, promised));
-  ControlAnswer answer =
-      done({{"join", invited->join}, {"address", at}, {"serial", invited->serial}});
+  json::object given{{"join", invited->join}, {"address", at}, {"serial", invited->serial}};
+  if (own.empty()) {
+    given["warning"] =
+        "this node has no https outlet yet: the join string is of no use before it has one, as by "
+        "--outlet 'https://*:7749'";
+  }
+  ControlAnswer answer = done(given);
   answer.undo = [this, name, serial = invited->serial] {
     if (clients_.withdraw(name, serial)) {
       events_.add("clients", fmt::format("nobody took the join string of '{}': withdrawn", name),

@@ -129,7 +129,8 @@ outlets::OutletServices Node::make_services() {
               [this] {
                 if (settings_.on_fed) settings_.on_fed();
               },
-          .reseed = settings_.config.reseed};
+          .reseed = settings_.config.reseed,
+          .shortage = [this] { return shortage(); }};
 }
 
 outlets::CookieKeeper::File Node::cookie_file() {
@@ -200,6 +201,7 @@ void Node::start() {
   std::vector<NamedOutlet> outlets = start_outlets();
   replace({sources, std::move(outlets)});
   find_trickle_port();
+  warn_of(settings_.config);
   if (const std::string at = address(); !at.empty() && state_writable_) state_.remember_address(at);
   open_control_socket();
   if (!settings_.feed) drbg_->pool().start();
@@ -310,6 +312,12 @@ void Node::find_trickle_port() {
     if (trickle != nullptr && port == 0) port = trickle->address().port;
   }
   trickle_port_ = port;
+}
+
+void Node::warn_of(const Config& config) {
+  for (const std::string& warning : config_warnings(config)) {
+    events_.add("configuration", warning, true);
+  }
 }
 
 void Node::wake_sources() {
@@ -462,6 +470,11 @@ void Node::reload(const Config& config) {
   for (const NamedOutlet& named : leaving) {
     named.outlet->stop();
     if (!named.outlet->idle()) (void)new std::shared_ptr<outlets::Outlet>(named.outlet);
+    events_.add("outlet " + named.outlet->report().name, "ended", false);
+  }
+  for (const NamedOutlet& named : new_outlets) {
+    const outlets::OutletReport report = named.outlet->report();
+    events_.add("outlet " + report.name, "now " + report.detail, false);
   }
   for (const NamedOutlet& named : next.outlets) {
     named.outlet->reload();
@@ -470,12 +483,19 @@ void Node::reload(const Config& config) {
   if (control_) control_->set_limits(defaults_.api, defaults_.http);
   std::erase_if(old.sources,
                 [&](const NamedSource& named) { return named_in(source_texts, named.text); });
+  for (const NamedSource& named : old.sources) {
+    events_.add("source " + named.source->report().name, "ends", false);
+  }
   // The old first: two do not share a device.
   if (!stop_sources(old.sources, source_patience)) {
     (void)new std::vector<NamedSource>(std::move(old.sources));
   }
-  for (const NamedSource& named : new_sources) named.source->start();
+  for (const NamedSource& named : new_sources) {
+    events_.add("source " + named.source->report().name, "begins", false);
+    named.source->start();
+  }
   find_trickle_port();
+  warn_of(config);
   book_.configure(config.clients);
   commands_.set(config.on_reseed);
   settings_.config = config;

@@ -131,6 +131,8 @@ class Node {
   Lists replace(Lists next) EXCLUDES(lists_mutex_);
   void wake_sources();
   void find_trickle_port();
+  void warn_of(const Config& config);
+  std::string shortage() const;
   bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
   observe::Snapshot snapshot_for(const outlets::Viewer& viewer) const;
 

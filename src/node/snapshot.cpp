@@ -1,6 +1,9 @@
 // What a node tells of itself: its part of node.h.
+#include <fmt/core.h>
+
 #include <algorithm>
 
+#include "base/shown.h"
 #include "base/version.h"
 #include "node/node.h"
 
@@ -36,6 +39,26 @@ std::string Node::hopeless() const {
     why = report.detail;
   }
   return why;
+}
+
+std::string Node::shortage() const {
+  constexpr std::size_t most_named = 4;
+  const auto running = lists();
+  std::string states;
+  std::size_t named_so_far = 0;
+  for (const NamedSource& named : running->sources) {
+    const sources::SourceReport report = named.source->report();
+    const bool testing = report.state == "start-up" || report.state == "suspect";
+    if (report.credit && testing) return "the sources are still in their start-up tests";
+    if (report.credit && report.state == "healthy") return "";
+    if (++named_so_far > most_named) continue;
+    const bool unpaid = testing || report.state == "healthy";
+    states += fmt::format("{}{} is {}", states.empty() ? "" : ", ", shown(report.name),
+                          unpaid ? "credited 0" : report.state);
+  }
+  if (named_so_far > most_named) states += fmt::format(", and {} more", named_so_far - most_named);
+  return fmt::format("no source delivers: {}; 'qanat status' at the node tells more",
+                     states.empty() ? "there is none" : states);
 }
 
 observe::Snapshot Node::snapshot_for(const outlets::Viewer& viewer) const {

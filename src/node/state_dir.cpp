@@ -33,11 +33,23 @@ std::string home_directory() {
   return problem == 0 && found != nullptr && found->pw_dir != nullptr ? found->pw_dir : "";
 }
 
+// An Error where the disk does not take it now; throws Failure where there never can be one.
 Result<void> make_directories(const std::string& path) {
   for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
     const std::string part = path.substr(0, at);
-    if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
-      return error(with_errno("cannot make the state directory " + part, errno));
+    int problem = ::mkdir(part.c_str(), 0700) == 0 ? 0 : errno;
+    struct stat info {};
+    if (problem == EEXIST && ::stat(part.c_str(), &info) == 0) {
+      problem = S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+    }
+    if (problem == ENOTDIR) {
+      throw Failure(part + " is not a directory, as the node's state needs one; give --state DIR");
+    }
+    if (problem != 0) {
+      const std::string what = with_errno("cannot make the state directory " + part, problem);
+      // What is above it is there, but takes nothing: /proc, or a link to nowhere.
+      if (problem == ENOENT) throw Failure(what + "; give another --state DIR");
+      return error(what);
     }
     if (at == std::string::npos) return {};
   }
@@ -123,7 +135,7 @@ Identity StateDir::identity() const {
         file("server.key"),
         clients->clients.empty()
             ? file("server.crt") + " belongs to it"
-            : fmt::format("the join strings of {} client(s) name it", clients->clients.size()),
+            : fmt::format("the join strings of its clients ({}) name it", clients->clients.size()),
         clients->clients.empty() ? file("server.crt")
         : certified              ? file("server.crt") + " and " + file("clients.json")
                                  : file("clients.json")));

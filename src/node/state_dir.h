@@ -44,8 +44,9 @@ class StateDir {
   std::string control_socket() const { return path_ + "/control.sock"; }
 
   bool exists() const;
-  // Makes the directory. An Error when that is not possible; throws Failure when others can write
-  // it, or put another into its place.
+  // Makes the directory. An Error when the disk does not take it; throws Failure when it is a file,
+  // or no directory can be made there, and when others can write it, or put another into its
+  // place.
   Result<void> prepare() const;
   // What prepare throws.
   Result<void> check_owner() const;

@@ -91,8 +91,10 @@ asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration wa
   if (client_) ++client_->refused;
   const auto estimate =
       worker_.services_.dispenser.estimate(flow(), bytes, worker_.services_.clock.now());
+  const std::string shortage = worker_.services_.shortage();
   const std::string hint = fmt::format(
-      "waited {:.1f} s; ask for fewer, wait longer (wait=), or take grade=drbg", seconds(waited));
+      "waited {:.1f} s; {}", seconds(waited),
+      shortage.empty() ? "ask for fewer, wait longer (wait=), or take grade=drbg" : shortage);
   co_await refuse(503, "the reserve has no full-entropy bytes for you yet", hint,
                   retry_after(worth_a_try(estimate)));
 }
@@ -115,8 +117,9 @@ asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
 
 asio::awaitable<void> HttpConnection::refuse_unseeded() {
   ++worker_.counters_.unavailable;
-  co_await refuse(503, "the DRBG has no seed yet", "the sources are still in their start-up tests",
-                  1);
+  const std::string shortage = worker_.services_.shortage();
+  const std::string hint = shortage.empty() ? "it is on its way" : shortage;
+  co_await refuse(503, "the DRBG has no seed yet", hint, 1);
 }
 
 asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& request) {

@@ -86,6 +86,9 @@ struct OutletServices {
   std::function<void()> on_fed;
   // For outlets that have a DRBG of their own.
   entropy::ReseedPolicy reseed = {};
+  // Why there are no bytes, for whoever is refused some: what is true of the sources. Empty when
+  // one delivers.
+  std::function<std::string()> shortage = [] { return std::string(); };
 };
 
 // Between two questions to a DRBG that has no seed yet.

@@ -79,14 +79,13 @@ OutletDescription describe_broker(const Spec& spec) {
                     account.address.text(), account.user, to_string(grade_of(spec, Grade::full)))};
   }
   const BrokerSettings settings = broker_settings(spec, {});
-  return {
-      spec.text, "tcp " + settings.stream.at.address.text(),
-      fmt::format("who is in {} may draw and deliver (credited {}), grade {}; whoever listens "
-                  "on the way can try passwords at leisure, and has with one all that was "
-                  "sent: keep it on a network of your own",
-                  settings.users_file,
-                  settings.claim.credit ? fmt::format("{:g} bits a byte", settings.claim.h) : "0",
-                  to_string(settings.stream.grade))};
+  return {spec.text, "tcp " + settings.stream.at.address.text(),
+          fmt::format("who is in {} may draw and deliver (credited {}), grade {}; whoever listens "
+                      "on the way can try passwords at leisure, and has with one all that was "
+                      "sent: keep it on a network of your own",
+                      settings.users_file,
+                      settings.claim.credit ? format_bits(settings.claim.h) + " a byte" : "0",
+                      to_string(settings.stream.grade))};
 }
 
 struct Type {

@@ -43,7 +43,8 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
     if (!mode) return at;
     const auto number = parse_number<unsigned>(*mode, 8);
     if (!number || *number > 0777) {
-      throw Failure(fmt::format("{}: mode={} is none; write it like 0660", spec.text, *mode));
+      throw Failure(
+          fmt::format("{}: mode={} is not an octal mode; write it like 0660", spec.text, *mode));
     }
     at.unix_mode = *number;
     return at;
@@ -162,7 +163,7 @@ std::vector<wire::Address> rngnet_recipients(const Spec& spec) {
 
 std::string require_target(const Spec& spec) {
   if (spec.target.empty()) {
-    throw Failure(fmt::format("{}: says no path; write {}:PATH", spec.text, spec.type));
+    throw Failure(fmt::format("'{}' does not say which; write {}:PATH", spec.text, spec.type));
   }
   return spec.target;
 }
@@ -269,9 +270,10 @@ StreamSettings vmport_settings(const Spec& spec, const OutletDefaults& defaults)
 }
 
 StreamSettings vsock_settings(const Spec& spec, const OutletDefaults& defaults) {
-  const auto port = wire::parse_vsock_port(require_target(spec));
+  const auto port = wire::parse_vsock_port(spec.target);
   if (!port) {
-    throw Failure(fmt::format("{}: '{}' is no port; write vsock:774", spec.text, spec.target));
+    throw Failure(
+        fmt::format("{}: '{}' is not a vsock port; write vsock:774", spec.text, spec.target));
   }
   StreamAddress at;
   at.vsock_port = *port;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/quantity.h"
 #include "sources/broker.h"
@@ -99,7 +100,7 @@ std::unique_ptr<RunningSource> run_vmport(const Spec& spec, entropy::Claim,
 
 struct Type {
   std::string_view name;
-  bool needs_target;
+  std::string_view target;  // what must follow its ':', for people; empty: nothing
   double h;
   bool credit;
   std::string_view options;  // beside h and credit
@@ -112,56 +113,56 @@ struct Type {
 
 constexpr std::array types{
     // Of the kernel's hwrng interface: quality is the driver's word (1024 of 1024 for virtio-rng).
-    Type{"hwrng", false, 7, true, "skip", "the kernel's hardware RNG, /dev/hwrng",
+    Type{"hwrng", "", 7, true, "skip", "the kernel's hardware RNG, /dev/hwrng",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return std::make_unique<Device>(hwrng_path(s), std::nullopt);
          }},
     // Intel and AMD claim full entropy (8); half of it, as nobody can look inside.
-    Type{"rdseed", false, 4, true, "", "the processor's entropy source",
+    Type{"rdseed", "", 4, true, "", "the processor's entropy source",
          [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Rdseed>(); }},
-    Type{"rdrand", false, 4, false, "", "the processor's DRBG; mixed in, credited 0",
+    Type{"rdrand", "", 4, false, "", "the processor's DRBG; mixed in, credited 0",
          [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Rdrand>(); }},
     // The best predictor tried found 4.4 bits a sample (docs/sources.md); a quarter of that, less.
-    Type{"jitter", false, 1, true, "", "CPU timing noise",
+    Type{"jitter", "", 1, true, "", "CPU timing noise",
          [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Jitter>(); }},
-    Type{"kernel", false, 4, false, "", "the local kernel's getrandom; mixed in, credited 0",
+    Type{"kernel", "", 4, false, "", "the local kernel's getrandom; mixed in, credited 0",
          [](const Spec&) -> std::unique_ptr<Source> { return std::make_unique<Kernel>(); }},
     // Unknown hardware: half.
-    Type{"device", true, 4, true, "baud skip", "a character device or serial line",
+    Type{"device", "PATH", 4, true, "baud skip", "a character device or serial line",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return std::make_unique<Device>(s.target, baud_of(s));
          }},
-    Type{"file", true, 4, true, "", "a FIFO, or a file that is read once",
+    Type{"file", "PATH", 4, true, "", "a FIFO, or a file that is read once",
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<File>(s.target); }},
-    Type{"exec", true, 4, true, "skip", "what a command prints",
+    Type{"exec", "COMMAND", 4, true, "skip", "what a command prints",
          [](const Spec& s) -> std::unique_ptr<Source> { return std::make_unique<Exec>(s.target); }},
     // Nobody knows what is behind it.
-    Type{"egd", true, 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
+    Type{"egd", "PATH", 4, false, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> { return make_stream<Egd>(s, egd_port); }},
-    Type{"rngnet", true, 4, false, "bytes",
+    Type{"rngnet", "//ADDR:PORT", 4, false, "bytes",
          "what an rngnet sender pushes to //ADDR:PORT; credited 0", nullptr,
          [](const Spec& s, entropy::Claim claim,
             const SourceServices& services) -> std::unique_ptr<RunningSource> {
            const RngnetOptions options = rngnet_options(s);
            return std::make_unique<Rngnet>(s.text, options.address, options.bytes, claim, services);
          }},
-    Type{"netrng", true, 4, false, "", "a NetRNG server: //HOST:8989; credited 0",
+    Type{"netrng", "//HOST:PORT", 4, false, "", "a NetRNG server: //HOST:8989; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            auto address = wire::parse_address(s.target, wire::netrng::usual_port);
            if (!address) throw Failure(fmt::format("{}: {}", s.text, address.error().message));
            return std::make_unique<Netrng>(std::move(*address));
          }},
-    Type{"broker", true, 4, false, "",
+    Type{"broker", "//USER:PASSFILE@HOST:PORT", 4, false, "",
          "an Entropy Broker, as a consumer: //USER:PASSFILE@HOST:PORT; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return std::make_unique<Broker>(broker_account(s));
          }},
     // Already conditioned: no claim can be made of it but whether it counts.
-    Type{"vmport", true, 8, true, "", "seeds of the host's, in a guest: a virtio-serial port",
+    Type{"vmport", "PATH", 8, true, "", "seeds of the host's, in a guest: a virtio-serial port",
          nullptr, run_vmport},
-    Type{"vsock", true, 8, true, "", "the same, from CID:PORT; the host is CID 2", nullptr,
+    Type{"vsock", "CID:PORT", 8, true, "", "the same, from CID:PORT; the host is CID 2", nullptr,
          run_vmport},
-    Type{"raw", true, 4, false, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
+    Type{"raw", "PATH", 4, false, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
            return make_stream<StreamSource>(s, std::nullopt);
          }},
@@ -176,11 +177,11 @@ Spec parse(const std::string& text) {
 const Type& type_of(const Spec& spec) {
   for (const Type& type : types) {
     if (type.name != spec.type) continue;
-    if (type.needs_target && spec.target.empty()) {
-      throw Failure(fmt::format("{}: says nothing after '{}:'; write {}:PATH or the like",
-                                spec.text, type.name, type.name));
+    if (!type.target.empty() && spec.target.empty()) {
+      throw Failure(
+          fmt::format("'{}' does not say which; write {}:{}", spec.text, type.name, type.target));
     }
-    if (!type.needs_target && !spec.target.empty() && type.name != "hwrng") {
+    if (type.target.empty() && !spec.target.empty() && type.name != "hwrng") {
       throw Failure(fmt::format("{}: '{}' takes nothing after a ':'", spec.text, type.name));
     }
     return type;
@@ -332,7 +333,9 @@ net::Endpoint parse_upstream(const std::string& text) {
   const Spec spec = parse(text);
   check_options(spec, "credit pin ca cert key pollen");
   auto address = wire::parse_address(spec.target, spec.type == "https" ? 7749 : 7748);
-  if (!address) throw Failure(address.error().message);
+  if (!address) {
+    throw Failure(fmt::format("{}: {}", text_without_query(text), address.error().message));
+  }
   net::Endpoint endpoint;
   endpoint.address = *address;
   endpoint.tls = spec.type == "https";
@@ -386,6 +389,13 @@ SourceDescription describe_source(const std::string& text) {
   const std::string why = origin && claim.credit && !claim.insist ? worthless(*origin) : "";
   if (!why.empty()) return {text, claim.h, false, why};
   return {text, claim.h, claim.credit, note_of(type, spec), claim.insist};
+}
+
+std::string absence_of_source(const std::string& text) {
+  if (is_upstream(text)) return "";
+  const std::string path = path_of(parse(text));
+  if (path.empty() || ::access(path.c_str(), F_OK) == 0) return "";
+  return with_errno(path, errno);
 }
 
 std::optional<Origin> origin_of_source(const std::string& text) {

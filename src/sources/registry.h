@@ -19,6 +19,8 @@ struct SourceDescription {
   std::string note;     // what an operator should know; may be empty
   bool insist = false;  // credit=insist
 };
+// Why the device or file of a source is not there now; empty when it is, or has none.
+std::string absence_of_source(const std::string& text);
 // What it would read from, were it opened now; nullopt where that cannot be told.
 std::optional<Origin> origin_of_source(const std::string& text);
 

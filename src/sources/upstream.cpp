@@ -41,6 +41,14 @@ constexpr unsigned longest_retry_after = 3600;
 constexpr Duration slow_after = 3s;
 constexpr Duration longest_look = 1min;
 
+// Of a peer by whose name the event goes: a detail need not begin with it.
+std::string without_name(const std::string& detail, const std::string& name) {
+  const auto end = detail.find(": ");
+  if (end == std::string::npos) return detail;
+  const std::string peer = detail.substr(0, end);
+  return name == peer || name.starts_with(peer + " ") ? detail.substr(end + 2) : detail;
+}
+
 Backoff new_backoff(Duration base, Duration cap) {
   return {base, cap, crypto::random_seed(), least_pause};
 }
@@ -456,7 +464,9 @@ void Upstream::set_state(const char* state, const std::string& detail, bool hope
   }
   if (!changed) return;
   if (!good) services_.dispenser.lost(account_, services_.clock.now());
-  services_.on_event(name_, detail.empty() ? state : fmt::format("{}: {}", state, detail), !good);
+  services_.on_event(
+      name_, detail.empty() ? state : fmt::format("{}: {}", state, without_name(detail, name_)),
+      !good);
 }
 
 SourceReport Upstream::report() const {

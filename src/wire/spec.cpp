@@ -79,11 +79,11 @@ std::string Address::text() const {
 }
 
 Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t> default_port) {
+  if (text.starts_with("//")) text.remove_prefix(2);
   const std::string_view whole = text;
   const auto bad = [whole] {
-    return error(fmt::format("'{}' is no address: write HOST:PORT or [IPV6]:PORT", whole));
+    return error(fmt::format("'{}' is not an address: write HOST:PORT or [IPV6]:PORT", whole));
   };
-  if (text.starts_with("//")) text.remove_prefix(2);
   if (text.ends_with('/')) text.remove_suffix(1);
   Address address;
   std::string_view port;
@@ -118,7 +118,10 @@ Result<Address> parse_address(std::string_view text, std::optional<std::uint16_t
     return address;
   }
   const auto number = parse_number<std::uint16_t>(port.substr(1));
-  if (!number) return bad();
+  if (!number) {
+    return error(fmt::format("'{}' in '{}' is not a port: write a number from 0 to 65535",
+                             port.substr(1), whole));
+  }
   address.port = *number;
   return address;
 }

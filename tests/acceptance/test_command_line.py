@@ -26,6 +26,33 @@ def test_help_version_and_usage():
         assert qanat(command, "--help").stdout
     for arguments in ((), ("nonsense",), ("get",), ("feed",), ("invite",), ("serve", "--threads", "0"), ("serve", "--nonsense")):
         assert refused(*arguments).returncode == 2, arguments
+    for arguments, words, command in (
+        (("nonsense",), "there is no command 'nonsense'", "qanat"),
+        (("bench", "nonsense"), "there is no command 'nonsense'", "qanat bench"),
+        (("--nonsense",), "--nonsense", "qanat"),
+        (("get", "5", "--nonsense"), "--nonsense", "qanat get"),
+        # A value that cannot be is usage, too.
+        (("get", "5x"), "5x", "qanat get"),
+        (("get", "5", "--grade", "best"), "--grade best", "qanat get"),
+        (("get", "5", "--wait", "soon"), "--wait soon", "qanat get"),
+        (("get", "5", "--from", ""), "--from: is empty", "qanat get"),
+        (("get", "5", "--from", "nonsense"), "nonsense", "qanat get"),
+        (("sources", "--for", "0"), "--for 0 is not a duration of at least", "qanat sources"),
+        (("sources", "nonsense"), "unknown source 'nonsense'", "qanat sources"),
+        (("sources", "exec:"), "write exec:COMMAND", "qanat sources"),
+        (("top", "--every", "x"), "--every x", "qanat top"),
+        (("seed", "--for-guest", "vmdk"), "vmdk", "qanat seed"),
+        (("feed", "http://127.0.0.1:1", "--bytes", "5"), "--bytes 5", "qanat feed"),
+        (("feed", "http://127.0.0.1:1", "--outlet", "nonsense"), "unknown outlet", "qanat feed"),
+        (("serve", "--outlet", "http://127.0.0.1:99999"), ": '99999' in '127.0.0.1:99999' is not a port", "qanat serve"),
+        (("serve", "--source", "https://hub:99999"), "https://hub:99999: '99999' in 'hub:99999' is not a port", "qanat serve"),
+        (("bench", "trickle", "https://hub:1", "--grade", "best"), "--grade best", "qanat bench trickle"),
+        (("invite", "a b"), "'a b' is not a client name", "qanat invite"),
+        (("invite", "a", "--rate", "fast"), "--rate fast", "qanat invite"),
+    ):
+        done = refused(*arguments)
+        assert done.returncode == 2 and words in done.stderr, (arguments, done.stderr)
+        assert done.stderr.endswith(f"\nTry '{command} --help'.\n"), (arguments, done.stderr)
 
 
 def test_get_in_every_format(hub):
@@ -37,7 +64,7 @@ def test_get_in_every_format(hub):
     full = subprocess.run([QANAT, "get", "20000", "--grade", "full", *state], capture_output=True, timeout=60)
     assert full.returncode == 0 and len(full.stdout) == 20000
     for bad in (("get", "x"), ("get", "0"), ("get", "-5"), ("get", "5", "--grade", "best"), ("get", "5", "--format", "xml")):
-        assert refused(*bad, *state).returncode in (1, 2), bad
+        assert refused(*bad, *state).returncode == 2, bad
 
 
 def test_join_strings_that_are_cut_wrong_or_revoked(hub, tmp_path):
@@ -56,8 +83,6 @@ def test_join_strings_that_are_cut_wrong_or_revoked(hub, tmp_path):
     assert time.monotonic() - begin < 20, "a refusal is not waited out"
     again = refused("revoke", "router", "--state", str(hub.state))
     assert again.returncode == 1 and "revoked already" in again.stderr
-    assert refused("invite", "a b", "--state", str(hub.state)).returncode == 1
-    assert refused("invite", "x", "--rate", "fast", "--state", str(hub.state)).returncode == 1
 
 
 def test_a_revoked_name_is_barred_until_it_is_allowed(hub, run):
@@ -175,8 +200,21 @@ def test_who_may_have_the_state_directory(run, tmp_path):
     none = tmp_path / "none"
     for command in (("status",), ("clients",), ("revoke", "x"), ("allow", "x"), ("get", "1"), ("sources", "--retest"), ("seed", "--for-guest", "file")):
         assert f"there is no state directory {none}" in told(*command, "--state", str(none)), command
+    assert f"there is no state directory {none}" in told("get", "1", "--from", "http://127.0.0.1:1", "--state", str(none))
     assert not none.exists()
     serve = ("serve", "--source", "kernel", "--outlet", f"fifo:{tmp_path}/f")
+    # What can be none is refused, by those that would make it, too.
+    file = tmp_path / "file"
+    file.write_text("mine")
+    makers = (serve, ("feed", "http://127.0.0.1:1", "--once"), ("invite", "x", "--address", "h:1"))
+    lookers = (("status",), ("clients",), ("revoke", "x"), ("allow", "x"), ("get", "1"), ("seed", "--for-guest", "file"))
+    for command in makers + lookers:
+        assert f"{file} is not a directory" in told(*command, "--state", str(file)), command
+        done = refused(*command, "--state", "")
+        assert done.returncode == 2 and "--state: is empty" in done.stderr, done.stderr
+    for command in makers:
+        assert "cannot make the state directory /proc/none" in told(*command, "--state", "/proc/none"), command
+    assert file.read_text() == "mine"
     wide = tmp_path / "wide"
     wide.mkdir()
     wide.chmod(0o777)
@@ -293,8 +331,11 @@ def test_sources_tells_good_from_bad():
     found = {s["name"]: s for s in json.loads(qanat("sources", "--json", "--for", "300ms").stdout)}
     assert found["jitter"]["state"] == "healthy"
     assert found["jitter"]["measured"] >= found["jitter"]["h"], "the default claim is conservative"
-    bad = json.loads(qanat("sources", "--json", "--for", "300ms", "exec:cat /dev/zero", "device:/dev/nowhere").stdout)
+    done = qanat("sources", "--json", "--for", "300ms", "exec:cat /dev/zero", "device:/dev/nowhere", "exec:printf few", check=False)
+    bad = json.loads(done.stdout)
     assert bad[0]["state"] == "failed" and bad[1]["state"] == "gone"
+    assert done.returncode == 1 and "nothing could be read of device:/dev/nowhere:" in done.stderr
+    assert "of the 1024 samples that the start-up test takes" in bad[2]["note"]
     assert max(map(len, qanat("sources", "--for", "100ms", "jitter").stdout.splitlines())) <= 80
 
 
@@ -308,6 +349,13 @@ def test_check_and_bad_configurations(tmp_path):
         ('[[outlet]]\nname = "http://127.0.0.1:1"\n[[outlet]]\nname = "http://127.0.0.1:1"\n', "same place"),
         ('[[outlet]]\nname = "http://0.0.0.0:1"\n', "access=open"),
         ("[reserve]\nsize = [1]\n", "reserve.size"),
+        ("frob = 1\n", ":1:1: frob: unknown key"),
+        # The line of the key that is wrong, and not of the first that there is.
+        ('[[source]]\nname = "jitter"\n\ncredit = "no"\nh = 99\n', ":5:5: source: jitter"),
+        ('[[outlet]]\nmode = "0660"\n\nname = "http://127.0.0.1:99999"\n', ":2:8: outlet: http://127.0.0.1:99999"),
+        ('[[outlet]]\ngrade = "drbg"\nname = "http://127.0.0.1:99999"\n', ":3:8: outlet: http://127.0.0.1:99999"),
+        ('[[client]]\nrate = "1KiB/s"\n', "client: has no name"),
+        ('[[client]]\nname = "a"\nrate = "1KiB/s"\nweight = 1e9\n', ":4:10: client a: weight"),
     ):
         bad = tmp_path / "bad.toml"
         bad.write_text(text)
@@ -315,6 +363,12 @@ def test_check_and_bad_configurations(tmp_path):
             done = refused(*command)
             assert done.returncode == 1 and words in done.stderr and str(bad) in done.stderr, done.stderr
     assert not (tmp_path / "s").exists(), "nothing was started"
+    # What is valid, and hardly meant.
+    odd = tmp_path / "odd.toml"
+    odd.write_text('[[source]]\nname = "device:/dev/nowhere"\nh = 1\n[[outlet]]\nname = "trickle://127.0.0.1:1"\n[[client]]\nname = "a"\n')
+    said = qanat("check", "--config", str(odd)).stdout
+    assert "not there now: /dev/nowhere: No such file" in said and "credited 1 bit a byte" in said
+    assert "nobody can begin a session" in said and "Terms of clients, once" in said
     assert refused("check", "--config", "/nonexistent").returncode == 1
 
 
@@ -335,6 +389,46 @@ def test_sighup_reloads_or_keeps_the_old(run, tmp_path):
     assert fetch(two, "/healthz")[0] == 200
     with pytest.raises(ConnectionRefusedError):
         fetch(one, "/healthz")
+    assert f"outlet http://127.0.0.1:{one}: ended" in node.log()
+    assert f"outlet http://127.0.0.1:{two}: now listening on 127.0.0.1:{two}" in node.log()
+    write(two, '[[source]]\nname = "kernel"\n[[outlet]]\nname = "trickle://127.0.0.1:%d"\n' % free_port())
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "source kernel: begins" in node.log() and "nobody can begin a session" in node.log())
+    # Such a node invites only where it is told how it will be reached, and warns.
+    refused_here = refused("invite", "x", "--state", str(node.state))
+    assert refused_here.returncode == 1 and "no https outlet" in refused_here.stderr
+    invited = qanat("invite", "x", "--address", "hub:7749", "--state", str(node.state))
+    assert invited.stdout.startswith("qanat1.") and "no https outlet yet" in invited.stderr
+    write(two)
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "source kernel: ends" in node.log())
+
+
+def test_what_is_true_of_the_sources_is_said_to_who_gets_nothing(run):
+    port, own = free_port(), free_port()
+    node = run("serve", "--source", "device:/dev/nowhere", "--source", "exec:cat /dev/zero", "--source", "kernel",
+               "--outlet", f"http://127.0.0.1:{port}", "--outlet", f"https://127.0.0.1:{own}").up()
+    eventually(lambda: {s["name"]: s["state"] for s in node.status()["sources"]} ==
+               {"device:/dev/nowhere": "gone", "exec:cat /dev/zero": "failed", "kernel": "healthy"})
+    status, body, _ = fetch(port, "/v1/random?bytes=8")
+    hint = json.loads(body)["hint"]
+    assert status == 503 and "start-up" not in hint
+    assert "device:/dev/nowhere is gone, exec:cat /dev/zero is failed, kernel is credited 0" in hint
+    here = ("--state", str(node.state))
+    full = refused("get", "8", "--grade", "full", "--wait", "10ms", *here)
+    assert full.returncode == 1 and "device:/dev/nowhere is gone" in full.stderr
+    # A certificate that is nobody's.
+    stranger = refused("get", "8", "--from", f"https://127.0.0.1:{own}")
+    assert stranger.returncode == 1 and "qanat invite" in stranger.stderr and "?pin=" in stranger.stderr
+
+
+def test_hints_to_a_person_name_the_options(run):
+    port = free_port()
+    node = run("serve", "--source", "exec:while head -c 64 /dev/urandom; do sleep 0.1; done?h=8",
+               "--outlet", f"http://127.0.0.1:{port}").ready()
+    ask = ("get", "60000", "--grade", "full", "--wait", "10ms", "--format", "hex", "--state", str(node.state))
+    asked = eventually(lambda: (done := qanat(*ask, check=False)).returncode and done)
+    assert "(--wait)" in asked.stderr and "--grade drbg" in asked.stderr and "wait=" not in asked.stderr, asked.stderr
 
 
 def test_sigterm_finishes_deliveries_and_notifies(run, tmp_path):

@@ -50,7 +50,7 @@ def test_unix_and_tcp_and_who_may(egd_hub):
     assert eventually(lambda: egd_hub.outlet("egd://")["full_bytes"] == 6400)
     for wrong in ("egd://0.0.0.0:18888", "egd:", "egd:/tmp/x?mode=999", "egd://127.0.0.1:1?mode=0600", "egd://127.0.0.1:1?access=join"):
         done = qanat("serve", "--outlet", wrong, "--state", str(egd_hub.path) + ".other", check=False, timeout=20)
-        assert done.returncode == 1 and done.stderr.strip(), wrong
+        assert done.returncode == 2 and done.stderr.strip(), wrong
 
 
 def test_serve_without_arguments_opens_an_egd_socket(run, tmp_path):

@@ -180,7 +180,7 @@ def test_what_is_wrong_with_it_is_said(tmp_path):
     for wrong, hint in (("netrng://0.0.0.0:1", "access=open"), ("netrng:/x", "netrng://ADDR:PORT"), ("netrng://127.0.0.1:1?bytes=1", "between 16"),
                         ("netrng://127.0.0.1:1?clients=0", "1 or more"), ("netrng://127.0.0.1:1?announce=yes", "nobody else")):
         done = qanat("serve", "--outlet", wrong, "--state", str(tmp_path / "state"), check=False, timeout=20)
-        assert done.returncode == 1 and hint in done.stderr, (wrong, done.stderr)
+        assert done.returncode == 2 and hint in done.stderr, (wrong, done.stderr)
 
 
 def test_it_is_announced_by_mdns_and_found(tmp_path):

@@ -58,4 +58,4 @@ def test_what_somebody_sends_is_a_source_credited_nothing(run, tmp_path):
         sender.kill()
         sender.wait()
     for wrong in ("raw://0.0.0.0:7750", "raw://127.0.0.1", "raw:"):
-        assert qanat("serve", "--outlet", wrong, "--state", str(tmp_path / "x"), check=False).returncode == 1
+        assert qanat("serve", "--outlet", wrong, "--state", str(tmp_path / "x"), check=False).returncode == 2

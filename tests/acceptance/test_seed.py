@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said_before_anything_is_drawn(node, tmp_path):
     for arguments, word in ((["--for-guest", "vmdk"], "known are fw_cfg, device-tree, cloud-init, systemd, file"),
                             (["--for-guest", "file", "--bytes", "31"], "from 32"), (["--for-guest", "file", "--bytes", "513"], "to 512")):
         done = qanat("seed", *arguments, *state, check=False)
-        assert done.returncode == 1 and word in done.stderr, done.stderr
+        assert done.returncode == 2 and word in done.stderr, done.stderr
     (tmp_path / "there").write_text("another guest's")
     done = qanat("seed", "--for-guest", "file", "--output", str(tmp_path / "there"), *state, check=False)
     assert done.returncode == 1 and "another guest's seed" in done.stderr

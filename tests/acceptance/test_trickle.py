@@ -139,6 +139,7 @@ def test_where_udp_does_not_pass_https_does(run, tmp_path):
 
 def test_get_takes_few_bytes_by_trickle(trickle_hub, tmp_path):
     join = trickle_hub.invite("leaf")
+    (tmp_path / "leaf").mkdir(mode=0o700)
     get = lambda *more: qanat("get", *more, "--from", join, "--state", str(tmp_path / "leaf")).stdout
     seen = {get("32", "--format", "hex") for _ in range(10)}
     assert len(seen) == 10 and all(len(line) == 65 for line in seen)

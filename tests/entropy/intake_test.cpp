@@ -116,7 +116,9 @@ TEST_F(IntakeTest, ALostDeviceLosesItsHalfWindow) {
   Intake intake = make(8);
   give(intake, good(2));
   give(intake, test::uniform(300, 5));
+  EXPECT_GT(intake.report().rate, 0);
   intake.gone("unplugged", now_);
+  EXPECT_EQ(intake.report().rate, 0) << "of what is not there";
   EXPECT_EQ(alarms_.back(), "gone: unplugged");
   intake.back();
   give(intake, test::uniform(212, 6));

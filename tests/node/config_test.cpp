@@ -61,7 +61,7 @@ TEST(Config, SaysFileLineAndKey) {
   EXPECT_TRUE(
       complaint("[reserve]\nsize = true\n").starts_with("q.toml:2:8: reserve.size: write it like"));
   EXPECT_TRUE(complaint("x = [\n").starts_with("q.toml:"));
-  EXPECT_TRUE(complaint("\n\n[[source]]\nname = \"hwrng?h=11\"\n").starts_with("q.toml:3:"));
+  EXPECT_TRUE(complaint("\n\n[[source]]\nname = \"hwrng?h=11\"\n").starts_with("q.toml:4:"));
   EXPECT_TRUE(complaint("[node]\n[\x1b[x]\n").starts_with("q.toml:2:2: a control character"));
   EXPECT_NE(complaint("[[source]]\nh = 3\n").find("has no name"), std::string::npos);
   EXPECT_NE(complaint("[[source]]\nname = 3\n").find("source.name"), std::string::npos);
@@ -103,8 +103,38 @@ TEST(Config, TwoOutletsAtOnePlaceAreOneTooMany) {
   const std::string two =
       "[[outlet]]\nname = \"http://127.0.0.1:7748\"\n[[outlet]]\nname = "
       "\"https://127.0.0.1:7748\"\n";
-  EXPECT_TRUE(complaint(two).starts_with("q.toml:3:1:"));
+  EXPECT_TRUE(complaint(two).starts_with("q.toml:4:8:"));
   EXPECT_NE(complaint(two).find("same place"), std::string::npos);
+}
+
+TEST(Config, NamesTheLineOfTheKeyThatIsWrong) {
+  const auto at = [](const std::string& text) {
+    const std::string said = complaint(text);
+    return said.substr(0, said.find(' '));
+  };
+  EXPECT_EQ(at("\n[[source]]\nname = \"jitter\"\nh = 99\n"), "q.toml:4:5:");
+  EXPECT_EQ(at("[[source]]\ncredit = \"no\"\nname = \"jiter\"\n"), "q.toml:3:8:");
+  // Two are wrong: the one that is told of.
+  const std::string both = "[[source]]\nh = 99\nname = \"jitter\"\nfoo = 1\n";
+  EXPECT_NE(complaint(both).find("'foo'"), std::string::npos);
+  EXPECT_EQ(at(both), "q.toml:4:7:");
+  // An option that lacks another, and a name that lacks one.
+  EXPECT_EQ(at("[[outlet]]\nname = \"https://*:1\"\naccess = \"ca\"\n"), "q.toml:3:10:");
+  EXPECT_EQ(at("[[outlet]]\ngrade = \"drbg\"\nname = \"egd://0.0.0.0:1\"\n"), "q.toml:3:8:");
+  EXPECT_EQ(at("[[client]]\nname = \"a\"\n\nburst = \"1KiB\"\n"), "q.toml:4:9:");
+  EXPECT_TRUE(complaint("frob = 1\n").starts_with("q.toml:1:1: frob: unknown key"));
+  EXPECT_TRUE(complaint("[[client]]\nrate = 1\n").starts_with("q.toml:1:1: client: has no name"));
+}
+
+TEST(Config, WarnsOfTrickleThatNobodyCanBegin) {
+  Config config;
+  config.outlets = {"trickle://*:7749"};
+  ASSERT_EQ(config_warnings(config).size(), 1U);
+  EXPECT_NE(config_warnings(config)[0].find("trickle.key"), std::string::npos);
+  config.outlets.emplace_back("https://*:7749");
+  EXPECT_TRUE(config_warnings(config).empty());
+  config.outlets = {"http://127.0.0.1:7748"};
+  EXPECT_TRUE(config_warnings(config).empty());
 }
 
 TEST(Config, UnreadableFilesAreFailures) {

@@ -561,7 +561,7 @@ TEST_F(NodeTest, NobodyIsInvitedWhileTheStateDirectoryIsLost) {
 
 TEST_F(NodeTest, AStateDirectoryThatCannotBeWrittenIsSaidAndServingGoesOn) {
   NodeSettings settings = hub();
-  settings.state_path = "/proc/qanat";
+  settings.state_path = "/sys/qanat";
   Node node(std::move(settings));
   node.start();
   EXPECT_TRUE(ready(node));
@@ -569,6 +569,15 @@ TEST_F(NodeTest, AStateDirectoryThatCannotBeWrittenIsSaidAndServingGoesOn) {
   EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const auto& event) {
     return event.subject == "state" && event.alarm;
   }));
+}
+
+TEST_F(NodeTest, AStateDirectoryThatCannotBeIsAFailure) {
+  for (const std::string path : {"/proc/qanat", "/dev/null", "/dev/null/qanat"}) {
+    NodeSettings settings = hub();
+    settings.state_path = path;
+    Node node(std::move(settings));
+    EXPECT_THROW(node.start(), Failure) << path;
+  }
 }
 
 TEST_F(NodeTest, ReloadKeepsWhatStaysAndTheOldWholeWhenTheNewCannotStart) {
