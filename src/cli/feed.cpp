@@ -55,6 +55,7 @@ int run_once(node::NodeSettings settings, Duration patience) {
   node::prepare_process();
   settings.on_fed = node::nudge;
   settings.generation_path = node::Generation::usual_path();
+  EndWatch end_watch;
   node::Node node(std::move(settings));
   node.start();
   const TimePoint end = Clock().now() + patience;
@@ -75,7 +76,7 @@ int run_once(node::NodeSettings settings, Duration patience) {
   constexpr Duration most_rest = 2s;
   const TimePoint rest_end = Clock().now() + most_rest;
   while (fed && !node.at_rest() && Clock().now() < rest_end) node::wait_for_signal(2ms);
-  end_node(node);
+  end_node(node, end_watch);
   if (!fed) throw Failure(why);
   return 0;
 }

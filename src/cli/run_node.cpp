@@ -1,8 +1,6 @@
 #include "cli/run_node.h"
 
 #include <cstdlib>
-#include <future>
-#include <thread>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -13,31 +11,77 @@ namespace qanat::cli {
 
 using namespace std::chrono_literals;
 
-void end_node(node::Node& node) {
-  constexpr Duration deliveries_in_flight = 2s;
-  // Beyond that something is stuck that should not be: an I/O thread, a disk.
+EndWatch::EndWatch() : thread_([this] { run(); }) {}
+
+EndWatch::~EndWatch() {
+  set(Stage::ended);
+  thread_.join();
+}
+
+void EndWatch::begin() { set(Stage::ending); }
+
+void EndWatch::set(Stage stage) {
+  const std::scoped_lock lock(mutex_);
+  stage_ = stage;
+  changed_.notify_one();
+}
+
+void EndWatch::run() {
+  // What holds the end up beyond that is stuck and should not be: an I/O thread, a disk.
   constexpr Duration longest = 4500ms;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stage_ != Stage::running; });
+  if (changed_.wait_for(lock, longest, [this] { return stage_ == Stage::ended; })) return;
+  log_warning("stopping takes too long; leaving what is stuck behind");
+  std::_Exit(0);
+}
+
+void end_node(node::Node& node, EndWatch& watch) {
+  constexpr Duration deliveries_in_flight = 2s;
   node::tell_systemd("STOPPING=1");
-  std::promise<void> ended;
-  std::thread watch([longest, end = ended.get_future()] {
-    if (end.wait_for(longest) == std::future_status::ready) return;
-    log_warning("stopping takes too long; leaving what is stuck behind");
-    std::_Exit(0);
-  });
-  // What has gone from the state directory since the last look is in memory alone.
-  node.check_state();
-  const bool whole = node.stop(deliveries_in_flight);
-  ended.set_value();
-  watch.join();
-  log_all_sums();
+  watch.begin();
+  bool whole = false;
+  try {
+    // What has gone from the state directory since the last look is in memory alone.
+    node.check_state();
+  } catch (const std::exception& problem) {
+    log_error("{}: {}", node.state().path(), problem.what());
+  }
+  try {
+    whole = node.stop(deliveries_in_flight);
+    log_all_sums();
+  } catch (const std::exception& problem) {
+    log_error("stopping: {}", problem.what());
+  }
   if (whole) return;
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
   std::_Exit(0);
 }
 
+namespace {
+
+void handle(node::Signal signal, node::Node& node, const std::function<node::Config()>& reread) {
+  if (signal == node::Signal::now) node.renew("SIGUSR1");
+  if (signal == node::Signal::reload && reread) {
+    node::tell_systemd("RELOADING=1");
+    try {
+      node.reload(reread());
+      log_info("configuration reloaded");
+    } catch (const std::exception& problem) {
+      log_error("the configuration stays as it was: {}", problem.what());
+    }
+    node::tell_systemd("READY=1");
+  }
+  node.check_state();
+  node.check_control_socket();
+}
+
+}  // namespace
+
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
   node::prepare_process();
   settings.generation_path = node::Generation::usual_path();
+  EndWatch end_watch;
   node::Node node(std::move(settings));
   node.start();
   log_info("qanat {} is running, state in {}", version(), node.state().path());
@@ -50,31 +94,15 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
     // Nothing tells that a directory is deleted as surely as a look at it.
     constexpr Duration look_interval = 60s;
     const node::Signal signal = node::wait_for_signal(look_interval);
-    if (signal != node::Signal::stop) {
-      node.check_state();
-      node.check_control_socket();
+    if (signal == node::Signal::stop) {
+      log_info("stopping");
+      end_node(node, end_watch);
+      return 0;
     }
-    switch (signal) {
-      case node::Signal::stop:
-        log_info("stopping");
-        end_node(node);
-        return 0;
-      case node::Signal::now:
-        node.renew("SIGUSR1");
-        break;
-      case node::Signal::reload:
-        if (!reread) break;
-        node::tell_systemd("RELOADING=1");
-        try {
-          node.reload(reread());
-          log_info("configuration reloaded");
-        } catch (const std::exception& problem) {
-          log_error("the configuration stays as it was: {}", problem.what());
-        }
-        node::tell_systemd("READY=1");
-        break;
-      case node::Signal::none:
-        break;
+    try {
+      handle(signal, node, reread);
+    } catch (const std::exception& problem) {
+      log_error("{}", problem.what());
     }
   }
 }
