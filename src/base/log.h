@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <exception>
 #include <string_view>
 
 namespace qanat {
@@ -25,37 +26,34 @@ void log_sums();
 // Writes all of them: the program ends.
 void log_all_sums();
 
-template <typename... Args>
-void log_debug(fmt::format_string<Args...> format, Args&&... args) {
-  const fmt::string_view key = format;
-  log_limited(LogLevel::debug, {key.data(), key.size()}, {},
-              fmt::format(format, std::forward<Args>(args)...));
-}
-template <typename... Args>
-void log_info(fmt::format_string<Args...> format, Args&&... args) {
-  const fmt::string_view key = format;
-  log_limited(LogLevel::info, {key.data(), key.size()}, {},
-              fmt::format(format, std::forward<Args>(args)...));
-}
-template <typename... Args>
-void log_warning(fmt::format_string<Args...> format, Args&&... args) {
-  const fmt::string_view key = format;
-  log_limited(LogLevel::warning, {key.data(), key.size()}, {},
-              fmt::format(format, std::forward<Args>(args)...));
-}
-template <typename... Args>
-void log_error(fmt::format_string<Args...> format, Args&&... args) {
-  const fmt::string_view key = format;
-  log_limited(LogLevel::error, {key.data(), key.size()}, {},
-              fmt::format(format, std::forward<Args>(args)...));
-}
-// Of one peer among many: "CID 5".
+// Of one peer among many: "CID 5". It is called where something has failed already: a line that
+// there is no memory for is not written, and nothing else fails for it. So are the others.
 template <typename... Args>
 void log_of_peer(LogLevel level, std::string_view peer, fmt::format_string<Args...> format,
-                 Args&&... args) {
+                 Args&&... args) noexcept {
   const fmt::string_view key = format;
-  log_limited(level, {key.data(), key.size()}, peer,
-              fmt::format(format, std::forward<Args>(args)...));
+  try {
+    log_limited(level, {key.data(), key.size()}, peer,
+                fmt::format(format, std::forward<Args>(args)...));
+  } catch (const std::exception&) {
+    return;
+  }
+}
+template <typename... Args>
+void log_debug(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  log_of_peer(LogLevel::debug, {}, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void log_info(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  log_of_peer(LogLevel::info, {}, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void log_warning(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  log_of_peer(LogLevel::warning, {}, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void log_error(fmt::format_string<Args...> format, Args&&... args) noexcept {
+  log_of_peer(LogLevel::error, {}, format, std::forward<Args>(args)...);
 }
 
 }  // namespace qanat

@@ -12,13 +12,22 @@ namespace {
 constexpr Duration first_pause = 1s;
 constexpr Duration longest_pause = 1min;
 
-// What ended it; empty when it returned.
-std::string end_of(const std::function<void()>& work) {
+// What ended it; null when it returned. It needs no memory, as that may be what there is none of.
+template <typename Work>
+std::exception_ptr end_of(const Work& work) noexcept {
   try {
     work();
-    return "";
-  } catch (const std::exception& problem) {
-    const std::string what = problem.what();
+    return nullptr;
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+std::string words_of(const std::exception_ptr& problem) {
+  try {
+    std::rethrow_exception(problem);
+  } catch (const std::exception& known) {
+    const std::string what = known.what();
     return what.empty() ? "an exception without words" : what;
   } catch (...) {
     return "an exception of an unknown kind";
@@ -34,10 +43,10 @@ void run_work(const std::function<void()>& work,
   Duration gap = first_pause;
   for (;;) {
     const TimePoint began = clock.now();
-    const std::string why = end_of(work);
-    if (why.empty()) return;
+    const std::exception_ptr problem = end_of(work);
+    if (!problem) return;
     // When telling fails as well (no memory, say), there is nobody to tell that to.
-    (void)end_of([&] { failed(why); });
+    (void)end_of([&] { failed(words_of(problem)); });
     if (clock.now() - began > longest_pause) gap = first_pause;
     bool go_on = true;
     (void)end_of([&] { go_on = pause(gap); });

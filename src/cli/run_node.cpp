@@ -15,15 +15,44 @@ void end_node(node::Node& node, node::Signals& signals, const std::string& probl
   constexpr Duration deliveries_in_flight = 2s;
   node::tell_systemd("STOPPING=1");
   signals.end_soon(code);
-  // What has gone from the state directory since the last look is in memory alone.
-  node.check_state();
-  const bool whole = node.stop(deliveries_in_flight);
-  log_all_sums();
+  bool whole = false;
+  try {
+    // What has gone from the state directory since the last look is in memory alone.
+    node.check_state();
+  } catch (const std::exception& failure) {
+    log_error("{}: {}", node.state().path(), failure.what());
+  }
+  try {
+    whole = node.stop(deliveries_in_flight);
+    log_all_sums();
+  } catch (const std::exception& failure) {
+    log_error("stopping: {}", failure.what());
+  }
   if (whole) return;
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
   if (!problem.empty()) log_error("{}", problem);
   std::_Exit(code);
 }
+
+namespace {
+
+void handle(node::Signal signal, node::Node& node, const std::function<node::Config()>& reread) {
+  if (signal == node::Signal::now) node.renew("SIGUSR1");
+  if (signal == node::Signal::reload && reread) {
+    node::tell_systemd("RELOADING=1");
+    try {
+      node.reload(reread());
+      log_info("configuration reloaded");
+    } catch (const std::exception& problem) {
+      log_error("the configuration stays as it was: {}", problem.what());
+    }
+    node::tell_systemd("READY=1");
+  }
+  node.check_state();
+  node.check_control_socket();
+}
+
+}  // namespace
 
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
   node::prepare_process();
@@ -41,31 +70,15 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
     // Nothing tells that a directory is deleted as surely as a look at it.
     constexpr Duration look_interval = 60s;
     const node::Signal signal = signals.wait(look_interval);
-    if (signal != node::Signal::stop) {
-      node.check_state();
-      node.check_control_socket();
+    if (signal == node::Signal::stop) {
+      log_info("stopping");
+      end_node(node, signals, "");
+      return 0;
     }
-    switch (signal) {
-      case node::Signal::stop:
-        log_info("stopping");
-        end_node(node, signals, "");
-        return 0;
-      case node::Signal::now:
-        node.renew("SIGUSR1");
-        break;
-      case node::Signal::reload:
-        if (!reread) break;
-        node::tell_systemd("RELOADING=1");
-        try {
-          node.reload(reread());
-          log_info("configuration reloaded");
-        } catch (const std::exception& problem) {
-          log_error("the configuration stays as it was: {}", problem.what());
-        }
-        node::tell_systemd("READY=1");
-        break;
-      case node::Signal::none:
-        break;
+    try {
+      handle(signal, node, reread);
+    } catch (const std::exception& problem) {
+      log_error("{}", problem.what());
     }
   }
 }

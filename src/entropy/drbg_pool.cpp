@@ -12,11 +12,24 @@ DrbgPool::DrbgPool(std::size_t slots, ReseedPolicy policy,
 }
 
 void DrbgPool::start() {
-  for (std::size_t i = 0; i < slots_.size(); ++i) order(i);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (!seeded(i)) order(i);
+  }
 }
 
 void DrbgPool::order(std::size_t index) {
-  if (!slots_[index]->ordered.exchange(true)) order_seed_(index);
+  if (slots_[index]->ordered.exchange(true)) return;
+  try {
+    order_seed_(index);
+  } catch (...) {
+    order_again(index);
+    throw;
+  }
+}
+
+void DrbgPool::order_again(std::size_t index) {
+  slots_[index]->reseed_wanted.store(true);
+  slots_[index]->ordered.store(false);
 }
 
 void DrbgPool::seed(std::size_t index, Bytes full_entropy) {

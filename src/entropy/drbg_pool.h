@@ -35,9 +35,11 @@ class DrbgPool {
   // SP 800-90A allows 2^48 requests between reseeds.
   DrbgPool(std::size_t slots, ReseedPolicy policy, std::function<void(std::size_t)> order_seed);
 
-  // Orders the first seed of every slot now. Without this each is ordered when the slot is first
-  // asked to generate.
+  // Orders the first seed of every slot that has neither one nor an order, now. Without this each
+  // is ordered when the slot is first asked to generate.
   void start();
+  // What was ordered for this slot will not come. The next `generate` or `start` orders it again.
+  void order_again(std::size_t slot);
   void seed(std::size_t slot, Bytes full_entropy);
   // This machine may be a copy of another: before its next output every slot is reseeded with
   // seed_bytes from `local`, which count nothing (each slot its own), and orders a seed of the

@@ -267,6 +267,11 @@ SourceState Intake::state() const {
   return health_.state();
 }
 
+bool Intake::has_credited() const {
+  const MutexLock lock(mutex_);
+  return credited_samples_ > 0;
+}
+
 TimePoint Intake::retry_at() const {
   const MutexLock lock(mutex_);
   return health_.retry_at();

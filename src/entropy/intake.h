@@ -83,6 +83,8 @@ class Intake {
   void withhold(const std::string& why);
 
   SourceState state() const;
+  // Whether any of its samples were credited.
+  bool has_credited() const;
   TimePoint retry_at() const;
   const Claim& claim() const { return claim_; }
   SourceId id() const { return id_; }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <vector>
 
 #include "base/secret.h"
@@ -29,11 +30,16 @@ class Reserve {
   std::size_t put(SourceId source, Bytes bytes);
   // Moves the oldest out.size() bytes out and says whose they were. Precondition: fill() suffices.
   std::vector<Run> take(MutableBytes out);
-  // Wipes everything; whose it was.
-  std::vector<Run> drain();
+  // Wipes the oldest `bytes` and tells `each` whose they were. The same precondition; it needs no
+  // memory, and so cannot fail.
+  void discard(std::size_t bytes, const std::function<void(const Run&)>& each);
 
  private:
-  std::vector<Run> pop_runs(std::size_t bytes);
+  // Calls `use` with the oldest `bytes`, which lie in one piece or two, and wipes them.
+  template <typename Use>
+  void pop_bytes(std::size_t bytes, const Use& use);
+  template <typename Each>
+  void pop_runs(std::size_t bytes, const Each& each);
 
   SecretBytes ring_;
   std::size_t head_ = 0;  // oldest byte

@@ -4,7 +4,9 @@
 #include <signal.h>
 
 #include <boost/asio/post.hpp>
-#include <future>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
 
 #include "base/log.h"
 #include "base/work_loop.h"
@@ -34,10 +36,26 @@ void IoThreads::stop() {
 }
 
 void IoThreads::run_on(std::size_t index, const std::function<void()>& work) {
-  std::packaged_task<void()> task(work);
-  auto done = task.get_future();
-  boost::asio::post(context(index), [&task] { task(); });
-  done.get();
+  // No future: its state lies on the heap, and what ends an outlet must not fail for want of
+  // memory.
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  std::exception_ptr problem;
+  boost::asio::post(context(index), [&] {
+    try {
+      work();
+    } catch (...) {
+      problem = std::current_exception();
+    }
+    // Held until the end: whoever waits takes all of this away.
+    const std::scoped_lock lock(mutex);
+    done = true;
+    changed.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&done] { return done; });
+  if (problem) std::rethrow_exception(problem);
 }
 
 }  // namespace qanat::net

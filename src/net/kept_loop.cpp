@@ -34,15 +34,13 @@ void KeptLoop::stop() {
 
 asio::awaitable<void> KeptLoop::keep() {
   while (!stopping_) {
-    std::string problem;
+    std::exception_ptr problem;
     try {
       auto run = body_();
       co_await std::move(run);
       co_return;
-    } catch (const std::exception& e) {
-      problem = e.what();
     } catch (...) {
-      problem = "an exception without a name";
+      problem = std::current_exception();
     }
     tell(problem);
     if (stopping_) co_return;
@@ -53,11 +51,19 @@ asio::awaitable<void> KeptLoop::keep() {
 }
 
 // It was perhaps memory that was short: to have said nothing is better than to end for that.
-void KeptLoop::tell(const std::string& problem) noexcept {
+void KeptLoop::tell(const std::exception_ptr& problem) noexcept {
+  const auto say = [this](const char* why) {
+    tell_(fmt::format("{} failed: {}; it begins again in {}", what_, why, format_duration(pause_)));
+  };
   try {
-    tell_(fmt::format("{} failed: {}; it begins again in {}", what_, problem,
-                      format_duration(pause_)));
-  } catch (const std::exception&) {
+    try {
+      std::rethrow_exception(problem);
+    } catch (const std::exception& known) {
+      say(known.what());
+    } catch (...) {
+      say("an exception without a name");
+    }
+  } catch (...) {
     return;
   }
 }

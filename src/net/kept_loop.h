@@ -6,6 +6,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <functional>
 #include <string>
 
@@ -41,7 +42,7 @@ class KeptLoop {
 
  private:
   boost::asio::awaitable<void> keep();
-  void tell(const std::string& problem) noexcept;
+  void tell(const std::exception_ptr& problem) noexcept;
 
   boost::asio::io_context& context_;
   boost::asio::steady_timer timer_;

@@ -57,6 +57,21 @@ std::vector<std::string> grouped_sources(const std::vector<std::string>& texts,
   return groups;
 }
 
+// Does what must not be left out for want of memory: it is tried for a second. The last exception
+// is let out.
+template <typename Work>
+auto insist(const Work& work) {
+  constexpr Duration pause = 10ms;
+  for (int left = 100;; --left) {
+    try {
+      return work();
+    } catch (const std::exception&) {
+      if (left == 0) throw;
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 }  // namespace
 
 SecretBytes gather_start_material() {
@@ -165,12 +180,12 @@ void Node::start() {
 
   dispenser_.on_demand([this] { wake_sources(); });
   dispenser_.on_guarantee([this](const share::GuaranteeChange& change) {
-    events_.add(change.name,
+    events_.add(*change.name,
                 change.kept
                     ? fmt::format("the guarantee of {} is kept again", format_rate(change.rate))
                     : fmt::format("the guarantee of {} is suspended: the sources deliver {}",
                                   format_rate(change.rate), format_rate(change.proved)),
-                !change.kept, {.client = change.name});
+                !change.kept, {.client = *change.name});
   });
   std::vector<NamedSource> sources;
   if (settings_.feed) {
@@ -239,11 +254,11 @@ std::shared_ptr<const Node::Lists> Node::lists() const {
 
 Node::Lists Node::replace(Lists next) {
   auto published = std::make_shared<Published>(std::move(next));
+  Lists old = *lists();
+  // Nothing fails from here on.
   std::future<void> unused = std::exchange(unused_, published->unused.get_future());
-  Lists old;
   {
     const MutexLock lock(lists_mutex_);
-    old = lists_->lists;
     lists_.swap(published);
   }
   published.reset();
@@ -333,7 +348,8 @@ bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
     const bool joined = named.source->join(std::max(end - clock_.now(), Duration(10ms)));
     // Not its text, which may be a join string.
     if (!joined) {
-      log_warning("{}: stuck in its device; leaving it behind", named.source->report().name);
+      log_warning("{}: stuck in its device; leaving it behind",
+                  insist([&named] { return named.source->report().name; }));
     }
     all = all && joined;
   }
@@ -341,9 +357,21 @@ bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
 }
 
 bool Node::stop(Duration limit) {
+  bool ended = true;
+  // What fails is left behind, and keeps nothing else from its end.
+  const auto end_one = [&ended](const auto& work) {
+    try {
+      insist(work);
+    } catch (const std::exception& problem) {
+      log_warning("stopping: {}; leaving it behind", problem.what());
+      ended = false;
+    }
+  };
   {
     const auto running = lists();
-    for (const NamedOutlet& named : running->outlets) named.outlet->drain();
+    for (const NamedOutlet& named : running->outlets) {
+      end_one([&named] { named.outlet->drain(); });
+    }
     const TimePoint end = clock_.now() + limit;
     const auto idle = [&running] {
       return std::all_of(running->outlets.begin(), running->outlets.end(),
@@ -351,16 +379,15 @@ bool Node::stop(Duration limit) {
     };
     while (!idle() && clock_.now() < end) std::this_thread::sleep_for(5ms);
   }
-  Lists old = replace({});
-  bool ended = true;
+  Lists old = insist([this] { return replace({}); });
   for (const NamedOutlet& named : old.outlets) {
-    named.outlet->stop();
+    end_one([&named] { named.outlet->stop(); });
     ended = ended && named.outlet->idle();
   }
-  if (control_) control_->stop();
+  if (control_) end_one([this] { control_->stop(); });
   ended = ended && (!control_ || control_->idle());
   ended = stop_sources(old.sources, source_patience) && ended;
-  drbg_->stop();
+  end_one([this] { drbg_->stop(); });
   dispenser_.drain();
   // What goes on still holds what it was given: it must stay.
   if (!ended) (void)new std::pair(std::move(old), std::move(control_));
@@ -377,6 +404,22 @@ outlets::OutletDefaults Node::defaults_of(const Config& config) const {
   }
   defaults.http = config.http;
   return defaults;
+}
+
+// Those that had ended for others, which did not start.
+void Node::put_back(std::vector<NamedOutlet>& ended) {
+  Lists again = *lists();
+  for (NamedOutlet& named : ended) {
+    try {
+      named = make_outlet(named.text);
+      named.outlet->start();
+    } catch (const Failure& problem) {
+      events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
+      named.outlet = std::make_shared<outlets::AbsentOutlet>(named.text, problem.what());
+    }
+    again.outlets.push_back(named);
+  }
+  replace(std::move(again));
 }
 
 // Starts `made` and adds them to `running`. One whose place another has that leaves (with another
@@ -407,20 +450,9 @@ void Node::start_in_place_of(std::vector<NamedOutlet>& made,
       named.outlet->start();
     }
   } catch (...) {
-    for (const NamedOutlet& named : made) named.outlet->stop();
+    for (const NamedOutlet& named : made) insist([&named] { named.outlet->stop(); });
     defaults_ = old_defaults;
-    Lists again = *lists();
-    for (const NamedOutlet& named : ended) {
-      try {
-        again.outlets.push_back(make_outlet(named.text));
-        again.outlets.back().outlet->start();
-      } catch (const Failure& problem) {
-        events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
-        again.outlets.back().outlet =
-            std::make_shared<outlets::AbsentOutlet>(named.text, problem.what());
-      }
-    }
-    replace(std::move(again));
+    insist([&] { return put_back(ended); });
     throw;
   }
   running.outlets.insert(running.outlets.end(), made.begin(), made.end());
@@ -465,40 +497,46 @@ void Node::reload(const Config& config) {
     defaults_ = old_defaults;
     throw;
   }
-  // From here on nothing fails.
-  Lists old = replace(next);
+  // From here on nothing may fail.
+  Lists old = insist([&] { return replace(next); });
   for (const NamedOutlet& named : leaving) {
-    named.outlet->stop();
+    insist([&named] { named.outlet->stop(); });
     if (!named.outlet->idle()) (void)new std::shared_ptr<outlets::Outlet>(named.outlet);
-    events_.add("outlet " + named.outlet->report().name, "ended", false);
+    insist([&] { events_.add("outlet " + named.outlet->report().name, "ended", false); });
   }
   for (const NamedOutlet& named : new_outlets) {
-    const outlets::OutletReport report = named.outlet->report();
-    events_.add("outlet " + report.name, "now " + report.detail, false);
+    insist([&] {
+      const outlets::OutletReport report = named.outlet->report();
+      events_.add("outlet " + report.name, "now " + report.detail, false);
+    });
   }
   for (const NamedOutlet& named : next.outlets) {
-    named.outlet->reload();
-    named.outlet->set_limits(defaults_.api, outlets::limits_of(named.text, defaults_));
+    insist([&] {
+      named.outlet->reload();
+      named.outlet->set_limits(defaults_.api, outlets::limits_of(named.text, defaults_));
+    });
   }
-  if (control_) control_->set_limits(defaults_.api, defaults_.http);
+  if (control_) insist([this] { control_->set_limits(defaults_.api, defaults_.http); });
   std::erase_if(old.sources,
                 [&](const NamedSource& named) { return named_in(source_texts, named.text); });
   for (const NamedSource& named : old.sources) {
-    events_.add("source " + named.source->report().name, "ends", false);
+    insist([&] { events_.add("source " + named.source->report().name, "ends", false); });
   }
   // The old first: two do not share a device.
   if (!stop_sources(old.sources, source_patience)) {
     (void)new std::vector<NamedSource>(std::move(old.sources));
   }
   for (const NamedSource& named : new_sources) {
-    events_.add("source " + named.source->report().name, "begins", false);
-    named.source->start();
+    insist([&] {
+      events_.add("source " + named.source->report().name, "begins", false);
+      named.source->start();
+    });
   }
-  find_trickle_port();
-  warn_of(config);
-  book_.configure(config.clients);
+  insist([this] { find_trickle_port(); });
+  insist([&] { book_.configure(config.clients); });
   commands_.set(config.on_reseed);
   settings_.config = config;
+  warn_of(config);
 }
 
 void Node::alarm(const std::string& subject, const std::string& text) {
@@ -518,31 +556,43 @@ void Node::retest() {
 bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
   // Nothing comes before the kernel: every microsecond, programs draw from it.
   bool taken = false;
+  // What fails is tried again, and what fails for long is said: none of the rest is left out for
+  // it.
+  const auto do_all = [this](const auto& work) {
+    try {
+      insist(work);
+    } catch (const std::exception& problem) {
+      events_.add("node", fmt::format("not everything is seeded anew: {}", problem.what()), true);
+    }
+  };
   {
     const auto running = lists();
     for (const NamedOutlet& named : running->outlets) {
       // Each byte once: the first kernel has it.
-      taken = named.outlet->stir(taken ? Bytes() : seed.bytes, taken ? 0 : seed.credited) || taken;
+      do_all([&] {
+        taken =
+            named.outlet->stir(taken ? Bytes() : seed.bytes, taken ? 0 : seed.credited) || taken;
+      });
     }
   }
   const std::uint64_t generation = generation_.advance();
-  if (taken) dispenser_.passed(seed.account, seed.credited, clock_.now());
+  do_all([&] {
+    if (taken) dispenser_.passed(seed.account, seed.credited, clock_.now());
+  });
   dispenser_.renew();
-  try {
-    crypto::reseed_openssl();
-  } catch (const Failure& problem) {
-    events_.add("node", problem.what(), true);
-  }
-  key_.mix("renewal", gather_start_material().view());
-  drbg_->pool().renew(crypto::random_bytes);
+  do_all([] { crypto::reseed_openssl(); });
+  do_all([this] { key_.mix("renewal", gather_start_material().view()); });
+  do_all([this] { drbg_->pool().renew(crypto::random_bytes); });
   {
     const auto running = lists();
-    for (const NamedOutlet& named : running->outlets) named.outlet->renew();
+    for (const NamedOutlet& named : running->outlets) {
+      do_all([&named] { named.outlet->renew(); });
+    }
   }
   retest();
-  feed_now();
+  do_all([this] { feed_now(); });
   events_.add("node", why + ": everything is seeded anew", false);
-  commands_.run(why, generation);
+  do_all([&] { commands_.run(why, generation); });
   return taken;
 }
 

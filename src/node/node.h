@@ -121,6 +121,7 @@ class Node {
   sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
   std::vector<NamedOutlet> start_outlets();
+  void put_back(std::vector<NamedOutlet>& ended);
   void start_in_place_of(std::vector<NamedOutlet>& made, const std::vector<NamedOutlet>& leaving,
                          const outlets::OutletDefaults& old_defaults, Lists& running);
   outlets::OutletDefaults defaults_of(const Config& config) const;

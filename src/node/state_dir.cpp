@@ -111,7 +111,9 @@ Result<StateLock> StateDir::lock() const {
 std::string StateDir::node_id() const {
   if (has("node-id")) {
     const auto stored = read_file(file("node-id"), 64);
-    const auto id = stored ? from_hex(stored->substr(0, stored->find('\n'))) : std::nullopt;
+    // No descriptor, say: the next start has the same id then, and a new one would hide a loop.
+    if (!stored) throw Failure(stored.error().message);
+    const auto id = from_hex(stored->substr(0, stored->find('\n')));
     if (id && id->size() == 8) return to_hex(*id);
     log_warning("{} is damaged: the node gets a new id", file("node-id"));
   }

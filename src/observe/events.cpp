@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 #include <map>
+#include <new>
 #include <utility>
 
 #include "base/log.h"
@@ -25,13 +26,23 @@ std::deque<Event>::iterator least_missed(std::deque<Event>& events) {
 
 }  // namespace
 
-Events::~Events() { tell_sums(TimePoint::max()); }
+Events::~Events() {
+  try {
+    tell_sums(TimePoint::max());
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
 
 void Events::add(const std::string& subject, const std::string& text, bool alarm, Audience audience,
                  TimePoint now) {
-  tell_sums(now);
-  LineLimiter& limiter = alarm ? alarms_ : notices_;
-  if (limiter.admit(subject, text, now)) return keep(subject, text, alarm, std::move(audience));
+  try {
+    tell_sums(now);
+    LineLimiter& limiter = alarm ? alarms_ : notices_;
+    if (limiter.admit(subject, text, now)) return keep(subject, text, alarm, std::move(audience));
+  } catch (const std::bad_alloc&) {
+    // Whoever tells what has failed must not fail for that.
+  }
   const MutexLock lock(mutex_);
   ++total_;
 }

@@ -26,7 +26,7 @@ class Events {
 
   // What an operator did: each is kept.
   void record(const std::string& subject, const std::string& text) { keep(subject, text, false); }
-  // Also writes a log line: a warning for an alarm.
+  // Also writes a log line: a warning for an alarm. One that there is no memory for is counted.
   void add(const std::string& subject, const std::string& text, bool alarm, Audience audience = {},
            TimePoint now = Clock().now());
   // `now`: when sums are due that no later event has brought.

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/work_loop.h"
 #include "crypto/aead.h"
 
 namespace qanat::outlets {
@@ -48,7 +49,17 @@ void Fifo::start() {
     throw Failure(fmt::format("{}: {}", name_, opened.error().message));
   }
   draw_.start();
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    run_work([this] { run(); },
+             [this](const std::string& why) {
+               close();
+               tell(why);
+             },
+             [this](Duration gap) {
+               rest(gap);
+               return !draw_.stopped();
+             });
+  });
 }
 
 void Fifo::stop() {
@@ -118,17 +129,11 @@ void Fifo::run() {
       backoff_.reset();
       tell("");
     }
-    try {
-      serve();
-      close();
-      if (draw_.stopped()) return;
-      tell(path_ + " was deleted or replaced");
-      await_another();
-    } catch (const std::exception& problem) {
-      close();
-      tell(problem.what());
-      rest(backoff_.next());
-    }
+    serve();
+    close();
+    if (draw_.stopped()) return;
+    tell(path_ + " was deleted or replaced");
+    await_another();
   }
 }
 

@@ -1,5 +1,7 @@
 #include "outlets/inflow.h"
 
+#include <new>
+
 #include "crypto/aead.h"
 
 namespace qanat::outlets {
@@ -32,7 +34,12 @@ void Inflow::came() {
 }
 
 void Inflow::left(TimePoint now) {
-  if (--connections_ == 0) intake_.gone("the peer has hung up", now);
+  if (--connections_ > 0) return;
+  try {
+    intake_.gone("the peer has hung up", now);
+  } catch (const std::bad_alloc&) {
+    return;  // the end of a connection is no place to fail; the next one that comes is welcome
+  }
 }
 
 InflowReport Inflow::report() const {

@@ -20,6 +20,8 @@ namespace {
 
 // After a failure there is one even where deliveries follow each other at once.
 constexpr Duration least_pause = std::chrono::milliseconds(500);
+// Who is in line is woken; but the call that would do so may have failed.
+constexpr Duration line_patience = std::chrono::seconds(10);
 // What failed is not left so until the next time, which may be tomorrow.
 constexpr Duration first_retry = std::chrono::seconds(1);
 constexpr Duration last_retry = std::chrono::minutes(5);
@@ -115,7 +117,7 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
       [timer = timer_] { asio::post(timer->get_executor(), [timer] { timer->cancel(); }); });
   boost::system::error_code ignored;
   while (!place.ready() && !stopping_) {
-    timer_->expires_at(TimePoint::max());
+    timer_->expires_after(line_patience);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   if (stopping_) co_return false;
@@ -138,7 +140,15 @@ asio::awaitable<Result<void>> ScheduledOutlet::deliver_aside(Bytes random) {
   } catch (...) {
     failure = std::current_exception();
   }
-  co_await asio::post(services_.threads.context(0), asio::use_awaitable);
+  // Whatever happens: the rest is the I/O thread's.
+  for (bool back = false; !back;) {
+    try {
+      co_await asio::post(services_.threads.context(0), asio::use_awaitable);
+      back = true;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(end_look);
+    }
+  }
   if (failure) std::rethrow_exception(failure);
   co_return delivered;
 }

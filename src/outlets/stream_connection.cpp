@@ -40,8 +40,13 @@ StreamConnection::StreamConnection(StreamWorker& worker, Arrival arrival)
       transport_(fd_.get()),
       peer_(arrival.peer),
       worker_(worker),
-      place_(std::move(arrival.place)),
-      among_(worker.came(*this)) {
+      place_(std::move(arrival.place)) {
+  try {
+    among_ = worker.came(*this);
+  } catch (...) {
+    socket_.release();  // as at the end: fd_ closes it, once
+    throw;
+  }
   resumed();
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <thread>
 
@@ -56,7 +57,11 @@ void StreamOutlet::drain() {
   for_each_worker([](StreamWorker& worker) { worker.drain(); });
 }
 
-bool StreamOutlet::idle() const { return !stuck_ && report().connections == 0; }
+bool StreamOutlet::idle() const {
+  return !stuck_ && std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->counters().connections == 0;
+  });
+}
 
 void StreamOutlet::stop() {
   if (workers_.empty()) return;
@@ -79,10 +84,10 @@ void StreamOutlet::stop() {
     }
     std::this_thread::sleep_for(end_look);
   }
-  for (auto& worker : workers_) {
-    services_.threads.run_on(worker->slot(), [&] { worker.reset(); });
+  while (!workers_.empty()) {
+    services_.threads.run_on(workers_.back()->slot(), [this] { workers_.back().reset(); });
+    workers_.pop_back();
   }
-  workers_.clear();
   if (!at_.unix_path.empty()) net::remove_unix(at_.unix_path, unix_file_);
 }
 

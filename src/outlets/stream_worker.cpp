@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <new>
 
 #include "base/log.h"
 #include "outlets/stream_connection.h"
@@ -184,7 +185,12 @@ void StreamWorker::has_name(Connections::iterator connection) {
 void StreamWorker::left(Connections::iterator connection, bool named) {
   (named ? named_ : nameless_).erase(connection);
   counters_.connections.store(connections());
-  if (!waiting_room_.empty()) asio::post(context_, [this] { admit_waiting(); });
+  if (waiting_room_.empty()) return;
+  try {
+    asio::post(context_, [this] { admit_waiting(); });
+  } catch (const std::bad_alloc&) {
+    return;  // the sweep does it, within a second
+  }
 }
 
 template <typename Work>

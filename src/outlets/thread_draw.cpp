@@ -42,7 +42,12 @@ void ThreadDraw::renew() {
 }
 
 void ThreadDraw::ask() {
-  if (grade_ == Grade::drbg || place_) return;
+  if (grade_ == Grade::drbg) {
+    // Again, should the first order have failed.
+    if (!there()) drbg_->pool().start();
+    return;
+  }
+  if (place_) return;
   place_ = services_.dispenser.request(flow_.id(), buffer_.size(), services_.clock.now(),
                                        [waker = waker_] { waker->wake(); });
 }
@@ -54,9 +59,8 @@ bool ThreadDraw::there() const {
 Duration ThreadDraw::patience() const { return grade_ == Grade::full ? line_patience : seed_pause; }
 
 ThreadDraw::Turn ThreadDraw::await_turn(int fd) {
-  ask();
   bool hung_up = false;
-  while (!stopping_ && !hung_up && !there()) {
+  for (ask(); !stopping_ && !hung_up && !there(); ask()) {
     hung_up = wait_for(fd, POLLRDHUP, *waker_, patience()) == Wake::ready;
     waker_->clear();
   }

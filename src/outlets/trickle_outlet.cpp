@@ -273,10 +273,10 @@ void TrickleOutlet::stop() {
     }
     std::this_thread::sleep_for(end_look);
   }
-  for (auto& worker : workers_) {
-    services_.threads.run_on(worker->slot(), [&] { worker.reset(); });
+  while (!workers_.empty()) {
+    services_.threads.run_on(workers_.back()->slot(), [this] { workers_.back().reset(); });
+    workers_.pop_back();
   }
-  workers_.clear();
 }
 
 void TrickleOutlet::renew() { services_.cookies.renew(); }

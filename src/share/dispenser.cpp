@@ -69,22 +69,21 @@ Withdrawal::~Withdrawal() {
 }
 
 void Withdrawal::append(Withdrawal&& other) {
-  if (dispenser_ == nullptr) std::swap(dispenser_, other.dispenser_);
   runs_.insert(runs_.end(), other.runs_.begin(), other.runs_.end());
+  if (dispenser_ == nullptr) std::swap(dispenser_, other.dispenser_);
   other.runs_.clear();
 }
 
 void Withdrawal::delivered(std::size_t bytes) {
-  std::vector<Run> settled;
-  while (bytes > 0 && !runs_.empty()) {
-    Run& first = runs_.front();
-    const std::size_t n = std::min(bytes, first.bytes);
-    settled.push_back({first.source, n});
-    first.bytes -= n;
-    bytes -= n;
-    if (first.bytes == 0) runs_.erase(runs_.begin());
-  }
-  if (dispenser_ != nullptr) dispenser_->settle(settled, &Account::delivered);
+  if (dispenser_ == nullptr) return;
+  std::size_t whole = 0;
+  while (whole < runs_.size() && runs_[whole].bytes <= bytes) bytes -= runs_[whole++].bytes;
+  dispenser_->settle(std::span(runs_).first(whole), &Account::delivered);
+  runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(whole));
+  if (bytes == 0 || runs_.empty()) return;
+  const Run part{runs_.front().source, bytes};
+  dispenser_->settle({&part, 1}, &Account::delivered);
+  runs_.front().bytes -= bytes;
 }
 
 void Withdrawal::spent_on_reseed() {
@@ -109,7 +108,9 @@ Ticket::~Ticket() {
 bool Ticket::ready() const { return dispenser_ != nullptr && dispenser_->is_ready(id_); }
 
 Withdrawal Ticket::collect(MutableBytes out) {
-  return std::exchange(dispenser_, nullptr)->collect(id_, out);
+  Withdrawal collected = dispenser_->collect(id_, out);
+  dispenser_ = nullptr;
+  return collected;
 }
 
 Dispenser::Dispenser(std::size_t target_bytes, std::size_t max_request_bytes)
@@ -155,7 +156,24 @@ void Dispenser::change(const Change& make) {
     make();
     settle_locked(callbacks);
   }
-  for (const auto& callback : callbacks) callback();
+  call_back(callbacks);
+}
+
+// One that fails (no memory to post a task, say) keeps nobody else from being told, and is no
+// reason for a ticket that ends to throw: who waits looks again by himself after a while.
+void Dispenser::call_back(const Callbacks& callbacks) const noexcept {
+  const auto tell = [](const auto& call) {
+    try {
+      call();
+    } catch (...) {
+      return;
+    }
+  };
+  for (const auto& on_ready : callbacks.ready) {
+    if (on_ready) tell(on_ready);
+  }
+  if (callbacks.demand && on_demand_) tell(on_demand_);
+  for (const GuaranteeChange& change : callbacks.guarantees) tell([&] { on_guarantee_(change); });
 }
 
 bool Dispenser::credit(entropy::SourceId source, Bytes full_entropy, entropy::Epoch epoch,
@@ -166,13 +184,14 @@ bool Dispenser::credit(entropy::SourceId source, Bytes full_entropy, entropy::Ep
     credited = epoch == epoch_.load();
     if (!credited) return;
     meter_.demand(demand_, now_);
+    // Both may need memory; the books come after them.
+    meter_.credit(source, full_entropy.size(), now_);
     Account& account = ledger_[source];
     const std::size_t kept =
         reserve_.put(source, full_entropy.first(std::min(full_entropy.size(), wanted_locked())));
     account.credited += 8 * full_entropy.size();
     account.discarded += 8 * (full_entropy.size() - kept);
     account.reserve += 8 * kept;
-    meter_.credit(source, full_entropy.size(), now_);
   });
   return credited;
 }
@@ -198,7 +217,7 @@ void Dispenser::serve_locked(Callbacks& callbacks) {
     if (!grant->complete) continue;
     Place& place = places_[grant->id];
     place.ready = true;
-    if (place.on_ready) callbacks.push_back(std::exchange(place.on_ready, nullptr));
+    callbacks.ready.splice(callbacks.ready.end(), place.on_ready);
   }
 }
 
@@ -207,7 +226,7 @@ void Dispenser::update_demand_locked(Callbacks& callbacks) {
   const bool before = demand_;
   demand_ = demand_ ? wanted_locked() > 0 : low && wanted_locked() > 0;
   meter_.demand(demand_, now_);
-  if (demand_ && !before && on_demand_) callbacks.push_back(on_demand_);
+  if (demand_ && !before) callbacks.demand = true;
 }
 
 void Dispenser::review_locked(Callbacks& callbacks) {
@@ -219,15 +238,22 @@ void Dispenser::review_locked(Callbacks& callbacks) {
   slice_ = std::clamp(static_cast<std::size_t>(a_millisecond), least_slice, most_slice);
   if (guarantees_.empty() || !meter_.known()) return;
   const double proved = meter_.proved(now_);
-  for (const Guarantees::Change& change : guarantees_.review(proved, now_)) {
+  std::vector<Guarantees::Change> changes;
+  try {
+    callbacks.guarantees.reserve(callbacks.guarantees.size() + guarantees_.size());
+    changes = guarantees_.review(proved, now_);
+  } catch (const std::bad_alloc&) {
+    reviewed_ = TimePoint();  // nothing has changed yet; at the next occasion
+    return;
+  }
+  for (const Guarantees::Change& change : changes) {
     const FlowInfo& flow = flows_[change.flow];
     const auto rate = static_cast<double>(flow.terms.rate);
     const auto burst =
         static_cast<double>(flow.terms.burst > 0 ? flow.terms.burst : flow.terms.rate);
     queue_.guarantee(change.flow, change.kept ? rate : 0, burst, now_);
     if (change.first || !on_guarantee_) continue;
-    callbacks.push_back([tell = on_guarantee_, what = GuaranteeChange{flow.name, rate, change.kept,
-                                                                      proved}] { tell(what); });
+    callbacks.guarantees.push_back({flow.name, rate, change.kept, proved});
   }
 }
 
@@ -239,10 +265,16 @@ bool Dispenser::demand() const {
 Flow Dispenser::open_flow(std::string name, const Terms& terms) {
   FlowId id = 0;
   change([&]() REQUIRES(mutex_) {
+    auto shared_name = std::make_shared<const std::string>(std::move(name));
     id = queue_.open(terms.weight);
-    if (id >= flows_.size()) flows_.resize(id + 1);
-    flows_[id] = {std::move(name), {}};
-    agree_locked(id, terms);
+    try {
+      if (id >= flows_.size()) flows_.resize(id + 1);
+      flows_[id] = {std::move(shared_name), {}};
+      agree_locked(id, terms);
+    } catch (...) {
+      queue_.close(id);
+      throw;
+    }
   });
   return {this, id};
 }
@@ -311,17 +343,25 @@ Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoin
     throw Failure(fmt::format("a request for {} bytes, of at most {}", bytes, max_request_));
   }
   Callbacks callbacks;
+  std::list<std::function<void()>> waiting;
+  waiting.push_back(std::move(on_ready));
   RequestId id = 0;
   {
     const MutexLock lock(mutex_);
     if (now) advance_locked(*now);
     id = queue_.add(flow, bytes, now_, urgent);
-    Place& place = places_[id];
-    place.bytes = bytes;
+    auto place = places_.end();
+    try {
+      place = places_.try_emplace(id).first;
+    } catch (...) {
+      queue_.remove(id);
+      throw;
+    }
+    place->second.bytes = bytes;
     settle_locked(callbacks);
-    if (!place.ready) place.on_ready = std::move(on_ready);
+    if (!place->second.ready) place->second.on_ready.swap(waiting);
   }
-  for (const auto& callback : callbacks) callback();
+  call_back(callbacks);
   return {this, id, bytes};
 }
 
@@ -367,13 +407,13 @@ Withdrawal Dispenser::collect(RequestId id, MutableBytes out) {
   std::vector<Run> runs;
   {
     const MutexLock lock(mutex_);
+    runs = reserve_.take(out);
     places_.erase(id);
     set_aside_ -= out.size();
     in_flight_ += out.size();
-    runs = reserve_.take(out);
     update_demand_locked(callbacks);
   }
-  for (const auto& callback : callbacks) callback();
+  call_back(callbacks);
   return {this, std::move(runs)};
 }
 
@@ -414,25 +454,22 @@ DispenserReport Dispenser::report() const {
 
 void Dispenser::drain() {
   const MutexLock lock(mutex_);
-  discard_locked(reserve_.drain());
+  discard_locked(reserve_.fill());
 }
 
-void Dispenser::discard_locked(std::span<const Run> runs) {
-  for (const Run& run : runs) {
-    Account& account = ledger_[run.source];
+void Dispenser::discard_locked(std::size_t bytes) {
+  reserve_.discard(bytes, [ledger = &ledger_](const Run& run) {
+    Account& account = (*ledger)[run.source];
     account.discarded += 8 * run.bytes;
     account.reserve -= 8 * run.bytes;
-  }
+  });
 }
 
 entropy::Epoch Dispenser::renew() {
   entropy::Epoch epoch = 0;
   change([&]() REQUIRES(mutex_) {
     epoch = ++epoch_;
-    WipedArray<4096> gone;
-    while (const std::size_t n = std::min(gone.size(), free_locked())) {
-      discard_locked(reserve_.take(gone.view().first(n)));
-    }
+    discard_locked(free_locked());
   });
   return epoch;
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -102,8 +103,8 @@ class Flow {
 
 // A guarantee that is suspended, or kept again.
 struct GuaranteeChange {
-  std::string name;  // of the flow
-  double rate = 0;   // promised, bytes per second
+  std::shared_ptr<const std::string> name;  // of the flow
+  double rate = 0;                          // promised, bytes per second
   bool kept = false;
   double proved = 0;  // the supply, bytes per second
 };
@@ -121,7 +122,8 @@ struct DispenserReport {
   double suspended = 0;  // of those, not kept now
 };
 
-// Thread-safe. It outlives its flows, tickets and withdrawals. It reads no clock: callers bring the
+// Thread-safe. It outlives its flows, tickets and withdrawals. What has no memory throws, and
+// changes nothing; what ends or is settled needs none. It reads no clock: callers bring the
 // time of a steady clock. One that jumps, back or forth, makes no promise void and no share larger.
 class Dispenser final : public entropy::Sink {
  public:
@@ -197,17 +199,22 @@ class Dispenser final : public entropy::Sink {
   friend class Flow;
   friend class Ticket;
   friend class Withdrawal;
-  // Collected under the lock, called without it.
-  using Callbacks = std::vector<std::function<void()>>;
+  // Who is told: collected under the lock, called without it. As a ticket's end may grant bytes to
+  // others, collecting needs no memory.
+  struct Callbacks {
+    std::list<std::function<void()>> ready;
+    bool demand = false;
+    std::vector<GuaranteeChange> guarantees;
+  };
 
   // A request that is in the queue, or complete and not collected.
   struct Place {
-    std::function<void()> on_ready;  // while it waits
+    std::list<std::function<void()>> on_ready;  // one, while it waits
     std::size_t bytes = 0;
     bool ready = false;
   };
   struct FlowInfo {
-    std::string name;
+    std::shared_ptr<const std::string> name;
     Terms terms;
   };
 
@@ -222,6 +229,7 @@ class Dispenser final : public entropy::Sink {
   // Makes a change under the lock, settles it, and calls back without the lock.
   template <typename Change>
   void change(const Change& make) EXCLUDES(mutex_);
+  void call_back(const Callbacks& callbacks) const noexcept EXCLUDES(mutex_);
   void agree_locked(FlowId flow, const Terms& terms) REQUIRES(mutex_);
   Ticket enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoint> now, bool urgent,
                  std::function<void()> on_ready);
@@ -229,7 +237,8 @@ class Dispenser final : public entropy::Sink {
   void cancel(RequestId id);
   Withdrawal collect(RequestId id, MutableBytes out);
   void settle(std::span<const entropy::Run> runs, std::uint64_t entropy::Account::*to);
-  void discard_locked(std::span<const entropy::Run> runs) REQUIRES(mutex_);
+  // The oldest of the reserve.
+  void discard_locked(std::size_t bytes) REQUIRES(mutex_);
   void close_flow(FlowId flow);
   void set_terms(FlowId flow, const Terms& terms);
   Flow::Report report_of(FlowId flow) const;

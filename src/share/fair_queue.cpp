@@ -11,15 +11,27 @@ Duration time_for(double bytes, double rate) {
       std::chrono::duration<double>(std::min(longest, bytes / rate)));
 }
 
+namespace {
+
+// Room for one more, and for `others` as many: what is done later, when something ends or is
+// served, needs no memory and so cannot fail.
+template <typename T, typename... Others>
+void make_room(std::vector<T>& items, Others&... others) {
+  if (items.size() == items.capacity()) items.reserve(std::max<std::size_t>(16, 2 * items.size()));
+  (others.reserve(items.capacity()), ...);
+}
+
+}  // namespace
+
 FlowId FairQueue::open(double weight) {
-  FlowId id = static_cast<FlowId>(flows_.size());
   if (free_flows_.empty()) {
+    make_room(flows_, free_flows_, order_, due_);
+    free_flows_.push_back(static_cast<FlowId>(flows_.size()));
     flows_.emplace_back();
-  } else {
-    id = free_flows_.back();
-    free_flows_.pop_back();
-    flows_[id] = Flow();
   }
+  const FlowId id = free_flows_.back();
+  free_flows_.pop_back();
+  flows_[id] = Flow();
   flows_[id].weight = weight;
   flows_[id].open = true;
   return id;
@@ -57,13 +69,15 @@ FairQueue::Slot FairQueue::find(RequestId id) const {
 }
 
 RequestId FairQueue::add(FlowId id, std::size_t bytes, TimePoint now, bool urgent) {
-  Slot slot = static_cast<Slot>(requests_.size());
   if (free_requests_.empty()) {
+    make_room(requests_, free_requests_);
+    free_requests_.push_back(static_cast<Slot>(requests_.size()));
     requests_.emplace_back();
-  } else {
-    slot = free_requests_.back();
-    free_requests_.pop_back();
   }
+  const Slot slot = free_requests_.back();
+  if (urgent) urgent_.push_back(slot);
+  // Nothing fails from here on.
+  free_requests_.pop_back();
   Request& request = requests_[slot];
   request = {.generation = request.generation + 1,
              .flow = id,
@@ -75,10 +89,7 @@ RequestId FairQueue::add(FlowId id, std::size_t bytes, TimePoint now, bool urgen
   Flow& flow = flows_[id];
   ++flow.requests;
   flow.bytes += bytes;
-  if (urgent) {
-    urgent_.push_back(slot);
-    return id_of(slot);
-  }
+  if (urgent) return id_of(slot);
   request.before = flow.last;
   (flow.last == none ? flow.first : requests_[flow.last].after) = slot;
   flow.last = slot;

@@ -29,6 +29,7 @@ void Guarantees::remove(FlowId flow) {
 
 std::vector<Guarantees::Change> Guarantees::review(double proved, TimePoint now) {
   std::vector<Change> changes;
+  changes.reserve(promises_.size());
   const auto first_suspended = [this] {
     return std::find_if(promises_.begin(), promises_.end(),
                         [](const Promise& promise) { return !promise.kept; });

@@ -34,10 +34,11 @@ class Guarantees {
     bool kept;   // else suspended
     bool first;  // kept for the first time: no news
   };
-  // What the supply of this moment changes, in order.
+  // What the supply of this moment changes, in order. Without memory to say it nothing is changed.
   std::vector<Change> review(double proved, TimePoint now);
 
   bool empty() const { return promises_.empty(); }
+  std::size_t size() const { return promises_.size(); }
   // Bytes per second, of those that are kept.
   double kept() const { return kept_; }
   // Of all.

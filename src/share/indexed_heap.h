@@ -22,6 +22,11 @@ class IndexedHeap {
   const Key& top_key() const { return heap_.front().first; }
   bool contains(Index index) const { return index < place_.size() && place_[index] != nowhere; }
 
+  // Until then no `put` of a number below `count` needs memory.
+  void reserve(std::size_t count) {
+    heap_.reserve(count);
+    if (count > place_.size()) place_.resize(count, nowhere);
+  }
   // Adds `index`, or gives it another key.
   void put(Index index, Key key) {
     if (index >= place_.size()) place_.resize(index + 1, nowhere);

@@ -37,17 +37,24 @@ void SeededDrbg::fulfil(std::size_t slot) {
     if (!tickets_[slot].ready()) return;
     place = std::move(tickets_[slot]);
   }
-  WipedArray<DrbgPool::seed_bytes> seed;
-  Withdrawal withdrawal = place.collect(seed.view());
-  pool_.seed(slot, seed.view());
-  withdrawal.spent_on_reseed();
+  try {
+    WipedArray<DrbgPool::seed_bytes> seed;
+    Withdrawal withdrawal = place.collect(seed.view());
+    pool_.seed(slot, seed.view());
+    withdrawal.spent_on_reseed();
+  } catch (...) {
+    // Nobody would come back to it: called by whoever brought the bytes.
+    pool_.order_again(slot);
+    throw;
+  }
 }
 
 void SeededDrbg::stop() {
-  std::vector<Ticket> given_up;
-  const std::scoped_lock lock(mutex_);
-  given_up.swap(tickets_);
-  tickets_.resize(given_up.size());
+  for (Ticket& ticket : tickets_) {
+    Ticket given_up;  // ends unlocked: that may be somebody's turn
+    const std::scoped_lock lock(mutex_);
+    given_up = std::move(ticket);
+  }
 }
 
 }  // namespace qanat::share

@@ -34,7 +34,7 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
 SampleRunner::~SampleRunner() {
   request_stop();
   if (services_.origins == nullptr) return;
-  services_.origins->release(intake_.id(), intake_.report().credited_samples > 0);
+  services_.origins->release(intake_.id(), intake_.has_credited());
 }
 
 void SampleRunner::start() {

@@ -25,13 +25,18 @@ class SourceThread {
   // is the one that is woken with `request_stop`; it and the clock outlive the thread.
   void start(std::function<void()> work, std::function<void(const std::string& why)> failed,
              const Waker& waker, const Clock& clock) {
+    // Again, when there was no thread to be had.
+    if (thread_.joinable()) return;
+    ended_promise_ = {};
     ended_ = ended_promise_.get_future();
-    thread_ =
-        std::thread([this, work = std::move(work), failed = std::move(failed), &waker, &clock] {
-          run_work(work, failed, [&](Duration gap) {
-            pause(gap, waker, clock, [] { return false; });
-            return !stopping();
-          });
+    // Made here: on the thread there is nobody to hear that it has no memory.
+    std::function<bool(Duration)> rest = [this, &waker, &clock](Duration gap) {
+      pause(gap, waker, clock, [] { return false; });
+      return !stopping();
+    };
+    thread_ = std::thread(
+        [this, work = std::move(work), failed = std::move(failed), rest = std::move(rest)] {
+          run_work(work, failed, rest);
           ended_promise_.set_value();
         });
   }

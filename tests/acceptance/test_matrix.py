@@ -1,23 +1,30 @@
 """Each outlet and each source under each misfortune: a stop under load, a reload that takes it away and brings it back, a renewal, a
-peer that is stopped (SIGSTOP), descriptors used up. One node gives through every outlet, another takes through every source, most of
+peer that is stopped (SIGSTOP), descriptors used up, memory refused. One node gives through every outlet, another takes through every source, most of
 which are the first one's outlets; so one misfortune tries all of them at once. Each ends within five seconds of SIGTERM, the ledgers
 balance, everything goes on afterwards, and what went wrong is among the events."""
 
+import contextlib
 import os
+import pathlib
 import pty
+import random
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
 import tty
 
 import pytest
-from conftest import Node, balanced, eventually, fetch, free_port, need_root
+from conftest import SANITIZED, Node, balanced, eventually, fetch, free_port
 
 # Of the issue; a node under load on two busy cores needs some tenths of one.
 STOP_LIMIT = 5
+# Of requests for memory; a call to a node makes dozens.
+ONE_IN = 100
+NO_MEMORY = pathlib.Path(__file__).parents[1] / "chaos/no_memory.cpp"
 
 
 class Load(threading.Thread):
@@ -82,6 +89,11 @@ class Fleet:
         os.set_blocking(master, False)
         self.loads.append(Load(lambda: os.write(master, os.urandom(256))))
         p, d = self.ports, directory
+        self.preload = {}
+        if not SANITIZED:
+            library = directory / "no_memory.so"
+            subprocess.run(["g++", "-std=c++20", "-O2", "-shared", "-fPIC", "-o", library, NO_MEMORY], check=True)
+            self.preload = {"LD_PRELOAD": str(library)}
         self.lists = {
             "above": ([f"raw:{d}/noise?h=8&credit=yes", "jitter", "exec:while head -c 4096 /dev/urandom; do sleep 0.1; done", f"device:{os.ttyname(self.tty)}",
                        f"broker://ann:{password}@127.0.0.1:{p['below_broker']}"],
@@ -134,11 +146,31 @@ class Fleet:
 
     def start(self, name):
         log = self.directory / f"{name}.{len(os.listdir(self.directory))}.log"
-        node = Node(["serve", "--config", str(self.write_config(name))], self.directory / f"{name}.state", log)
+        self.no_memory_of(name).write_bytes(struct.pack("IIQ", 0, 0, 0))
+        node = Node(["serve", "--config", str(self.write_config(name))], self.directory / f"{name}.state", log,
+                    dict(os.environ, **self.preload, QANAT_NO_MEMORY=str(self.no_memory_of(name))))
         # What stands on its standard output is nobody's.
         threading.Thread(target=node.process.stdout.read, daemon=True).start()
         self.nodes[name] = node
         node.up()
+
+    def no_memory_of(self, name):
+        return self.directory / f"{name}.no_memory"
+
+    @contextlib.contextmanager
+    def memory_refused(self, name):
+        """One request of the node's for memory in ONE_IN fails; see no_memory.cpp. Yields how many have."""
+        if not self.preload:
+            pytest.skip("the runtime of a sanitizer has an allocator of its own, which refuses nothing")
+        seed = random.SystemRandom().randrange(1 << 32)
+        print(f"memory of {name} refused from seed {seed}")
+        with self.no_memory_of(name).open("r+b", buffering=0) as shared:
+            shared.write(struct.pack("IIQ", ONE_IN, seed, 0))
+            try:
+                yield lambda: struct.unpack("IIQ", self.no_memory_of(name).read_bytes())[2]
+            finally:
+                shared.seek(0)
+                shared.write(struct.pack("I", 0))
 
     def begin_load(self):
         p, d = self.ports, self.directory
@@ -323,10 +355,33 @@ def test_a_peer_that_was_stopped_goes_on(fleet):
 
 @pytest.mark.parametrize("name", ["above", "below"])
 def test_a_stop_under_load(fleet, name):
-    for _ in range(2):
-        fleet.check_going(name)
-        fleet.check_books()
-        fleet.stop(name)
-        fleet.start(name)
+    fleet.check_going(name)
+    fleet.check_books()
+    fleet.stop(name)
+    fleet.start(name)
     fleet.check_going("above", "below")
     fleet.check_books()
+
+
+
+@pytest.mark.parametrize("name", ["above", "below"])
+def test_memory_refused(fleet, name):
+    node = fleet.nodes[name]
+    with fleet.memory_refused(name) as refused:
+        # All of them begin anew, too.
+        for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGUSR1):
+            seen = refused()
+            fleet.signal(name, number)
+            eventually(lambda: refused() >= seen + 20 or node.process.poll() is not None)
+    assert node.process.poll() is None, node.log()[-4000:]
+    fleet.check_going("above", "below")
+    fleet.check_books()
+    assert "bad_alloc" in node.log(), node.log()[-4000:]
+
+
+@pytest.mark.parametrize("name", ["above", "below"])
+def test_a_stop_while_memory_is_refused(fleet, name):
+    with fleet.memory_refused(name) as refused:
+        eventually(refused)
+        fleet.stop(name)
+    fleet.start(name)

@@ -42,11 +42,12 @@ TEST(Reserve, GivesEachByteOnceInOrderAndWipesIt) {
   }
 }
 
-TEST(Reserve, DrainSaysWhoseItWas) {
+TEST(Reserve, DiscardSaysWhoseItWas) {
   Reserve reserve(100);
   reserve.put(3, test::uniform(10, 1));
   reserve.put(4, test::uniform(20, 2));
-  const auto runs = reserve.drain();
+  std::vector<entropy::Run> runs;
+  reserve.discard(30, [&](const entropy::Run& run) { runs.push_back(run); });
   ASSERT_EQ(runs.size(), 2U);
   EXPECT_EQ(runs[0].bytes, 10U);
   EXPECT_EQ(runs[1].source, 4U);

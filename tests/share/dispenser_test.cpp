@@ -270,7 +270,7 @@ class SharedSupply : public DispenserTest {
 TEST_F(SharedSupply, ASupplyThatFallsSuspendsAndOneThatReturnsRestores) {
   std::vector<std::string> events;
   dispenser_.on_guarantee([&](const GuaranteeChange& change) {
-    events.push_back(change.name + (change.kept ? " kept" : " suspended"));
+    events.push_back(*change.name + (change.kept ? " kept" : " suspended"));
   });
   const Flow greedy = dispenser_.open_flow("greedy");
   deliver(10000, 12s, {&greedy});
