@@ -48,6 +48,10 @@ using namespace std::chrono_literals;
 
 // Longer than anything takes here; what waits for so long has failed.
 constexpr int patience_milliseconds = 15000;
+// What is sent before it is waited for that it was read: a socket's buffer holds so much, and what
+// it does not hold is lost.
+constexpr std::size_t most_said = 4096;
+constexpr unsigned most_unread = 16;
 constexpr std::size_t head_bytes = trickle::header_bytes + trickle::id_bytes;
 
 sockaddr_in loopback(std::uint16_t port) {
@@ -169,10 +173,8 @@ class TrickleAsker {
 
   void send(Bytes datagram) {
     if (datagram.empty()) return;
-    (void)::send(fd_.get(), datagram.data(), datagram.size(), 0);
-    // No more than a socket's buffer holds.
-    constexpr unsigned most_unanswered = 32;
-    if (++unanswered_ >= most_unanswered) await_answers();
+    (void)::send(fd_.get(), datagram.data(), std::min(datagram.size(), most_said), 0);
+    if (++unread_ >= most_unread) await_answers();
   }
 
   void keep(const trickle::Id& id, Question question) {
@@ -261,10 +263,10 @@ class TrickleAsker {
       must(wait_ready(fd_.get(), POLLIN, patience_milliseconds));
       hear();
     }
-    unanswered_ = 0;
+    unread_ = 0;
   }
   void ask_last(const trickle::Request& last) {
-    unanswered_ = 0;
+    unread_ = 0;
     ask(last, 2);
   }
 
@@ -310,7 +312,7 @@ class TrickleAsker {
   const UniqueFd fd_ = connect_to(hub().outlet.address().port);
   Questions questions_;
   trickle::Id last_{};
-  unsigned unanswered_ = 0;
+  unsigned unread_ = 0;
 };
 
 // Answers trickle's client on a thread of its own. Cookies are sealed under the hub's keys, so that
@@ -392,7 +394,7 @@ class TrickleAnswerer {
   }
 
   void send(Bytes datagram) const {
-    (void)::sendto(fd_.get(), datagram.data(), datagram.size(), 0,
+    (void)::sendto(fd_.get(), datagram.data(), std::min(datagram.size(), most_said), 0,
                    reinterpret_cast<const sockaddr*>(&peer_), sizeof peer_);
   }
 
@@ -555,28 +557,27 @@ class RngnetSender {
   }
 
   void send(Bytes datagram) {
-    if (::send(fd_.get(), datagram.data(), datagram.size(), 0) < 0) return;
+    if (::send(fd_.get(), datagram.data(), std::min(datagram.size(), most_said), 0) < 0) return;
     ++(datagram.size() == right_bytes ? right_ : wrong_);
-    // No more than a socket's buffer holds.
-    constexpr unsigned most_unread = 32;
     if (++unread_ >= most_unread) await_counts();
   }
 
-  // Until each datagram has been counted.
+  // Until each datagram has been counted, which after a renewal nobody can tell: what lay in the
+  // socket is discarded by the byte, whatever its size.
   void await_counts() {
+    unread_ = 0;
+    if (renewed_) return;
     const auto end = std::chrono::steady_clock::now() + 15s;
     for (;;) {
       const auto report = source_->report();
       const auto& dropped = report.dropped;
       const std::uint64_t used =
           (report.bytes + dropped.at("outdated")) / right_bytes + dropped.at("not_wanted");
-      // What was made of samples that a renewal outdates is counted as outdated, too.
-      must((renewed_ || used <= right_) && dropped.at("bad_size") <= wrong_);
-      if (used >= right_ && dropped.at("bad_size") == wrong_) break;
+      must(used <= right_ && dropped.at("bad_size") <= wrong_);
+      if (used == right_ && dropped.at("bad_size") == wrong_) break;
       must(std::chrono::steady_clock::now() < end);
       std::this_thread::yield();
     }
-    unread_ = 0;
   }
 
   void renew() {
