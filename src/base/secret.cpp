@@ -17,6 +17,7 @@
 #ifdef QANAT_POISON
 #include <sanitizer/asan_interface.h>
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #endif
@@ -25,8 +26,10 @@ namespace qanat {
 
 namespace {
 
-// Under the address sanitizer a block of a pool may be touched while it is leased, and the gap
-// after it never: in one allocation, an overflow from one block into the next would not be seen.
+// Under the address sanitizer memory is the sanitizer's: it sees each byte beyond either end and
+// whatever is used once freed, where guard pages see some of it, and needs no system calls. A block
+// of a pool may be touched while it is leased, and the gap after it never: in one allocation, an
+// overflow from one block into the next would not be seen.
 #ifdef QANAT_POISON
 // A multiple of 8, so that blocks stay aligned; an overflow may jump over less.
 constexpr std::size_t gap_bytes = 256;
@@ -55,12 +58,16 @@ Slabs& slabs() {
   static auto* const all = new Slabs;  // for as long as anything may be freed
   return *all;
 }
+void* allocate(std::size_t size) { return std::malloc(size); }
+void release(void* memory) { std::free(memory); }
 void begin_slab(MutableBytes slab) { slabs().add(slab.data(), slab.size()); }
 void end_slab(std::uint8_t* slab) { slabs().free(slab); }
 void permit(std::uint8_t* block, std::size_t size) { __asan_unpoison_memory_region(block, size); }
 void forbid(std::uint8_t* block, std::size_t size) { __asan_poison_memory_region(block, size); }
 #else
 constexpr std::size_t gap_bytes = 0;
+void* allocate(std::size_t size) { return sodium_malloc(size); }
+void release(void* memory) { sodium_free(memory); }
 void begin_slab(MutableBytes) {}
 void end_slab(std::uint8_t*) {}
 void permit(std::uint8_t*, std::size_t) {}
@@ -77,12 +84,12 @@ void wipe(MutableBytes bytes) noexcept { sodium_memzero(bytes.data(), bytes.size
 
 void SecretBytes::Free::operator()(std::uint8_t* p) const noexcept {
   end_slab(p);
-  sodium_free(p);
+  release(p);
 }
 
 SecretBytes::SecretBytes(std::size_t size) : size_(size) {
   if (size == 0) return;
-  data_.reset(static_cast<std::uint8_t*>(sodium_malloc(size)));
+  data_.reset(static_cast<std::uint8_t*>(allocate(size)));
   if (!data_) throw std::bad_alloc();
   wipe(view());
 }

@@ -38,12 +38,7 @@ constexpr int accesses = 256;
 
 }  // namespace
 
-TimingNoise::TimingNoise() : memory_(memory_bytes), last_(ticks()), step_(1) {
-  // Some counters advance in steps of more than one: the common divisor of the first deltas.
-  std::uint64_t common = 0;
-  for (int i = 0; i < 64; ++i) common = std::gcd(common, delta());
-  step_ = std::max<std::uint64_t>(common, 1);
-}
+TimingNoise::TimingNoise() : last_(0), step_(1) {}
 
 void TimingNoise::work() {
   // volatile: the accesses are the point, not their result.
@@ -66,7 +61,16 @@ std::uint64_t TimingNoise::delta() {
 }
 
 void TimingNoise::fill(MutableBytes samples) {
+  // Of those who may need it, few do.
+  const bool first = memory_.empty();
+  memory_.resize(memory_bytes);
   last_ = ticks();
+  if (first) {
+    // Some counters advance in steps of more than one: the common divisor of the first deltas.
+    std::uint64_t common = 0;
+    for (int i = 0; i < 64; ++i) common = std::gcd(common, delta());
+    step_ = std::max<std::uint64_t>(common, 1);
+  }
   for (std::uint8_t& sample : samples) sample = static_cast<std::uint8_t>(delta() / step_);
 }
 

@@ -12,7 +12,7 @@
 
 namespace qanat {
 
-// Not thread-safe: one an owner, 1 MiB.
+// Not thread-safe: one an owner, 1 MiB from its first use on.
 class TimingNoise {
  public:
   TimingNoise();

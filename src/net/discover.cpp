@@ -27,10 +27,36 @@ std::string why_not(int problem) {
   }
 }
 
-Result<std::vector<SrvRecord>> parse_answer(const unsigned char* answer, int size,
-                                            const std::string& service) {
+Result<std::vector<Place>> discover_dns(const std::string& service) {
+  struct __res_state state {};
+  if (::res_ninit(&state) != 0)
+    return error(service + ": cannot read the resolver's configuration");
+  state.retrans = 2;  // seconds; a source thread waits for this
+  state.retry = 2;
+  std::array<unsigned char, 8192> answer{};
+  const int size = ::res_nquery(&state, service.c_str(), ns_c_in, ns_t_srv, answer.data(),
+                                static_cast<int>(answer.size()));
+  const int problem = state.res_h_errno;
+  ::res_nclose(&state);
+  if (size < 0) return error(fmt::format("cannot find {}: {}", service, why_not(problem)));
+  auto records = srv_records(
+      Bytes(answer).first(std::min(static_cast<std::size_t>(size), answer.size())), service);
+  if (!records) return tl::unexpected(records.error());
+  if (records->empty()) return error(fmt::format("{} names no place", service));
+  std::mt19937_64 random(crypto::random_seed());
+  std::vector<Place> places;
+  for (wire::Address& address : order(std::move(*records), random)) {
+    places.push_back({std::move(address), service.substr(wire::service_prefix.size())});
+  }
+  return places;
+}
+
+}  // namespace
+
+Result<std::vector<SrvRecord>> srv_records(Bytes answer, const std::string& service) {
   ns_msg message;
-  if (::ns_initparse(answer, size, &message) != 0) return error(service + ": the answer is no DNS");
+  if (::ns_initparse(answer.data(), static_cast<int>(answer.size()), &message) != 0)
+    return error(service + ": the answer is no DNS");
   std::vector<SrvRecord> records;
   for (int i = 0; i < ns_msg_count(message, ns_s_an); ++i) {
     ns_rr record;
@@ -53,32 +79,6 @@ Result<std::vector<SrvRecord>> parse_answer(const unsigned char* answer, int siz
   }
   return records;
 }
-
-Result<std::vector<Place>> discover_dns(const std::string& service) {
-  struct __res_state state {};
-  if (::res_ninit(&state) != 0)
-    return error(service + ": cannot read the resolver's configuration");
-  state.retrans = 2;  // seconds; a source thread waits for this
-  state.retry = 2;
-  std::array<unsigned char, 8192> answer{};
-  const int size = ::res_nquery(&state, service.c_str(), ns_c_in, ns_t_srv, answer.data(),
-                                static_cast<int>(answer.size()));
-  const int problem = state.res_h_errno;
-  ::res_nclose(&state);
-  if (size < 0) return error(fmt::format("cannot find {}: {}", service, why_not(problem)));
-  auto records =
-      parse_answer(answer.data(), std::min(size, static_cast<int>(answer.size())), service);
-  if (!records) return tl::unexpected(records.error());
-  if (records->empty()) return error(fmt::format("{} names no place", service));
-  std::mt19937_64 random(crypto::random_seed());
-  std::vector<Place> places;
-  for (wire::Address& address : order(std::move(*records), random)) {
-    places.push_back({std::move(address), service.substr(wire::service_prefix.size())});
-  }
-  return places;
-}
-
-}  // namespace
 
 std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random) {
   std::vector<wire::Address> ordered;

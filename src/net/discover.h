@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
+#include "base/error.h"
 #include "base/waker.h"
 #include "wire/spec.h"
 
@@ -32,6 +34,9 @@ struct SrvRecord {
   std::uint16_t weight = 0;
   wire::Address target;
 };
+// What a name server answered of `service`, which is for messages; records that are none are left
+// out. An Error when it is no DNS. Total.
+Result<std::vector<SrvRecord>> srv_records(Bytes answer, const std::string& service);
 // RFC 2782: the lowest priority first; within one, at random by weight.
 std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random);
 

@@ -1,32 +1,38 @@
 // Whole sources and clients of ours, in this process, against arbitrary servers over real sockets:
-// whatever a server says, they end when it hangs up, and the ledger balances.
+// whatever a server says, they end when it hangs up, the ledger balances, and nothing is credited
+// that nobody vouches for.
 //
 // The first byte of an input names who asks, the rest is the server's script (script.h), of which
 // each connection plays a part, up to its reset:
 //   h the HTTP client, s the same with TLS, u an upstream, p a pollen server's, e egd, r raw,
-//   n netrng, b broker, v vmport
+//   n netrng, b broker, v vmport; E, R, N, B the same sources at work in a node, with their tests;
+//   P the outlet that delivers to a broker
+// or what this machine itself gives:
+//   f a file, d a serial line, x a command
 // and the server's own orders:
-//   b: ff 'H'            a hello that is right
-//   b: ff 'S' n          the next n bytes, sealed as a payload
+//   b, B, P: ff 'H'      a hello that is right
+//   b, B: ff 'S' n       the next n bytes, sealed as a payload
 //   v: ff 'F' kind n     a host's frame, with a seed of the next n bytes
 //   h, u, p: ff 'C' n    the next n bytes as the body of an answer that is right
 //   u: ff 'U' n n        so many bytes, all different, as the body of an answer that is right
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
+#include <termios.h>
 
-#include <atomic>
 #include <condition_variable>
-#include <filesystem>
-#include <fstream>
+#include <functional>
 #include <mutex>
 #include <thread>
 
-#include "base/log.h"
+#include "books.h"
 #include "net/http_client.h"
 #include "net/listen.h"
+#include "outlets/broker_producer.h"
 #include "script.h"
 #include "sources/registry.h"
 #include "sources/source.h"
+#include "support/test_hub.h"
 #include "wire/broker_session.h"
 #include "wire/vmport.h"
 
@@ -45,11 +51,7 @@ constexpr int question_milliseconds = 3;
 class Server {
  public:
   Server() {
-    std::string pattern = std::filesystem::temp_directory_path() / "qanat-fuzz-XXXXXX";
-    directory = ::mkdtemp(pattern.data());
-    std::ofstream(directory + "/auth") << "joe\npassword\n";
-    std::filesystem::permissions(directory + "/auth", std::filesystem::perms::owner_read |
-                                                          std::filesystem::perms::owner_write);
+    directory.write("auth", "joe\npassword\n");
     tcp_ = net::listen_tcp({"127.0.0.1", 0});
     port = net::local_port(tcp_.get());
     unix_ = net::listen_unix(path(), 0600);
@@ -62,9 +64,8 @@ class Server {
     }
     waker_.wake();
     thread_.join();
-    std::filesystem::remove_all(directory);
   }
-  std::string path() const { return directory + "/socket"; }
+  std::string path() const { return directory / "socket"; }
 
   // `script` is valid until `end` has returned.
   void begin(std::uint8_t kind, Script script) {
@@ -85,7 +86,7 @@ class Server {
     played_.wait(lock, [this] { return !playing_; });
   }
 
-  std::string directory;
+  const Directory directory;
   std::uint16_t port = 0;
 
  private:
@@ -113,7 +114,9 @@ class Server {
         lock.lock();
         playing_ = false;
         script_ = script;
-        if (script.over()) over_ = true;
+        // Only these come again at once.
+        const bool again = kind == 'h' || kind == 's' || kind == 'v';
+        if (script.over() || !again) over_ = true;
         played_.notify_all();
       }
     }
@@ -126,7 +129,8 @@ class Server {
     const wire::broker::Hello hello{"sha512", "sha512", "blowfish", "7"};
     std::uint8_t order = 0;
     // Who asks is heard first, where one asks.
-    if (kind != 'r' && kind != 'b' && kind != 'v') listen(fd, heard, 20 * question_milliseconds);
+    if (std::string_view("rRbBPv").find(static_cast<char>(kind)) == std::string_view::npos)
+      listen(fd, heard, 20 * question_milliseconds);
     do {
       order = script.say(out);
       switch (order) {
@@ -187,7 +191,6 @@ class Server {
     while (heard.size() < most_heard && listen(fd, heard, question_milliseconds)) continue;
   }
 
-  static void append(Said& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
   static void answer(Said& out, Bytes body) {
     append(out,
            as_bytes(fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.size())));
@@ -216,7 +219,28 @@ Server& server() {
   return one;
 }
 
-std::string at_server() { return fmt::format("127.0.0.1:{}", server().port); }
+std::string source_name(std::uint8_t kind) {
+  const std::string at = fmt::format("127.0.0.1:{}", server().port);
+  switch (kind) {
+    case 'u':
+      return "http://" + at + "?credit=yes";
+    case 'p':
+      return "http://" + at + "?pollen=yes";
+    case 'v':
+      return "vmport:" + server().path();
+    case 'e':
+    case 'E':
+      return "egd://" + at;
+    case 'r':
+    case 'R':
+      return "raw://" + at;
+    case 'n':
+    case 'N':
+      return "netrng://" + at;
+    default:
+      return fmt::format("broker://joe:{}@{}", server().directory / "auth", at);
+  }
+}
 
 // A client that asks twice, on one connection if that lasts.
 void ask_http(bool tls) {
@@ -239,11 +263,14 @@ void ask_http(bool tls) {
   }
 }
 
-void read_source(const std::string& name) {
+// As a node does, but that it reads as fast as it can. `opened` is called before the first read.
+void read_source(
+    const std::string& name, const std::function<void()>& opened = [] {}) {
   const auto source = sources::make_probe(name);
   must(source != nullptr);
   const Waker never;
   if (source->open(never)) {
+    opened();
     Said out(512);
     for (int i = 0; i < most_reads; ++i) {
       const auto got = source->read(out, never);
@@ -254,33 +281,70 @@ void read_source(const std::string& name) {
   source->close();
 }
 
-void run_source(const std::string& name) {
-  share::Dispenser dispenser(4096, 4096);
-  entropy::ConditioningKey key{Bytes(Said(64))};
-  entropy::Provenance provenance;
-  const Clock clock;
-  const sources::SourceServices services{
-      .dispenser = dispenser,
-      .key = key,
-      .provenance = provenance,
-      .clock = clock,
-      .on_event = [](const std::string&, const std::string&, bool) {},
-      .cookie_directory = {},
-      .seeds = true};
-  {
-    const auto source = name.starts_with("vmport:") ? sources::make_source(name, services)
-                                                    : sources::make_upstream({name}, {}, services);
-    dispenser.on_demand([&source] { source->wake(); });
-    source->start();
-    source->wake();
-    server().await(100ms);
-    source->request_stop();
-    must(source->join(10s));
-    server().end();
-    (void)source->report();
-    dispenser.on_demand([] {});
+// A line hangs up once its bytes have been read: what lies in it then is lost.
+void read_line(Bytes bytes) {
+  UniqueFd line(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  char name[64];
+  must(::unlockpt(line.get()) == 0 && ::ptsname_r(line.get(), name, sizeof name) == 0);
+  const auto source = sources::make_probe(fmt::format("device:{}?baud=115200", name));
+  const Waker never;
+  must(source->open(never).has_value());
+  Said read;
+  while (read.size() < bytes.size()) {
+    const Bytes left = bytes.subspan(read.size());
+    must(::write(line.get(), left.data(), std::min<std::size_t>(left.size(), 512)) > 0);
+    Said out(512);
+    const auto got = source->read(out, never);
+    must(got && *got <= out.size());
+    append(read, Bytes(out).first(*got));
   }
-  must(dispenser.report().total.balanced());
+  must(std::equal(read.begin(), read.end(), bytes.begin()));
+  line.reset();
+  Said out(512);
+  must(!source->read(out, never));
+}
+
+// What comes of this machine: the script is all that it says.
+void read_local(std::uint8_t kind, Script script) {
+  Said said;
+  while (script.say(said) != 0) continue;
+  if (kind == 'd') return read_line(Bytes(said).first(std::min<std::size_t>(said.size(), 8192)));
+  const Directory& directory = server().directory;
+  directory.write("said", {reinterpret_cast<const char*>(said.data()), said.size()});
+  read_source(fmt::format("{}{}", kind == 'f' ? "file:" : "exec:cat ", directory / "said"));
+}
+
+// `vouched`: what comes may be credited.
+void run_source(const std::string& name, bool vouched) {
+  Books books;
+  const auto source = sources::is_upstream(name)
+                          ? sources::make_upstream({name}, {}, books.services)
+                          : sources::make_source(name, books.services);
+  books.dispenser.on_demand([&source] { source->wake(); });
+  source->start();
+  source->wake();
+  server().await(100ms);
+  source->request_stop();
+  must(source->join(10s));
+  server().end();
+  must(vouched || books.dispenser.report().total.credited == 0);
+  books.dispenser.on_demand([] {});
+}
+
+// The outlet that brings bytes to somebody else's broker.
+void deliver() {
+  static test::TestHub hub;
+  if (hub.dispenser.available() < 4096) hub.credit(4096);
+  {
+    outlets::BrokerProducer producer(
+        "producer", {"joe", server().directory / "auth", {"127.0.0.1", server().port}},
+        wire::Grade::full, {}, hub.services());
+    producer.start();
+    server().await(100ms);
+    producer.stop();
+  }
+  const auto report = hub.dispenser.report();
+  must(report.total.balanced() && report.in_flight == 0 && report.waiting_requests == 0);
 }
 
 }  // namespace
@@ -288,39 +352,36 @@ void run_source(const std::string& name) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace qanat::fuzz;
-  const std::string_view all = text_of(data, size);
-  if (all.empty()) return 0;
-  qanat::set_log_level(qanat::LogLevel::error);
-  Script script(qanat::as_bytes(all));
-  const std::uint8_t kind = script.byte();
-  if (std::string_view("hsupernbv").find(static_cast<char>(kind)) == std::string_view::npos)
-    return 0;
-  server().begin(kind, script);
+  const auto input = read_input(data, size, "hsupernbvERNBPfdx");
+  if (!input) return 0;
+  const std::uint8_t kind = input->kind;
+  server().begin(kind, input->script);
   switch (kind) {
     case 'h':
     case 's':
       ask_http(kind == 's');
       break;
-    case 'u':
-      run_source("http://" + at_server() + "?credit=yes");
-      break;
-    case 'p':
-      run_source("http://" + at_server() + "?pollen=yes");
-      break;
     case 'e':
-      read_source("egd://" + at_server());
-      break;
     case 'r':
-      read_source("raw://" + at_server());
-      break;
     case 'n':
-      read_source("netrng://" + at_server());
-      break;
     case 'b':
-      read_source("broker://joe:" + server().directory + "/auth@" + at_server());
+      read_source(source_name(kind));
+      break;
+    case 'f':
+    case 'd':
+    case 'x':
+      read_local(kind, input->script);
+      break;
+    case 'P':
+      deliver();
+      break;
+    case 'u':
+    case 'p':
+    case 'v':
+      run_source(source_name(kind), true);
       break;
     default:
-      run_source("vmport:" + server().path());
+      run_source(source_name(kind), false);
       break;
   }
   server().end();

@@ -15,11 +15,15 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <functional>
+#include <filesystem>
+#include <fstream>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "fuzz.h"
 
 namespace qanat::fuzz {
@@ -70,6 +74,58 @@ class Script {
 
  private:
   Bytes left_;
+};
+
+// What an input is: a letter that names who is driven, and a script. Nothing for a letter that is
+// none of `kinds`.
+struct Input {
+  std::uint8_t kind = 0;
+  Script script;
+};
+inline std::optional<Input> read_input(const std::uint8_t* data, std::size_t size,
+                                       std::string_view kinds) {
+  const std::string_view all = text_of(data, size);
+  if (all.empty() || kinds.find(all.front()) == std::string_view::npos) return std::nullopt;
+  set_log_level(LogLevel::error);
+  Script script(as_bytes(all));
+  const std::uint8_t kind = script.byte();
+  return Input{kind, script};
+}
+
+// Changes bytes of `out` as the script says: how many, then of each the place (16 bits) and what
+// is XORed there. Whether anything has changed.
+inline bool spoil(Script& script, MutableBytes out) {
+  const Said before(out.begin(), out.end());
+  for (int left = script.byte() % 8; left > 0 && !out.empty(); --left) {
+    const std::size_t place = script.number() % out.size();
+    out[place] ^= script.byte();
+  }
+  return !std::equal(out.begin(), out.end(), before.begin());
+}
+
+inline void append(Said& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+// A directory for as long as the process runs.
+class Directory {
+ public:
+  Directory() {
+    std::string pattern = std::filesystem::temp_directory_path() / "qanat-fuzz-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() { std::filesystem::remove_all(path_); }
+  std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
+  // A file that nobody else may read.
+  void write(std::string_view name, std::string_view text) const {
+    namespace fs = std::filesystem;
+    const std::string file = *this / name;
+    std::ofstream(file) << text;
+    fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+  }
+
+ private:
+  std::string path_;
 };
 
 inline bool wait_ready(int fd, short what, int milliseconds) {
