@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/work_loop.h"
+#include "net/kept_loop.h"
 
 namespace qanat::net {
 
@@ -18,7 +19,17 @@ IoThreads::IoThreads(std::size_t count, Failed failed) {
   for (std::size_t i = 0; i < count; ++i) {
     Thread& made = *threads_.emplace_back(std::make_unique<Thread>());
     made.thread = std::thread([&made, failed] {
-      run_work([&made] { made.context.run(); }, failed, [](Duration) { return true; });
+      run_work(
+          [&made] {
+            KeptLoop::begin_dropped(made.context);
+            made.context.run();
+          },
+          failed,
+          [](Duration) {
+            // It is memory that is short. Not for longer: others wait for this thread.
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            return true;
+          });
     });
   }
 }

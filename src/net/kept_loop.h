@@ -28,10 +28,10 @@ class KeptLoop {
 
   static constexpr Duration usual_pause = std::chrono::seconds(1);
 
-  explicit KeptLoop(boost::asio::io_context& context, Duration pause = usual_pause)
-      : context_(context), timer_(context), pause_(pause) {}
+  explicit KeptLoop(boost::asio::io_context& context, Duration pause = usual_pause);
   KeptLoop(const KeptLoop&) = delete;
   KeptLoop& operator=(const KeptLoop&) = delete;
+  ~KeptLoop();
 
   // `what` it does, for the message. Not while it runs.
   void start(std::string what, Body body, Tell tell);
@@ -40,9 +40,20 @@ class KeptLoop {
   // From any thread.
   bool running() const { return running_.load(); }
 
+  // A coroutine whose next step cannot begin for want of memory is dropped by asio: its frame ends,
+  // and the exception leaves `context.run()`. Whoever calls that calls this before: loops that were
+  // dropped begin again. On the context's thread; throws what keeps one from beginning.
+  static void begin_dropped(boost::asio::io_context& context);
+
  private:
+  class All;
+  class Frame;
+
   boost::asio::awaitable<void> keep();
-  void tell(const std::exception_ptr& problem) noexcept;
+  boost::asio::awaitable<void> keep_on();
+  void spawn();
+  void dropped() noexcept;
+  void tell(const std::exception_ptr& problem, bool at_once) noexcept;
 
   boost::asio::io_context& context_;
   boost::asio::steady_timer timer_;
@@ -52,6 +63,7 @@ class KeptLoop {
   Tell tell_;
   std::atomic<bool> running_{false};
   bool stopping_ = false;
+  bool dropped_ = false;
 };
 
 }  // namespace qanat::net

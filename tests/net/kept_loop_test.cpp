@@ -54,6 +54,42 @@ TEST_F(KeptLoopTest, WhatMakesNoRunIsTriedAgainToo) {
   EXPECT_EQ(runs, 2);
 }
 
+// What asio does for want of memory: the step does not begin, and the coroutine is gone.
+asio::awaitable<void> step_that_cannot_begin() {
+  return asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+      [](auto&&) { throw std::bad_alloc(); }, asio::use_awaitable);
+}
+
+TEST_F(KeptLoopTest, OneThatIsDroppedBeginsAgain) {
+  loop.start(
+      "accepting",
+      [this]() -> asio::awaitable<void> {
+        if (++runs == 1) co_await step_that_cannot_begin();
+        co_await asio::post(context, asio::use_awaitable);
+      },
+      tell());
+  EXPECT_THROW(context.run(), std::bad_alloc);
+  EXPECT_TRUE(loop.running());
+  KeptLoop::begin_dropped(context);
+  context.run();
+  EXPECT_EQ(runs, 2);
+  EXPECT_FALSE(loop.running());
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0], "accepting failed: std::bad_alloc; it begins again at once");
+}
+
+TEST_F(KeptLoopTest, OneThatIsDroppedCanBeStopped) {
+  loop.start(
+      "accepting", []() -> asio::awaitable<void> { co_await step_that_cannot_begin(); }, tell());
+  EXPECT_THROW(context.run(), std::bad_alloc);
+  loop.stop();
+  EXPECT_FALSE(loop.running());
+  KeptLoop::begin_dropped(context);
+  context.restart();
+  context.run();
+  EXPECT_TRUE(told.empty());
+}
+
 TEST_F(KeptLoopTest, StopEndsThePauseToo) {
   KeptLoop slow(context, 24h);
   slow.start(
