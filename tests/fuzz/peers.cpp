@@ -8,20 +8,17 @@
 //   n netrng, b broker, v vmport; E, R, N, B the same sources at work in a node, with their tests;
 //   P the outlet that delivers to a broker
 // or what this machine itself gives:
-//   f a file, d a serial line, x a command
+//   f a file, x a command
 // and the server's own orders:
 //   b, B, P: ff 'H'      a hello that is right
 //   b, B: ff 'S' n       the next n bytes, sealed as a payload
 //   v: ff 'F' kind n     a host's frame, with a seed of the next n bytes
 //   h, u, p: ff 'C' n    the next n bytes as the body of an answer that is right
 //   u: ff 'U' n n        so many bytes, all different, as the body of an answer that is right
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
-#include <termios.h>
 
 #include <condition_variable>
-#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -263,14 +260,12 @@ void ask_http(bool tls) {
   }
 }
 
-// As a node does, but that it reads as fast as it can. `opened` is called before the first read.
-void read_source(
-    const std::string& name, const std::function<void()>& opened = [] {}) {
+// As a node does, but that it reads as fast as it can.
+void read_source(const std::string& name) {
   const auto source = sources::make_probe(name);
   must(source != nullptr);
   const Waker never;
   if (source->open(never)) {
-    opened();
     Said out(512);
     for (int i = 0; i < most_reads; ++i) {
       const auto got = source->read(out, never);
@@ -281,34 +276,10 @@ void read_source(
   source->close();
 }
 
-// A line hangs up once its bytes have been read: what lies in it then is lost.
-void read_line(Bytes bytes) {
-  UniqueFd line(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
-  char name[64];
-  must(::unlockpt(line.get()) == 0 && ::ptsname_r(line.get(), name, sizeof name) == 0);
-  const auto source = sources::make_probe(fmt::format("device:{}?baud=115200", name));
-  const Waker never;
-  must(source->open(never).has_value());
-  Said read;
-  while (read.size() < bytes.size()) {
-    const Bytes left = bytes.subspan(read.size());
-    must(::write(line.get(), left.data(), std::min<std::size_t>(left.size(), 512)) > 0);
-    Said out(512);
-    const auto got = source->read(out, never);
-    must(got && *got <= out.size());
-    append(read, Bytes(out).first(*got));
-  }
-  must(std::equal(read.begin(), read.end(), bytes.begin()));
-  line.reset();
-  Said out(512);
-  must(!source->read(out, never));
-}
-
 // What comes of this machine: the script is all that it says.
 void read_local(std::uint8_t kind, Script script) {
   Said said;
   while (script.say(said) != 0) continue;
-  if (kind == 'd') return read_line(Bytes(said).first(std::min<std::size_t>(said.size(), 8192)));
   const Directory& directory = server().directory;
   directory.write("said", {reinterpret_cast<const char*>(said.data()), said.size()});
   read_source(fmt::format("{}{}", kind == 'f' ? "file:" : "exec:cat ", directory / "said"));
@@ -352,7 +323,7 @@ void deliver() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace qanat::fuzz;
-  const auto input = read_input(data, size, "hsupernbvERNBPfdx");
+  const auto input = read_input(data, size, "hsupernbvERNBPfx");
   if (!input) return 0;
   const std::uint8_t kind = input->kind;
   server().begin(kind, input->script);
@@ -368,7 +339,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       read_source(source_name(kind));
       break;
     case 'f':
-    case 'd':
     case 'x':
       read_local(kind, input->script);
       break;
