@@ -131,8 +131,8 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
 
 // Goes to the outlet's own thread for the delivery, and comes back.
 asio::awaitable<Result<void>> ScheduledOutlet::deliver_aside(Bytes random) {
-  const auto there = asio::bind_executor(aside_.get_executor(), asio::use_awaitable);
-  co_await asio::post(there);
+  auto there = asio::bind_executor(aside_.get_executor(), asio::use_awaitable);
+  co_await asio::post(aside_, std::move(there));
   Result<void> delivered;
   std::exception_ptr failure;
   try {
