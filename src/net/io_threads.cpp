@@ -19,25 +19,30 @@ IoThreads::IoThreads(std::size_t count, Failed failed) {
   for (std::size_t i = 0; i < count; ++i) {
     Thread& made = *threads_.emplace_back(std::make_unique<Thread>());
     made.thread = std::thread([&made, failed] {
-      run_work(
-          [&made] {
-            KeptLoop::begin_dropped(made.context);
-            made.context.run();
-          },
-          failed,
-          [](Duration) {
-            // It is memory that is short. Not for longer: others wait for this thread.
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-            return true;
-          });
+      run_work([&made] { serve(made); }, failed,
+               [&made](Duration) {
+                 // It may be memory that is short. Others need this thread meanwhile.
+                 made.context.restart();
+                 made.context.run_for(std::chrono::milliseconds(10));
+                 return true;
+               });
     });
   }
 }
 
 IoThreads::~IoThreads() { stop(); }
 
+void IoThreads::serve(Thread& thread) {
+  while (!thread.ending) {
+    KeptLoop::begin_dropped(thread.context);
+    thread.context.run();
+    thread.context.restart();
+  }
+}
+
 void IoThreads::stop() {
   for (const auto& thread : threads_) {
+    thread->ending = true;
     thread->guard.reset();
     thread->context.stop();
   }

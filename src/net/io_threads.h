@@ -1,6 +1,7 @@
 // One io_context a thread: what begins on a thread stays there.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
@@ -31,8 +32,11 @@ class IoThreads {
     boost::asio::io_context context{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{
         context.get_executor()};
+    std::atomic<bool> ending{false};
     std::thread thread;
   };
+  static void serve(Thread& thread);
+
   std::vector<std::unique_ptr<Thread>> threads_;
 };
 

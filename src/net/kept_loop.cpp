@@ -89,6 +89,8 @@ void KeptLoop::begin_dropped(asio::io_context& context) {
 void KeptLoop::dropped() noexcept {
   dropped_ = !stopping_;
   if (stopping_) running_ = false;
+  // Needs no memory, as a task would.
+  if (dropped_) context_.stop();
 }
 
 void KeptLoop::start(std::string what, Body body, Tell tell) {

@@ -41,8 +41,9 @@ class KeptLoop {
   bool running() const { return running_.load(); }
 
   // A coroutine whose next step cannot begin for want of memory is dropped by asio: its frame ends,
-  // and the exception leaves `context.run()`. Whoever calls that calls this before: loops that were
-  // dropped begin again. On the context's thread; throws what keeps one from beginning.
+  // without a word to anybody. For a loop the context is stopped then; whoever runs it calls this
+  // before he runs it again, and loops that were dropped begin anew. On the context's thread;
+  // throws what keeps one from beginning.
   static void begin_dropped(boost::asio::io_context& context);
 
  private:

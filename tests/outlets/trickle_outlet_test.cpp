@@ -184,9 +184,8 @@ TEST_F(TrickleOutletTest, AnExceptionIsAnAlarmAndEndsNoService) {
     const std::scoped_lock lock(mutex);
     return alarms.size() == 1;
   }));
-  const auto second = question(2);
-  ASSERT_GT(::send(fd.get(), second.data(), second.size(), 0), 0);
-  const auto answer = receive(fd, 2);
+  // The question is still there.
+  const auto answer = receive(fd, 1);
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->bytes, 64U);
 }
