@@ -79,8 +79,7 @@ int check(const std::string& option) {
   if (!config.on_reseed.empty()) fmt::print("\nWhen this machine may be a copy\n");
   for (const std::string& command : config.on_reseed) fmt::print("  {}\n", command);
   if (!config.clients.empty()) {
-    fmt::print(
-        "\nTerms of clients, once 'qanat invite NAME' or a certificate has made them such\n");
+    fmt::print("\nTerms for clients (from the moment they are invited, or show a certificate)\n");
   }
   for (const auto& [name, terms] : config.clients) {
     const std::string promise = terms.rate == 0

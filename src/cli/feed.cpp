@@ -46,7 +46,9 @@ std::string why_not_fed(const node::Node& node) {
   }
   for (const auto& source : snapshot.sources) {
     if (source.detail.empty()) continue;
-    return source.detail + "; see that the hub runs and can be reached, or wait longer (--wait)";
+    const bool answered = source.detail.find(" answered ") != std::string::npos;
+    return source.detail +
+           (answered ? "" : "; see that the hub runs and can be reached, or wait longer (--wait)");
   }
   return "the upstream gave nothing";
 }

@@ -109,7 +109,8 @@ int draw(const GetOptions& options) {
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes == 0) {
     throw UsageError(
-        fmt::format("{} is not a number of bytes; write it like 32, 4KiB or 100M", options.bytes));
+        fmt::format("{} is not a number of bytes of at least 1; write it like 32, 4KiB or 100M",
+                    options.bytes));
   }
   const auto grade = wire::parse_grade(options.grade);
   if (!grade) throw UsageError("--grade " + options.grade + ": full or drbg");
@@ -171,7 +172,7 @@ Run add_get(CLI::App& command) {
                      "Join string, URL, @FILE or - (default: the local node)");
   command.add_option("--grade", options->grade, "full or drbg (drbg)");
   command.add_option("--format", options->format, "raw, hex or base64 (raw)");
-  command.add_option("--wait", options->wait, "At grade full: how long to stay in line (10s)");
+  command.add_option("--wait", options->wait, "At grade full: how long each request of up to 64 KiB may stay in line (10s)");
   command.add_option("--state", options->state,
                      "The local node's state directory; holds the cookies of others too");
   return [options] {

@@ -171,8 +171,12 @@ Run add_invite(CLI::App& command) {
       throw UsageError(possible.error().message);
     }
     if (!options->address.empty()) {
-      if (auto parsed = wire::parse_address(options->address); !parsed) {
-        throw UsageError("--address: " + parsed.error().message);
+      const auto parsed = wire::parse_address(options->address);
+      if (!parsed) throw UsageError("--address: " + parsed.error().message);
+      if (parsed->port == 0 && options->address.ends_with(":0")) {
+        throw UsageError(
+            fmt::format("--address {}: 0 is not a port that can be reached; write 1 to 65535",
+                        options->address));
       }
     }
     ignore_broken_pipes();

@@ -94,6 +94,27 @@ const CLI::App& named_last(const CLI::App& app, std::string& words) {
   return named_last(*named.back(), words);
 }
 
+// The parser's own messages, as a person would say them.
+std::string plain_words(std::string problem) {
+  const auto before = [&problem](std::string_view what) {
+    const auto at = problem.find(what);
+    return at == std::string::npos ? std::string() : problem.substr(0, at);
+  };
+  constexpr std::string_view odd = "The following argument was not expected: ";
+  constexpr std::string_view odd_ones = "The following arguments were not expected: ";
+  for (const std::string_view words : {odd, odd_ones}) {
+    if (!problem.starts_with(words)) continue;
+    const std::string rest = problem.substr(words.size());
+    return fmt::format("there is no {} '{}' here", rest.starts_with('-') ? "option" : "argument",
+                       rest.substr(0, rest.find(' ')));
+  }
+  if (const auto name = before(": 1 required "); !name.empty()) return name + " needs a value";
+  if (const auto name = before(": At Most 1 required but received"); !name.empty()) {
+    return name + " is given twice; give it once";
+  }
+  return problem;
+}
+
 int refuse_usage(const CLI::App& app, std::string problem) {
   std::string words;
   const CLI::App& command = named_last(app, words);
@@ -104,6 +125,7 @@ int refuse_usage(const CLI::App& app, std::string problem) {
                   : fmt::format("there is no {} '{}'",
                                 rest.front().starts_with('-') ? "option" : "command", rest.front());
   }
+  problem = plain_words(std::move(problem));
   std::fprintf(stderr, "qanat: %s\nTry '%s --help'.\n", problem.c_str(), words.c_str());
   return 2;
 }
@@ -145,7 +167,9 @@ int main(int argc, char** argv) {
     app.parse(take_arguments(argc, argv));
   } catch (const CLI::ParseError& e) {
     // 0 for --help and --version, 2 for wrong usage.
-    if (e.get_exit_code() == 0) return cli::finish_output(app.exit(e));
+    const auto rest = app.remaining();
+    const bool unknown = app.get_subcommands().empty() && !rest.empty();
+    if (e.get_exit_code() == 0 && !unknown) return cli::finish_output(app.exit(e));
     return refuse_usage(app, e.what());
   }
   try {

@@ -140,7 +140,7 @@ void refuse_bad(const std::vector<Probe>& probes, bool named) {
     problem = fmt::format("too much is claimed of {}: correct h=, or say credit=no", wrong);
   }
   if (!silent.empty()) {
-    problem += fmt::format("{}nothing could be read of {}: its line says why",
+    problem += fmt::format("{}nothing could be read from {}; the table says why",
                            problem.empty() ? "" : "; ", silent);
   }
   if (!problem.empty()) throw Failure(problem);
@@ -195,6 +195,10 @@ Run add_sources(CLI::App& command) {
   command.add_option("--state", options->state, "With --retest: the node's state directory");
   return [options] {
     if (options->retest) {
+      if (options->as_json || !options->names.empty()) {
+        throw UsageError(
+            "--retest repeats the tests of all sources of a running node; give it alone");
+      }
       ask_running_node(state_path(options->state), "POST", "/control/retest");
       return 0;
     }

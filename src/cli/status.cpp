@@ -53,12 +53,22 @@ int run_top(const std::vector<std::string>& states, Duration every, Duration for
   node::prepare_process();
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   const TimePoint begin = Clock().now();
+  std::string problem = "nothing was seen";
+  // A node that is away for a while is waited for; one that was never there is a failure.
+  const auto end = [&problem] {
+    if (!problem.empty()) throw Failure(problem);
+    return 0;
+  };
+  bool seen = false;
   for (;;) {
     std::string text;
     try {
       text = all_text(documents(states));
-    } catch (const Failure& problem) {
-      text = fmt::format("{}\n", problem.what());
+      seen = true;
+      problem.clear();
+    } catch (const Failure& why) {
+      text = fmt::format("{}\n", why.what());
+      if (!seen) problem = why.what();
     }
     if (terminal) {
       // Home, each line cleared to its end, and what is left of the screen below.
@@ -71,8 +81,8 @@ int run_top(const std::vector<std::string>& states, Duration every, Duration for
     if (std::fflush(stdout) != 0) {
       throw Failure(with_errno("cannot write to standard output", errno));
     }
-    if (node::wait_for_signal(every) == node::Signal::stop) return 0;
-    if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return 0;
+    if (node::wait_for_signal(every) == node::Signal::stop) return end();
+    if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return end();
   }
 }
 

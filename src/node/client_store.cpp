@@ -72,8 +72,10 @@ Result<bool> ClientStore::revoke(const std::string& name) {
   const auto stored = store();
   if (!revoked) return revoked;
   if (!stored) {
-    return error(fmt::format("'{}' is revoked until the next restart only: {}", name,
-                             stored.error().message));
+    return error(
+        fmt::format("{}: '{}' is revoked for as long as a node runs here, and no longer; "
+                    "mend that, and revoke it again",
+                    stored.error().message, name));
   }
   return revoked;
 }
@@ -84,8 +86,10 @@ Result<void> ClientStore::allow(const std::string& name) {
         fmt::format("'{}' is not revoked; 'qanat clients --revoked' lists those that are", name));
   }
   if (auto stored = store(); !stored) {
-    return error(fmt::format("'{}' is allowed until the next restart only: {}", name,
-                             stored.error().message));
+    return error(
+        fmt::format("{}: '{}' is allowed for as long as a node runs here, and no longer; "
+                    "mend that, and allow it again",
+                    stored.error().message, name));
   }
   return {};
 }

@@ -60,7 +60,7 @@ class Reader {
   }
 
   void size(const toml::table& t, const std::string& where, std::string_view key, auto& out) const {
-    read(t, where, key, out, parse_size, "\"256KiB\"");
+    read(t, where, key, out, parse_size, "256 or \"256KiB\"");
   }
   void rate(const toml::table& t, const std::string& where, std::string_view key, auto& out) const {
     read(t, where, key, out, parse_rate, "\"1KiB/s\"");
@@ -428,8 +428,8 @@ std::vector<std::string> config_warnings(const Config& config) {
   };
   if (!has("trickle:") || has("https:")) return {};
   return {
-      "trickle: nobody can begin a session at this node, as that takes an https outlet: add "
-      "'https://*:7749', unless another hub begins them and shares its trickle.key"};
+      "trickle: no https outlet, so clients cannot begin sessions here; add --outlet "
+      "'https://*:7749', or share trickle.key with a hub that has one"};
 }
 
 }  // namespace qanat::node

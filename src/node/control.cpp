@@ -99,8 +99,8 @@ ControlAnswer Node::invite(const json::object& request) {
   json::object given{{"join", invited->join}, {"address", at}, {"serial", invited->serial}};
   if (own.empty()) {
     given["warning"] =
-        "this node has no https outlet yet: the join string is of no use before it has one, as by "
-        "--outlet 'https://*:7749'";
+        "this node has no https outlet, so the join string will not work yet; add one: --outlet "
+        "'https://*:7749'";
   }
   ControlAnswer answer = done(given);
   answer.undo = [this, name, serial = invited->serial] {

@@ -152,7 +152,7 @@ outlets::CookieKeeper::File Node::cookie_file() {
   return {.name = state_.path() + "/trickle.key",
           .read = [this] { return state_.cookie_keys(); },
           .write = [this](Bytes text) -> Result<void> {
-            if (!state_writable_) return error("the state directory is not this node's to write");
+            if (!state_writable_) return error("the node cannot write its state directory");
             return state_.store_cookie_keys(text);
           }};
 }
@@ -167,8 +167,9 @@ void Node::start() {
     state_writable_ = true;
   } else {
     events_.add("state",
-                lock.error().message + "; going on without it: no new clients, and a new " +
-                    "server key at the next start",
+                fmt::format("{}; the node runs without its state directory: it invites nobody, and "
+                            "keeps nothing for its next start",
+                            lock.error().message),
                 true);
   }
   node_id_ = state_.node_id();
@@ -460,7 +461,7 @@ void Node::start_in_place_of(std::vector<NamedOutlet>& made,
 
 void Node::reload(const Config& config) {
   if (const std::string changed = config.core_changes(settings_.config); !changed.empty()) {
-    log_warning("reload: {} changed; that takes effect at the next start", changed);
+    log_warning("reload: {} changed, with effect from the next start", changed);
   }
   const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
     return std::find(names.begin(), names.end(), text) != names.end();
@@ -502,12 +503,14 @@ void Node::reload(const Config& config) {
   for (const NamedOutlet& named : leaving) {
     insist([&named] { named.outlet->stop(); });
     if (!named.outlet->idle()) (void)new std::shared_ptr<outlets::Outlet>(named.outlet);
-    insist([&] { events_.add("outlet " + named.outlet->report().name, "ended", false); });
+    insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", false); });
   }
   for (const NamedOutlet& named : new_outlets) {
     insist([&] {
       const outlets::OutletReport report = named.outlet->report();
-      events_.add("outlet " + report.name, "now " + report.detail, false);
+      const bool listens = report.detail.starts_with("listening");
+      events_.add("outlet " + report.name, listens ? "started, " + report.detail : "started",
+                  false);
     });
   }
   for (const NamedOutlet& named : next.outlets) {
@@ -520,7 +523,7 @@ void Node::reload(const Config& config) {
   std::erase_if(old.sources,
                 [&](const NamedSource& named) { return named_in(source_texts, named.text); });
   for (const NamedSource& named : old.sources) {
-    insist([&] { events_.add("source " + named.source->report().name, "ends", false); });
+    insist([&] { events_.add("source " + named.source->report().name, "stopped", false); });
   }
   // The old first: two do not share a device.
   if (!stop_sources(old.sources, source_patience)) {
@@ -528,7 +531,7 @@ void Node::reload(const Config& config) {
   }
   for (const NamedSource& named : new_sources) {
     insist([&] {
-      events_.add("source " + named.source->report().name, "begins", false);
+      events_.add("source " + named.source->report().name, "started", false);
       named.source->start();
     });
   }

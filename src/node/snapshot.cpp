@@ -48,16 +48,17 @@ std::string Node::shortage() const {
   std::size_t named_so_far = 0;
   for (const NamedSource& named : running->sources) {
     const sources::SourceReport report = named.source->report();
-    const bool testing = report.state == "start-up" || report.state == "suspect";
-    if (report.credit && testing) return "the sources are still in their start-up tests";
     if (report.credit && report.state == "healthy") return "";
     if (++named_so_far > most_named) continue;
-    const bool unpaid = testing || report.state == "healthy";
-    states += fmt::format("{}{} is {}", states.empty() ? "" : ", ", shown(report.name),
-                          unpaid ? "credited 0" : report.state);
+    const bool testing = report.state == "start-up" || report.state == "suspect";
+    const std::string what = !report.credit             ? "is credited 0"
+                             : testing                  ? "is in its start-up test"
+                             : report.state == "failed" ? "has failed"
+                                                        : "is " + report.state;
+    states += fmt::format("{}{} {}", states.empty() ? "" : ", ", shown(report.name), what);
   }
   if (named_so_far > most_named) states += fmt::format(", and {} more", named_so_far - most_named);
-  return fmt::format("no source delivers: {}; 'qanat status' at the node tells more",
+  return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more",
                      states.empty() ? "there is none" : states);
 }
 

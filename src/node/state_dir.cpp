@@ -57,7 +57,7 @@ Result<void> make_directories(const std::string& path) {
 
 void warn_unsaved(const char* what, const Result<void>& outcome) {
   if (!outcome) {
-    log_warning("{} is not kept over a restart: {}", what, outcome.error().message);
+    log_warning("{} will be lost at the next restart: {}", what, outcome.error().message);
   }
 }
 

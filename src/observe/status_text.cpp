@@ -160,11 +160,12 @@ std::string status_text(const json::value& document) {
   out += fmt::format("         + {} discarded + {} here\n", bits(ledger, "discarded"),
                      bits(ledger, "reserve"));
   const json::value& supply = document.at("supply");
-  out += fmt::format("Supply   {} proved, {} of it promised{}\n",
-                     format_rate(number(supply, "proved")), format_rate(number(supply, "promised")),
-                     number(supply, "suspended") > 0
-                         ? fmt::format(", {} suspended", format_rate(number(supply, "suspended")))
-                         : "");
+  out += fmt::format(
+      "Supply   {} proved; {} promised{}\n", format_rate(number(supply, "proved")),
+      format_rate(number(supply, "promised")),
+      number(supply, "suspended") > 0
+          ? fmt::format(", {} of that suspended", format_rate(number(supply, "suspended")))
+          : "");
   out += sources_text(document) + outlets_text(document);
   if (!document.at("clients").as_array().empty()) out += "\n" + clients_text(document);
   return out + events_text(document);

@@ -345,7 +345,9 @@ asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
   }
   if (services.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
   ++worker_.counters_.unavailable;
-  co_await refuse(503, "not ready", "the first seed is still being gathered; see /v1/status", 1);
+  const std::string shortage = services.shortage();
+  co_await refuse(503, "not ready",
+                  shortage.empty() ? "the first seed is still being gathered" : shortage, 1);
 }
 
 asio::awaitable<void> HttpConnection::send_document(wire::Page page) {

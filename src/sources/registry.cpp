@@ -440,7 +440,7 @@ std::vector<std::string> source_help() {
     lines.push_back(fmt::format("{:<8}{}{}", type.name, type.summary,
                                 type.credit ? fmt::format(" (h={})", type.h) : ""));
   }
-  lines.emplace_back("https   another node, by URL; or a join string");
+  lines.emplace_back("https   another node, by URL; http likewise, credited 0; or a join string");
   return lines;
 }
 

@@ -493,7 +493,7 @@ SourceReport Upstream::report() const {
           .state = state_,
           .detail = detail_,
           .hopeless = hopeless_,
-          .rate = rate_,
+          .rate = state_ == "gone" ? 0 : rate_,
           .h = 8,
           .credit = settings_.credit,
           .bytes = bytes_,

@@ -49,6 +49,12 @@ def test_help_version_and_usage():
         (("bench", "trickle", "https://hub:1", "--grade", "best"), "--grade best", "qanat bench trickle"),
         (("invite", "a b"), "'a b' is not a client name", "qanat invite"),
         (("invite", "a", "--rate", "fast"), "--rate fast", "qanat invite"),
+        (("invite", "a", "--address", "hub:0"), "0 is not a port that can be reached", "qanat invite"),
+        (("nonsense", "--help"), "there is no command 'nonsense'", "qanat"),
+        (("sources", "--retest", "jitter"), "--retest", "qanat sources"),
+        (("get", "5", "--odd"), "there is no option '--odd' here", "qanat get"),
+        (("get", "5", "--wait"), "--wait needs a value", "qanat get"),
+        (("get", "5", "--wait", "1s", "--wait", "2s"), "--wait is given twice", "qanat get"),
     ):
         done = refused(*arguments)
         assert done.returncode == 2 and words in done.stderr, (arguments, done.stderr)
@@ -368,7 +374,7 @@ def test_check_and_bad_configurations(tmp_path):
     odd.write_text('[[source]]\nname = "device:/dev/nowhere"\nh = 1\n[[outlet]]\nname = "trickle://127.0.0.1:1"\n[[client]]\nname = "a"\n')
     said = qanat("check", "--config", str(odd)).stdout
     assert "not there now: /dev/nowhere: No such file" in said and "credited 1 bit a byte" in said
-    assert "nobody can begin a session" in said and "Terms of clients, once" in said
+    assert "clients cannot begin sessions here" in said and "Terms for clients" in said
     assert refused("check", "--config", "/nonexistent").returncode == 1
 
 
@@ -389,19 +395,19 @@ def test_sighup_reloads_or_keeps_the_old(run, tmp_path):
     assert fetch(two, "/healthz")[0] == 200
     with pytest.raises(ConnectionRefusedError):
         fetch(one, "/healthz")
-    assert f"outlet http://127.0.0.1:{one}: ended" in node.log()
-    assert f"outlet http://127.0.0.1:{two}: now listening on 127.0.0.1:{two}" in node.log()
+    assert f"outlet http://127.0.0.1:{one}: stopped" in node.log()
+    assert f"outlet http://127.0.0.1:{two}: started, listening on 127.0.0.1:{two}" in node.log()
     write(two, '[[source]]\nname = "kernel"\n[[outlet]]\nname = "trickle://127.0.0.1:%d"\n' % free_port())
     node.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "source kernel: begins" in node.log() and "nobody can begin a session" in node.log())
+    eventually(lambda: "source kernel: started" in node.log() and "clients cannot begin sessions here" in node.log())
     # Such a node invites only where it is told how it will be reached, and warns.
     refused_here = refused("invite", "x", "--state", str(node.state))
     assert refused_here.returncode == 1 and "no https outlet" in refused_here.stderr
     invited = qanat("invite", "x", "--address", "hub:7749", "--state", str(node.state))
-    assert invited.stdout.startswith("qanat1.") and "no https outlet yet" in invited.stderr
+    assert invited.stdout.startswith("qanat1.") and "the join string will not work yet" in invited.stderr
     write(two)
     node.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "source kernel: ends" in node.log())
+    eventually(lambda: "source kernel: stopped" in node.log())
 
 
 def test_what_is_true_of_the_sources_is_said_to_who_gets_nothing(run):
@@ -413,7 +419,9 @@ def test_what_is_true_of_the_sources_is_said_to_who_gets_nothing(run):
     status, body, _ = fetch(port, "/v1/random?bytes=8")
     hint = json.loads(body)["hint"]
     assert status == 503 and "start-up" not in hint
-    assert "device:/dev/nowhere is gone, exec:cat /dev/zero is failed, kernel is credited 0" in hint
+    assert "device:/dev/nowhere is gone, exec:cat /dev/zero has failed, kernel is credited 0" in hint
+    ready, body, _ = fetch(port, "/readyz")
+    assert ready == 503 and "device:/dev/nowhere is gone" in json.loads(body)["hint"]
     here = ("--state", str(node.state))
     full = refused("get", "8", "--grade", "full", "--wait", "10ms", *here)
     assert full.returncode == 1 and "device:/dev/nowhere is gone" in full.stderr
