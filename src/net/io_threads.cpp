@@ -58,7 +58,7 @@ void IoThreads::run_on(std::size_t index, const std::function<void()>& work) {
   std::condition_variable changed;
   bool done = false;
   std::exception_ptr problem;
-  boost::asio::post(context(index), [&] {
+  const auto task = [&] {
     try {
       work();
     } catch (...) {
@@ -68,7 +68,18 @@ void IoThreads::run_on(std::size_t index, const std::function<void()>& work) {
     const std::scoped_lock lock(mutex);
     done = true;
     changed.notify_one();
-  });
+  };
+  // Destructors come here, too.
+  constexpr std::chrono::milliseconds pause(1);
+  for (int left = 2000;; --left) {
+    try {
+      boost::asio::post(context(index), task);
+      break;
+    } catch (const std::bad_alloc&) {
+      if (left == 0) throw;
+    }
+    std::this_thread::sleep_for(pause);
+  }
   std::unique_lock lock(mutex);
   changed.wait(lock, [&done] { return done; });
   if (problem) std::rethrow_exception(problem);

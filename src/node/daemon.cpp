@@ -1,15 +1,16 @@
 #include "node/daemon.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "base/descriptor_limit.h"
-#include "base/log.h"
 
 #ifdef QANAT_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -23,6 +24,13 @@ sigset_t handled_signals() {
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
   return set;
+}
+
+// Past the log, which may be what is stuck, and only where nobody has to be waited for.
+void say_at_once(std::string_view line) {
+  pollfd out{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0) return;
+  (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace
@@ -69,12 +77,13 @@ void Signals::take() {
     const Signal signal = wait_for_signal(left);
     const MutexLock lock(mutex_);
     if (over_) return;
-    if (signal == Signal::stop && !end_) end_ = clock.now() + longest_end;
-    if (end_ && clock.now() >= *end_) {
-      log_warning("stopping takes too long; leaving what is stuck behind");
+    const TimePoint now = clock.now();
+    if (signal == Signal::stop && !end_) end_ = now + longest_end;
+    if (end_ && now >= *end_) {
+      say_at_once("qanat: stopping takes too long; leaving what is stuck behind\n");
       std::_Exit(code_);
     }
-    left = end_ ? *end_ - clock.now() : Duration::zero();
+    left = end_ ? *end_ - now : Duration::zero();
     stop_ = stop_ || signal == Signal::stop;
     reload_ = reload_ || signal == Signal::reload;
     now_ = now_ || signal == Signal::now;

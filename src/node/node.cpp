@@ -592,9 +592,14 @@ bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
       do_all([&named] { named.outlet->renew(); });
     }
   }
-  retest();
+  {
+    const auto running = lists();
+    for (const NamedSource& named : running->sources) {
+      do_all([&named] { named.source->retest(); });
+    }
+  }
   do_all([this] { feed_now(); });
-  events_.add("node", why + ": everything is seeded anew", false);
+  do_all([&] { events_.add("node", why + ": everything is seeded anew", false); });
   do_all([&] { commands_.run(why, generation); });
   return taken;
 }

@@ -51,10 +51,14 @@ std::string Node::shortage() const {
     if (report.credit && report.state == "healthy") return "";
     if (++named_so_far > most_named) continue;
     const bool testing = report.state == "start-up" || report.state == "suspect";
-    const std::string what = !report.credit             ? "is credited 0"
-                             : testing                  ? "is in its start-up test"
-                             : report.state == "failed" ? "has failed"
-                                                        : "is " + report.state;
+    std::string what = "is " + report.state;
+    if (report.state == "failed") {
+      what = "has failed";
+    } else if (testing && report.credit) {
+      what = "is in its start-up test";
+    } else if (testing || report.state == "healthy") {
+      what = "is credited 0";
+    }
     states += fmt::format("{}{} {}", states.empty() ? "" : ", ", shown(report.name), what);
   }
   if (named_so_far > most_named) states += fmt::format(", and {} more", named_so_far - most_named);

@@ -346,8 +346,9 @@ asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
   if (services.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
   ++worker_.counters_.unavailable;
   const std::string shortage = services.shortage();
-  co_await refuse(503, "not ready",
-                  shortage.empty() ? "the first seed is still being gathered" : shortage, 1);
+  const std::string_view hint =
+      shortage.empty() ? std::string_view("the first seed is still being gathered") : shortage;
+  co_await refuse(503, "not ready", hint, 1);
 }
 
 asio::awaitable<void> HttpConnection::send_document(wire::Page page) {

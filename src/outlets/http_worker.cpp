@@ -39,8 +39,10 @@ boost::asio::awaitable<void> HttpWorker::serve(Arrival arrival) {
 }
 
 HttpWorker::Handshake::Handshake(HttpWorker& worker, StreamConnection& connection)
-    : worker_(worker), place_(worker.handshakes_.insert(worker.handshakes_.end(), &connection)) {
-  ++worker.handshakes_of_[connection.peer().block];
+    : worker_(worker) {
+  std::size_t& of_block = worker.handshakes_of_[connection.peer().block];
+  place_ = worker.handshakes_.insert(worker.handshakes_.end(), &connection);
+  ++of_block;
   if (worker.handshakes_.size() <= worker.limits_.handshakes) return;
   const auto count = [&](const StreamConnection* other) {
     return other->closing() ? 0 : worker.handshakes_of_.at(other->peer().block);

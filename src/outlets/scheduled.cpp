@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -22,6 +21,8 @@ namespace {
 constexpr Duration least_pause = std::chrono::milliseconds(500);
 // Who is in line is woken; but the call that would do so may have failed.
 constexpr Duration line_patience = std::chrono::seconds(10);
+// Who waits for a delivery is told of its end; but the call that would do so may have failed.
+constexpr Duration aside_look = std::chrono::seconds(1);
 // What failed is not left so until the next time, which may be tomorrow.
 constexpr Duration first_retry = std::chrono::seconds(1);
 constexpr Duration last_retry = std::chrono::minutes(5);
@@ -43,6 +44,7 @@ ScheduledOutlet::~ScheduledOutlet() { stop(); }
 
 void ScheduledOutlet::start() {
   prepare();
+  started_ = true;
   services_.threads.run_on(0, [this] {
     loop_.start(
         "feeding", [this] { return run(); }, [this](const std::string& why) { failed(why); });
@@ -59,6 +61,7 @@ void ScheduledOutlet::drain() {
 }
 
 void ScheduledOutlet::stop() {
+  if (!started_) return;
   const TimePoint end = services_.clock.now() + longest_end;
   for (;;) {
     // At least once: what feed_now posted before is then done with.
@@ -123,34 +126,46 @@ asio::awaitable<bool> ScheduledOutlet::deliver_once() {
   if (stopping_) co_return false;
   SecretBytes bytes(schedule_.bytes);
   share::Withdrawal withdrawal = place.collect(bytes.view());
-  const Result<void> result = co_await deliver_aside(bytes.view());
-  const bool delivered = settle(result, bytes.size(), wire::Grade::full);
-  if (delivered) withdrawal.delivered(bytes.size());
+  const bool delivered = co_await deliver_aside(bytes);
+  if (delivered) withdrawal.delivered(schedule_.bytes);
   co_return delivered;
 }
 
-// Goes to the outlet's own thread for the delivery, and comes back.
-asio::awaitable<Result<void>> ScheduledOutlet::deliver_aside(Bytes random) {
-  auto there = asio::bind_executor(aside_.get_executor(), asio::use_awaitable);
-  co_await asio::post(aside_, std::move(there));
-  Result<void> delivered;
-  std::exception_ptr failure;
-  try {
-    delivered = deliver(random, stop_waker_);
-  } catch (...) {
-    failure = std::current_exception();
+// Takes them; whether they arrived. What both threads use is neither's alone: this coroutine may be
+// gone before the delivery is over.
+asio::awaitable<bool> ScheduledOutlet::deliver_aside(SecretBytes& random) {
+  struct Delivery {
+    SecretBytes random;
+    Result<void> result;
+    std::exception_ptr failure;
+    std::atomic<bool> over{false};
+  };
+  const auto delivery = std::make_shared<Delivery>();
+  delivery->random = std::move(random);
+  boost::system::error_code ignored;
+  while (aside_.busy()) {
+    timer_->expires_after(aside_look);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  // Whatever happens: the rest is the I/O thread's.
-  for (bool back = false; !back;) {
+  aside_.begin([this, delivery, timer = timer_] {
     try {
-      co_await asio::post(services_.threads.context(0), asio::use_awaitable);
-      back = true;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(end_look);
+      delivery->result = deliver(delivery->random.view(), stop_waker_);
+    } catch (...) {
+      delivery->failure = std::current_exception();
     }
+    delivery->over = true;
+    try {
+      asio::post(timer->get_executor(), [timer] { timer->cancel(); });
+    } catch (const std::bad_alloc&) {
+      return;  // it looks by itself
+    }
+  });
+  while (!delivery->over) {
+    timer_->expires_after(aside_look);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  if (failure) std::rethrow_exception(failure);
-  co_return delivered;
+  if (delivery->failure) std::rethrow_exception(delivery->failure);
+  co_return settle(delivery->result, delivery->random.size(), schedule_.grade);
 }
 
 asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
@@ -162,8 +177,8 @@ asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   if (stopping_) co_return false;
-  const Result<void> result = co_await deliver_aside(bytes.view());
-  co_return settle(result, bytes.size(), wire::Grade::drbg);
+  const bool delivered = co_await deliver_aside(bytes);
+  co_return delivered;
 }
 
 // Counts what came of a delivery; true when it arrived.

@@ -3,13 +3,13 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <random>
 
 #include "base/backoff.h"
 #include "base/mutex.h"
 #include "base/waker.h"
 #include "net/kept_loop.h"
+#include "outlets/aside.h"
 #include "outlets/outlet.h"
 #include "outlets/schedule.h"
 
@@ -49,7 +49,7 @@ class ScheduledOutlet : public Outlet {
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
   boost::asio::awaitable<bool> deliver_drbg();
-  boost::asio::awaitable<Result<void>> deliver_aside(Bytes random);
+  boost::asio::awaitable<bool> deliver_aside(SecretBytes& random);
   bool settle(const Result<void>& delivered, std::size_t size, wire::Grade grade);
   void failed(const std::string& why);
   Duration next_gap();
@@ -62,8 +62,8 @@ class ScheduledOutlet : public Outlet {
   std::mt19937_64 random_;
   Backoff retry_;
   net::KeptLoop loop_;
-  boost::asio::thread_pool aside_{1};
   Waker stop_waker_;
+  bool started_ = false;
   bool stopping_ = false;
   bool now_ = false;
 
@@ -75,6 +75,8 @@ class ScheduledOutlet : public Outlet {
   TimePoint last_ GUARDED_BY(report_mutex_){};
   std::string problem_ GUARDED_BY(report_mutex_);
   std::string note_ GUARDED_BY(report_mutex_);
+
+  Aside aside_;  // the first to end: what it does is this outlet's
 };
 
 }  // namespace qanat::outlets

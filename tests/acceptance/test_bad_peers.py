@@ -1,15 +1,17 @@
 """What a peer may do to each protocol's outlet, and that nobody else notices."""
 
 import os
+import pathlib
 import random
 import select
 import signal
 import socket
 import ssl
 import struct
+import subprocess
 
 import pytest
-from conftest import MEMORY, SANITIZED, eventually, fetch, free_port
+from conftest import MEMORY, QANAT, SANITIZED, eventually, fetch, free_port
 
 PASSWORD = "my_password1234"
 DELIMITER = b"--NETRNG-SOCKET-DELIMITER"
@@ -247,3 +249,25 @@ def test_nobody_reads_standard_output_and_all_others_are_served(run):
     node.process.terminate()
     assert node.process.wait(20) == 0
     assert "left behind" not in node.log()
+
+
+def test_nobody_reads_the_log_and_the_node_ends(run):
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    # Its standard error is a pipe that is full, in place of the file.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    other = subprocess.Popen([QANAT, "serve", "--source", "kernel", "--outlet", f"http://127.0.0.1:{free_port()}",
+                              "--state", str(node.state.parent / "other")], stdin=subprocess.DEVNULL, stderr=writer)
+    try:
+        # It has not got beyond its first line; whatever comes first, it ends.
+        eventually(lambda: "pipe_write" in pathlib.Path(f"/proc/{other.pid}/wchan").read_text())
+        other.terminate()
+        assert other.wait(20) == 0
+    finally:
+        other.kill()
+        os.close(reader)
+        os.close(writer)

@@ -340,7 +340,7 @@ def test_sources_tells_good_from_bad():
     done = qanat("sources", "--json", "--for", "300ms", "exec:cat /dev/zero", "device:/dev/nowhere", "exec:printf few", check=False)
     bad = json.loads(done.stdout)
     assert bad[0]["state"] == "failed" and bad[1]["state"] == "gone"
-    assert done.returncode == 1 and "nothing could be read of device:/dev/nowhere:" in done.stderr
+    assert done.returncode == 1 and "nothing could be read from device:/dev/nowhere;" in done.stderr
     assert "of the 1024 samples that the start-up test takes" in bad[2]["note"]
     assert max(map(len, qanat("sources", "--for", "100ms", "jitter").stdout.splitlines())) <= 80
 
