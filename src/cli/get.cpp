@@ -172,7 +172,8 @@ Run add_get(CLI::App& command) {
                      "Join string, URL, @FILE or - (default: the local node)");
   command.add_option("--grade", options->grade, "full or drbg (drbg)");
   command.add_option("--format", options->format, "raw, hex or base64 (raw)");
-  command.add_option("--wait", options->wait, "At grade full: how long each request of up to 64 KiB may stay in line (10s)");
+  command.add_option("--wait", options->wait,
+                     "At grade full: how long each request of up to 64 KiB may stay in line (10s)");
   command.add_option("--state", options->state,
                      "The local node's state directory; holds the cookies of others too");
   return [options] {
