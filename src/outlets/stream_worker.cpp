@@ -220,9 +220,10 @@ asio::awaitable<void> StreamWorker::sweep() {
   } while (connections() > 0 || !waiting_room_.empty());
 }
 
-// glibc keeps what was freed: after a burst that is what the burst took.
+// glibc keeps what was freed: after a burst that is what the burst took. The TLS handshakes that a
+// thread may have under way are one, with 50 KB each.
 void StreamWorker::trim_memory() {
-  constexpr std::size_t burst = 1000;
+  constexpr std::size_t burst = 250;
   if (peak_ < burst || connections() > peak_ / 2) return;
   peak_ = connections();
   ::malloc_trim(0);
