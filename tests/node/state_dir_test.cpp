@@ -91,6 +91,18 @@ TEST_F(StateDirTest, EachFileCutAnywhereIsNamedWithWhatToDo) {
   }
 }
 
+// Else a loop through this node would not be seen any more.
+TEST_F(StateDirTest, AnIdThatCannotBeReadIsNotReplaced) {
+  const std::string id = state_.node_id();
+  const std::string file = state_.path() + "/node-id";
+  std::filesystem::rename(file, file + ".away");
+  std::filesystem::create_directory(file);
+  EXPECT_THROW((void)state_.node_id(), Failure);
+  std::filesystem::remove(file);
+  std::filesystem::rename(file + ".away", file);
+  EXPECT_EQ(state_.node_id(), id);
+}
+
 TEST_F(StateDirTest, ADamagedIdAddressOrListOfSeedsIsNotFollowed) {
   const std::string id = state_.node_id();
   for (std::size_t size = 0; size < id.size(); ++size) {
