@@ -12,7 +12,7 @@ namespace {
 constexpr Duration first_pause = 1s;
 constexpr Duration longest_pause = 1min;
 
-// What ended it; null when it returned. It needs no memory, as that may be what there is none of.
+// What ended it; null when it returned. It allocates nothing: memory may be what is short.
 template <typename Work>
 std::exception_ptr end_of(const Work& work) noexcept {
   try {

@@ -591,9 +591,6 @@ bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
     for (const NamedOutlet& named : running->outlets) {
       do_all([&named] { named.outlet->renew(); });
     }
-  }
-  {
-    const auto running = lists();
     for (const NamedSource& named : running->sources) {
       do_all([&named] { named.source->retest(); });
     }

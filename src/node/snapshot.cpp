@@ -62,8 +62,8 @@ std::string Node::shortage() const {
     states += fmt::format("{}{} {}", states.empty() ? "" : ", ", shown(report.name), what);
   }
   if (named_so_far > most_named) states += fmt::format(", and {} more", named_so_far - most_named);
-  return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more",
-                     states.empty() ? "there is none" : states);
+  if (states.empty()) return "this node has no sources";
+  return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
 observe::Snapshot Node::snapshot_for(const outlets::Viewer& viewer) const {

@@ -34,8 +34,8 @@ using RequestId = std::uint64_t;
 Duration time_for(double bytes, double rate);
 
 // Not thread-safe; reads no clock: times come in, and must not go back. A grant is logarithmic in
-// the number of flows that wait. `open` and `add` alone need memory: when there is none they throw,
-// and all is as it was; whatever ends or serves a request cannot fail.
+// the number of flows that wait. Only `open` and `add` allocate: when they cannot, they throw and
+// change nothing; whatever ends or serves a request cannot fail.
 class FairQueue {
  public:
   // Requests that have a part of their bytes hold at most `partial_limit` bytes together; beyond
