@@ -17,6 +17,8 @@
 #ifdef QANAT_POISON
 #include <sanitizer/asan_interface.h>
 
+#include <malloc.h>
+
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -59,7 +61,11 @@ Slabs& slabs() {
   return *all;
 }
 void* allocate(std::size_t size) { return std::malloc(size); }
-void release(void* memory) { std::free(memory); }
+void release(void* memory) {
+  // The sanitizer keeps what was freed for a while.
+  sodium_memzero(memory, malloc_usable_size(memory));
+  std::free(memory);
+}
 void begin_slab(MutableBytes slab) { slabs().add(slab.data(), slab.size()); }
 void end_slab(std::uint8_t* slab) { slabs().free(slab); }
 void permit(std::uint8_t* block, std::size_t size) { __asan_unpoison_memory_region(block, size); }

@@ -204,9 +204,6 @@ Run add_feed(CLI::App& command) {
         feed.upstreams.push_back(read_upstream_argument(argument));
       }
     }
-    for (std::string& argument : options->upstreams) {
-      if (wire::find_join_string(argument) != std::string::npos) wire::wipe_text(argument);
-    }
     feed.quorum = options->quorum;
     settings.config.on_reseed = options->on_reseed;
     settings.feed = std::move(feed);

@@ -140,8 +140,10 @@ int draw(const GetOptions& options) {
     const TimePoint began = Clock().now();
     if (text && piece < left) piece -= piece % 3;
     std::string line;
+    const Duration patience =
+        full ? net::TransferSize::patience(static_cast<std::size_t>(piece), *wait) : *wait;
     const auto response = client.random(
-        {.bytes = piece, .grade = *grade, .format = *format, .wait = *wait}, [&](Bytes part) {
+        {.bytes = piece, .grade = *grade, .format = *format, .wait = patience}, [&](Bytes part) {
           progress.add(text ? part.size() / 2 : part.size());
           // A text ends with one newline, which belongs to the last piece only.
           if (text && part.back() == '\n') part = part.first(part.size() - 1);
@@ -173,7 +175,7 @@ Run add_get(CLI::App& command) {
   command.add_option("--grade", options->grade, "full or drbg (drbg)");
   command.add_option("--format", options->format, "raw, hex or base64 (raw)");
   command.add_option("--wait", options->wait,
-                     "At grade full: how long each request of up to 64 KiB may stay in line (10s)");
+                     "At grade full: how long to stay in line for the next bytes (10s)");
   command.add_option("--state", options->state,
                      "The local node's state directory; holds the cookies of others too");
   return [options] {

@@ -13,19 +13,20 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/rngnet.h"
+#include "sources/kept_join_strings.h"
 #include "wire/join_string.h"
 
 namespace {
 
 using namespace qanat;
 
-// A join string is a secret, and arguments can be read by everybody on the machine: they are
-// copied, and overwritten from there to the argument's end, in whatever form it is given.
+// A join string is a secret, and arguments can be read by everybody on the machine: it is set
+// aside, and overwritten from there to the argument's end, in whatever form it is given.
 std::vector<std::string> take_arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument(argv[i]);
-    arguments.emplace_back(argument);
+    arguments.push_back(sources::set_join_strings_aside(argument));
     const std::size_t at = wire::find_join_string(argument);
     if (at == std::string_view::npos) continue;
     constexpr std::size_t prefix = 7;  // "qanat1."
@@ -35,18 +36,6 @@ std::vector<std::string> take_arguments(int argc, char** argv) {
   // The order in which CLI11 takes them.
   std::reverse(arguments.begin(), arguments.end());
   return arguments;
-}
-
-// The parser's own copies, once the options have their values.
-void forget_secrets(CLI::App& command) {
-  for (CLI::App* const sub : command.get_subcommands()) forget_secrets(*sub);
-  for (const CLI::Option* const option : command.get_options()) {
-    for (const std::string& result : option->results()) {
-      if (wire::find_join_string(result) == std::string::npos) continue;
-      // CLI11 lets nobody change what it keeps; it is no constant, and nobody reads it again.
-      wire::wipe_text(const_cast<std::string&>(result));  // NOLINT(*-const-cast)
-    }
-  }
 }
 
 struct Command {
@@ -178,7 +167,6 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const auto& [sub, run] = runs[i];
       if (!sub->parsed()) continue;
-      forget_secrets(*sub);
       if (!commands[i].begins_early) initialise_secret_memory();
       return cli::finish_output(run());
     }

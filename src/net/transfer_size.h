@@ -16,6 +16,12 @@ class TransferSize {
   static constexpr std::size_t most = 16384;
 
   std::size_t bytes() const { return bytes_; }
+  // How long a request for `asked` bytes may stand in line, where one for the least may for
+  // `longest`: a large one was chosen while the hub had much in store. When a crowd has emptied
+  // that, it would stand there for minutes, and nothing come meanwhile; a smaller one is served.
+  static constexpr Duration patience(std::size_t asked, Duration longest) {
+    return asked <= least ? longest : std::min<Duration>(longest, std::chrono::seconds(10));
+  }
   // After an answer that took so long.
   void answered(Duration took) {
     if (took < std::chrono::milliseconds(500)) bytes_ = std::min(2 * bytes_, most);

@@ -8,10 +8,15 @@
 
 namespace qanat::sources {
 
-// The text with a name ("qanat1-kept.0") in place of each join string in it, and the text itself
-// wiped. Their keys are in secret memory from then on, for as long as the process lives; the same
-// string has the same name. One that is damaged stays, for whoever can say what is wrong with it.
-// Thread-safe, as is the other. After initialise_secret_memory.
+// The text, which may be an argument, with a name ("qanat1-given.0") in place of each join string
+// in it. They wait in ordinary memory, in one place each, for keep_join_strings: there may be no
+// secret memory yet, and no parser of arguments shall copy them. Thread-safe, as are the others.
+std::string set_join_strings_aside(std::string_view text);
+
+// The text with a name ("qanat1-kept.0") in place of each join string in it, and of each that was
+// set aside; the text itself, and what was set aside, are wiped. Their keys are in secret memory
+// from then on, for as long as the process lives; the same string has the same name. One that is
+// damaged stays, for whoever can say what is wrong with it. After initialise_secret_memory.
 std::string keep_join_strings(std::string text);
 
 // What a join string, or its name, stands for.

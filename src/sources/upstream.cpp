@@ -351,14 +351,14 @@ void Upstream::ask(std::size_t index) {
   const std::size_t bytes = question_bytes();
   link.asked = true;
   link.asked_at = services_.clock.now();
-  link.worker->ask({.bytes = bytes,
-                    .seed = services_.seeds,
-                    // Of a DRBG's output no more counts than its seed had.
-                    .drbg_bytes = settings_.quorum == 1 ? drbg_seed_bytes : bytes,
-                    .wait = hurry    ? Duration::zero()
-                            : choice ? in_line_with_choice
-                                     : in_line,
-                    .epoch = epoch_});
+  link.worker->ask(
+      {.bytes = bytes,
+       .seed = services_.seeds,
+       // Of a DRBG's output no more counts than its seed had.
+       .drbg_bytes = settings_.quorum == 1 ? drbg_seed_bytes : bytes,
+       .wait = hurry ? Duration::zero()
+                     : net::TransferSize::patience(bytes, choice ? in_line_with_choice : in_line),
+       .epoch = epoch_});
 }
 
 // Once for each that becomes slow, where there is another to be asked beside it.

@@ -20,8 +20,8 @@ import tty
 import pytest
 from conftest import SANITIZED, Node, balanced, eventually, fetch, free_port
 
-# Of the issue; a node under load on two busy cores needs some tenths of one.
-STOP_LIMIT = 5
+# What the pages promise; a node under load on two busy cores needs some tenths of one. One with sanitizers is slower in all it does.
+STOP_LIMIT = 15 if SANITIZED else 5
 # Of requests for memory; a call to a node makes dozens.
 ONE_IN = 100
 NO_MEMORY = pathlib.Path(__file__).parents[1] / "chaos/no_memory.cpp"
@@ -197,7 +197,7 @@ class Fleet:
             pytest.fail(f"{name} does not end: {node.log()[-2000:]}")
         took = time.monotonic() - begin
         assert code == 0, node.log()[-4000:]
-        assert took < STOP_LIMIT, f"{name} took {took:.1f} s to end"
+        assert took < STOP_LIMIT, f"{name} took {took:.1f} s to end: {node.log()[-2000:]}"
 
     def bytes_of(self, name):
         status = self.nodes[name].status()

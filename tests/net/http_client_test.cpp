@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/transfer_size.h"
 #include "support/bad_server.h"
 
 namespace qanat::net {
@@ -67,6 +68,27 @@ TEST(HttpClient, AStopInterruptsAFastOne) {
   });
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().trouble, Trouble::stopped);
+}
+
+// A hub with much in store, which a crowd then empties: 137 bytes a second are left for each.
+TEST(TransferSize, ALargeOneStandsInLineForAShortTimeOnly) {
+  TransferSize size;
+  for (int answers = 0; answers < 12; ++answers) size.answered(1ms);
+  EXPECT_EQ(size.bytes(), TransferSize::most);
+  int waits = 0;
+  for (;;) {
+    const Duration patience = TransferSize::patience(size.bytes(), 10min);
+    const auto needs = std::chrono::seconds(size.bytes() / 137);
+    if (needs <= patience) break;
+    ++waits;
+    ASSERT_LE(patience, 10s);
+    ASSERT_TRUE(size.refused(size.bytes()));
+  }
+  EXPECT_EQ(waits, 2);
+  EXPECT_EQ(size.bytes(), 1024);
+  // The least has all the time there is, and nobody has more than was given.
+  EXPECT_EQ(TransferSize::patience(TransferSize::least, 10min), 10min);
+  EXPECT_EQ(TransferSize::patience(TransferSize::most, 1s), 1s);
 }
 
 }  // namespace
