@@ -103,11 +103,11 @@ asio::awaitable<bool> HttpConnection::read_request() {
     const net::IoResult got = transport_.read(worker_.scratch_);
     if (got.status == IoStatus::ok) {
       // Armed once, not again by further bytes: one a second is too slow.
-      if (state == State::empty) arm(limits.header);
+      if (state == State::empty) arm_from_turn(limits.header);
       busy_ = true;
       state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
       // A record of TLS may hold a byte, and each costs a look at the whole header.
-      if (turn_is_over()) co_await take_turns();
+      if (state == State::partial && turn_is_over()) co_await take_turns();
       continue;
     }
     const bool ready = co_await wait(got.status);
@@ -127,30 +127,29 @@ asio::awaitable<bool> HttpConnection::read_request() {
     co_return false;
   }
   keep_alive_ = reader_.keep_alive() && !draining_;
-  arm(limits.write);
+  arm_from_turn(limits.write);
   co_return true;
 }
 
 std::string HttpConnection::header(unsigned status, std::string_view type,
                                    std::optional<std::uint64_t> length,
                                    std::string_view fields) const {
-  std::string out =
-      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: no-store\r\n", status,
-                  http::obsolete_reason(static_cast<http::status>(status)), type);
+  std::string out;
+  out.reserve(256 + fields.size());
+  // A short answer's cost is in its header: no format string is read for it.
+  const auto add = [&out](const auto&... parts) { (out.append(std::string_view(parts)), ...); };
+  add("HTTP/1.1 ", fmt::format_int(status).c_str(), " ",
+      http::obsolete_reason(static_cast<http::status>(status)), "\r\nContent-Type: ", type,
+      "\r\nCache-Control: no-store\r\n");
   if (length) {
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", *length);
+    add("Content-Length: ", fmt::format_int(*length).c_str(), "\r\n");
   } else {
-    out += "Transfer-Encoding: chunked\r\n";
+    add("Transfer-Encoding: chunked\r\n");
   }
-  if (!proof_.empty()) fmt::format_to(std::back_inserter(out), "Qanat-Proof: {}\r\n", proof_);
-  if (!keep_alive_) out += "Connection: close\r\n";
-  out += fields;
-  out += "\r\n";
+  if (!proof_.empty()) add("Qanat-Proof: ", proof_, "\r\n");
+  if (!keep_alive_) add("Connection: close\r\n");
+  add(fields, "\r\n");
   return out;
-}
-
-std::string HttpConnection::origin_of(wire::Grade grade) const {
-  return fmt::format("{}{}: {}\r\n", worker_.path_line(), wire::grade_header, to_string(grade));
 }
 
 asio::awaitable<bool> HttpConnection::put(BlockWriter& out, Bytes bytes) {
@@ -205,8 +204,8 @@ bool HttpConnection::authorise(std::string_view header) {
 std::optional<wire::Refusal> HttpConnection::refusal_of_web_page() const {
   const HttpSettings& settings = worker_.settings_;
   if (!settings.unix_path.empty()) return std::nullopt;
-  const std::string_view host = reader_.field("Host");
-  if (wire::from_another_site(reader_.field("Sec-Fetch-Site"), reader_.field("Origin"), host)) {
+  const auto& [host, authorization, origin, fetch_site] = reader_.fields();
+  if (wire::from_another_site(fetch_site, origin, host)) {
     return wire::Refusal{403, "asked by a page of another site",
                          "no page may draw here but the hub's own; docs/http-api.md"};
   }
@@ -237,7 +236,7 @@ asio::awaitable<void> HttpConnection::respond() {
   const auto* const page = parsed ? std::get_if<wire::Page>(&*parsed) : nullptr;
   const bool anybody =
       page != nullptr && (*page == wire::Page::health || *page == wire::Page::ready);
-  if (!anybody && !authorise(reader_.field("Authorization"))) {
+  if (!anybody && !authorise(reader_.fields().authorization)) {
     ++worker_.counters_.unauthorised;
     // The name is not worth guessing at: an unknown one and a wrong key are answered alike.
     if (client_ && client_->revoked.load()) {

@@ -39,8 +39,6 @@ class HttpConnection final : public StreamConnection {
   // A header; without a length the body is chunked. `fields`: whole lines.
   std::string header(unsigned status, std::string_view type, std::optional<std::uint64_t> length,
                      std::string_view fields = {}) const;
-  // What a header says of random bytes.
-  std::string origin_of(wire::Grade grade) const;
 
   Task<void> send_whole(unsigned status, std::string_view type, std::string_view body,
                         std::string_view fields = {});

@@ -155,7 +155,8 @@ asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& req
 }
 
 std::string HttpConnection::random_header(const wire::RandomRequest& request) const {
-  return header(200, content_type(request.format), body_size(request), origin_of(request.grade));
+  return header(200, content_type(request.format), body_size(request),
+                worker_.origin_lines(request.grade));
 }
 
 // `full` holds the bytes for grade full; for drbg they are made block by block.
@@ -169,7 +170,9 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
   BlockWriter out(lease.view());
 
   const std::string head = random_header(request) + body_head(request);
-  bool written = co_await put(out, as_bytes(head));
+  // What fits needs no coroutine: each one costs a hundredth of a short answer.
+  bool written = true;
+  if (const Bytes rest = out.put(as_bytes(head)); !rest.empty()) written = co_await put(out, rest);
   std::uint64_t left = request.bytes;
   std::size_t uncharged = 0;
   while (written && left > 0) {
@@ -198,8 +201,9 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
     }
     if (closing_) co_return;
   }
-  if (written) written = co_await put(out, as_bytes(body_tail(request)));
-  if (written) written = co_await flush(out);
+  const Bytes tail = as_bytes(body_tail(request));
+  if (written && !tail.empty()) written = co_await put(out, tail);
+  if (written) written = co_await write(out.written());
   if (!written) co_return;
   proof_.clear();
   delivered_ = true;
@@ -231,7 +235,7 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
       std::span<const std::uint8_t, pollen_seed_bytes>(seed.data(), pollen_seed_bytes),
       reply.view());
   const std::string head = header(200, "text/plain; charset=utf-8", reply.size(),
-                                  origin_of(worker_.settings_.pollen_grade));
+                                  worker_.origin_lines(worker_.settings_.pollen_grade));
   const auto lease = worker_.pool_.lease();
   BlockWriter out(lease.view());
   bool written = co_await put(out, as_bytes(head));
@@ -263,7 +267,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
     }
   }
   const std::string head =
-      header(200, "application/octet-stream", std::nullopt, origin_of(request.grade));
+      header(200, "application/octet-stream", std::nullopt, worker_.origin_lines(request.grade));
   if (head_only_) co_return co_await send_head(head);
   const auto lease = worker_.pool_.lease();
   BlockWriter out(lease.view());

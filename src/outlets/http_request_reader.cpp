@@ -66,12 +66,33 @@ void HttpRequestReader::parse(Bytes input) {
 // What may be there once only: of two, this end might believe the one and a proxy the other.
 void HttpRequestReader::check_fields() {
   constexpr unsigned http_1_1 = 11;
-  const auto& request = parser_->get();
-  if (request.version() >= http_1_1 && request.count(http::field::host) == 0) {
-    return refuse(400, "no Host", "HTTP/1.1 wants one: RFC 9112, 3.2");
+  fields_ = {};
+  bool has_host = false;
+  for (const auto& field : parser_->get()) {
+    const auto once = [&](std::string_view& place, bool seen) {
+      place = {field.value().data(), field.value().size()};
+      if (seen) refuse(400, "a field twice", std::string(field.name_string()));
+    };
+    switch (field.name()) {
+      case http::field::host:
+        once(fields_.host, std::exchange(has_host, true));
+        break;
+      case http::field::authorization:
+        once(fields_.authorization, fields_.authorization.data() != nullptr);
+        break;
+      case http::field::origin:
+        once(fields_.origin, fields_.origin.data() != nullptr);
+        break;
+      case http::field::sec_fetch_site:
+        once(fields_.fetch_site, fields_.fetch_site.data() != nullptr);
+        break;
+      default:
+        break;
+    }
+    if (state_ == State::refused) return;
   }
-  for (const char* const name : {"Host", "Authorization", "Origin", "Sec-Fetch-Site"}) {
-    if (request.count(name) > 1) return refuse(400, "a field twice", name);
+  if (!has_host && parser_->get().version() >= http_1_1) {
+    refuse(400, "no Host", "HTTP/1.1 wants one: RFC 9112, 3.2");
   }
 }
 
@@ -87,11 +108,6 @@ std::string_view HttpRequestReader::method() const {
 
 std::string_view HttpRequestReader::target() const {
   const auto text = parser_->get().target();
-  return {text.data(), text.size()};
-}
-
-std::string_view HttpRequestReader::field(std::string_view name) const {
-  const auto text = parser_->get()[boost::beast::string_view(name.data(), name.size())];
   return {text.data(), text.size()};
 }
 

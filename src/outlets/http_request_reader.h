@@ -38,8 +38,14 @@ class HttpRequestReader {
   // In state complete. The views last until `next`.
   std::string_view method() const;
   std::string_view target() const;
-  // Of a header's field, by its name in any case; empty when there is none.
-  std::string_view field(std::string_view name) const;
+  // Of the header, each once at most; empty when there is none.
+  struct Fields {
+    std::string_view host;
+    std::string_view authorization;
+    std::string_view origin;
+    std::string_view fetch_site;  // Sec-Fetch-Site
+  };
+  const Fields& fields() const { return fields_; }
   const std::string& body() const { return parser_->get().body(); }
   bool keep_alive() const { return parser_->get().keep_alive(); }
 
@@ -55,6 +61,7 @@ class HttpRequestReader {
   State state_ = State::empty;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::vector<std::uint8_t> left_;  // received, not parsed
+  Fields fields_;
   Refusal refusal_;
 };
 

@@ -25,13 +25,19 @@ HttpWorker::HttpWorker(const HttpSettings& settings, const OutletServices& servi
       pool_(HttpConnection::block_bytes),
       scratch_(scratch_bytes) {}
 
-// Written once for each that is new: it may be 14 KB.
-const std::string& HttpWorker::path_line() {
+// Written once for each path that is new: it may be 14 KB.
+const std::string& HttpWorker::origin_lines(wire::Grade grade) {
   if (auto now = services_.provenance.all(); now != path_) {
+    const auto lines = [&now](wire::Grade of) {
+      return fmt::format("{}: {}\r\n{}: {}\r\n", wire::path_header, wire::encode(*now),
+                         wire::grade_header, to_string(of));
+    };
+    std::string full = lines(wire::Grade::full);
+    drbg_origin_ = lines(wire::Grade::drbg);
+    full_origin_ = std::move(full);
     path_ = std::move(now);
-    path_line_ = fmt::format("{}: {}\r\n", wire::path_header, wire::encode(*path_));
   }
-  return path_line_;
+  return grade == wire::Grade::full ? full_origin_ : drbg_origin_;
 }
 
 boost::asio::awaitable<void> HttpWorker::serve(Arrival arrival) {

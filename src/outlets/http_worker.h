@@ -19,8 +19,8 @@ class HttpWorker final : public StreamWorker {
  private:
   friend class HttpConnection;
 
-  // The Qanat-Path of an answer, as a header's line.
-  const std::string& path_line();
+  // The Qanat-Path and Qanat-Grade of an answer, as a header's lines.
+  const std::string& origin_lines(wire::Grade grade);
 
   boost::asio::awaitable<void> serve(Arrival arrival) override;
   void set_limits(const wire::ApiLimits& api, const Limits& limits) override {
@@ -49,8 +49,9 @@ class HttpWorker final : public StreamWorker {
   std::list<StreamConnection*> handshakes_;  // the oldest first
   std::unordered_map<std::uint64_t, std::size_t> handshakes_of_;  // by block
   SecretPool pool_;
-  std::shared_ptr<const entropy::Provenance::Ids> path_;  // of path_line_
-  std::string path_line_;
+  std::shared_ptr<const entropy::Provenance::Ids> path_;  // of the next two
+  std::string full_origin_;
+  std::string drbg_origin_;
   std::vector<std::uint8_t> scratch_;  // what is read, for the moment until it is parsed
 };
 

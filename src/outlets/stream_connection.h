@@ -66,6 +66,9 @@ class StreamConnection {
   Task<void> take_turns();
   // The deadline of what is under way; see StreamWorker::sweep.
   void arm(Duration limit);
+  // The same from the turn's beginning, 2 ms ago at most, without a look at the clock: where
+  // nothing but reading came in between.
+  void arm_from_turn(Duration limit) { deadline_ = turn_began_ + limit; }
   // False when the wait was cut short: the deadline has passed, or the connection must end.
   Task<bool> wait(net::IoStatus status);
   // Waits for input of a connection without TLS and reads it: ok, or closed when it ended or must
