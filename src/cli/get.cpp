@@ -60,14 +60,19 @@ class Progress {
   TimePoint drawn_{};
 };
 
-bool write_out(Bytes bytes) {
+// What is wrong, when it could not.
+tl::expected<void, int> write_out(Bytes bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
+    if (n < 0) return tl::unexpected(errno);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
-  return true;
+  return {};
+}
+
+void require_written(const tl::expected<void, int>& written) {
+  if (!written) throw Failure(with_errno("cannot write to standard output", written.error()));
 }
 
 // What one request of grade drbg may ask for (docs/http-api.md).
@@ -88,10 +93,9 @@ bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade 
   if (!got) throw Failure(got.error().message);
   // It may give what was not asked for; over HTTPS it may do better, and that is checked there.
   if (*got != wire::trickle::only(grade)) return false;
-  const bool written = format == wire::Format::raw
-                           ? write_out(out.view())
-                           : write_out(as_bytes(formatted(out.view(), format) + "\n"));
-  if (!written) throw Failure(with_errno("cannot write to standard output", errno));
+  require_written(format == wire::Format::raw
+                      ? write_out(out.view())
+                      : write_out(as_bytes(formatted(out.view(), format) + "\n")));
   return true;
 }
 
@@ -131,7 +135,7 @@ int draw(const GetOptions& options) {
   // Text comes piece by piece, each whole: pieces of a multiple of 3 join as base64 does.
   std::string carry;
   std::uint64_t left = *bytes;
-  bool output_open = true;
+  tl::expected<void, int> written;
   const bool text = *format != wire::Format::raw;
   const bool full = *grade == wire::Grade::full;
   net::TransferSize full_piece;
@@ -147,20 +151,25 @@ int draw(const GetOptions& options) {
           progress.add(text ? part.size() / 2 : part.size());
           // A text ends with one newline, which belongs to the last piece only.
           if (text && part.back() == '\n') part = part.first(part.size() - 1);
-          output_open = part.empty() || write_out(part);
-          return output_open;
+          if (!part.empty()) written = write_out(part);
+          return written.has_value();
         });
-    if (!output_open) throw Failure(with_errno("cannot write to standard output", errno));
+    require_written(written);
     // Nothing of a refused piece was written. Too much at once, perhaps.
     if (!response && response.error().trouble == net::Trouble::busy && full &&
         full_piece.refused(static_cast<std::size_t>(piece))) {
       continue;
     }
-    if (!response) throw Failure(explain(response.error(), options.from));
+    if (!response) {
+      const std::string done =
+          left < *bytes ? fmt::format("{} of {} bytes were written; then ", *bytes - left, *bytes)
+                        : "";
+      throw Failure(done + explain(response.error(), options.from));
+    }
     full_piece.answered(Clock().now() - began);
     left -= piece;
   }
-  if (text && !write_out(as_bytes("\n"))) return 1;
+  if (text) require_written(write_out(as_bytes("\n")));
   if (trickle) trickle->refill(client);
   return 0;
 }
@@ -175,7 +184,7 @@ Run add_get(CLI::App& command) {
   command.add_option("--grade", options->grade, "full or drbg (drbg)");
   command.add_option("--format", options->format, "raw, hex or base64 (raw)");
   command.add_option("--wait", options->wait,
-                     "At grade full: how long to stay in line for the next bytes (10s)");
+                     "At grade full: how long to stay in line for each piece of the bytes (10s)");
   command.add_option("--state", options->state,
                      "The local node's state directory; holds the cookies of others too");
   return [options] {

@@ -178,6 +178,13 @@ Run add_invite(CLI::App& command) {
             fmt::format("--address {}: 0 is not a port that can be reached; write 1 to 65535",
                         options->address));
       }
+      for (const std::string_view every : {"*", "0.0.0.0", "::"}) {
+        if (parsed->host != every) continue;
+        throw UsageError(fmt::format(
+            "--address {}: means every address of this machine; write the one, or the name, at "
+            "which the client reaches it",
+            options->address));
+      }
     }
     ignore_broken_pipes();
     invite(*options, terms);

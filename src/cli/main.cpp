@@ -63,13 +63,22 @@ constexpr std::array commands{
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
 };
 
-// An empty one would be taken for none: a script's variable that was not set.
-void refuse_empty(const CLI::App& command) {
-  for (const CLI::App* const sub : command.get_subcommands()) refuse_empty(*sub);
+// An empty one would be taken for none: a script's variable that was not set. A join string names
+// an upstream, and nothing else: no directory, no client.
+void check_values(const CLI::App& command) {
+  for (const CLI::App* const sub : command.get_subcommands()) check_values(*sub);
   for (const CLI::Option* const option : command.get_options()) {
+    const std::string name = option->get_name();
+    const bool upstream =
+        name == "--source" || name == "--from" || name == "upstream" || name == "hub";
     for (const std::string& result : option->results()) {
-      if (result.empty())
-        throw cli::UsageError(option->get_name() + ": is empty; give a value, or leave it out");
+      if (result.empty()) throw cli::UsageError(name + ": is empty; give a value, or leave it out");
+      const std::size_t at = sources::find_set_aside(result);
+      if (at == std::string::npos) continue;
+      if (!upstream) throw cli::UsageError(name + ": a join string does not belong here");
+      if (at > 0) {
+        throw cli::UsageError(name + ": a join string stands alone, with nothing before it");
+      }
     }
   }
 }
@@ -93,9 +102,17 @@ std::string plain_words(std::string problem) {
   constexpr std::string_view odd_ones = "The following arguments were not expected: ";
   for (const std::string_view words : {odd, odd_ones}) {
     if (!problem.starts_with(words)) continue;
-    const std::string rest = problem.substr(words.size());
-    return fmt::format("there is no {} '{}' here", rest.starts_with('-') ? "option" : "argument",
-                       rest.substr(0, rest.find(' ')));
+    // An option that is not known is at fault, not the value that was meant for it.
+    std::string rest = ' ' + problem.substr(words.size());
+    if (const auto option = rest.find(" -"); option != std::string::npos) rest.erase(0, option);
+    rest = rest.substr(1, rest.find(' ', 1) - 1);
+    if (rest.starts_with('-')) {
+      return fmt::format("there is no option '{}' here", rest.substr(0, rest.find('=')));
+    }
+    if (sources::find_set_aside(rest) != std::string::npos) {
+      return "a join string does not belong here";
+    }
+    return fmt::format("there is no argument '{}' here", rest);
   }
   if (const auto name = before(": 1 required "); !name.empty()) return name + " needs a value";
   if (const auto name = before(": At Most 1 required but received"); !name.empty()) {
@@ -115,6 +132,7 @@ int refuse_usage(const CLI::App& app, std::string problem) {
                                 rest.front().starts_with('-') ? "option" : "command", rest.front());
   }
   problem = plain_words(std::move(problem));
+  problem = wire::without_secrets(problem);
   std::fprintf(stderr, "qanat: %s\nTry '%s --help'.\n", problem.c_str(), words.c_str());
   return 2;
 }
@@ -162,7 +180,7 @@ int main(int argc, char** argv) {
     return refuse_usage(app, e.what());
   }
   try {
-    refuse_empty(app);
+    check_values(app);
     set_log_level(verbose ? LogLevel::debug : quiet ? LogLevel::warning : LogLevel::info);
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const auto& [sub, run] = runs[i];
@@ -173,7 +191,7 @@ int main(int argc, char** argv) {
   } catch (const cli::UsageError& e) {
     return refuse_usage(app, e.what());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "qanat: %s\n", e.what());
+    std::fprintf(stderr, "qanat: %s\n", wire::without_secrets(e.what()).c_str());
     return cli::finish_output(1);
   }
   return 2;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "node/resume_watch.h"
+#include "wire/join_string.h"
 
 namespace qanat::cli {
 
@@ -44,7 +45,7 @@ void handle(node::Signal signal, node::Node& node, const std::function<node::Con
       node.reload(reread());
       log_info("configuration reloaded");
     } catch (const std::exception& problem) {
-      log_error("the configuration stays as it was: {}", problem.what());
+      log_error("the configuration stays as it was: {}", wire::without_secrets(problem.what()));
     }
     node::tell_systemd("READY=1");
   }

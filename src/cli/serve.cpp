@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/run_node.h"
+#include "cli/upstream_argument.h"
 #include "node/node.h"
 #include "sources/kept_join_strings.h"
 #include "wire/join_string.h"
@@ -56,7 +57,9 @@ std::string with_lines(const char* title, const std::vector<std::string>& lines)
 Run add_serve(CLI::App& command) {
   auto options = std::make_shared<ServeOptions>();
   command.add_option("--config", options->config, "Configuration file (/etc/qanat/qanat.toml)");
-  command.add_option("--source", options->sources, "TYPE[:TARGET][?option=value&...], repeatable")
+  command
+      .add_option("--source", options->sources,
+                  "TYPE[:TARGET][?option=value&...], a join string or @FILE, repeatable")
       ->allow_extra_args(false);
   command.add_option("--outlet", options->outlets, "TYPE[:TARGET][?option=value&...], repeatable")
       ->allow_extra_args(false);
@@ -72,7 +75,9 @@ Run add_serve(CLI::App& command) {
                  outlets::outlet_help()));
   return [options] {
     // Those of a file are checked where their lines are known.
-    for (const std::string& source : options->sources) {
+    for (std::string& source : options->sources) {
+      // Once: what was read stays at a reload.
+      if (source == "-" || source.starts_with('@')) source = read_upstream_argument(source);
       if (wire::looks_like_join_string(source)) continue;
       as_usage([&] { return sources::describe_source(source); });
     }

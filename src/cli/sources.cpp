@@ -105,7 +105,7 @@ Probe probe(const std::string& name, Duration time) {
   result.state = to_string(health.state());
   result.samples = count;
   result.rate = took > 0 ? static_cast<double>(count) / took : 0;
-  result.measured = assess::min_entropy(all);
+  result.measured = std::max(0.0, assess::min_entropy(all));  // no -0.00
   assess::Predictors seen;
   seen.add(all);
   if (result.credit && count >= 2 * entropy::window_samples &&
@@ -131,8 +131,12 @@ Probe probe(const std::string& name, Duration time) {
 void refuse_bad(const std::vector<Probe>& probes, bool named) {
   std::string wrong;
   std::string silent;
+  std::string failed;
   for (const Probe& p : probes) {
     if (p.state == refuted) wrong += (wrong.empty() ? "" : ", ") + p.name;
+    if (named && p.state == to_string(entropy::SourceState::failed)) {
+      failed += (failed.empty() ? "" : ", ") + p.name;
+    }
     if (named && p.samples == 0) silent += (silent.empty() ? "" : ", ") + p.name;
   }
   std::string problem;
@@ -142,6 +146,10 @@ void refuse_bad(const std::vector<Probe>& probes, bool named) {
   if (!silent.empty()) {
     problem += fmt::format("{}nothing could be read from {}; the table says why",
                            problem.empty() ? "" : "; ", silent);
+  }
+  if (!failed.empty()) {
+    problem += fmt::format("{}{} failed the health tests; the table says which",
+                           problem.empty() ? "" : "; ", failed);
   }
   if (!problem.empty()) throw Failure(problem);
 }

@@ -210,6 +210,10 @@ std::string handshake_error(SSL* ssl) {
         "name what to trust: ?pin= (its status shows its pin) or ?ca=FILE",
         X509_verify_cert_error_string(verified));
   }
+  if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER) {
+    ERR_clear_error();
+    return "it does not speak TLS; perhaps it speaks plain HTTP (http://)";
+  }
   return "TLS handshake failed: " + openssl_error();
 }
 

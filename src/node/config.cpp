@@ -124,8 +124,12 @@ class Reader {
   std::string name(const toml::table& table, const std::string& where,
                    std::string_view example) const {
     const toml::node* const name = table.get("name");
-    if (name == nullptr)
-      fail(table, fmt::format("{}: has no name, such as name = \"{}\"", where, example));
+    if (name == nullptr) {
+      std::string keys;
+      for (const auto& [key, node] : table) keys += fmt::format(" {}", key.str());
+      fail(table, fmt::format("{}: has no name, such as name = \"{}\"{}", where, example,
+                              keys.empty() ? "" : "; it has" + keys));
+    }
     if (!name->is_string()) {
       fail(*name, fmt::format("{}.name: must be a text, such as \"{}\"", where, example));
     }

@@ -1,8 +1,10 @@
 #include "outlets/registry.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 
 #include "base/quantity.h"
 #include "base/run_directory.h"
@@ -35,7 +37,14 @@ OutletDescription describe_http(const Spec& spec) {
                           : settings.access == Access::join
                               ? "who has a join string may draw"
                               : "who has a certificate of " + *settings.ca_file + " may draw";
-  return {spec.text, "tcp " + settings.address.text(), who};
+  OutletDescription description{spec.text, "tcp " + settings.address.text(), who};
+  for (const auto& file : {settings.certificate_file, settings.key_file, settings.ca_file}) {
+    if (!file || ::access(file->c_str(), R_OK) == 0) continue;
+    description.note +=
+        fmt::format("; it does not start: cannot read {}", with_errno(*file, errno));
+    break;
+  }
+  return description;
 }
 
 OutletDescription describe_scheduled(const Spec& spec) {

@@ -225,6 +225,10 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
     throw Failure(fmt::format("{}: access={} is none of open, join, ca", spec.text, access));
   }
   if (!settings.tls && settings.access != Access::open) {
+    if (spec.option("access")) {
+      throw Failure(fmt::format("{}: access={}: plain http cannot tell who draws; use https://",
+                                spec.text, access));
+    }
     throw Failure(fmt::format(
         "{}: plain http cannot tell who draws, and {} is beyond loopback; use https://, or write "
         "access=open if everybody who reaches it may draw",

@@ -109,11 +109,12 @@ std::string set_join_strings_aside(std::string_view text) {
   });
 }
 
+std::size_t find_set_aside(std::string_view text) { return text.find(given_prefix); }
+
 std::string keep_join_strings(std::string text) {
   const std::string out = with_words(text, wire::find_join_string, keep);
   wire::wipe_text(text);
-  const auto find_given = [](std::string_view in) { return in.find(given_prefix); };
-  return with_words(out, find_given, keep_given);
+  return with_words(out, find_set_aside, keep_given);
 }
 
 Result<wire::JoinString> decode_join_string(std::string_view text) {

@@ -13,6 +13,9 @@ namespace qanat::sources {
 // secret memory yet, and no parser of arguments shall copy them. Thread-safe, as are the others.
 std::string set_join_strings_aside(std::string_view text);
 
+// Where in an argument one that was set aside begins; npos for nowhere.
+std::size_t find_set_aside(std::string_view text);
+
 // The text with a name ("qanat1-kept.0") in place of each join string in it, and of each that was
 // set aside; the text itself, and what was set aside, are wiped. Their keys are in secret memory
 // from then on, for as long as the process lives; the same string has the same name. One that is

@@ -53,6 +53,25 @@ std::size_t find_join_string(std::string_view text) {
   return std::string_view::npos;
 }
 
+std::string without_secrets(std::string_view text) {
+  constexpr std::string_view letters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  constexpr std::size_t key_letters = 40;  // of 32 bytes, nearly: the last may be lost
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t begin = std::min(text.find_first_of(letters), text.size());
+    out += text.substr(0, begin);
+    text.remove_prefix(begin);
+    const std::string_view word =
+        text.substr(0, std::min(text.find_first_not_of(letters), text.size()));
+    out += word.size() < key_letters ? std::string(word)
+                                     : fmt::format("{}... ({} letters, perhaps of a join string)",
+                                                   word.substr(0, 4), word.size());
+    text.remove_prefix(word.size());
+  }
+  return out;
+}
+
 void wipe_text(std::string& text) {
   wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   text.clear();

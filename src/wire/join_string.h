@@ -21,6 +21,9 @@ struct JoinString {
 bool looks_like_join_string(std::string_view text);
 // Where in a longer text, such as "--source=qanat1...", one begins; npos for nowhere.
 std::size_t find_join_string(std::string_view text);
+// What may be shown of a text that may hold a part of one, cut or without its first letters: of
+// each word as long as a key and of a key's letters alone, its beginning and its length.
+std::string without_secrets(std::string_view text);
 // Overwrites a text that held one, and empties it.
 void wipe_text(std::string& text);
 

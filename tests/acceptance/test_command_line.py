@@ -583,6 +583,62 @@ def test_a_node_that_is_stuck_in_a_reload_ends_all_the_same(run, tmp_path):
     os.close(writer)
 
 
+def test_no_message_shows_a_part_of_a_join_string(hub, run, tmp_path):
+    join = hub.invite("leaf")
+    head, rest = join[:70], join[70:]
+    config = tmp_path / "leaf.toml"
+    config.write_text(f"[[source]]\nname = 'a{join[1:]}'\n")
+    config.chmod(0o600)
+    for words in (["get", "32", "--from", head, rest], ["get", "32", "--from", rest], ["status", rest], ["serve", "--source", head, rest],
+                  ["serve", "--source", rest], ["serve", f"--source=a{join[1:]}"], ["serve", f"--sorce={join}"], ["feed", rest], ["invite", rest],
+                  ["sources", rest], ["check", "--config", str(config)], ["bench", "trickle", rest], ["serve", "--outlet", rest]):
+        done = qanat(*words, check=False)
+        assert done.returncode in (1, 2) and done.stderr, words
+        # Not even ten letters of what may be the key.
+        assert not any(rest[at:at + 10] in done.stdout + done.stderr for at in range(len(rest) - 9)), (words, done.stderr)
+
+
+def test_a_join_string_in_the_wrong_place_does_nothing(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    join = hub.invite("leaf")
+    before = sorted(os.listdir())
+    for words in (["serve", "--state", join], ["revoke", join, "--state", str(hub.state)], ["allow", join], ["status", join], ["sources", join],
+                  ["get", "32", "--from", f"https://{join}"], ["serve", "--outlet", join], ["invite", join]):
+        done = qanat(*words, check=False)
+        assert done.returncode == 2 and "a join string" in done.stderr, (words, done.stderr)
+    assert sorted(os.listdir()) == before
+    assert [c["name"] for c in hub.status()["clients"]] == ["leaf"]
+
+
+@pytest.mark.parametrize("word", ["@FILE", "-"])
+def test_serve_reads_a_join_string_from_a_file(hub, tmp_path, word):
+    file = tmp_path / "join"
+    file.write_text(hub.invite("leaf") + "\n")
+    file.chmod(0o600)
+    with file.open() as stdin, (tmp_path / "log").open("w") as log:
+        leaf = subprocess.Popen([QANAT, "serve", "--source", word.replace("FILE", str(file)), "--outlet", f"http://127.0.0.1:{free_port()}",
+                                 "--state", str(tmp_path / "leaf")], stdin=stdin, stderr=log)
+    try:
+        assert eventually(lambda: "as leaf: healthy" in (tmp_path / "log").read_text())
+        # What was read stays.
+        file.unlink()
+        leaf.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "configuration reloaded" in (tmp_path / "log").read_text())
+    finally:
+        leaf.terminate()
+        assert leaf.wait(20) == 0
+
+
+def test_get_says_how_far_it_came(hub, tmp_path):
+    (tmp_path / "join").write_text(hub.invite("leaf"))
+    (tmp_path / "join").chmod(0o600)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([QANAT, "get", "1K", "--from", f"@{tmp_path}/join"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "No space left on device" in done.stderr
+    done = qanat("get", "100M", "--format", "hex", "--grade", "full", "--wait", "0s", "--from", f"@{tmp_path}/join", check=False)
+    assert done.returncode == 1 and "of 100000000 bytes were written; then https://" in done.stderr, done.stderr
+
+
 def memory_holds(pid, word):
     """Whether the process has these bytes anywhere that can be read (its guard pages and the like cannot)."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
