@@ -22,4 +22,6 @@ void raise_descriptor_limit() {
 
 rlim_t descriptor_limit_at_start() { return at_start; }
 
+std::size_t descriptor_limit() { return static_cast<std::size_t>(soft_limit()); }
+
 }  // namespace qanat

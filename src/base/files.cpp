@@ -71,6 +71,18 @@ bool abandoned(int directory, const char* name) {
          info.st_uid == ::geteuid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
 }
 
+Result<UniqueFd> open_to_read(const std::string& path, FileKind kind) {
+  const int patience = kind == FileKind::regular ? O_NONBLOCK : 0;
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | patience));
+  if (!fd) return error(with_errno("cannot open " + path, errno));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return error(with_errno("cannot examine " + path, errno));
+  if (kind == FileKind::regular && !S_ISREG(info.st_mode)) {
+    return error(path + " is not a regular file");
+  }
+  return fd;
+}
+
 }  // namespace
 
 std::string directory_of(const std::string& path) {
@@ -86,16 +98,16 @@ void UniqueFd::reset() {
   fd_ = -1;
 }
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return error(with_errno("cannot open " + path, errno));
+Result<std::string> read_file(const std::string& path, std::size_t limit, FileKind kind) {
+  const auto fd = open_to_read(path, kind);
+  if (!fd) return tl::unexpected(fd.error());
   // In pieces that grow: most files are small, whatever they may be at most.
   std::string content;
   std::size_t size = 0;
   while (size == content.size() && size <= limit) {
     content.resize(std::min(limit + 1, std::max<std::size_t>(4096, 4 * size)));
     const auto got =
-        read_all(fd.get(), path,
+        read_all(fd->get(), path,
                  {reinterpret_cast<std::uint8_t*>(content.data()) + size, content.size() - size});
     if (!got) return tl::unexpected(got.error());
     size += *got;
@@ -105,17 +117,17 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   return content;
 }
 
-Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return error(with_errno("cannot open " + path, errno));
+Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit, FileKind kind) {
+  const auto fd = open_to_read(path, kind);
+  if (!fd) return tl::unexpected(fd.error());
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return error(with_errno("cannot examine " + path, errno));
+  if (::fstat(fd->get(), &info) != 0) return error(with_errno("cannot examine " + path, errno));
   if ((info.st_mode & 077) != 0) {
     return error(fmt::format("{} has mode {:04o}, so others can read a secret; chmod 600 {}", path,
                              info.st_mode & 07777, path));
   }
   SecretBytes buffer(limit + 1);
-  const auto size = read_all(fd.get(), path, buffer.view());
+  const auto size = read_all(fd->get(), path, buffer.view());
   if (!size) return tl::unexpected(size.error());
   if (*size > limit) return error(fmt::format("{} is larger than {} bytes", path, limit));
   return SecretBytes(Bytes(buffer.view()).first(*size));

@@ -32,11 +32,17 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+// What may be read: where others may replace the file of a node that runs, no FIFO, whose opening
+// waits for a writer, and no device without an end.
+enum class FileKind { any, regular };
+
 // The whole file, at most `limit` bytes (an Error beyond that, as for a file that cannot be read).
-Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
+Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20,
+                              FileKind kind = FileKind::any);
 // The same into secret memory; mode bits for group or others are an Error, as a key that others
 // can read is no secret.
-Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit = 1 << 16);
+Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit = 1 << 16,
+                                     FileKind kind = FileKind::any);
 
 // Until end of file or `out` is full: how many bytes. `path` is for messages.
 Result<std::size_t> read_all(int fd, const std::string& path, MutableBytes out);

@@ -178,6 +178,12 @@ Run add_invite(CLI::App& command) {
             fmt::format("--address {}: 0 is not a port that can be reached; write 1 to 65535",
                         options->address));
       }
+      if (parsed->host.find('%') != std::string::npos) {
+        throw UsageError(fmt::format(
+            "--address {}: the zone after the % is of this machine alone; write an address that "
+            "others can reach",
+            options->address));
+      }
       for (const std::string_view every : {"*", "0.0.0.0", "::"}) {
         if (parsed->host != every) continue;
         throw UsageError(fmt::format(

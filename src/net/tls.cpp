@@ -119,6 +119,25 @@ std::int64_t certificate_until(const SSL_CTX* context) {
   return ::timegm(&until);
 }
 
+// Trusts the certificates, and tells clients their names.
+void use_client_ca(SSL_CTX* context, const ServerTls::ClientCa& ca) {
+  const BioPtr bio(BIO_new_mem_buf(ca.pem.data(), static_cast<int>(ca.pem.size())));
+  require(bio != nullptr, "TLS context");
+  bool any = false;
+  for (;;) {
+    const crypto::X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    if (!certificate) break;
+    any = true;
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) != 1 ||
+        SSL_CTX_add_client_CA(context, certificate.get()) != 1) {
+      throw Failure(fmt::format("cannot use the client CA {}: {}", ca.name, openssl_error()));
+    }
+  }
+  const auto end = ERR_peek_last_error();
+  if (any && ERR_GET_REASON(end) == PEM_R_NO_START_LINE) return ERR_clear_error();
+  throw Failure(fmt::format("no certificate in the client CA {}: {}", ca.name, openssl_error()));
+}
+
 SslCtxPtr make_server_context(const ServerTls& settings) {
   SslCtxPtr context = make_context(TLS_server_method());
   use_groups(context.get(), server_group_lists());
@@ -147,16 +166,7 @@ SslCtxPtr make_server_context(const ServerTls& settings) {
     throw Failure("the TLS private key does not belong to the certificate: " + openssl_error());
   }
   if (settings.client_ca) {
-    if (SSL_CTX_load_verify_file(context.get(), settings.client_ca->c_str()) != 1) {
-      throw Failure(
-          fmt::format("cannot read the client CA {}: {}", *settings.client_ca, openssl_error()));
-    }
-    STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(settings.client_ca->c_str());
-    if (names == nullptr) {
-      throw Failure(fmt::format("no certificate in the client CA {}: {}", *settings.client_ca,
-                                openssl_error()));
-    }
-    SSL_CTX_set_client_CA_list(context.get(), names);
+    use_client_ca(context.get(), *settings.client_ca);
     SSL_CTX_set_verify(
         context.get(),
         SSL_VERIFY_PEER |

@@ -37,8 +37,13 @@ void use_groups(SSL_CTX* context, std::span<const char* const> lists);
 
 struct ServerTls {
   Bytes key_pem;
-  std::string certificate_pem;           // the server's own first, then its chain
-  std::optional<std::string> client_ca;  // a PEM file: accept client certificates signed by these
+  std::string certificate_pem;  // the server's own first, then its chain
+  // Client certificates signed by these are accepted: PEM, and the file's name for messages.
+  struct ClientCa {
+    std::string name;
+    std::string pem;
+  };
+  std::optional<ClientCa> client_ca;
   bool client_certificate_required = false;
   KeyExchanges* exchanges = nullptr;  // counts the handshakes; outlives the context
 };

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <thread>
 
+#include "base/descriptor_limit.h"
 #include "base/log.h"
 #include "base/quantity.h"
 #include "base/timing_noise.h"
@@ -102,7 +103,7 @@ Node::Node(NodeSettings settings)
       threads_(settings_.config.threads,
                [this](const std::string& why) { alarm("threads", "a task has ended: " + why); }),
       services_(make_services()) {
-  defaults_ = {.api = settings_.config.api, .http = settings_.config.http, .schedule = {}};
+  defaults_ = {.api = settings_.config.api, .http = limits_of(settings_.config), .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
   lists_ = std::make_shared<Published>(Lists());
   unused_ = lists_->unused.get_future();
@@ -403,8 +404,21 @@ outlets::OutletDefaults Node::defaults_of(const Config& config) const {
     log_warning("reload: limits.full_bytes grows at the next start only");
     defaults.api.full_bytes = dispenser_.max_request_bytes();
   }
-  defaults.http = config.http;
+  defaults.http = limits_of(config);
   return defaults;
+}
+
+outlets::Limits Node::limits_of(const Config& config) const {
+  const std::size_t descriptors = descriptor_limit();
+  const auto limits = outlets::within_descriptors(config.http, descriptors, config.outlets.size());
+  // A part less of a number so large is no news.
+  if (limits.connections < config.http.connections / 4) {
+    log_warning(
+        "{} descriptors (RLIMIT_NOFILE) are enough for {} connections of each outlet, not for {} "
+        "(limits.connections); raise LimitNOFILE=",
+        descriptors, limits.connections, config.http.connections);
+  }
+  return limits;
 }
 
 // Those that had ended for others, which did not start.

@@ -124,6 +124,8 @@ class Node {
   void put_back(std::vector<NamedOutlet>& ended);
   void start_in_place_of(std::vector<NamedOutlet>& made, const std::vector<NamedOutlet>& leaving,
                          const outlets::OutletDefaults& old_defaults, Lists& running);
+  // As the descriptors allow; says so where they allow less.
+  outlets::Limits limits_of(const Config& config) const;
   outlets::OutletDefaults defaults_of(const Config& config) const;
   // Any thread. Used without a lock; whoever has it waits for nobody, and lets it go soon.
   std::shared_ptr<const Lists> lists() const EXCLUDES(lists_mutex_);

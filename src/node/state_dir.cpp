@@ -117,11 +117,13 @@ std::string StateDir::node_id() const {
     if (id && id->size() == 8) return to_hex(*id);
     log_warning("{} is damaged: the node gets a new id", file("node-id"));
   }
+  if (!drawn_id_.empty()) return drawn_id_;
   std::array<std::uint8_t, 8> id;
   crypto::random_bytes(id);
-  std::string text = to_hex(id);
-  warn_unsaved("the node's id", replace_file(file("node-id"), as_bytes(text + "\n"), private_file));
-  return text;
+  drawn_id_ = to_hex(id);
+  warn_unsaved("the node's id",
+               replace_file(file("node-id"), as_bytes(drawn_id_ + "\n"), private_file));
+  return drawn_id_;
 }
 
 Identity StateDir::identity() const {
@@ -192,12 +194,14 @@ bool StateDir::agrees_with(const Identity& identity) const {
   return pin && *pin == identity.pin;
 }
 
-bool StateDir::whole(bool with_identity, bool with_clients) const {
-  return has("node-id") && (!with_identity || (has("server.key") && has("server.crt"))) &&
+bool StateDir::whole(bool with_identity, bool with_clients, bool with_address) const {
+  return has("node-id") && (!with_address || has("address")) &&
+         (!with_identity || (has("server.key") && has("server.crt"))) &&
          (!with_clients || (has("clients.json") && has("clients.key")));
 }
 
-Result<void> StateDir::restore(const std::string& node_id, const Identity* identity) const {
+Result<void> StateDir::restore(const std::string& node_id, const Identity* identity,
+                               const std::string& address) const {
   Result<void> outcome;
   const auto write = [&](const char* name, Bytes content) {
     if (outcome && !has(name)) outcome = replace_file(file(name), content, private_file);
@@ -207,6 +211,7 @@ Result<void> StateDir::restore(const std::string& node_id, const Identity* ident
     write("server.key", identity->key_pem.view());
     write("server.crt", as_bytes(identity->certificate_pem));
   }
+  if (!address.empty()) write("address", as_bytes(address + "\n"));
   return outcome;
 }
 

@@ -56,12 +56,14 @@ class StateDir {
 
   // The stored ones, or fresh ones that are stored if possible; a warning says when not. Throws
   // Failure where a fresh key would cut off those who know the old one, and when a file is damaged.
+  // The same at each call, though it cannot be kept. By one thread.
   std::string node_id() const;
   Identity identity() const;
   // Writes of these what is not there.
-  Result<void> restore(const std::string& node_id, const Identity* identity) const;
+  Result<void> restore(const std::string& node_id, const Identity* identity,
+                       const std::string& address) const;
   // Whether what a node of this kind always has is there.
-  bool whole(bool with_identity, bool with_clients) const;
+  bool whole(bool with_identity, bool with_clients, bool with_address) const;
   // Whether the server key on disk is this one; true when there is none.
   bool agrees_with(const Identity& identity) const;
 
@@ -93,6 +95,7 @@ class StateDir {
   Result<SecretBytes> sealing_key() const;
 
   std::string path_;
+  mutable std::string drawn_id_;  // where it could not be kept
 };
 
 }  // namespace qanat::node

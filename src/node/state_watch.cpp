@@ -61,12 +61,13 @@ std::string Node::find_state_problem(bool any_clients, bool& written_back) {
       return fmt::format("the state directory {} was replaced: {}", path, taken.error().message);
     }
   }
-  const bool whole = state_.whole(identity_.has_value(), any_clients);
+  const std::string at = address();
+  const bool whole = state_.whole(identity_.has_value(), any_clients, !at.empty());
   if (auto made = settings_.feed ? state_.cookie_directory() : std::string(); !made) {
     return made.error().message;
   }
   if (whole) return "";
-  auto written = state_.restore(node_id_, identity_ ? &*identity_ : nullptr);
+  auto written = state_.restore(node_id_, identity_ ? &*identity_ : nullptr, at);
   if (written && any_clients) written = clients_.keep();
   if (!written) {
     return fmt::format("files are missing in the state directory {} and cannot be written back: {}",

@@ -108,6 +108,7 @@ asio::awaitable<bool> HttpConnection::read_request() {
       state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
       // A record of TLS may hold a byte, and each costs a look at the whole header.
       if (state == State::partial && turn_is_over()) co_await take_turns();
+      if (reader_.expects_word()) co_await write(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
       continue;
     }
     const bool ready = co_await wait(got.status);

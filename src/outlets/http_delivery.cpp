@@ -258,6 +258,10 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
 // Chunked, until the client goes, is revoked, or the node stops.
 asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& request) {
   constexpr std::uint64_t slices_a_second = 4;
+  if (!reader_.knows_chunks()) {
+    co_return co_await refuse(505, "a stream is chunked, and HTTP/1.0 knows no chunks",
+                              "ask with HTTP/1.1, or for /v1/random");
+  }
   const bool drbg = request.grade == Grade::drbg;
   if (drbg) {
     const bool refused = co_await refuse_fast(0);

@@ -1,11 +1,17 @@
 #include "outlets/http_request_reader.h"
 
+#include <algorithm>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <utility>
 
 namespace qanat::outlets {
 
 namespace http = boost::beast::http;
+
+namespace {
+constexpr unsigned http_1_1 = 11;
+}
 
 HttpRequestReader::State HttpRequestReader::feed(Bytes input) {
   if (state_ == State::refused || input.empty()) return state_;
@@ -25,6 +31,7 @@ HttpRequestReader::State HttpRequestReader::feed(Bytes input) {
 
 HttpRequestReader::State HttpRequestReader::next() {
   parser_.reset();
+  told_ = false;
   state_ = State::empty;
   const std::vector<std::uint8_t> all = std::exchange(left_, {});
   return feed(all);
@@ -65,7 +72,6 @@ void HttpRequestReader::parse(Bytes input) {
 
 // What may be there once only: of two, this end might believe the one and a proxy the other.
 void HttpRequestReader::check_fields() {
-  constexpr unsigned http_1_1 = 11;
   fields_ = {};
   bool has_host = false;
   for (const auto& field : parser_->get()) {
@@ -83,6 +89,10 @@ void HttpRequestReader::check_fields() {
       case http::field::origin:
         once(fields_.origin, fields_.origin.data() != nullptr);
         break;
+      case http::field::transfer_encoding:
+        // Where this reader sees no body, a proxy in front of it may see one.
+        refuse(400, "Transfer-Encoding is not taken", "send a Content-Length");
+        break;
       case http::field::sec_fetch_site:
         once(fields_.fetch_site, fields_.fetch_site.data() != nullptr);
         break;
@@ -92,8 +102,31 @@ void HttpRequestReader::check_fields() {
     if (state_ == State::refused) return;
   }
   if (!has_host && parser_->get().version() >= http_1_1) {
-    refuse(400, "no Host", "HTTP/1.1 wants one: RFC 9112, 3.2");
+    return refuse(400, "no Host", "HTTP/1.1 wants one: RFC 9112, 3.2");
   }
+  find_target();
+}
+
+// "http://host/path", as it is sent to proxies, names its host itself: RFC 9112, 3.2.2.
+void HttpRequestReader::find_target() {
+  target_ = {parser_->get().target().data(), parser_->get().target().size()};
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!boost::beast::iequals(target_.substr(0, scheme.size()), scheme)) continue;
+    target_.remove_prefix(scheme.size());
+    const std::size_t path = std::min(target_.find_first_of("/?"), target_.size());
+    fields_.host = target_.substr(0, path);
+    target_ = path < target_.size() ? target_.substr(path) : "/";
+    return;
+  }
+}
+
+// RFC 9110, 10.1.1.
+bool HttpRequestReader::expects_word() {
+  if (state_ != State::partial || told_ || !parser_->is_header_done()) return false;
+  const auto& request = parser_->get();
+  told_ = true;
+  return request.version() >= http_1_1 &&
+         boost::beast::iequals(request[http::field::expect], "100-continue");
 }
 
 void HttpRequestReader::refuse(unsigned status, std::string_view error, std::string hint) {
@@ -106,9 +139,6 @@ std::string_view HttpRequestReader::method() const {
   return {text.data(), text.size()};
 }
 
-std::string_view HttpRequestReader::target() const {
-  const auto text = parser_->get().target();
-  return {text.data(), text.size()};
-}
+bool HttpRequestReader::knows_chunks() const { return parser_->get().version() >= http_1_1; }
 
 }  // namespace qanat::outlets

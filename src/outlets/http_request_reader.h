@@ -34,10 +34,14 @@ class HttpRequestReader {
   // Forgets the request that was complete, and begins the next with what came after it.
   State next();
   State state() const { return state_; }
+  // Whether the peer waits for "100 Continue" before it sends its body. True once a request.
+  bool expects_word();
 
   // In state complete. The views last until `next`.
   std::string_view method() const;
-  std::string_view target() const;
+  std::string_view target() const { return target_; }  // "/path?query"
+  // Whether an answer may be chunked: HTTP/1.1.
+  bool knows_chunks() const;
   // Of the header, each once at most; empty when there is none.
   struct Fields {
     std::string_view host;
@@ -54,6 +58,7 @@ class HttpRequestReader {
  private:
   void parse(Bytes input);
   void check_fields();
+  void find_target();
   void refuse(unsigned status, std::string_view error, std::string hint);
 
   const std::size_t header_limit_;
@@ -61,7 +66,9 @@ class HttpRequestReader {
   State state_ = State::empty;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::vector<std::uint8_t> left_;  // received, not parsed
+  bool told_ = false;               // to send its body
   Fields fields_;
+  std::string_view target_;
   Refusal refusal_;
 };
 

@@ -18,6 +18,15 @@ bool exempt(const Limits& limits, const net::Peer& peer) {
 
 }  // namespace
 
+Limits within_descriptors(Limits limits, std::size_t descriptors, std::size_t outlets) {
+  // For sources, files, threads' own, and the control socket.
+  constexpr std::size_t of_node = 128;
+  const std::size_t left = descriptors - std::min(of_node, descriptors / 2);
+  const std::size_t each = std::max<std::size_t>(1, left / std::max<std::size_t>(1, outlets));
+  limits.connections = std::min(limits.connections, each);
+  return limits;
+}
+
 Duration take_drbg(const OutletServices& services, const Limits& limits, const net::Peer& peer,
                    share::Client* client, std::uint64_t cost, TimePoint now) {
   if (exempt(limits, peer)) return Duration::zero();

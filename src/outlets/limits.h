@@ -56,6 +56,10 @@ struct Limits {
   share::BucketRate block_sessions{100, 1000};
 };
 
+// The same with no more connections than a process that may open `descriptors` can give each of
+// `outlets`: one that is full leaves some to the others, and to the node itself.
+Limits within_descriptors(Limits limits, std::size_t descriptors, std::size_t outlets);
+
 // What an HTTP outlet makes for whoever asks, at a rate of its own each.
 enum class Made { document, session };
 

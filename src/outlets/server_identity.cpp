@@ -18,6 +18,16 @@ std::string date(std::int64_t seconds) {
   return fmt::format("{:%Y-%m-%d %H:%M} UTC", parts);
 }
 
+constexpr std::size_t most_certificate_bytes = 1 << 20;
+constexpr std::size_t most_key_bytes = 1 << 16;
+
+// An I/O thread reads them while the node runs, and another account may renew them.
+std::string read(const std::string& path) {
+  auto content = read_file(path, most_certificate_bytes, FileKind::regular);
+  if (!content) throw Failure(content.error().message);
+  return std::move(*content);
+}
+
 }  // namespace
 
 ServerIdentity::ServerIdentity(const HttpSettings& settings, const OutletServices& services)
@@ -37,15 +47,15 @@ crypto::SslCtxPtr ServerIdentity::make() {
   net::ServerTls identity = services_.identity();
   SecretBytes own_key;
   if (settings_.certificate_file) {
-    auto certificate = read_file(*settings_.certificate_file);
-    if (!certificate) throw Failure(certificate.error().message);
-    auto key = read_secret_file(settings_.key_file.value_or(*settings_.certificate_file));
+    auto certificate = read(*settings_.certificate_file);
+    auto key = read_secret_file(settings_.key_file.value_or(*settings_.certificate_file),
+                                most_key_bytes, FileKind::regular);
     if (!key) throw Failure(key.error().message);
     own_key = std::move(*key);
-    identity.certificate_pem = *certificate;
+    identity.certificate_pem = std::move(certificate);
     identity.key_pem = own_key.view();
   }
-  identity.client_ca = settings_.ca_file;
+  if (settings_.ca_file) identity.client_ca = {*settings_.ca_file, read(*settings_.ca_file)};
   identity.exchanges = &exchanges_;
   // A missing certificate is answered 401 with a reason rather than by a TLS alert.
   return net::make_server_context(identity);

@@ -75,12 +75,27 @@ asio::awaitable<void> StreamWorker::accept_loop() {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
         ++counters_.too_many;
+        starved(errno);
         pause_timer_.expires_after(accept_pause);
         co_await pause_timer_.async_wait(asio::redirect_error(asio::use_awaitable, problem));
       }
       break;
     } while (services_.clock.now() < turn_end);
   }
+}
+
+// One that is idle gives way, and who runs the node hears of it: once a minute, as the next one
+// may be a second away.
+void StreamWorker::starved(int problem) {
+  constexpr Duration between = std::chrono::minutes(1);
+  const TimePoint now = services_.clock.now();
+  (void)make_room(Entry::full, {});
+  if (starved_told_ && now - *starved_told_ < between) return;
+  starved_told_ = now;
+  services_.on_event(visitors_.name(),
+                     with_errno("cannot accept connections", problem) +
+                         "; raise RLIMIT_NOFILE (LimitNOFILE=), or lower limits.connections",
+                     true);
 }
 
 void StreamWorker::admit(Arrival arrival) {

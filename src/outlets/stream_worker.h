@@ -116,6 +116,7 @@ class StreamWorker {
   void admit(Arrival arrival);
   Entry let_in(Arrival& arrival);
   bool make_room(Entry why, const net::Peer& peer);
+  void starved(int problem);
   bool may_wait(const net::Peer& peer) const;
   void admit_waiting();
   void begin(Arrival arrival);
@@ -139,7 +140,8 @@ class StreamWorker {
   Connections nameless_;  // the oldest first, or those that were looked at longest ago
   Connections named_;
   std::deque<Arrival> waiting_room_;  // see Limits::wait_for_room
-  std::size_t peak_ = 0;              // most connections since memory was given back
+  std::optional<TimePoint> starved_told_;
+  std::size_t peak_ = 0;  // most connections since memory was given back
 };
 
 }  // namespace qanat::outlets

@@ -114,11 +114,12 @@ def need_namespaces(*kinds):
 class Node:
     """A running `qanat serve` or `qanat feed`."""
 
-    def __init__(self, arguments, state, log, env=None):
+    def __init__(self, arguments, state, log, env=None, limit=None):
+        """`limit`: of descriptors, the hard one."""
         self.state = state
         self.log_path = log
         self.process = subprocess.Popen(
-            [QANAT, *arguments, "--state", str(state)],
+            [*(["prlimit", f"--nofile={limit}:{limit}"] if limit else []), QANAT, *arguments, "--state", str(state)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=open(log, "w"),
@@ -174,8 +175,8 @@ def run(tmp_path):
     """Starts nodes and ends them after the test."""
     started = []
 
-    def start(*arguments, name="node", env=None):
-        node = Node(arguments, tmp_path / name, tmp_path / f"{name}.log", env)
+    def start(*arguments, name="node", env=None, limit=None):
+        node = Node(arguments, tmp_path / name, tmp_path / f"{name}.log", env, limit)
         started.append(node)
         return node
 

@@ -138,3 +138,20 @@ def test_a_client_with_a_certificate_cannot_hold_all_connections_by_asking_nothi
     finally:
         for s in held:
             s.close()
+
+
+@pytest.mark.parametrize("file", ["certificate", "key"])
+def test_a_file_that_never_opens_holds_up_nobody(hub, file):
+    path = getattr(hub, file)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    hub.reload()
+    eventually(lambda: hub.told("is not a regular file"))
+    assert connect(hub, "old"), "the one of before is still shown"
+    assert "is not a regular file" in hub.outlet("https")["problem"]
+    path.unlink()
+    put(hub.pairs["new"][0], hub.certificate)
+    put(hub.pairs["new"][1], hub.key)
+    hub.reload()
+    assert eventually(lambda: connect(hub, "new"))
+    assert not hub.outlet("https")["problem"]

@@ -41,6 +41,34 @@ def test_hosts_pages_and_doubles(hub, fields, status):
     assert answer.startswith(b"HTTP/1.1 %d" % status), answer
 
 
+@pytest.mark.parametrize("coding", ["chunked, chunked", "chunked, gzip", "gzip", "identity", '"chunked"', "", "xchunked", "chunked"])
+@pytest.mark.parametrize("length", ["", "Content-Length: 11\r\n"])
+def test_a_body_that_two_readers_see_differently_is_refused(hub, coding, length):
+    inner = b"GET /v1/random?bytes=4&format=hex HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = raw(hub.port, f"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: {coding}\r\n{length}\r\n".encode() + b"challenge=a" * bool(length) + inner)
+    assert answer.count(b"HTTP/1.1 ") == 1 and answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 411")), answer
+
+
+def test_http_1_0_gets_no_chunks(hub):
+    answer = raw(hub.port, b"GET /v1/stream?rate=16 HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 505") and b"chunked\r\n" not in answer, answer
+
+
+def test_who_waits_for_a_word_before_the_body_is_told(hub):
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 11\r\nConnection: close\r\n\r\n")
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"challenge=a")
+        assert sock.recv(100).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("target, status", [("http://127.0.0.1:1/healthz", 200), ("HTTP://localhost/v1/random?bytes=8", 200), ("http://[::1]", 200),
+                                            ("http://evil.example/v1/random", 403), ("http://localhost/nonsense", 404)])
+def test_a_target_may_name_its_host(hub, target, status):
+    answer = raw(hub.port, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 %d" % status), answer
+
+
 def test_a_name_that_the_operator_gives_is_taken(run):
     port = free_port()
     run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{port}?host=hub.lan,other", name="hub").ready()

@@ -26,6 +26,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
+TEST(Files, WhatMustBeRegularIsNeverWaitedFor) {
+  const std::string path = testing::TempDir() + "/qanat-fifo";
+  ::unlink(path.c_str());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const auto text = read_file(path, 100, FileKind::regular);
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().message, path + " is not a regular file");
+  EXPECT_FALSE(read_secret_file(path, 100, FileKind::regular));
+  ::unlink(path.c_str());
+  EXPECT_FALSE(read_file("/dev/zero", 100, FileKind::regular));
+}
+
 TEST(LineLimiter, TheFirstAtOnceThenASum) {
   using namespace std::chrono_literals;
   LineLimiter limiter(2);

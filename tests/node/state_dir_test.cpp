@@ -103,6 +103,20 @@ TEST_F(StateDirTest, AnIdThatCannotBeReadIsNotReplaced) {
   EXPECT_EQ(state_.node_id(), id);
 }
 
+// A disk that is full: what stands in the certificate is what the node is called.
+TEST_F(StateDirTest, AnIdThatCannotBeKeptIsTheSameAtEachCall) {
+  const StateDir nowhere(path("absent"));
+  const std::string id = nowhere.node_id();
+  EXPECT_EQ(nowhere.node_id(), id);
+  ASSERT_TRUE(nowhere.prepare());
+  const Identity identity = nowhere.identity();
+  ASSERT_FALSE(nowhere.whole(true, false, true));
+  ASSERT_TRUE(nowhere.restore(id, &identity, "hub.example:7749"));
+  EXPECT_TRUE(nowhere.whole(true, false, true));
+  EXPECT_EQ(nowhere.address(), "hub.example:7749");
+  EXPECT_EQ(StateDir(path("absent")).node_id(), id);
+}
+
 TEST_F(StateDirTest, ADamagedIdAddressOrListOfSeedsIsNotFollowed) {
   const std::string id = state_.node_id();
   for (std::size_t size = 0; size < id.size(); ++size) {
