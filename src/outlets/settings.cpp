@@ -198,7 +198,7 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   settings.tls = spec.type == "https";
   settings.api = defaults.api;
   settings.limits = defaults.http;
-  share_out(settings.limits, spec, settings.limits.connections / 2);
+  share_out(settings.limits, spec, settings.limits.peer_connections);
   settings.pollen_grade = grade_of(spec, Grade::full);
   settings.terms = terms_of(spec);
   settings.certificate_file = spec.option("cert");
@@ -252,7 +252,7 @@ StreamSettings stream_settings_at(const Spec& spec, const OutletDefaults& defaul
                                   StreamAddress at, std::size_t usual_connections) {
   StreamSettings settings{spec.text, std::move(at), grade_of(spec, Grade::full), terms_of(spec),
                           defaults.http};
-  share_out(settings.limits, spec, usual_connections);
+  share_out(settings.limits, spec, std::min(usual_connections, settings.limits.peer_connections));
   return settings;
 }
 

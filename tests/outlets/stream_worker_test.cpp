@@ -447,5 +447,24 @@ TEST_F(PlacesTest, HandshakesOfOneBlockPushOutItsOwn) {
   EXPECT_EQ(wait_for(honest.get(), POLLIN, waker_, Duration(0)), Wake::timeout) << "still there";
 }
 
+TEST(LimitsTest, OutletsTogetherHaveFewerConnectionsThanDescriptors) {
+  Limits usual;
+  for (const std::size_t descriptors : {1U, 64U, 512U, 1024U, 20000U, 65536U, 1U << 20}) {
+    for (const std::size_t outlets : {0U, 1U, 2U, 5U, 30U}) {
+      const Limits fit = within_descriptors(usual, descriptors, outlets);
+      EXPECT_GE(fit.connections, 1U);
+      EXPECT_LE(fit.connections, usual.connections);
+      if (descriptors > 100) EXPECT_LE(fit.connections * outlets + 64, descriptors);
+      // One peer leaves some to the others.
+      if (fit.connections > 8) EXPECT_LT(fit.peer_connections, fit.connections);
+      EXPECT_GE(fit.peer_connections, 1U);
+    }
+  }
+  const Limits all = within_descriptors(usual, 1U << 20, 3);
+  EXPECT_EQ(all.connections, 20000U);
+  EXPECT_EQ(all.peer_connections, 10000U);
+  EXPECT_EQ(within_descriptors(usual, 20000, 1).peer_connections, 10000U);
+}
+
 }  // namespace
 }  // namespace qanat::outlets
