@@ -19,7 +19,7 @@ std::string LineLimiter::Sum::text() const {
 }
 
 bool LineLimiter::admit(std::string_view key, std::string_view line, TimePoint now) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   auto found = kinds_.find(std::string(key));
   if (found == kinds_.end()) {
     if (kinds_.size() >= most_keys) key = others;
@@ -43,7 +43,7 @@ bool LineLimiter::admit(std::string_view key, std::string_view line, TimePoint n
 
 std::vector<LineLimiter::Sum> LineLimiter::sums(TimePoint now) {
   std::vector<Sum> out;
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (now < next_end_) return out;
   next_end_ = TimePoint::max();
   for (auto at = kinds_.begin(); at != kinds_.end();) {

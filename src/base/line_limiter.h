@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace qanat {
 
@@ -49,9 +49,9 @@ class LineLimiter {
   };
 
   const std::size_t at_once_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, Kind> kinds_;
-  TimePoint next_end_ = TimePoint::max();  // of the first window that ends
+  Mutex mutex_;
+  std::unordered_map<std::string, Kind> kinds_ GUARDED_BY(mutex_);
+  TimePoint next_end_ GUARDED_BY(mutex_) = TimePoint::max();  // of the first window that ends
 };
 
 }  // namespace qanat

@@ -21,7 +21,8 @@
 
 #include <cstdlib>
 #include <map>
-#include <mutex>
+
+#include "base/mutex.h"
 #endif
 
 namespace qanat {
@@ -40,12 +41,12 @@ constexpr std::size_t gap_bytes = 256;
 class Slabs {
  public:
   void add(std::uint8_t* slab, std::size_t size) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     sizes_[slab] = size;
     __asan_poison_memory_region(slab, size);
   }
   void free(std::uint8_t* slab) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto found = sizes_.find(slab);
     if (found == sizes_.end()) return;
     __asan_unpoison_memory_region(slab, found->second);
@@ -53,8 +54,8 @@ class Slabs {
   }
 
  private:
-  std::mutex mutex_;
-  std::map<std::uint8_t*, std::size_t> sizes_;
+  Mutex mutex_;
+  std::map<std::uint8_t*, std::size_t> sizes_ GUARDED_BY(mutex_);
 };
 Slabs& slabs() {
   static auto* const all = new Slabs;  // for as long as anything may be freed

@@ -2,8 +2,7 @@
 
 #include <openssl/provider.h>
 
-#include <mutex>
-
+#include "base/mutex.h"
 #include "crypto/openssl.h"
 
 namespace qanat::crypto {
@@ -11,10 +10,10 @@ namespace {
 
 // Never freed: what was fetched from it may live as long as the program.
 OSSL_LIB_CTX* legacy_context() {
-  static std::mutex mutex;
+  static Mutex mutex;
   static OSSL_LIB_CTX* context = nullptr;
   static bool whole = false;
-  const std::scoped_lock lock(mutex);
+  const MutexLock lock(mutex);
   if (context == nullptr) context = OSSL_LIB_CTX_new();
   require(context != nullptr, "OpenSSL library context");
   // Where there is no legacy provider, what it would have had is missing, and the fetch says so. It

@@ -27,7 +27,7 @@ static_assert(prefix_bytes + 72 + 17 <= 128);
 ConditioningKey::ConditioningKey(Bytes seed) : key_(bytes) { mix("start", seed); }
 
 void ConditioningKey::mix(std::string_view label, Bytes input) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::uint64_t size = input.size();
   WipedArray<crypto::HmacSha512::output_bytes> next;
   crypto::hmac_sha512(key_.view(), {as_bytes("mix "), as_bytes(label), bytes_of(size), input},
@@ -37,12 +37,12 @@ void ConditioningKey::mix(std::string_view label, Bytes input) {
 }
 
 void ConditioningKey::copy(std::span<std::uint8_t, bytes> out) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::copy_n(key_.view().begin(), bytes, out.begin());
 }
 
 crypto::HmacSha512 ConditioningKey::keyed() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return crypto::HmacSha512(key_.view());
 }
 

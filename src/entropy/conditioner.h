@@ -17,8 +17,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "base/secret.h"
 #include "crypto/hash.h"
 
@@ -47,8 +47,8 @@ class ConditioningKey {
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
  private:
-  mutable std::mutex mutex_;
-  SecretBytes key_;
+  mutable Mutex mutex_;
+  SecretBytes key_ GUARDED_BY(mutex_);
   std::atomic<std::uint64_t> generation_{0};
 };
 

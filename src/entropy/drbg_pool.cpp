@@ -34,7 +34,7 @@ void DrbgPool::order_again(std::size_t index) {
 
 void DrbgPool::seed(std::size_t index, Bytes full_entropy) {
   Slot& slot = *slots_[index];
-  const std::scoped_lock lock(slot.seed_mutex);
+  const MutexLock lock(slot.seed_mutex);
   std::copy_n(full_entropy.begin(), seed_bytes, slot.seed.view().begin());
   slot.seed_waiting.store(true, std::memory_order_release);
   if (!std::exchange(slot.ever_seeded, true)) unseeded_.fetch_sub(1, std::memory_order_release);
@@ -42,13 +42,13 @@ void DrbgPool::seed(std::size_t index, Bytes full_entropy) {
 
 bool DrbgPool::seeded(std::size_t index) const {
   const Slot& slot = *slots_[index];
-  const std::scoped_lock lock(slot.seed_mutex);
+  const MutexLock lock(slot.seed_mutex);
   return slot.ever_seeded;
 }
 
 void DrbgPool::renew(const std::function<void(MutableBytes)>& local) {
   for (const auto& slot : slots_) {
-    const std::scoped_lock lock(slot->seed_mutex);
+    const MutexLock lock(slot->seed_mutex);
     local(slot->local.view());
     slot->reseed_wanted.store(true);
     slot->local_waiting.store(true, std::memory_order_release);
@@ -56,14 +56,14 @@ void DrbgPool::renew(const std::function<void(MutableBytes)>& local) {
 }
 
 void DrbgPool::take_local(Slot& slot) {
-  const std::scoped_lock lock(slot.seed_mutex);
+  const MutexLock lock(slot.seed_mutex);
   slot.drbg.reseed(slot.local.view());
   wipe(slot.local.view());
   slot.local_waiting.store(false);
 }
 
 void DrbgPool::take_seed(Slot& slot, TimePoint now) {
-  const std::scoped_lock lock(slot.seed_mutex);
+  const MutexLock lock(slot.seed_mutex);
   slot.drbg.reseed(slot.seed.view());
   wipe(slot.seed.view());
   slot.seed_waiting.store(false);

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/secret.h"
 #include "crypto/drbg.h"
 
@@ -69,10 +69,10 @@ class DrbgPool {
     std::atomic<bool> seed_waiting{false};
     std::atomic<bool> local_waiting{false};
     std::atomic<std::uint64_t> bytes{0};
-    mutable std::mutex seed_mutex;  // of the next three
-    bool ever_seeded = false;
-    SecretBytes seed{seed_bytes};
-    SecretBytes local{seed_bytes};
+    mutable Mutex seed_mutex;  // of the next three
+    bool ever_seeded GUARDED_BY(seed_mutex) = false;
+    SecretBytes seed GUARDED_BY(seed_mutex){seed_bytes};
+    SecretBytes local GUARDED_BY(seed_mutex){seed_bytes};
   };
 
   void take_seed(Slot& slot, TimePoint now);

@@ -24,16 +24,19 @@ Provenance::Ids nearest_first(const Provenance::Ids& first,
   return all;
 }
 
-Provenance::Provenance() { unite(); }
+Provenance::Provenance() {
+  const MutexLock lock(mutex_);
+  unite();
+}
 
 void Provenance::set_own(std::string own) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   own_ = std::move(own);
   unite();
 }
 
 void Provenance::set(SourceId source, Ids ids) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (ids.empty()) {
     behind_.erase(source);
   } else {
@@ -50,7 +53,7 @@ void Provenance::unite() {
 }
 
 std::shared_ptr<const Provenance::Ids> Provenance::all() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return all_;
 }
 

@@ -3,10 +3,10 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "entropy/ledger.h"
 
 namespace qanat::entropy {
@@ -31,12 +31,12 @@ class Provenance {
   std::shared_ptr<const Ids> all() const;
 
  private:
-  void unite();
+  void unite() REQUIRES(mutex_);
 
   std::string own_;
-  mutable std::mutex mutex_;
-  std::map<SourceId, Ids> behind_;
-  std::shared_ptr<const Ids> all_;
+  mutable Mutex mutex_;
+  std::map<SourceId, Ids> behind_ GUARDED_BY(mutex_);
+  std::shared_ptr<const Ids> all_ GUARDED_BY(mutex_);
 };
 
 // `first`, and then each id of the lists once, by its place there, which is its distance: so

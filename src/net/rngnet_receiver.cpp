@@ -25,7 +25,7 @@ std::optional<MutableBytes> RngnetReceiver::receive(const Waker& waker, TimePoin
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       ++total_.recv_err;
     }
     const Duration left = std::max(end - clock_.now(), Duration::zero());
@@ -48,7 +48,7 @@ std::size_t RngnetReceiver::discard() {
 
 // Whether it is one of ours.
 bool RngnetReceiver::take(std::size_t size) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (size != bytes_) {
     ++total_.bad_size;
     return false;
@@ -61,12 +61,12 @@ bool RngnetReceiver::take(std::size_t size) {
 }
 
 rngnet::Counts RngnetReceiver::counts() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return total_;
 }
 
 std::string RngnetReceiver::stat_line() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const rngnet::Counts recent{total_.ok - told_.ok, total_.weak - told_.weak,
                               total_.recv_err - told_.recv_err, total_.bad_size - told_.bad_size};
   told_ = total_;

@@ -1,10 +1,10 @@
 // The receiving end of rngnet: a UDP socket, what comes there, and the count of it.
 #pragma once
 
-#include <mutex>
 #include <optional>
 
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/secret.h"
 #include "base/waker.h"
 #include "wire/rngnet.h"
@@ -39,9 +39,9 @@ class RngnetReceiver {
   const std::size_t bytes_;
   SecretBytes buffer_;
   Clock clock_;
-  mutable std::mutex mutex_;
-  wire::rngnet::Counts total_;
-  wire::rngnet::Counts told_;  // total_, at the last line
+  mutable Mutex mutex_;
+  wire::rngnet::Counts total_ GUARDED_BY(mutex_);
+  wire::rngnet::Counts told_ GUARDED_BY(mutex_);  // total_, at the last line
 };
 
 }  // namespace qanat::net

@@ -79,12 +79,12 @@ int verify_pin(X509_STORE_CTX* store, void* expected) {
 
 void KeyExchanges::count(SSL* ssl) {
   const char* const name = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)));
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ++counts_[name != nullptr ? name : "other"];
 }
 
 std::map<std::string, std::uint64_t> KeyExchanges::counts() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return counts_;
 }
 

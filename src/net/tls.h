@@ -3,12 +3,12 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "base/secret.h"
 #include "crypto/certificate.h"
 #include "crypto/openssl.h"
@@ -23,8 +23,8 @@ class KeyExchanges {
   std::map<std::string, std::uint64_t> counts() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::map<std::string, std::uint64_t> counts_;
+  mutable Mutex mutex_;
+  std::map<std::string, std::uint64_t> counts_ GUARDED_BY(mutex_);
 };
 
 // Lists of groups in the library's notation, best first: what this library knows of them is used.

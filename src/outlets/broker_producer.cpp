@@ -57,7 +57,7 @@ void BrokerProducer::stop() {
 void BrokerProducer::tell(const std::string& problem) {
   bool news = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     news = problem_ != problem;
     problem_ = problem;
   }
@@ -131,7 +131,7 @@ OutletReport BrokerProducer::report() const {
   draw_.report(report);
   report.refused["undelivered_bytes"] = undelivered_;
   report.refused["not_wanted"] = not_wanted_;
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   report.problem = problem_;
   return report;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "net/broker_link.h"
 #include "outlets/thread_draw.h"
 
@@ -40,8 +40,8 @@ class BrokerProducer final : public Outlet {
   std::atomic<std::uint64_t> connected_{0};
   std::atomic<std::uint64_t> undelivered_{0};
   std::atomic<std::uint64_t> not_wanted_{0};
-  mutable std::mutex mutex_;
-  std::string problem_;
+  mutable Mutex mutex_;
+  std::string problem_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

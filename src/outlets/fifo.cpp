@@ -241,7 +241,7 @@ void Fifo::await_another() {
 void Fifo::tell(const std::string& problem) {
   bool news = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     news = problem_ != problem;
     problem_ = problem;
   }
@@ -257,7 +257,7 @@ OutletReport Fifo::report() const {
                       .refused = {}};
   report.connections = readers_;
   draw_.report(report);
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   report.problem = problem_;
   if (!problem_.empty()) report.detail = "not open";
   return report;

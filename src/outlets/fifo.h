@@ -4,10 +4,10 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <mutex>
 #include <thread>
 
 #include "base/backoff.h"
+#include "base/mutex.h"
 #include "outlets/thread_draw.h"
 
 namespace qanat::outlets {
@@ -61,8 +61,8 @@ class Fifo final : public Outlet {
   bool written_ = false;  // something, since the pipe was last empty for certain
 
   std::atomic<std::uint64_t> readers_{0};
-  mutable std::mutex mutex_;
-  std::string problem_;
+  mutable Mutex mutex_;
+  std::string problem_ GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

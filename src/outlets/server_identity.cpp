@@ -62,6 +62,8 @@ crypto::SslCtxPtr ServerIdentity::make() {
 }
 
 void ServerIdentity::load() {
+  const MutexLock one(look_mutex_);
+  const MutexLock lock(mutex_);
   looked_ = stamps();
   try {
     context_ = make();
@@ -72,7 +74,7 @@ void ServerIdentity::load() {
 }
 
 void ServerIdentity::look(bool told) {
-  const std::scoped_lock one(look_mutex_);
+  const MutexLock one(look_mutex_);
   Stamps now = stamps();
   const bool changed = now != looked_;
   if (!changed && !failed_) return;
@@ -82,7 +84,7 @@ void ServerIdentity::look(bool told) {
   try {
     crypto::SslCtxPtr fresh = make();
     failed_ = false;
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     context_ = std::move(fresh);
     until_ = net::certificate_until(context_.get());
     news = fmt::format("the certificate was renewed; it is valid until {}", date(until_));
@@ -90,12 +92,12 @@ void ServerIdentity::look(bool told) {
     const bool again = std::exchange(failed_, true);
     // The files may be half of what is to come.
     if (!told && !again) return;
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     problem = fmt::format("{}; the certificate of before is still shown, valid until {}",
                           refused.what(), date(until_));
   }
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (problem == problem_ && !problem.empty()) return;
     problem_ = problem;
   }
@@ -103,7 +105,7 @@ void ServerIdentity::look(bool told) {
 }
 
 crypto::SslPtr ServerIdentity::new_session() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   crypto::SslPtr ssl(SSL_new(context_.get()));
   if (ssl) SSL_set_accept_state(ssl.get());
   return ssl;
@@ -111,7 +113,7 @@ crypto::SslPtr ServerIdentity::new_session() const {
 
 void ServerIdentity::report(OutletReport& out) const {
   out.groups = exchanges_.counts();
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   out.certificate_until = until_;
   out.problem = problem_;
   if (problem_.empty() && until_ != 0 && until_ < std::time(nullptr)) {

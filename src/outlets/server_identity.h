@@ -1,12 +1,12 @@
 // What an https outlet shows its clients: a key and a certificate, renewed while it runs.
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/file_id.h"
+#include "base/mutex.h"
 #include "net/tls.h"
 #include "outlets/http_settings.h"
 #include "outlets/outlet.h"
@@ -44,14 +44,14 @@ class ServerIdentity {
   std::vector<std::string> files_;
   mutable net::KeyExchanges exchanges_;
 
-  std::mutex look_mutex_;  // one looks at a time
-  Stamps looked_;          // as the files were when they were last read
-  bool failed_ = false;    // and could not be used
+  Mutex look_mutex_;                             // one looks at a time
+  Stamps looked_ GUARDED_BY(look_mutex_);        // as the files were when they were last read
+  bool failed_ GUARDED_BY(look_mutex_) = false;  // and could not be used
 
-  mutable std::mutex mutex_;
-  crypto::SslCtxPtr context_;
-  std::int64_t until_ = 0;
-  std::string problem_;
+  mutable Mutex mutex_;
+  crypto::SslCtxPtr context_ GUARDED_BY(mutex_);
+  std::int64_t until_ GUARDED_BY(mutex_) = 0;
+  std::string problem_ GUARDED_BY(mutex_);
 };
 
 }  // namespace qanat::outlets

@@ -26,7 +26,7 @@ std::uint64_t bit_of(std::size_t at) { return std::uint64_t{1} << at % word_bits
 }  // namespace
 
 void SpentQuestions::turn(std::uint32_t generation) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (Filter& filter : filters_) {
     if (filter.generation && *filter.generation + 1 < generation) filter.generation.reset();
     if (filter.generation && *filter.generation > generation) filter.generation.reset();
@@ -46,7 +46,7 @@ const SpentQuestions::Filter* SpentQuestions::of(std::uint32_t generation) const
 
 bool SpentQuestions::seen(std::uint32_t generation, const wire::trickle::ClientId& client,
                           const Mac& mac) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const Filter* const filter = of(generation);
   if (filter == nullptr) return true;
   for (std::size_t i = 0; i < hashes; ++i) {
@@ -58,7 +58,7 @@ bool SpentQuestions::seen(std::uint32_t generation, const wire::trickle::ClientI
 
 bool SpentQuestions::spend(std::uint32_t generation, const wire::trickle::ClientId& client,
                            const Mac& mac) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Filter& filter = filters_[generation % 2];
   if (filter.generation != generation) return false;
   bool fresh = false;

@@ -4,10 +4,10 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "base/mutex.h"
 #include "wire/trickle.h"
 
 namespace qanat::outlets {
@@ -41,10 +41,10 @@ class SpentQuestions {
     std::optional<std::uint32_t> generation;
     std::vector<std::uint64_t> words;
   };
-  const Filter* of(std::uint32_t generation) const;
+  const Filter* of(std::uint32_t generation) const REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::array<Filter, 2> filters_;  // by the lowest bit of their generation
+  mutable Mutex mutex_;
+  std::array<Filter, 2> filters_ GUARDED_BY(mutex_);  // by the lowest bit of their generation
 };
 
 }  // namespace qanat::outlets

@@ -24,7 +24,7 @@ void SeededDrbg::order(std::size_t slot) {
                                            if (const auto self = weak.lock()) self->fulfil(slot);
                                          });
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     tickets_[slot] = std::move(place);
   }
   fulfil(slot);
@@ -33,7 +33,7 @@ void SeededDrbg::order(std::size_t slot) {
 void SeededDrbg::fulfil(std::size_t slot) {
   Ticket place;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!tickets_[slot].ready()) return;
     place = std::move(tickets_[slot]);
   }
@@ -50,10 +50,11 @@ void SeededDrbg::fulfil(std::size_t slot) {
 }
 
 void SeededDrbg::stop() {
-  for (Ticket& ticket : tickets_) {
+  for (std::size_t slot = 0;; ++slot) {
     Ticket given_up;  // ends unlocked: that may be somebody's turn
-    const std::scoped_lock lock(mutex_);
-    given_up = std::move(ticket);
+    const MutexLock lock(mutex_);
+    if (slot == tickets_.size()) return;
+    given_up = std::move(tickets_[slot]);
   }
 }
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "entropy/drbg_pool.h"
 #include "share/dispenser.h"
 
@@ -32,8 +32,8 @@ class SeededDrbg : public std::enable_shared_from_this<SeededDrbg> {
 
   Dispenser& dispenser_;
   const Flow flow_;
-  std::mutex mutex_;
-  std::vector<Ticket> tickets_;
+  Mutex mutex_;
+  std::vector<Ticket> tickets_ GUARDED_BY(mutex_);
   entropy::DrbgPool pool_;
 };
 

@@ -3,19 +3,21 @@
 namespace qanat::share {
 
 Visitors::Visitors(Dispenser& dispenser, std::string name, const Terms& terms)
-    : dispenser_(dispenser), name_(std::move(name)), terms_(terms) {
-  if (terms.rate > 0) together_ = std::make_shared<Flow>(dispenser.open_flow(name_, terms));
-}
+    : dispenser_(dispenser),
+      name_(std::move(name)),
+      terms_(terms),
+      together_(terms.rate > 0 ? std::make_shared<Flow>(dispenser.open_flow(name_, terms))
+                               : nullptr) {}
 
 std::shared_ptr<Flow> Visitors::of(std::uint64_t block) {
   if (together_) return together_;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (auto flow = find_locked(block).flow.lock()) return flow;
   }
   // With no lock held: the dispenser calls others back.
   auto made = std::make_shared<Flow>(dispenser_.open_flow(name_, terms_));
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Block& known = find_locked(block);
   if (auto flow = known.flow.lock()) return flow;
   known.flow = made;
@@ -24,7 +26,7 @@ std::shared_ptr<Flow> Visitors::of(std::uint64_t block) {
 
 Visitors::Entry Visitors::come_in(std::uint64_t block, std::size_t most_of_block, std::size_t most,
                                   Place& place) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Block& known = find_locked(block);
   if (known.connections >= most_of_block) return Entry::too_many_of_block;
   if (connections_ >= most) return Entry::full;
@@ -35,18 +37,18 @@ Visitors::Entry Visitors::come_in(std::uint64_t block, std::size_t most_of_block
 }
 
 std::size_t Visitors::connections_of(std::uint64_t block) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = blocks_.find(block);
   return found == blocks_.end() ? 0 : found->second.connections;
 }
 
 void Visitors::leave_block(std::uint64_t block) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   --find_locked(block).connections;
 }
 
 void Visitors::leave(std::uint64_t block, bool named) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!named) --find_locked(block).connections;
   --connections_;
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
+#include "base/mutex.h"
 #include "share/dispenser.h"
 
 namespace qanat::share {
@@ -61,18 +61,18 @@ class Visitors {
     std::weak_ptr<Flow> flow;
     std::size_t connections = 0;
   };
-  Block& find_locked(std::uint64_t block);
+  Block& find_locked(std::uint64_t block) REQUIRES(mutex_);
   void leave_block(std::uint64_t block);
   void leave(std::uint64_t block, bool named);
 
   Dispenser& dispenser_;
   const std::string name_;
   const Terms terms_;
-  std::mutex mutex_;
-  std::shared_ptr<Flow> together_;
-  std::unordered_map<std::uint64_t, Block> blocks_;
-  std::size_t connections_ = 0;
-  std::size_t swept_at_ = 0;  // entries left by the last sweep
+  const std::shared_ptr<Flow> together_;
+  Mutex mutex_;
+  std::unordered_map<std::uint64_t, Block> blocks_ GUARDED_BY(mutex_);
+  std::size_t connections_ GUARDED_BY(mutex_) = 0;
+  std::size_t swept_at_ GUARDED_BY(mutex_) = 0;  // entries left by the last sweep
 };
 
 }  // namespace qanat::share

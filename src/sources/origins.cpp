@@ -43,7 +43,7 @@ std::string worthless(const Origin& origin) {
 }
 
 std::string Origins::claim(const Origin& origin, entropy::SourceId owner, const std::string& name) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto [at, fresh] = holders_.try_emplace(origin, Holder{owner, name});
   if (at->second.owner != owner) return at->second.name;
   std::erase_if(holders_, [&](const auto& held) {
@@ -53,7 +53,7 @@ std::string Origins::claim(const Origin& origin, entropy::SourceId owner, const 
 }
 
 void Origins::release(entropy::SourceId owner, bool counted) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::erase_if(holders_, [&](const auto& held) {
     return held.second.owner == owner && !(counted && held.first.type == S_IFREG);
   });

@@ -5,10 +5,10 @@
 
 #include <compare>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include "base/mutex.h"
 #include "entropy/ledger.h"
 
 namespace qanat::sources {
@@ -46,8 +46,8 @@ class Origins {
     entropy::SourceId owner = 0;
     std::string name;
   };
-  std::mutex mutex_;
-  std::map<Origin, Holder> holders_;
+  Mutex mutex_;
+  std::map<Origin, Holder> holders_ GUARDED_BY(mutex_);
 };
 
 }  // namespace qanat::sources

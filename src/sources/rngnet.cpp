@@ -36,7 +36,7 @@ void Rngnet::start() {
   thread_.start([this] { run(); },
                 [this](const std::string& why) {
                   intake_.broke(why, services_.clock.now());
-                  const std::scoped_lock lock(mutex_);
+                  const MutexLock lock(mutex_);
                   receiver_.reset();
                 },
                 waker_, services_.clock);
@@ -53,23 +53,22 @@ void Rngnet::retest() {
   waker_.wake();
 }
 
-void Rngnet::tell() { log_info("{}: {}", name_, receiver_->stat_line()); }
-
-// False while the address cannot be had.
-bool Rngnet::listen() {
+// Null while the address cannot be had.
+net::RngnetReceiver* Rngnet::listen() {
   try {
     auto receiver = std::make_unique<net::RngnetReceiver>(address_, bytes_);
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     receiver_ = std::move(receiver);
-    return true;
+    return receiver_.get();
   } catch (const Failure& problem) {
     intake_.gone(problem.what(), services_.clock.now());
-    return false;
+    return nullptr;
   }
 }
 
 void Rngnet::run() {
-  while (!listen()) {
+  net::RngnetReceiver* receiver = nullptr;
+  while ((receiver = listen()) == nullptr) {
     wait_for(-1, 0, waker_, listen_interval);
     if (thread_.stopping()) return;
     waker_.clear();
@@ -80,14 +79,14 @@ void Rngnet::run() {
   while (!thread_.stopping()) {
     if (services_.dispenser.epoch() != epoch) {
       epoch = services_.dispenser.epoch();
-      outdated_ += receiver_->discard();
+      outdated_ += receiver->discard();
     }
-    const auto datagram = receiver_->receive(waker_, tell_at);
+    const auto datagram = receiver->receive(waker_, tell_at);
     const TimePoint now = services_.clock.now();
     if (thread_.stopping()) return;
     if (!datagram) waker_.clear();
     if (tell_now_.exchange(false) || now >= tell_at) {
-      tell();
+      log_info("{}: {}", name_, receiver->stat_line());
       tell_at = now + net::RngnetReceiver::stat_interval;
     }
     if (intake_.state() == SourceState::failed && now >= intake_.retry_at()) intake_.try_again();
@@ -108,7 +107,7 @@ void Rngnet::run() {
 
 SourceReport Rngnet::report() const {
   SourceReport report = report_of(name_, intake_.claim(), intake_.report(), intake_.id());
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!receiver_) return report;
   const wire::rngnet::Counts counts = receiver_->counts();
   report.dropped["recv_err"] = counts.recv_err;

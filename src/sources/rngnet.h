@@ -3,8 +3,8 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "net/rngnet_receiver.h"
 #include "sources/running_source.h"
 #include "sources/source_thread.h"
@@ -28,8 +28,7 @@ class Rngnet final : public RunningSource {
 
  private:
   void run();
-  bool listen();
-  void tell();
+  net::RngnetReceiver* listen();
 
   const std::string name_;
   const wire::Address address_;
@@ -40,8 +39,8 @@ class Rngnet final : public RunningSource {
   std::atomic<bool> tell_now_{false};
   std::atomic<std::uint64_t> not_wanted_{0};
   std::atomic<std::uint64_t> outdated_{0};  // bytes that lay in the socket at a renewal
-  mutable std::mutex mutex_;                // of the pointer
-  std::unique_ptr<net::RngnetReceiver> receiver_;
+  mutable Mutex mutex_;                     // of the pointer
+  std::unique_ptr<net::RngnetReceiver> receiver_ GUARDED_BY(mutex_);
   SourceThread thread_;
 };
 

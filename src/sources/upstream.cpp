@@ -202,7 +202,7 @@ void Upstream::take(std::size_t index, UpstreamWorker::Answer answer) {
   link.trouble.reset();
   {
     const double took = seconds(answer.took);
-    const std::scoped_lock lock(report_mutex_);
+    const MutexLock lock(report_mutex_);
     bytes_ += answer.bytes.size();
     // Of the last few transfers: each counts a quarter.
     const double rate = took > 0 ? static_cast<double>(answer.bytes.size()) / took : 0;
@@ -402,7 +402,7 @@ void Upstream::tell_nobody() {
 void Upstream::reject(Bytes bytes, const std::string& why) {
   services_.key.mix("rejected", bytes);
   {
-    const std::scoped_lock lock(report_mutex_);
+    const MutexLock lock(report_mutex_);
     ++alarms_;
   }
   set_state("suspect", why + ": mixed in, not credited", false);
@@ -447,12 +447,12 @@ void Upstream::set_healthy() {
 }
 
 void Upstream::count_outdated(std::size_t bytes) {
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   outdated_ += bytes;
 }
 
 bool Upstream::state_is(std::string_view state) const {
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   return state_ == state;
 }
 
@@ -460,7 +460,7 @@ void Upstream::set_state(const char* state, const std::string& detail, bool hope
   const bool good = std::string_view(state) == "healthy";
   bool changed = false;
   {
-    const std::scoped_lock lock(report_mutex_);
+    const MutexLock lock(report_mutex_);
     changed = state_ != state || (detail_ != detail && !good);
     if (state_ != "failed" && std::string_view(state) == "failed") ++failures_;
     state_ = state;
@@ -488,7 +488,7 @@ SourceReport Upstream::report() const {
       trickle[what] += *count;
     }
   }
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   return {.name = name_,
           .state = state_,
           .detail = detail_,

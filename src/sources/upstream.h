@@ -3,10 +3,10 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "base/backoff.h"
+#include "base/mutex.h"
 #include "base/timing_noise.h"
 #include "entropy/blinder.h"
 #include "entropy/combiner.h"
@@ -114,15 +114,16 @@ class Upstream final : public RunningSource {
   bool credited_ = false;   // anything yet
   bool satisfied_ = false;  // all that was wanted, once
 
-  mutable std::mutex report_mutex_;
-  std::string state_ = "start-up";
-  std::string detail_;
-  bool hopeless_ = false;
-  std::uint64_t bytes_ = 0;
-  std::uint64_t alarms_ = 0;
-  std::uint64_t failures_ = 0;
-  std::uint64_t outdated_ = 0;  // bytes that were asked for before a renewal
-  double rate_ = 0;
+  mutable Mutex report_mutex_;
+  std::string state_ GUARDED_BY(report_mutex_) = "start-up";
+  std::string detail_ GUARDED_BY(report_mutex_);
+  bool hopeless_ GUARDED_BY(report_mutex_) = false;
+  std::uint64_t bytes_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t alarms_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t failures_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t outdated_ GUARDED_BY(report_mutex_) =
+      0;  // bytes that were asked for before a renewal
+  double rate_ GUARDED_BY(report_mutex_) = 0;
 
   SourceThread thread_;
 };

@@ -130,7 +130,7 @@ std::string UpstreamLink::judge(Bytes bytes, const std::optional<wire::Path>& pa
 
 // An ideal source fails FIPS 140-2 in one block of 1,250, and two in a row in one of 1.5 million.
 bool UpstreamLink::judge_blocks(Bytes bytes) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const entropy::BlockTests::Counts before = block_tests_.counts();
   block_tests_.add(bytes);
   const entropy::BlockTests::Counts after = block_tests_.counts();
@@ -147,7 +147,7 @@ std::optional<crypto::Pin> UpstreamLink::key() {
 }
 
 entropy::BlockTests::Counts UpstreamLink::blocks() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return block_tests_.counts();
 }
 

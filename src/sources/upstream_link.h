@@ -1,8 +1,7 @@
 // One other node as an upstream knows it: a connection, and whether its bytes are worth anything.
 #pragma once
 
-#include <mutex>
-
+#include "base/mutex.h"
 #include "entropy/block_tests.h"
 #include "net/http_client.h"
 #include "net/trickle_client.h"
@@ -63,8 +62,8 @@ class UpstreamLink {
   net::TrickleClient trickle_;
   bool fetched_ = false;  // since prepare_seeds
   std::array<std::uint8_t, 32> last_digest_{};
-  mutable std::mutex mutex_;
-  entropy::BlockTests block_tests_;
+  mutable Mutex mutex_;
+  entropy::BlockTests block_tests_ GUARDED_BY(mutex_);
   int fips_failed_in_row_ = 0;
 };
 

@@ -26,7 +26,7 @@ void UpstreamWorker::start() {
 
 void UpstreamWorker::request_stop() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     thread_.request_stop();
   }
   changed_.notify_all();
@@ -39,20 +39,20 @@ void UpstreamWorker::renew() {
 }
 
 bool UpstreamWorker::idle() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return !question_;
 }
 
 void UpstreamWorker::ask(const Question& question) {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     question_ = question;
   }
   changed_.notify_all();
 }
 
 std::optional<UpstreamWorker::Answer> UpstreamWorker::take() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!answer_) return std::nullopt;
   std::optional<Answer> answer = std::move(answer_);
   answer_.reset();
@@ -64,8 +64,8 @@ void UpstreamWorker::run() {
   for (;;) {
     Question question;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return thread_.stopping() || (question_ && !answer_); });
+      const MutexLock lock(mutex_);
+      while (!thread_.stopping() && (!question_ || answer_)) changed_.wait(mutex_);
       if (thread_.stopping()) return;
       question = *question_;
     }
@@ -75,7 +75,7 @@ void UpstreamWorker::run() {
     if (renew_.exchange(false)) link_.renew();
     Answer answer = perform(question);
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       answer_ = std::move(answer);
     }
     on_answer_();

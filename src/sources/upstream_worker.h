@@ -4,9 +4,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <optional>
 
+#include "base/mutex.h"
 #include "entropy/sink.h"
 #include "sources/source_thread.h"
 #include "sources/upstream_link.h"
@@ -69,10 +69,10 @@ class UpstreamWorker {
   UpstreamLink link_;
   std::atomic<bool> renew_{false};
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Question> question_;  // until its answer is taken
-  std::optional<Answer> answer_;
+  mutable Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::optional<Question> question_ GUARDED_BY(mutex_);  // until its answer is taken
+  std::optional<Answer> answer_ GUARDED_BY(mutex_);
 
   SourceThread thread_;
 };

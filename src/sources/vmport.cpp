@@ -187,7 +187,7 @@ Vmport::Heard Vmport::hear() {
       for (Bytes frame = reader_.next(); !frame.empty(); frame = reader_.next()) {
         if (const auto decoded = vmport::decode_host(frame)) take(*decoded);
       }
-      const std::scoped_lock lock(report_mutex_);
+      const MutexLock lock(report_mutex_);
       skipped_ = reader_.skipped();
       continue;
     }
@@ -236,7 +236,7 @@ bool Vmport::came_before(Bytes seed) {
   const auto digest = crypto::sha256({seed});
   const bool same = digest == last_digest_;
   last_digest_ = digest;
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   bytes_ += seed.size();
   alarms_ += same ? 1 : 0;
   return same;
@@ -288,7 +288,7 @@ void Vmport::credit(const vmport::HostFrame& frame, entropy::Epoch epoch) {
                                                    services_.clock.now());
   wipe(seed);
   if (!credited) {
-    const std::scoped_lock lock(report_mutex_);
+    const MutexLock lock(report_mutex_);
     outdated_ += frame.seed.size();
     return;
   }
@@ -315,7 +315,7 @@ void Vmport::pause(Duration duration) {
 void Vmport::set_state(const char* state, const std::string& detail) {
   const bool good = std::string_view(state) == "healthy";
   {
-    const std::scoped_lock lock(report_mutex_);
+    const MutexLock lock(report_mutex_);
     if (state_ == state && detail_ == detail) return;
     state_ = state;
     detail_ = detail;
@@ -326,7 +326,7 @@ void Vmport::set_state(const char* state, const std::string& detail) {
 }
 
 SourceReport Vmport::report() const {
-  const std::scoped_lock lock(report_mutex_);
+  const MutexLock lock(report_mutex_);
   return {.name = settings_.name,
           .state = state_,
           .detail = detail_,

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <atomic>
-#include <mutex>
 
 #include "base/backoff.h"
 #include "base/files.h"
+#include "base/mutex.h"
 #include "base/timing_noise.h"
 #include "base/waker.h"
 #include "entropy/blinder.h"
@@ -78,13 +78,14 @@ class Vmport final : public RunningSource {
   TimingNoise noise_;
   SecretBytes seed_;
 
-  mutable std::mutex report_mutex_;
-  std::string state_ = "start-up";
-  std::string detail_;
-  std::uint64_t bytes_ = 0;
-  std::uint64_t alarms_ = 0;
-  std::uint64_t skipped_ = 0;
-  std::uint64_t outdated_ = 0;  // bytes of answers to questions of before a renewal
+  mutable Mutex report_mutex_;
+  std::string state_ GUARDED_BY(report_mutex_) = "start-up";
+  std::string detail_ GUARDED_BY(report_mutex_);
+  std::uint64_t bytes_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t alarms_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t skipped_ GUARDED_BY(report_mutex_) = 0;
+  std::uint64_t outdated_ GUARDED_BY(report_mutex_) =
+      0;  // bytes of answers to questions of before a renewal
 
   SourceThread thread_;
 };
