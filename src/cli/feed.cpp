@@ -196,7 +196,7 @@ Run add_feed(CLI::App& command) {
         if (options->quorum > 1 && port.credit) {
           throw Failure(
               argument +
-              ": the host is no upstream with a key of its own, and counts for no quorum; "
+              ": the host is not an upstream with a key of its own, and counts for no quorum; "
               "add credit=no to mix its seeds in");
         }
         feed.upstreams.push_back(argument);

@@ -1,4 +1,4 @@
-// Standard output as a thing that can fail.
+// Standard output and its errors.
 #pragma once
 
 #include <string_view>

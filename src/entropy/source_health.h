@@ -1,4 +1,4 @@
-// What is to be thought of one source: the states of the design, and when each changes.
+// The health state machine of one source: its states, and when each changes.
 //
 //   start-up --2 windows pass--> healthy --alarm--> suspect --2 windows pass--> healthy
 //      |                            ^                  |

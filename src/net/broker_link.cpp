@@ -147,7 +147,7 @@ Result<std::optional<Message>> BrokerLink::next(const Waker& waker, std::optiona
     std::size_t used = 0;
     const Status status = decode(Bytes(inbox_.view()).first(received_), message, used);
     if (status == Status::malformed) {
-      return tl::unexpected(lost("sends what is no message").error());
+      return tl::unexpected(lost("sends what is not a message").error());
     }
     if (status == Status::complete) {
       consume(used);

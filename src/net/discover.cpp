@@ -56,7 +56,7 @@ Result<std::vector<Place>> discover_dns(const std::string& service) {
 Result<std::vector<SrvRecord>> srv_records(Bytes answer, const std::string& service) {
   ns_msg message;
   if (::ns_initparse(answer.data(), static_cast<int>(answer.size()), &message) != 0)
-    return error(service + ": the answer is no DNS");
+    return error(service + ": the answer is not DNS");
   std::vector<SrvRecord> records;
   for (int i = 0; i < ns_msg_count(message, ns_s_an); ++i) {
     ns_rr record;

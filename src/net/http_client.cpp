@@ -388,7 +388,7 @@ tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t f
     wipe(input.first(used));
     input = input.subspan(used);
     if (problem == http::error::need_buffer || problem == http::error::need_more) problem = {};
-    if (problem) return trouble(Trouble::protocol, where() + ": no HTTP: " + problem.message());
+    if (problem) return trouble(Trouble::protocol, where() + ": not HTTP: " + problem.message());
     if (parser_.is_header_done() && !header_checked_) {
       if (auto ok = check_header(); !ok) return tl::unexpected(ok.error());
     }
@@ -398,7 +398,7 @@ tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t f
       if (response_.status != 200) {
         error_body_.append(as_text(body).substr(0, error_body_bytes - error_body_.size()));
         if (response_.body_bytes > most_error_body) {
-          return trouble(Trouble::protocol, where() + " sent an error without end");
+          return trouble(Trouble::protocol, where() + " sent an endless error");
         }
       } else if (response_.body_bytes > client_.bounds_.body) {
         return trouble(Trouble::protocol, fmt::format("{} sent more than the {} bytes asked for",
@@ -455,7 +455,7 @@ tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string&
   std::size_t filled = 0;
   while (!parser_.is_done()) {
     if (filled == client_.inbox_.size()) {
-      return trouble(Trouble::protocol, where() + " sent a header without end");
+      return trouble(Trouble::protocol, where() + " sent an endless header");
     }
     const auto received = receive(filled);
     if (!received) return tl::unexpected(received.error());

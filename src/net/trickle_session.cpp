@@ -51,7 +51,7 @@ std::string encode(const TrickleSession& session) {
 Result<TrickleSession> decode_trickle_session(std::string_view text) {
   boost::system::error_code problem;
   const json::value document = json::parse({text.data(), text.size()}, problem);
-  if (problem || !document.is_object()) return error("the session is no JSON object");
+  if (problem || !document.is_object()) return error("the session is not a JSON object");
   const json::object& object = document.get_object();
   if (number_of(object, "version", version) != version ||
       number_of(object, "suite", suite) != suite) {
@@ -70,7 +70,7 @@ Result<TrickleSession> decode_trickle_session(std::string_view text) {
   }
   for (const json::value& item : cookies->get_array()) {
     if (!decode_bytes(&item, session.cookies.emplace_back())) {
-      return error("the session has a cookie that is none");
+      return error("the session has a cookie that cannot be read");
     }
   }
   return session;

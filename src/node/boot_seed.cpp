@@ -55,7 +55,7 @@ Result<std::size_t> read_seed(const std::string& path, MutableBytes out) {
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0) return error(with_errno("cannot open " + path, errno));
   if ((info.st_mode & 077) != 0) {
-    return error(fmt::format("{} may be read by others (mode {:04o}), so it is no secret", path,
+    return error(fmt::format("{} may be read by others (mode {:04o}), so it is not a secret", path,
                              info.st_mode & 07777));
   }
   return read_all(fd.get(), path, out);

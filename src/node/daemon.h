@@ -1,4 +1,4 @@
-// The manners of a program that runs in the foreground: signals, and what systemd wants to be told.
+// Process set-up of a program that runs in the foreground: signals, limits, sd_notify.
 #pragma once
 
 #include <condition_variable>

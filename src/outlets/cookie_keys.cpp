@@ -44,7 +44,7 @@ CookieKeys CookieKeys::make(std::uint32_t generation) {
 
 Result<CookieKeys> CookieKeys::parse(std::string_view text, std::uint32_t generation) {
   const auto bad = [] {
-    return error("this is no cookie key; it is one line, as in another hub's trickle.key");
+    return error("this is not a cookie key; it is one line, as in another hub's trickle.key");
   };
   if (!text.starts_with(mark) || !text.ends_with('\n')) return bad();
   text = text.substr(mark.size(), text.size() - mark.size() - 1);

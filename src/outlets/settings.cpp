@@ -128,7 +128,7 @@ share::Terms terms_of(const Spec& spec) {
   number("burst", parse_size, terms.burst, "4KiB");
   if (const auto text = spec.option("weight")) {
     const auto weight = parse_number<double>(*text);
-    if (!weight) throw Failure(fmt::format("{}: weight={} is no number", spec.text, *text));
+    if (!weight) throw Failure(fmt::format("{}: weight={} is not a number", spec.text, *text));
     terms.weight = *weight;
   }
   if (auto possible = share::check(terms); !possible) {
@@ -222,7 +222,7 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   } else if (access == "ca") {
     settings.access = Access::ca;
   } else {
-    throw Failure(fmt::format("{}: access={} is none of open, join, ca", spec.text, access));
+    throw Failure(fmt::format("{}: access={} is not one of open, join, ca", spec.text, access));
   }
   if (!settings.tls && settings.access != Access::open) {
     if (spec.option("access")) {

@@ -56,7 +56,7 @@ Result<void> Device::open(const Waker& /*stop*/) {
   }
   if (baud_) {
     fd_.reset();
-    return error(path_ + " is no serial line, so baud= means nothing to it; leave it out");
+    return error(path_ + " is not a serial line, so baud= does nothing there; leave it out");
   }
   return {};
 }

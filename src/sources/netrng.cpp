@@ -95,7 +95,7 @@ Result<std::size_t> Netrng::read(MutableBytes out, const Waker& waker) {
     const MutableBytes in = inbox_.view().first(received_);
     switch (decode(Side::server, in, netrng::most_reply, message, used)) {
       case Status::malformed:
-        return error(address_.text() + " sends what is no NetRNG message");
+        return error(address_.text() + " sends what is not a NetRNG message");
       case Status::complete:
         std::copy(message.sample.begin(), message.sample.end(), sample_.view().begin());
         sample_at_ = 0;

@@ -38,7 +38,8 @@ std::optional<unsigned> baud_of(const Spec& spec) {
   if (!text) return std::nullopt;
   const auto baud = parse_number<unsigned>(*text);
   if (!baud || !known_baud(*baud)) {
-    throw Failure(fmt::format("{}: baud={} is no line speed; 115200 is usual", spec.text, *text));
+    throw Failure(
+        fmt::format("{}: baud={} is not a line speed; 115200 is usual", spec.text, *text));
   }
   return baud;
 }
@@ -325,10 +326,10 @@ net::Endpoint parse_upstream(const std::string& text) {
     return net::endpoint_of(std::move(*join));
   }
   if (!is_upstream(text)) {
-    throw Failure(
-        fmt::format("'{}' is no upstream: write a join string (from 'qanat invite' at the hub) or "
-                    "https://HOST:PORT",
-                    text.substr(0, 40)));
+    throw Failure(fmt::format(
+        "'{}' is not an upstream: write a join string (from 'qanat invite' at the hub) or "
+        "https://HOST:PORT",
+        text.substr(0, 40)));
   }
   const Spec spec = parse(text);
   check_options(spec, "credit pin ca cert key pollen");

@@ -113,7 +113,7 @@ std::string UpstreamLink::judge(Bytes bytes, const std::optional<wire::Path>& pa
   const auto digest = crypto::sha256({bytes});
   const bool fresh = digest != last_digest_;
   last_digest_ = digest;
-  if (!path) return fmt::format("{} sent a path that is none", name());
+  if (!path) return fmt::format("{} sent a path that cannot be read", name());
   if (!own_id_.empty() && wire::leads_through(*path, own_id_)) {
     return fmt::format("a loop: this node, {}, is behind the bytes of {} ({})", own_id_, name(),
                        shown(wire::encode(*path)));

@@ -158,7 +158,7 @@ Result<std::vector<User>> parse_users(std::string_view text) {
       const std::string_view rate = line.substr(second + 1);
       const auto bits = parse_number<std::uint64_t>(rate);
       if (!bits) {
-        return error(fmt::format("line {}: '{}' is no number of bits per second", number, rate));
+        return error(fmt::format("line {}: '{}' is not a number of bits per second", number, rate));
       }
       user.bits_per_second = *bits;
     }

@@ -18,7 +18,7 @@ std::optional<std::size_t> count_of(const Spec& spec, std::string_view key) {
   if (!text) return std::nullopt;
   const auto count = parse_number<std::size_t>(*text);
   if (count.value_or(0) == 0) {
-    throw Failure(fmt::format("{}: {}={} is no number of 1 or more", spec.text, key, *text));
+    throw Failure(fmt::format("{}: {}={} is not a number of 1 or more", spec.text, key, *text));
   }
   return count;
 }
@@ -29,8 +29,8 @@ std::size_t size_of(const Spec& spec, std::string_view key, std::size_t usual, s
   if (!text) return usual;
   const auto size = parse_size(*text);
   if (!size || *size < least || *size > most) {
-    throw Failure(fmt::format("{}: {}={} is no size between {} and {} bytes", spec.text, key, *text,
-                              least, most));
+    throw Failure(fmt::format("{}: {}={} is not a size between {} and {} bytes", spec.text, key,
+                              *text, least, most));
   }
   return static_cast<std::size_t>(*size);
 }
@@ -40,7 +40,7 @@ Duration duration_of(const Spec& spec, std::string_view key, Duration usual, Dur
   if (!text) return usual;
   const auto duration = parse_duration(*text);
   if (!duration || *duration < least) {
-    throw Failure(fmt::format("{}: {}={} is no interval of {} or more", spec.text, key, *text,
+    throw Failure(fmt::format("{}: {}={} is not a duration of {} or more", spec.text, key, *text,
                               format_duration(least)));
   }
   return *duration;
@@ -61,8 +61,8 @@ entropy::Claim claim_of(const Spec& spec, entropy::Claim usual) {
   if (!text) return claim;
   claim.h = parse_number<double>(*text).value_or(0);
   if (!(claim.h >= 1.0 / 32) || !(claim.h <= 8)) {
-    throw Failure(fmt::format("{}: h={} is no min-entropy; write bits per byte, from 0.03125 to 8",
-                              spec.text, *text));
+    throw Failure(fmt::format(
+        "{}: h={} is not a min-entropy; write bits per byte, from 0.03125 to 8", spec.text, *text));
   }
   return claim;
 }

@@ -64,10 +64,10 @@ Result<Spec> parse_spec(std::string_view text) {
   spec.type = head.substr(0, colon);
   if (colon != std::string_view::npos) spec.target = head.substr(colon + 1);
   if (!is_key(spec.type)) {
-    return error(
-        fmt::format("'{}' is no source or outlet: write TYPE[:TARGET][?option=value&...], such as "
-                    "device:/dev/ttyUSB0?baud=115200",
-                    text));
+    return error(fmt::format(
+        "'{}' is not a source or an outlet: write TYPE[:TARGET][?option=value&...], such as "
+        "device:/dev/ttyUSB0?baud=115200",
+        text));
   }
   return spec;
 }
@@ -147,7 +147,7 @@ Result<VsockAddress> parse_vsock_address(std::string_view text) {
       colon == std::string_view::npos ? std::nullopt : parse_vsock_port(text.substr(colon + 1));
   if (!cid || !port || *cid == any_vsock) {
     return error(fmt::format(
-        "'{}' is no vsock address: write CID:PORT, such as 2:774 for the hypervisor", text));
+        "'{}' is not a vsock address: write CID:PORT, such as 2:774 for the hypervisor", text));
   }
   return VsockAddress{*cid, *port};
 }
