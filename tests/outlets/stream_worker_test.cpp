@@ -454,9 +454,13 @@ TEST(LimitsTest, OutletsTogetherHaveFewerConnectionsThanDescriptors) {
       const Limits fit = within_descriptors(usual, descriptors, outlets);
       EXPECT_GE(fit.connections, 1U);
       EXPECT_LE(fit.connections, usual.connections);
-      if (descriptors > 100) EXPECT_LE(fit.connections * outlets + 64, descriptors);
+      if (descriptors > 100) {
+        EXPECT_LE(fit.connections * outlets + 64, descriptors);
+      }
       // One peer leaves some to the others.
-      if (fit.connections > 8) EXPECT_LT(fit.peer_connections, fit.connections);
+      if (fit.connections > 8) {
+        EXPECT_LT(fit.peer_connections, fit.connections);
+      }
       EXPECT_GE(fit.peer_connections, 1U);
     }
   }
