@@ -67,9 +67,11 @@ def test_a_running_feed_moves_to_trickle_by_itself(trickle_hub, run, tmp_path):
     leaf = run("feed", join, "--every", "1s", "--outlet", f"file:{tmp_path}/seed", name="leaf").up()
     eventually(lambda: trickle_hub.outlet("trickle")["deliveries"] >= 3)
     counts = leaf.source(leaf.status()["sources"][0]["name"])["trickle"]
-    assert counts["sessions"] == 1 and counts["silent"] == 0
+    # A machine whose clock jumps begins a new session, rightly.
+    renewals = leaf.log().count("everything is seeded anew")
+    assert 1 <= counts["sessions"] <= 1 + renewals and counts["silent"] == 0
     https = trickle_hub.outlet("https")
-    assert https["deliveries"] <= 2, "the seed and the session"
+    assert https["deliveries"] <= 2 * (1 + renewals), "the seed and the session"
     assert eventually(lambda: trickle_hub.status()["outlets"][0]["connections"] == 0)
 
 
