@@ -2,7 +2,9 @@
 
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -177,3 +179,26 @@ def test_quickstart_shows_the_main_job():
     assert re.search(r"^jitter +healthy", last, re.M), shown.stdout
     assert re.search(r"^kernel +0 +([2-9]|\d\d)", last, re.M), "the kernel was fed more than once"
     assert "Reserve" in last and "qanat feed 'JOINSTRING'" in last
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_quickstart_shows_how_far_the_build_is(tmp_path, good):
+    """With a builder of the test's own."""
+    root = pathlib.Path(__file__).parents[2]
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "build/release").mkdir(parents=True)
+    shutil.copy(root / "quickstart", tmp_path)
+    (tmp_path / "build/release/qanat").symlink_to(QANAT)
+    for name, text in (("tools/install-packages", ""), ("cmake", f"for i in $(seq 40); do echo \"[$i/40] Building $i\"; done; {'true' if good else 'echo broken; exit 3'}")):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment.pop("QANAT", None)
+    done = subprocess.run([tmp_path / "quickstart", "--for", "2s"], env=environment, capture_output=True, text=True, timeout=60)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Building: ")]
+    assert len(lines) == 10 and lines[-1] == "Building: 40 of 40 steps", done.stdout
+    if good:
+        assert done.returncode == 0 and "That was a hub and a client" in done.stdout, done.stderr
+    else:
+        assert done.returncode == 1 and "broken" in done.stdout and "build.log has all of it" in done.stderr
+        assert "broken" in (tmp_path / "build.log").read_text()
