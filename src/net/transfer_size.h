@@ -22,10 +22,13 @@ class TransferSize {
   static constexpr Duration patience(std::size_t asked, Duration longest) {
     return asked <= least ? longest : std::min<Duration>(longest, std::chrono::seconds(10));
   }
-  // After an answer that took so long.
+  // After an answer that took so long. Down as far as needed, up by one step: in a burst of a
+  // store's nobody knows how long it lasts.
   void answered(Duration took) {
     if (took < std::chrono::milliseconds(500)) bytes_ = std::min(2 * bytes_, most);
-    if (took > std::chrono::seconds(2)) bytes_ = std::max(bytes_ / 2, least);
+    for (; took > std::chrono::seconds(2) && bytes_ > least; took /= 2) {
+      bytes_ = std::max(bytes_ / 2, least);
+    }
   }
   // After "not so much in time" (429, 503) to a request for `asked` bytes: whether fewer are worth
   // a try, at once.

@@ -86,6 +86,11 @@ TEST(TransferSize, ALargeOneStandsInLineForAShortTimeOnly) {
   }
   EXPECT_EQ(waits, 2);
   EXPECT_EQ(size.bytes(), 1024);
+  // It took seven seconds: the next one is to take one or two.
+  size.answered(7s);
+  EXPECT_EQ(size.bytes(), 256);
+  size.answered(1h);
+  EXPECT_EQ(size.bytes(), TransferSize::least);
   // The least has all the time there is, and nobody has more than was given.
   EXPECT_EQ(TransferSize::patience(TransferSize::least, 10min), 10min);
   EXPECT_EQ(TransferSize::patience(TransferSize::most, 1s), 1s);
