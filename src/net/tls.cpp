@@ -125,7 +125,7 @@ void use_client_ca(SSL_CTX* context, const ServerTls::ClientCa& ca) {
   require(bio != nullptr, "TLS context");
   bool any = false;
   for (;;) {
-    const crypto::X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    const X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
     if (!certificate) break;
     any = true;
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) != 1 ||

@@ -411,8 +411,8 @@ outlets::OutletDefaults Node::defaults_of(const Config& config) const {
 outlets::Limits Node::limits_of(const Config& config) const {
   const std::size_t descriptors = descriptor_limit();
   const auto limits = outlets::within_descriptors(config.http, descriptors, config.outlets.size());
-  // A part less of a number so large is no news.
-  if (limits.connections < config.http.connections / 4) {
+  // A part less of so large a number does not matter, and a feed has no such outlets.
+  if (!settings_.feed && limits.connections < config.http.connections / 4) {
     log_warning(
         "{} descriptors (RLIMIT_NOFILE) are enough for {} connections of each outlet, not for {} "
         "(limits.connections); raise LimitNOFILE=",

@@ -100,6 +100,11 @@ asio::awaitable<bool> HttpConnection::read_request() {
     if (!readable) co_return false;
   }
   while (state == State::empty || state == State::partial) {
+    // Its header may have come with the request before it.
+    if (reader_.expects_word()) {
+      co_await write(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
+      arm(limits.header);  // of which write has its own
+    }
     const net::IoResult got = transport_.read(worker_.scratch_);
     if (got.status == IoStatus::ok) {
       // Armed once, not again by further bytes: one a second is too slow.
@@ -108,7 +113,6 @@ asio::awaitable<bool> HttpConnection::read_request() {
       state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
       // A record of TLS may hold a byte, and each costs a look at the whole header.
       if (state == State::partial && turn_is_over()) co_await take_turns();
-      if (reader_.expects_word()) co_await write(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
       continue;
     }
     const bool ready = co_await wait(got.status);

@@ -116,6 +116,7 @@ void HttpRequestReader::find_target() {
     const std::size_t path = std::min(target_.find_first_of("/?"), target_.size());
     fields_.host = target_.substr(0, path);
     target_ = path < target_.size() ? target_.substr(path) : "/";
+    if (fields_.host.empty()) refuse(400, "no host in the target", "write it: RFC 9110, 4.2.1");
     return;
   }
 }

@@ -42,7 +42,7 @@ class HttpRequestReader {
   std::string_view target() const { return target_; }  // "/path?query"
   // Whether an answer may be chunked: HTTP/1.1.
   bool knows_chunks() const;
-  // Of the header, each once at most; empty when there is none.
+  // Of the header, each once at most; empty where the header has no such field.
   struct Fields {
     std::string_view host;
     std::string_view authorization;

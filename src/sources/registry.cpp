@@ -329,7 +329,7 @@ net::Endpoint parse_upstream(const std::string& text) {
     throw Failure(fmt::format(
         "'{}' is not an upstream: write a join string (from 'qanat invite' at the hub) or "
         "https://HOST:PORT",
-        text.substr(0, 40)));
+        wire::without_secrets(text)));
   }
   const Spec spec = parse(text);
   check_options(spec, "credit pin ca cert key pollen");

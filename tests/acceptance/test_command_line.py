@@ -591,7 +591,7 @@ def test_no_message_shows_a_part_of_a_join_string(hub, run, tmp_path):
     config.chmod(0o600)
     for words in (["get", "32", "--from", head, rest], ["get", "32", "--from", rest], ["status", rest], ["serve", "--source", head, rest],
                   ["serve", "--source", rest], ["serve", f"--source=a{join[1:]}"], ["serve", f"--sorce={join}"], ["feed", rest], ["invite", rest],
-                  ["sources", rest], ["check", "--config", str(config)], ["bench", "trickle", rest], ["serve", "--outlet", rest]):
+                  ["sources", rest], ["get", "32", "--from", f"/{rest[-50:]}"], ["feed", f"'{rest}"], ["check", "--config", str(config)], ["bench", "trickle", rest], ["serve", "--outlet", rest]):
         done = qanat(*words, check=False)
         assert done.returncode in (1, 2) and done.stderr, words
         # Not even ten letters of what may be the key.

@@ -54,16 +54,21 @@ def test_http_1_0_gets_no_chunks(hub):
     assert answer.startswith(b"HTTP/1.1 505") and b"chunked\r\n" not in answer, answer
 
 
-def test_who_waits_for_a_word_before_the_body_is_told(hub):
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_who_waits_for_a_word_before_the_body_is_told(hub, before):
     with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as sock:
-        sock.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 11\r\nConnection: close\r\n\r\n")
-        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(before + b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 11\r\nConnection: close\r\n\r\n")
+        got = b""
+        while not got.endswith(b"HTTP/1.1 100 Continue\r\n\r\n"):
+            got += sock.recv(1000)
+        assert got.startswith(b"HTTP/1.1 200" if before else b"HTTP/1.1 100")
         sock.sendall(b"challenge=a")
         assert sock.recv(100).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("target, status", [("http://127.0.0.1:1/healthz", 200), ("HTTP://localhost/v1/random?bytes=8", 200), ("http://[::1]", 200),
-                                            ("http://evil.example/v1/random", 403), ("http://localhost/nonsense", 404)])
+                                            ("http://evil.example/v1/random", 403), ("http://localhost/nonsense", 404),
+                                            ("http:///v1/random", 400)])
 def test_a_target_may_name_its_host(hub, target, status):
     answer = raw(hub.port, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 %d" % status), answer
