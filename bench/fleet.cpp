@@ -24,7 +24,7 @@
 #include "base/backoff.h"
 #include "base/secret.h"
 #include "entropy/drbg_pool.h"
-#include "net/transfer_size.h"
+#include "peers/transfer_size.h"
 #include "share/dispenser.h"
 
 namespace {
@@ -82,7 +82,7 @@ struct Hub {
   entropy::SourceId source = 0;
   share::Flow drbg_flow;
   share::Ticket drbg_ticket;
-  net::TransferSize size;
+  peers::TransferSize size;
   std::map<Id, share::Flow> flows;  // of the hubs below it, by their id
   share::Flow leaves;
   bool up = true;

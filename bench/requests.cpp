@@ -24,7 +24,7 @@ UniqueFd connect(const std::string& place) {
   const Waker never;
   auto fd = place.starts_with('/')
                 ? net::connect_unix(place)
-                : net::connect_tcp(*wire::parse_address(place), never, std::chrono::seconds(10));
+                : net::connect_tcp(*spec::parse_address(place), never, std::chrono::seconds(10));
   if (!fd) throw Failure(fd.error().message);
   return std::move(*fd);
 }
@@ -68,7 +68,7 @@ void load(const std::string& place, Bytes question, std::size_t answer_bytes, st
 // Until it is killed. It never sleeps either.
 void echo(const std::string& place, std::size_t question_bytes, std::size_t answer_bytes) {
   const UniqueFd listener = place.starts_with('/') ? net::listen_unix(place, 0600)
-                                                   : net::listen_tcp(*wire::parse_address(place));
+                                                   : net::listen_tcp(*spec::parse_address(place));
   const UniqueFd poll(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event listening{.events = EPOLLIN, .data = {.fd = listener.get()}};
   ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, listener.get(), &listening);

@@ -26,11 +26,11 @@
 #include "base/secret.h"
 #include "crypto/aead.h"
 #include "net/connect.h"
-#include "net/http_client.h"
-#include "net/trickle_session.h"
-#include "outlets/cookie_keys.h"
+#include "outlets/trickle/cookie_keys.h"
+#include "peers/http_client.h"
 #include "sources/registry.h"
 #include "wire/trickle.h"
+#include "wire/trickle_session.h"
 
 namespace {
 
@@ -91,10 +91,10 @@ int echo(std::uint16_t port) {
 std::vector<std::vector<std::uint8_t>> make_questions(const std::string& join, std::size_t count,
                                                       unsigned cookies, sockaddr_storage& server) {
   const Waker waker;
-  net::HttpClient client(sources::parse_upstream(join), waker);
+  peers::HttpClient client(sources::parse_upstream(join), waker);
   const auto text = client.text("POST", "/v1/session");
   if (!text) throw Failure(text.error().message);
-  const auto session = net::decode_trickle_session(*text);
+  const auto session = wire::decode_trickle_session(*text);
   WipedArray<trickle::exporter_bytes> exporter;
   client.exporter(trickle::exporter_label, exporter.view());
   server = *client.peer();

@@ -9,9 +9,9 @@
 #include "cli/command.h"
 #include "cli/trickle_load.h"
 #include "cli/upstream_argument.h"
-#include "net/trickle_client.h"
+#include "peers/trickle_client.h"
 #include "sources/registry.h"
-#include "wire/grade.h"
+#include "spec/grade.h"
 
 namespace qanat::cli {
 namespace {
@@ -88,7 +88,7 @@ int run_trickle(const BenchOptions& options) {
     throw UsageError("--for " + options.length + " is not a duration of at least 1ms; try 10s");
   }
   load.length = *length;
-  const auto grade = wire::parse_grade(options.grade);
+  const auto grade = spec::parse_grade(options.grade);
   if (!grade) throw UsageError("--grade " + options.grade + ": full or drbg");
   load.grade = wire::trickle::only(*grade);
   const TrickleLoadResult result =
@@ -122,7 +122,7 @@ Run add_bench(CLI::App& command) {
       ->check(CLI::Range(0.0, 1e7));
   trickle->add_option("--for", options->length, "How long (10s)");
   trickle->add_option("--bytes", options->bytes, "Bytes a seed (64)")
-      ->check(CLI::Range(std::size_t{1}, net::TrickleClient::most_bytes));
+      ->check(CLI::Range(std::size_t{1}, peers::TrickleClient::most_bytes));
   trickle->add_option("--grade", options->grade, "full or drbg (drbg)");
   trickle->add_flag("--json", options->json, "One line for programs");
   trickle->footer(

@@ -9,8 +9,8 @@
 
 #include "base/trusted_path.h"
 #include "net/connect.h"
-#include "net/http_client.h"
 #include "node/state_dir.h"
+#include "peers/http_client.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {
@@ -103,18 +103,18 @@ std::optional<std::string> ask_for_text(const std::string& state, const std::str
   if (!pid) return std::nullopt;
   const TimePoint end = Clock().now() + patience;
   const Waker waker;
-  net::HttpClient client(net::unix_endpoint(node::StateDir(state).control_socket()), waker,
-                         {.connect = node_patience, .silence = node_patience});
+  peers::HttpClient client(peers::unix_endpoint(node::StateDir(state).control_socket()), waker,
+                           {.connect = node_patience, .silence = node_patience});
   const std::string body = method == "POST" ? json::serialize(request) : std::string();
   TimePoint began = Clock().now();
   auto answer = client.text(method, path, body);
-  while (!answer && answer.error().trouble == net::Trouble::busy && Clock().now() < end) {
+  while (!answer && answer.error().trouble == peers::Trouble::busy && Clock().now() < end) {
     wait_for(-1, 0, waker, between_tries);
     began = Clock().now();
     answer = client.text(method, path, body);
   }
   if (answer) return std::move(*answer);
-  if (answer.error().trouble == net::Trouble::unreachable &&
+  if (answer.error().trouble == peers::Trouble::unreachable &&
       Clock().now() - began >= node_patience) {
     // Hanging up tells the node that it must not do it later.
     throw silent(*pid);

@@ -9,10 +9,10 @@
 #include "cli/control.h"
 #include "cli/run_node.h"
 #include "cli/upstream_argument.h"
-#include "node/boot_seed.h"
-#include "node/daemon.h"
+#include "machine/boot_seed.h"
+#include "machine/daemon.h"
+#include "spec/options.h"
 #include "wire/join_string.h"
-#include "wire/options.h"
 
 namespace qanat::cli {
 
@@ -55,10 +55,10 @@ std::string why_not_fed(const node::Node& node) {
 
 // With --once: 0 as soon as every outlet was fed, 1 when that will not be.
 int run_once(node::NodeSettings settings, Duration patience) {
-  node::prepare_process();
-  settings.on_fed = node::nudge;
-  settings.generation_path = node::Generation::usual_path();
-  node::Signals signals;
+  machine::prepare_process();
+  settings.on_fed = machine::nudge;
+  settings.generation_path = machine::Generation::usual_path();
+  machine::Signals signals;
   node::Node node(std::move(settings));
   node.start();
   const TimePoint end = Clock().now() + patience;
@@ -67,7 +67,7 @@ int run_once(node::NodeSettings settings, Duration patience) {
   while (!fed && why.empty()) {
     // Woken by each delivery; looks for what makes waiting useless in between.
     constexpr Duration look_interval = 100ms;
-    const bool stopped = signals.wait(look_interval) == node::Signal::stop;
+    const bool stopped = signals.wait(look_interval) == machine::Signal::stop;
     fed = all_fed(node);
     if (fed) break;
     why = stopped ? "stopped" : node.hopeless();
@@ -90,7 +90,7 @@ constexpr std::string_view boot_seed_type = "seed";
 // anything in this process asks it for a random byte. False when one was not credited.
 bool use_boot_seeds(FeedOptions& options) {
   const auto is_boot_seed = [](const std::string& argument) {
-    const auto spec = wire::parse_spec(argument);
+    const auto spec = spec::parse_spec(argument);
     return spec && spec->type == boot_seed_type && !wire::looks_like_join_string(argument);
   };
   if (std::all_of(options.upstreams.begin(), options.upstreams.end(), is_boot_seed)) {
@@ -109,17 +109,17 @@ bool use_boot_seeds(FeedOptions& options) {
       others.push_back(argument);
       continue;
     }
-    const auto spec = wire::parse_spec(argument);
+    const auto spec = spec::parse_spec(argument);
     for (const auto& [key, value] : spec->options) {
       if (key == "credit") continue;
       throw Failure(fmt::format("{}: unknown option '{}'; known: credit", argument, key));
     }
     if (spec->target.empty()) throw Failure(argument + ": says no path; write seed:PATH");
-    const node::BootSeed seed{spec->target, wire::yes_or_no(*spec, "credit", true),
-                              spec->option("credit").has_value()};
+    const machine::BootSeed seed{spec->target, spec::yes_or_no(*spec, "credit", true),
+                                 spec->option("credit").has_value()};
     // Where it cannot be made, that is said below.
     (void)state.prepare();
-    const auto use = node::use_boot_seed(seed, state.used_seeds(), node::give_to_kernel);
+    const auto use = machine::use_boot_seed(seed, state.used_seeds(), machine::give_to_kernel);
     if (!use) throw Failure(argument + ": " + use.error().message);
     log_info("{}: {} bytes given to the kernel, credited {} bits{}{}", argument, use->bytes,
              use->credited ? 8 * use->bytes : 0, use->removed ? "; its file is removed" : "",

@@ -9,10 +9,10 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/local_node.h"
-#include "net/http_client.h"
-#include "net/transfer_size.h"
-#include "net/trickle_client.h"
 #include "node/state_dir.h"
+#include "peers/http_client.h"
+#include "peers/transfer_size.h"
+#include "peers/trickle_client.h"
 #include "wire/http_api.h"
 
 namespace qanat::cli {
@@ -85,11 +85,11 @@ std::string formatted(Bytes bytes, wire::Format format) {
 
 // Few bytes from a hub that offers trickle, with the cookies of an earlier time: one datagram there
 // and one back. False when they must come over HTTPS.
-bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade grade,
+bool get_by_trickle(peers::TrickleClient& trickle, std::size_t bytes, spec::Grade grade,
                     wire::Format format) {
   SecretBytes out(bytes);
   const auto got = trickle.ask(out.view(), wire::trickle::only(grade));
-  if (!got && got.error().trouble == net::Trouble::unreachable) return false;
+  if (!got && got.error().trouble == peers::Trouble::unreachable) return false;
   if (!got) throw Failure(got.error().message);
   // It may give what was not asked for; over HTTPS it may do better, and that is checked there.
   if (*got != wire::trickle::only(grade)) return false;
@@ -100,13 +100,14 @@ bool get_by_trickle(net::TrickleClient& trickle, std::size_t bytes, wire::Grade 
 }
 
 // For few bytes from another node, where cookies can be kept.
-std::unique_ptr<net::TrickleClient> trickle_for(const GetOptions& options, std::uint64_t bytes,
-                                                const net::Endpoint& endpoint, const Waker& waker) {
-  if (options.from.empty() || bytes > net::TrickleClient::most_bytes) return nullptr;
+std::unique_ptr<peers::TrickleClient> trickle_for(const GetOptions& options, std::uint64_t bytes,
+                                                  const peers::Endpoint& endpoint,
+                                                  const Waker& waker) {
+  if (options.from.empty() || bytes > peers::TrickleClient::most_bytes) return nullptr;
   if (!options.state.empty()) require_state(options.state);
   const auto cookies = node::StateDir(state_path(options.state)).cookie_directory();
   if (!cookies) return nullptr;
-  return std::make_unique<net::TrickleClient>(endpoint, *cookies, waker);
+  return std::make_unique<peers::TrickleClient>(endpoint, *cookies, waker);
 }
 
 int draw(const GetOptions& options) {
@@ -116,7 +117,7 @@ int draw(const GetOptions& options) {
         fmt::format("{} is not a number of bytes of at least 1; write it like 32, 4KiB or 100M",
                     options.bytes));
   }
-  const auto grade = wire::parse_grade(options.grade);
+  const auto grade = spec::parse_grade(options.grade);
   if (!grade) throw UsageError("--grade " + options.grade + ": full or drbg");
   const auto format = wire::parse_format(options.format);
   if (!format || *format == wire::Format::json) {
@@ -125,8 +126,8 @@ int draw(const GetOptions& options) {
   const auto wait = parse_duration(options.wait);
   if (!wait) throw UsageError("--wait " + options.wait + " is not a duration; try 30s");
   const Waker waker;
-  net::HttpClient client(endpoint_for(options.from, options.state), waker,
-                         {.silence = *wait + beyond_the_line});
+  peers::HttpClient client(endpoint_for(options.from, options.state), waker,
+                           {.silence = *wait + beyond_the_line});
   const auto trickle = trickle_for(options, *bytes, client.endpoint(), waker);
   if (trickle && get_by_trickle(*trickle, static_cast<std::size_t>(*bytes), *grade, *format)) {
     return 0;
@@ -137,15 +138,15 @@ int draw(const GetOptions& options) {
   std::uint64_t left = *bytes;
   tl::expected<void, int> written;
   const bool text = *format != wire::Format::raw;
-  const bool full = *grade == wire::Grade::full;
-  net::TransferSize full_piece;
+  const bool full = *grade == spec::Grade::full;
+  peers::TransferSize full_piece;
   while (left > 0) {
     std::uint64_t piece = std::min<std::uint64_t>(left, full ? full_piece.bytes() : most_drbg);
     const TimePoint began = Clock().now();
     if (text && piece < left) piece -= piece % 3;
     std::string line;
     const Duration patience =
-        full ? net::TransferSize::patience(static_cast<std::size_t>(piece), *wait) : *wait;
+        full ? peers::TransferSize::patience(static_cast<std::size_t>(piece), *wait) : *wait;
     const auto response = client.random(
         {.bytes = piece, .grade = *grade, .format = *format, .wait = patience}, [&](Bytes part) {
           progress.add(text ? part.size() / 2 : part.size());
@@ -156,7 +157,7 @@ int draw(const GetOptions& options) {
         });
     require_written(written);
     // Nothing of a refused piece was written. Too much at once, perhaps.
-    if (!response && response.error().trouble == net::Trouble::busy && full &&
+    if (!response && response.error().trouble == peers::Trouble::busy && full &&
         full_piece.refused(static_cast<std::size_t>(piece))) {
       continue;
     }

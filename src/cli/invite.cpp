@@ -8,8 +8,8 @@
 #include "cli/control.h"
 #include "cli/output.h"
 #include "node/client_store.h"
+#include "spec/address.h"
 #include "wire/join_string.h"
-#include "wire/spec.h"
 
 namespace qanat::cli {
 namespace {
@@ -171,7 +171,7 @@ Run add_invite(CLI::App& command) {
       throw UsageError(possible.error().message);
     }
     if (!options->address.empty()) {
-      const auto parsed = wire::parse_address(options->address);
+      const auto parsed = spec::parse_address(options->address);
       if (!parsed) throw UsageError("--address: " + parsed.error().message);
       if (parsed->port == 0 && options->address.ends_with(":0")) {
         throw UsageError(

@@ -13,7 +13,7 @@
 
 namespace qanat::cli {
 
-net::Endpoint endpoint_for(const std::string& from, const std::string& state) {
+peers::Endpoint endpoint_for(const std::string& from, const std::string& state) {
   if (from.empty()) {
     const std::string path = state_path(state);
     // A node that is stopped would take the request, and answer it some day.
@@ -25,17 +25,17 @@ net::Endpoint endpoint_for(const std::string& from, const std::string& state) {
           path));
     }
     (void)ask_for_text(path, "GET", "/healthz");
-    return net::unix_endpoint(node::StateDir(path).control_socket());
+    return peers::unix_endpoint(node::StateDir(path).control_socket());
   }
-  net::Endpoint endpoint = sources::parse_upstream(read_upstream_argument(from));
+  peers::Endpoint endpoint = sources::parse_upstream(read_upstream_argument(from));
   if (endpoint.pollen) {
     throw Failure("pollen=yes is for 'feed' and 'serve'; a pollen server gives seeds of 64 bytes");
   }
   return endpoint;
 }
 
-std::string explain(const net::ClientError& problem, const std::string& from) {
-  if (from.empty() && problem.trouble == net::Trouble::unreachable) {
+std::string explain(const peers::ClientError& problem, const std::string& from) {
+  if (from.empty() && problem.trouble == peers::Trouble::unreachable) {
     return fmt::format(
         "no node runs here ({}); start one with 'qanat serve', name its directory with --state, or "
         "another node with --from",
@@ -56,12 +56,12 @@ SecretBytes draw_full(const std::string& from, const std::string& state, std::si
   const auto patience = parse_duration(wait);
   if (!patience) throw UsageError("--wait " + wait + " is not a duration; try 30s");
   const Waker waker;
-  net::HttpClient client(endpoint_for(from, state), waker,
-                         {.silence = *patience + beyond_the_line});
+  peers::HttpClient client(endpoint_for(from, state), waker,
+                           {.silence = *patience + beyond_the_line});
   SecretBytes out(bytes);
   std::size_t filled = 0;
   const auto response = client.random(
-      {.bytes = bytes, .grade = wire::Grade::full, .wait = *patience}, [&](Bytes part) {
+      {.bytes = bytes, .grade = spec::Grade::full, .wait = *patience}, [&](Bytes part) {
         const std::size_t n = std::min(part.size(), bytes - filled);
         std::copy_n(part.begin(), n, out.view().begin() + static_cast<std::ptrdiff_t>(filled));
         filled += n;

@@ -13,7 +13,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/rngnet.h"
-#include "sources/kept_join_strings.h"
+#include "sources/upstream/kept_join_strings.h"
 #include "wire/join_string.h"
 
 namespace {

@@ -12,8 +12,8 @@
 #include "base/version.h"
 #include "cli/control.h"
 #include "cli/run_node.h"
-#include "net/rngnet_receiver.h"
-#include "node/daemon.h"
+#include "machine/daemon.h"
+#include "peers/rngnet_receiver.h"
 
 namespace qanat::cli {
 namespace {
@@ -68,7 +68,7 @@ int send(int argc, char** argv) {
   if (const int code = parse(app, argc, argv); code >= 0) return code;
   std::string recipients;
   for (const std::string& host : options.hosts) {
-    const auto address = wire::parse_address(host, options.port);
+    const auto address = spec::parse_address(host, options.port);
     if (!address) throw Failure(address.error().message);
     recipients += (recipients.empty() ? "" : ",") + address->text();
   }
@@ -88,13 +88,13 @@ int receive(int argc, char** argv) {
   app.add_option("-d", options.device, "Device or file to write to (/dev/urandom)");
   app.add_option("-a", options.address, "Address to listen on (all)");
   if (const int code = parse(app, argc, argv); code >= 0) return code;
-  node::prepare_process();
+  machine::prepare_process();
   // A file is made; a device that is not there is a mistake, and a file in its place fills memory.
   const int make = options.device.starts_with("/dev/") ? 0 : O_CREAT;
   const UniqueFd device(
       ::open(options.device.c_str(), O_WRONLY | make | O_APPEND | O_CLOEXEC, 0600));
   if (!device) throw Failure(with_errno("cannot open " + options.device, errno));
-  net::RngnetReceiver receiver({options.address, options.port}, options.bytes);
+  peers::RngnetReceiver receiver({options.address, options.port}, options.bytes);
   const auto tell = [&receiver] {
     fmt::print("{}\n", receiver.stat_line());
     std::fflush(stdout);
@@ -105,35 +105,35 @@ int receive(int argc, char** argv) {
   std::string problem;
   std::thread worker([&] {
     const Clock clock;
-    TimePoint tell_at = clock.now() + net::RngnetReceiver::stat_interval;
+    TimePoint tell_at = clock.now() + peers::RngnetReceiver::stat_interval;
     while (!stopping) {
       const auto datagram = receiver.receive(waker, tell_at);
       if (!datagram) waker.clear();
       if (tell_now.exchange(false) || clock.now() >= tell_at) {
         tell();
-        tell_at = clock.now() + net::RngnetReceiver::stat_interval;
+        tell_at = clock.now() + peers::RngnetReceiver::stat_interval;
       }
       if (!datagram || stopping) continue;
       if (auto written = write_all(device.get(), options.device, *datagram); !written) {
         problem = written.error().message;
-        node::nudge();
+        machine::nudge();
         return;
       }
       wipe(*datagram);
     }
   });
   for (bool running = true; running;) {
-    switch (node::wait_for_signal()) {
-      case node::Signal::stop:
+    switch (machine::wait_for_signal()) {
+      case machine::Signal::stop:
         running = false;
         break;
-      case node::Signal::now:
-      case node::Signal::reload:
+      case machine::Signal::now:
+      case machine::Signal::reload:
         running = problem.empty();
         tell_now = true;
         waker.wake();
         break;
-      case node::Signal::none:
+      case machine::Signal::none:
         break;
     }
   }

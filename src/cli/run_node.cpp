@@ -4,17 +4,17 @@
 
 #include "base/log.h"
 #include "base/version.h"
-#include "node/resume_watch.h"
+#include "machine/resume_watch.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {
 
 using namespace std::chrono_literals;
 
-void end_node(node::Node& node, node::Signals& signals, const std::string& problem) {
+void end_node(node::Node& node, machine::Signals& signals, const std::string& problem) {
   const int code = problem.empty() ? 0 : 1;
   constexpr Duration deliveries_in_flight = 2s;
-  node::tell_systemd("STOPPING=1");
+  machine::tell_systemd("STOPPING=1");
   signals.end_soon(code);
   bool whole = false;
   try {
@@ -37,17 +37,17 @@ void end_node(node::Node& node, node::Signals& signals, const std::string& probl
 
 namespace {
 
-void handle(node::Signal signal, node::Node& node, const std::function<node::Config()>& reread) {
-  if (signal == node::Signal::now) node.renew("SIGUSR1");
-  if (signal == node::Signal::reload && reread) {
-    node::tell_systemd("RELOADING=1");
+void handle(machine::Signal signal, node::Node& node, const std::function<node::Config()>& reread) {
+  if (signal == machine::Signal::now) node.renew("SIGUSR1");
+  if (signal == machine::Signal::reload && reread) {
+    machine::tell_systemd("RELOADING=1");
     try {
       node.reload(reread());
       log_info("configuration reloaded");
     } catch (const std::exception& problem) {
       log_error("the configuration stays as it was: {}", wire::without_secrets(problem.what()));
     }
-    node::tell_systemd("READY=1");
+    machine::tell_systemd("READY=1");
   }
   node.check_state();
   node.check_control_socket();
@@ -56,22 +56,22 @@ void handle(node::Signal signal, node::Node& node, const std::function<node::Con
 }  // namespace
 
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
-  node::prepare_process();
-  settings.generation_path = node::Generation::usual_path();
-  node::Signals signals;
+  machine::prepare_process();
+  settings.generation_path = machine::Generation::usual_path();
+  machine::Signals signals;
   node::Node node(std::move(settings));
   node.start();
   log_info("qanat {} is running, state in {}", version(), node.state().path());
   for (const auto& outlet : node.snapshot().outlets) log_info("{}: {}", outlet.name, outlet.detail);
-  node::tell_systemd("READY=1");
-  const node::ResumeWatch watch(
+  machine::tell_systemd("READY=1");
+  const machine::ResumeWatch watch(
       [&node](const std::string& why) { node.renew(why); },
       [&node](const std::string& why) { node.alarm("resume", "the watch has ended: " + why); });
   for (;;) {
     // Nothing tells that a directory is deleted as surely as a look at it.
     constexpr Duration look_interval = 60s;
-    const node::Signal signal = signals.wait(look_interval);
-    if (signal == node::Signal::stop) {
+    const machine::Signal signal = signals.wait(look_interval);
+    if (signal == machine::Signal::stop) {
       log_info("stopping");
       end_node(node, signals, "");
       return 0;

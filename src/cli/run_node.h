@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "node/daemon.h"
+#include "machine/daemon.h"
 #include "node/node.h"
 
 namespace qanat::cli {
@@ -12,6 +12,6 @@ namespace qanat::cli {
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread);
 // The end that both have in common. Does not come back when something is stuck: then `problem` is
 // said, if there is one, and the exit code is 1; else 0.
-void end_node(node::Node& node, node::Signals& signals, const std::string& problem);
+void end_node(node::Node& node, machine::Signals& signals, const std::string& problem);
 
 }  // namespace qanat::cli

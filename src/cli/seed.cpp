@@ -10,7 +10,7 @@
 #include "cli/command.h"
 #include "cli/local_node.h"
 #include "cli/output.h"
-#include "node/boot_seed.h"
+#include "machine/boot_seed.h"
 #include "wire/guest_seed.h"
 
 namespace qanat::cli {
@@ -59,7 +59,7 @@ int make_seed(const SeedOptions& options) {
     throw UsageError(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
   }
   const auto bytes = parse_size(options.bytes);
-  if (!bytes || *bytes < node::BootSeed::least_bytes || *bytes > node::BootSeed::most_bytes) {
+  if (!bytes || *bytes < machine::BootSeed::least_bytes || *bytes > machine::BootSeed::most_bytes) {
     throw UsageError("--bytes " + options.bytes + ": from 32 (256 bits) to 512");
   }
   // Before anything is drawn: a seed that nobody gets is lost to all.

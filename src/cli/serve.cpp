@@ -7,7 +7,7 @@
 #include "cli/run_node.h"
 #include "cli/upstream_argument.h"
 #include "node/node.h"
-#include "sources/kept_join_strings.h"
+#include "sources/upstream/kept_join_strings.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {

@@ -12,8 +12,8 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "machine/daemon.h"
 #include "node/client_store.h"
-#include "node/daemon.h"
 
 namespace qanat::cli {
 
@@ -50,7 +50,7 @@ std::string all_text(const std::vector<json::value>& found) {
 
 // Draws until a signal comes; on what is no terminal, one block after another.
 int run_top(const std::vector<std::string>& states, Duration every, Duration for_time) {
-  node::prepare_process();
+  machine::prepare_process();
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   const TimePoint begin = Clock().now();
   std::string problem = "nothing was seen";
@@ -81,7 +81,7 @@ int run_top(const std::vector<std::string>& states, Duration every, Duration for
     if (std::fflush(stdout) != 0) {
       throw Failure(with_errno("cannot write to standard output", errno));
     }
-    if (node::wait_for_signal(every) == node::Signal::stop) return end();
+    if (machine::wait_for_signal(every) == machine::Signal::stop) return end();
     if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return end();
   }
 }

@@ -13,7 +13,7 @@
 
 #include "crypto/aead.h"
 #include "net/connect.h"
-#include "net/trickle_session.h"
+#include "wire/trickle_session.h"
 
 namespace qanat::cli {
 
@@ -37,7 +37,7 @@ struct LoadClient {
 
 class Generator {
  public:
-  Generator(net::Endpoint endpoint, const TrickleLoad& load)
+  Generator(peers::Endpoint endpoint, const TrickleLoad& load)
       : load_(load),
         clients_(load.clients),
         keys_(load.clients * trickle::keys_bytes),
@@ -79,7 +79,7 @@ class Generator {
   const Waker waker_;
   std::vector<LoadClient> clients_;
   SecretBytes keys_;
-  net::HttpClient client_;
+  peers::HttpClient client_;
   sockaddr_storage server_{};
   std::vector<UniqueFd> sockets_;
   std::vector<std::deque<std::size_t>> ready_;  // clients that ask next, by socket
@@ -97,13 +97,13 @@ class Generator {
 // One of `clients_` for each cookie of a session, from `first` on; how many there were.
 std::size_t Generator::begin_session(std::size_t first) {
   auto text = client_.text("POST", "/v1/session");
-  while (!text && text.error().trouble == net::Trouble::busy) {
+  while (!text && text.error().trouble == peers::Trouble::busy) {
     // A hub has a rate for them, as each of its clients needs one an hour.
     wait_for(-1, 0, waker_, std::chrono::seconds(std::max(1U, text.error().retry_after)));
     text = client_.text("POST", "/v1/session");
   }
   if (!text) throw Failure("no session: " + text.error().message);
-  const auto session = net::decode_trickle_session(*text);
+  const auto session = wire::decode_trickle_session(*text);
   if (!session) throw Failure(session.error().message);
   const auto address = client_.peer();
   WipedArray<trickle::exporter_bytes> exporter;
@@ -280,7 +280,7 @@ double TrickleLoadResult::latency_at(double part) const {
   return latencies[std::min(at, latencies.size() - 1)];
 }
 
-TrickleLoadResult run_trickle_load(net::Endpoint endpoint, const TrickleLoad& load) {
+TrickleLoadResult run_trickle_load(peers::Endpoint endpoint, const TrickleLoad& load) {
   return Generator(std::move(endpoint), load).run();
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "net/http_client.h"
+#include "peers/http_client.h"
 #include "wire/trickle.h"
 
 namespace qanat::cli {
@@ -36,6 +36,6 @@ struct TrickleLoadResult {
 
 // Begins the sessions, one after the other, and then asks. Throws Failure when there is no session
 // to be had.
-TrickleLoadResult run_trickle_load(net::Endpoint endpoint, const TrickleLoad& load);
+TrickleLoadResult run_trickle_load(peers::Endpoint endpoint, const TrickleLoad& load);
 
 }  // namespace qanat::cli

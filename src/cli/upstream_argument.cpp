@@ -4,8 +4,8 @@
 
 #include "base/files.h"
 #include "cli/command.h"
-#include "sources/kept_join_strings.h"
 #include "sources/registry.h"
+#include "sources/upstream/kept_join_strings.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {

@@ -52,7 +52,7 @@ void notice_lost_peer(int fd) {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-Result<AddressList> resolve(const wire::Address& address, int type) {
+Result<AddressList> resolve(const spec::Address& address, int type) {
   addrinfo hints{};
   hints.ai_socktype = type;
   // Not AI_ADDRCONFIG, which forgets that loopback has addresses: what cannot be reached is passed
@@ -93,7 +93,7 @@ std::string numeric(const addrinfo* at) {
 // Attempts to connect side by side, of which the first to succeed wins.
 class Race {
  public:
-  Race(const wire::Address& address, std::vector<const addrinfo*> candidates, const Waker& waker,
+  Race(const spec::Address& address, std::vector<const addrinfo*> candidates, const Waker& waker,
        Duration timeout)
       : address_(address), candidates_(std::move(candidates)), waker_(waker), timeout_(timeout) {}
 
@@ -183,7 +183,7 @@ class Race {
   // RFC 8305 recommends 250 ms between two attempts.
   static constexpr Duration head_start = std::chrono::milliseconds(250);
 
-  const wire::Address& address_;
+  const spec::Address& address_;
   const std::vector<const addrinfo*> candidates_;
   const Waker& waker_;
   const Duration timeout_;
@@ -195,7 +195,7 @@ class Race {
 
 }  // namespace
 
-Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout) {
+Result<UniqueFd> connect_tcp(const spec::Address& address, const Waker& waker, Duration timeout) {
   const auto list = resolve(address, SOCK_STREAM);
   if (!list) return tl::unexpected(list.error());
   return Race(address, in_turn(list->get()), waker, timeout).run();
@@ -217,7 +217,7 @@ Result<UniqueFd> connect_unix(const std::string& path) {
   return fd;
 }
 
-Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& waker,
+Result<UniqueFd> connect_vsock(const spec::VsockAddress& address, const Waker& waker,
                                Duration timeout) {
   UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return error(with_errno("no vsock on this machine", errno));
@@ -233,7 +233,7 @@ Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& w
   return fd;
 }
 
-Result<sockaddr_storage> resolve_udp(const wire::Address& address) {
+Result<sockaddr_storage> resolve_udp(const spec::Address& address) {
   const auto list = resolve(address, SOCK_DGRAM);
   if (!list) return tl::unexpected(list.error());
   Error problem;

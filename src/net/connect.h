@@ -7,7 +7,7 @@
 
 #include "base/files.h"
 #include "base/waker.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::net {
 
@@ -15,14 +15,14 @@ namespace qanat::net {
 // name has, IPv6 and IPv4 in turn, the next one when the last has failed or has not answered within
 // a quarter of a second (as RFC 8305 has it); `timeout` is for all of it. The error names each that
 // was tried. An Error with an empty message: the waker was woken.
-Result<UniqueFd> connect_tcp(const wire::Address& address, const Waker& waker, Duration timeout);
+Result<UniqueFd> connect_tcp(const spec::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
 // As connect_tcp, to a port of a hypervisor or a guest (vsock(7)).
-Result<UniqueFd> connect_vsock(const wire::VsockAddress& address, const Waker& waker,
+Result<UniqueFd> connect_vsock(const spec::VsockAddress& address, const Waker& waker,
                                Duration timeout);
 // The first address that the name has and that this machine has a route to: where IPv6 is switched
 // off, one of IPv4.
-Result<sockaddr_storage> resolve_udp(const wire::Address& address);
+Result<sockaddr_storage> resolve_udp(const spec::Address& address);
 // A non-blocking UDP socket that hears this peer alone (IPv4 or IPv6), from a port of its own.
 Result<UniqueFd> connect_udp(const sockaddr_storage& peer);
 

@@ -45,8 +45,8 @@ Result<std::vector<Place>> discover_dns(const std::string& service) {
   if (records->empty()) return error(fmt::format("{} names no place", service));
   std::mt19937_64 random(crypto::random_seed());
   std::vector<Place> places;
-  for (wire::Address& address : order(std::move(*records), random)) {
-    places.push_back({std::move(address), service.substr(wire::service_prefix.size())});
+  for (spec::Address& address : order(std::move(*records), random)) {
+    places.push_back({std::move(address), service.substr(spec::service_prefix.size())});
   }
   return places;
 }
@@ -80,8 +80,8 @@ Result<std::vector<SrvRecord>> srv_records(Bytes answer, const std::string& serv
   return records;
 }
 
-std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random) {
-  std::vector<wire::Address> ordered;
+std::vector<spec::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random) {
+  std::vector<spec::Address> ordered;
   std::stable_sort(records.begin(), records.end(), [](const SrvRecord& a, const SrvRecord& b) {
     // Those of weight 0 come first, so that the draw below gives them a small chance.
     return std::pair(a.priority, a.weight > 0) < std::pair(b.priority, b.weight > 0);

@@ -8,17 +8,17 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/waker.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::net {
 
 // A place to try, and the name that a certificate there must have when a CA and no pin vouches.
 struct Place {
-  wire::Address address;
+  spec::Address address;
   std::string certificate_name;
 };
 
-// The places of a service (wire::is_service_name), in the order in which to try them.
+// The places of a service (spec::is_service_name), in the order in which to try them.
 //
 // "_qanat._tcp.example.org" is looked up by DNS SRV records (RFC 2782). The certificate must be for
 // the domain that was asked for, not for the target that an unauthenticated answer named (RFC 6125,
@@ -32,12 +32,12 @@ Result<std::vector<Place>> discover(const std::string& service, const Waker& wak
 struct SrvRecord {
   std::uint16_t priority = 0;
   std::uint16_t weight = 0;
-  wire::Address target;
+  spec::Address target;
 };
 // What a name server answered of `service`, which is for messages; records that are none are left
 // out. An Error when it is no DNS. Total.
 Result<std::vector<SrvRecord>> srv_records(Bytes answer, const std::string& service);
 // RFC 2782: the lowest priority first; within one, at random by weight.
-std::vector<wire::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random);
+std::vector<spec::Address> order(std::vector<SrvRecord> records, std::mt19937_64& random);
 
 }  // namespace qanat::net

@@ -29,9 +29,9 @@ namespace {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-bool is_any(const wire::Address& address) { return address.host.empty() || address.host == "*"; }
+bool is_any(const spec::Address& address) { return address.host.empty() || address.host == "*"; }
 
-AddressList resolve_local(const wire::Address& address, int type) {
+AddressList resolve_local(const spec::Address& address, int type) {
   addrinfo hints{};
   hints.ai_socktype = type;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -99,7 +99,7 @@ struct Binding {
 };
 
 // Each once.
-std::vector<Binding> bindings_of(const wire::Address& address, int type) {
+std::vector<Binding> bindings_of(const spec::Address& address, int type) {
   const AddressList list = resolve_local(address, type);
   std::vector<Binding> bindings;
   for (const addrinfo* at = list.get(); at != nullptr; at = at->ai_next) {
@@ -160,7 +160,7 @@ tl::expected<UniqueFd, int> open_at(const Binding& binding, int type, bool share
 
 // The first socket of an address is bound alone: were it to share the port from the start, another
 // node would have a part of our connections, silently. Once it has the address, our threads may.
-Listeners listen_at(const wire::Address& address, int type, std::size_t threads) {
+Listeners listen_at(const spec::Address& address, int type, std::size_t threads) {
   const std::string where =
       (type == SOCK_STREAM ? "cannot listen on " : "cannot listen on UDP ") + address.text();
   std::vector<Binding> bindings = bindings_of(address, type);
@@ -205,7 +205,7 @@ Listeners listen_at(const wire::Address& address, int type, std::size_t threads)
 
 }  // namespace
 
-Listeners listen_tcp(const wire::Address& address, std::size_t threads) {
+Listeners listen_tcp(const spec::Address& address, std::size_t threads) {
   std::vector<UniqueFd> passed = PassedSockets::of_process().take_tcp(address);
   if (passed.empty()) return listen_at(address, SOCK_STREAM, threads);
   // All threads accept from the same queue: it is the passer's to say whether a port is shared.
@@ -220,15 +220,15 @@ Listeners listen_tcp(const wire::Address& address, std::size_t threads) {
   return listeners;
 }
 
-Listeners listen_udp(const wire::Address& address, std::size_t threads) {
+Listeners listen_udp(const spec::Address& address, std::size_t threads) {
   return listen_at(address, SOCK_DGRAM, threads);
 }
 
-UniqueFd listen_tcp(const wire::Address& address) {
+UniqueFd listen_tcp(const spec::Address& address) {
   return std::move(listen_tcp(address, 1).at(0).at(0));
 }
 
-UniqueFd listen_udp(const wire::Address& address) {
+UniqueFd listen_udp(const spec::Address& address) {
   return std::move(listen_udp(address, 1).at(0).at(0));
 }
 
@@ -332,7 +332,7 @@ PassedSockets::PassedSockets() {
 #endif
 }
 
-std::vector<UniqueFd> PassedSockets::take_tcp(const wire::Address& address) {
+std::vector<UniqueFd> PassedSockets::take_tcp(const spec::Address& address) {
   std::vector<UniqueFd> taken;
   if (sockets_.empty()) return taken;
   const std::vector<Binding> bindings = bindings_of(address, SOCK_STREAM);

@@ -7,7 +7,7 @@
 
 #include "base/file_id.h"
 #include "base/files.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::net {
 
@@ -19,13 +19,13 @@ using Listeners = std::vector<std::vector<UniqueFd>>;
 // address that is in use is a Failure. Host "" or "*" is every address, IPv6 and IPv4; where this
 // machine has no IPv6, that is said in the log, and IPv4 has to do. Port 0: one for all. Throws
 // Failure: the address is not ours, the port is taken.
-Listeners listen_tcp(const wire::Address& address, std::size_t threads);
+Listeners listen_tcp(const spec::Address& address, std::size_t threads);
 // Non-blocking UDP sockets. One that listens on every address tells to which each datagram came
 // (IP_PKTINFO, IPV6_RECVPKTINFO). As listen_tcp otherwise.
-Listeners listen_udp(const wire::Address& address, std::size_t threads);
+Listeners listen_udp(const spec::Address& address, std::size_t threads);
 // One, of the first address.
-UniqueFd listen_tcp(const wire::Address& address);
-UniqueFd listen_udp(const wire::Address& address);
+UniqueFd listen_tcp(const spec::Address& address);
+UniqueFd listen_udp(const spec::Address& address);
 
 // A UNIX socket of this mode; a dead socket is replaced. A live one, and a file of any other kind,
 // is a Failure. The directory is made (0755) when only it is missing: below /run there is none
@@ -52,7 +52,7 @@ class PassedSockets {
   // Reads LISTEN_FDS once for the program.
   static PassedSockets& of_process();
   // Those that are bound to one of its addresses.
-  std::vector<UniqueFd> take_tcp(const wire::Address& address);
+  std::vector<UniqueFd> take_tcp(const spec::Address& address);
   UniqueFd take_unix(const std::string& path);
 
  private:

@@ -46,7 +46,7 @@ Result<ClientStore::Invitation> ClientStore::invite(const std::string& name, sha
   join.pin = pin;
   join.key = SecretBytes(share::shared_key_bytes);
   crypto::random_bytes(join.key.view());
-  auto parsed = wire::parse_address(address);
+  auto parsed = spec::parse_address(address);
   if (!parsed) return tl::unexpected(parsed.error());
   join.address = *parsed;
   if (auto possible = share::check(terms); !possible) return tl::unexpected(possible.error());

@@ -13,8 +13,8 @@
 #include "base/files.h"
 #include "base/quantity.h"
 #include "outlets/registry.h"
-#include "sources/kept_join_strings.h"
 #include "sources/registry.h"
+#include "sources/upstream/kept_join_strings.h"
 
 namespace qanat::node {
 namespace {
@@ -409,7 +409,7 @@ Config load_config(const std::string& path) {
 
 void check_config(const Config& config) {
   std::map<std::string, std::string> places;
-  std::vector<net::Endpoint> upstreams;
+  std::vector<peers::Endpoint> upstreams;
   for (const std::string& source : config.sources) {
     sources::describe_source(source);
     if (sources::is_upstream(source)) upstreams.push_back(sources::parse_upstream(source));

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "entropy/drbg_pool.h"
-#include "outlets/http_settings.h"
+#include "outlets/http/settings.h"
 #include "share/terms.h"
 
 namespace qanat::node {
@@ -20,7 +20,7 @@ struct Config {
   std::size_t reserve_bytes = 256 << 10;
   entropy::ReseedPolicy reseed;
   wire::ApiLimits api;
-  outlets::Limits http;
+  serve::Limits http;
   std::size_t quorum = 1;  // upstreams that must contribute before any of them is credited
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;

@@ -16,8 +16,8 @@
 #include "net/listen.h"
 #include "observe/metrics.h"
 #include "observe/status.h"
-#include "outlets/absent.h"
-#include "outlets/trickle_outlet.h"
+#include "outlets/trickle/trickle.h"
+#include "serve/absent.h"
 
 namespace qanat::node {
 
@@ -112,7 +112,7 @@ Node::Node(NodeSettings settings)
 
 Node::~Node() { stop(0s); }
 
-outlets::OutletServices Node::make_services() {
+serve::OutletServices Node::make_services() {
   return {.dispenser = dispenser_,
           .drbg = drbg_->pool(),
           .clients = book_,
@@ -130,12 +130,12 @@ outlets::OutletServices Node::make_services() {
           .cookies = cookies_,
           .trickle_port = [this] { return trickle_port_.load(); },
           .status =
-              [this](const outlets::Viewer& viewer) {
+              [this](const observe::Viewer& viewer) {
                 const auto document = observe::status_document(snapshot_for(viewer));
                 return boost::json::serialize(document) + "\n";
               },
           .metrics =
-              [this](const outlets::Viewer& viewer) {
+              [this](const observe::Viewer& viewer) {
                 return observe::metrics_text(snapshot_for(viewer));
               },
           .ready = [this] { return drbg_->pool().ready(); },
@@ -211,7 +211,7 @@ void Node::start() {
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
     const auto running = lists();
     for (const NamedOutlet& named : running->outlets) {
-      if (auto* stream = dynamic_cast<outlets::StreamOutlet*>(named.outlet.get()))
+      if (auto* stream = dynamic_cast<serve::StreamOutlet*>(named.outlet.get()))
         stream->close_of(client);
     }
   });
@@ -243,7 +243,7 @@ std::vector<Node::NamedOutlet> Node::start_outlets() {
           "{}; going on without this default outlet (name those you want with --outlet)",
           problem.what());
       events_.add(named.text, what, true);
-      named.outlet = std::make_shared<outlets::AbsentOutlet>(named.text, what);
+      named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, what);
     }
   }
   return outlets;
@@ -408,9 +408,9 @@ outlets::OutletDefaults Node::defaults_of(const Config& config) const {
   return defaults;
 }
 
-outlets::Limits Node::limits_of(const Config& config) const {
+serve::Limits Node::limits_of(const Config& config) const {
   const std::size_t descriptors = descriptor_limit();
-  const auto limits = outlets::within_descriptors(config.http, descriptors, config.outlets.size());
+  const auto limits = serve::within_descriptors(config.http, descriptors, config.outlets.size());
   // A part less of so large a number does not matter, and a feed has no such outlets.
   if (!settings_.feed && limits.connections < config.http.connections / 4) {
     log_warning(
@@ -430,7 +430,7 @@ void Node::put_back(std::vector<NamedOutlet>& ended) {
       named.outlet->start();
     } catch (const Failure& problem) {
       events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
-      named.outlet = std::make_shared<outlets::AbsentOutlet>(named.text, problem.what());
+      named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, problem.what());
     }
     again.outlets.push_back(named);
   }
@@ -495,7 +495,7 @@ void Node::reload(const Config& config) {
   for (const NamedOutlet& named : before.outlets) {
     // One that could not start is tried again.
     const bool stays = named_in(config.outlets, named.text) &&
-                       dynamic_cast<const outlets::AbsentOutlet*>(named.outlet.get()) == nullptr;
+                       dynamic_cast<const serve::AbsentOutlet*>(named.outlet.get()) == nullptr;
     (stays ? next.outlets : leaving).push_back(named);
   }
   try {
@@ -516,12 +516,12 @@ void Node::reload(const Config& config) {
   Lists old = insist([&] { return replace(next); });
   for (const NamedOutlet& named : leaving) {
     insist([&named] { named.outlet->stop(); });
-    if (!named.outlet->idle()) (void)new std::shared_ptr<outlets::Outlet>(named.outlet);
+    if (!named.outlet->idle()) (void)new std::shared_ptr<serve::Outlet>(named.outlet);
     insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", false); });
   }
   for (const NamedOutlet& named : new_outlets) {
     insist([&] {
-      const outlets::OutletReport report = named.outlet->report();
+      const observe::OutletReport report = named.outlet->report();
       const bool listens = report.detail.starts_with("listening");
       events_.add("outlet " + report.name, listens ? "started, " + report.detail : "started",
                   false);
@@ -626,7 +626,7 @@ std::string Node::address() const {
   for (const NamedOutlet& named : running->outlets) {
     const auto* http = dynamic_cast<const outlets::HttpOutlet*>(named.outlet.get());
     if (http == nullptr || !named.text.starts_with("https:")) continue;
-    auto at = wire::parse_address(http->address_text());
+    auto at = spec::parse_address(http->address_text());
     if (!at) continue;
     if (at->host == "0.0.0.0" || at->host == "::" || at->host == "*")
       at->host = net::reachable_host();

@@ -9,16 +9,16 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "machine/generation.h"
+#include "machine/reseed_commands.h"
 #include "net/io_threads.h"
 #include "node/client_store.h"
 #include "node/config.h"
-#include "node/generation.h"
-#include "node/reseed_commands.h"
 #include "node/state_dir.h"
 #include "observe/events.h"
-#include "outlets/cookie_keeper.h"
-#include "outlets/http_outlet.h"
+#include "outlets/http/http.h"
 #include "outlets/registry.h"
+#include "outlets/trickle/cookie_keeper.h"
 #include "share/seeded_drbg.h"
 #include "sources/registry.h"
 
@@ -27,7 +27,7 @@ namespace qanat::node {
 // What makes a node a `feed`.
 struct FeedSettings {
   std::vector<std::string> upstreams;
-  outlets::Schedule schedule;
+  serve::Schedule schedule;
   std::size_t quorum = 1;
 };
 
@@ -35,7 +35,7 @@ struct NodeSettings {
   std::string state_path;
   Config config;
   std::optional<FeedSettings> feed;  // instead of sources
-  std::string generation_path;       // node/generation.h; empty: none
+  std::string generation_path;       // machine/generation.h; empty: none
   // Called on an I/O thread after each delivery of a scheduled outlet.
   std::function<void()> on_fed;
 };
@@ -84,7 +84,7 @@ class Node {
  private:
   struct NamedOutlet {
     std::string text;
-    std::shared_ptr<outlets::Outlet> outlet;
+    std::shared_ptr<serve::Outlet> outlet;
   };
   struct NamedSource {
     std::string text;
@@ -105,7 +105,7 @@ class Node {
     std::promise<void> unused;
   };
 
-  outlets::OutletServices make_services();
+  serve::OutletServices make_services();
   outlets::CookieKeeper::File cookie_file();
   void open_control_socket();
   outlets::ControlAnswer control(std::string_view method, std::string_view path,
@@ -125,7 +125,7 @@ class Node {
   void start_in_place_of(std::vector<NamedOutlet>& made, const std::vector<NamedOutlet>& leaving,
                          const outlets::OutletDefaults& old_defaults, Lists& running);
   // As the descriptors allow; says so where they allow less.
-  outlets::Limits limits_of(const Config& config) const;
+  serve::Limits limits_of(const Config& config) const;
   outlets::OutletDefaults defaults_of(const Config& config) const;
   // Any thread. Used without a lock; whoever has it waits for nobody, and lets it go soon.
   std::shared_ptr<const Lists> lists() const EXCLUDES(lists_mutex_);
@@ -137,7 +137,7 @@ class Node {
   void warn_of(const Config& config);
   std::string shortage() const;
   bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
-  observe::Snapshot snapshot_for(const outlets::Viewer& viewer) const;
+  observe::Snapshot snapshot_for(const observe::Viewer& viewer) const;
 
   NodeSettings settings_;
   StateDir state_;
@@ -153,8 +153,8 @@ class Node {
   Clock clock_;
   TimePoint started_;
   observe::Events events_;
-  Generation generation_;
-  ReseedCommands commands_;
+  machine::Generation generation_;
+  machine::ReseedCommands commands_;
   share::Dispenser dispenser_;
   entropy::ConditioningKey key_;
   entropy::Provenance provenance_;
@@ -166,7 +166,7 @@ class Node {
   std::atomic<std::uint16_t> trickle_port_{0};
   outlets::CookieKeeper cookies_;
   net::IoThreads threads_;
-  outlets::OutletServices services_;
+  serve::OutletServices services_;
   outlets::OutletDefaults defaults_;
 
   mutable Mutex lists_mutex_;

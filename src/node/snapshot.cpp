@@ -34,7 +34,7 @@ std::string Node::hopeless() const {
   const auto running = lists();
   std::string why;
   for (const NamedSource& named : running->sources) {
-    const sources::SourceReport report = named.source->report();
+    const observe::SourceReport report = named.source->report();
     if (!report.hopeless) return "";
     why = report.detail;
   }
@@ -47,7 +47,7 @@ std::string Node::shortage() const {
   std::string states;
   std::size_t named_so_far = 0;
   for (const NamedSource& named : running->sources) {
-    const sources::SourceReport report = named.source->report();
+    const observe::SourceReport report = named.source->report();
     if (report.credit && report.state == "healthy") return "";
     if (++named_so_far > most_named) continue;
     const bool testing = report.state == "start-up" || report.state == "suspect";
@@ -66,7 +66,7 @@ std::string Node::shortage() const {
   return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
-observe::Snapshot Node::snapshot_for(const outlets::Viewer& viewer) const {
+observe::Snapshot Node::snapshot_for(const observe::Viewer& viewer) const {
   observe::Snapshot s;
   s.node_id = node_id_;
   s.version = version();
@@ -81,8 +81,8 @@ observe::Snapshot Node::snapshot_for(const outlets::Viewer& viewer) const {
     for (const NamedSource& named : running->sources) s.sources.push_back(named.source->report());
     for (const NamedOutlet& named : running->outlets) {
       s.outlets.push_back(named.outlet->report());
-      for (const outlets::InflowReport& in : s.outlets.back().inflows) {
-        s.sources.push_back(sources::report_of(in.name, in.claim, in.intake, in.account));
+      for (const observe::InflowReport& in : s.outlets.back().inflows) {
+        s.sources.push_back(observe::report_of(in.name, in.claim, in.intake, in.account));
         ++s.inflows;
       }
     }

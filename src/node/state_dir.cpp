@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/trusted_path.h"
 #include "crypto/aead.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::node {
 
@@ -348,7 +348,7 @@ std::optional<std::string> StateDir::address() const {
   if (!has("address")) return std::nullopt;
   const auto text = read_file(file("address"), 512);
   const auto parsed =
-      text ? wire::parse_address(text->substr(0, text->find('\n'))) : error(text.error().message);
+      text ? spec::parse_address(text->substr(0, text->find('\n'))) : error(text.error().message);
   if (parsed) return parsed->text();
   log_warning("{} is damaged, and not used; give --address HOST:PORT", file("address"));
   return std::nullopt;

@@ -72,14 +72,14 @@ class StateDir {
   Result<StoredClients> load_clients() const;
   Result<void> store_clients(const StoredClients& clients) const;
 
-  // The text of outlets/cookie_keys.h; empty when there is none yet.
+  // The text of outlets/trickle/cookie_keys.h; empty when there is none yet.
   Result<SecretBytes> cookie_keys() const;
   Result<void> store_cookie_keys(Bytes text) const;
 
-  // Where clients of trickle keep their cookies (net/cookie_jar.h); made if need be.
+  // Where clients of trickle keep their cookies (peers/cookie_jar.h); made if need be.
   Result<std::string> cookie_directory() const;
 
-  // The boot seeds that were used here (node/boot_seed.h).
+  // The boot seeds that were used here (machine/boot_seed.h).
   std::string used_seeds() const { return file("used-seeds"); }
 
   // Where the node's https outlet was last reachable, for `invite` while it does not run.

@@ -62,7 +62,7 @@ void add_sources(Families& out, const Snapshot& s) {
       out.add(source.state == state ? 1 : 0, {{"source", source.name}, {"state", state}});
     }
   }
-  const auto each = [&](double (*value)(const sources::SourceReport&)) {
+  const auto each = [&](double (*value)(const observe::SourceReport&)) {
     for (const auto& source : s.sources) out.add(value(source), {{"source", source.name}});
   };
   out.counter("qanat_source_bytes_total", "Raw bytes read");

@@ -16,7 +16,7 @@ json::object account(const entropy::Account& a) {
           {"reserve", a.reserve}};
 }
 
-json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
+json::object source(const observe::SourceReport& s, const Snapshot& snapshot) {
   json::object dropped;
   for (const auto& [reason, count] : s.dropped) dropped[reason] = count;
   json::object trickle;
@@ -38,7 +38,7 @@ json::object source(const sources::SourceReport& s, const Snapshot& snapshot) {
           {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
 }
 
-json::object outlet(const outlets::OutletReport& o) {
+json::object outlet(const observe::OutletReport& o) {
   json::object refused;
   for (const auto& [reason, count] : o.refused) refused[reason] = count;
   json::object document{{"name", o.name},

@@ -2,10 +2,11 @@
 #include <algorithm>
 
 #include "observe/snapshot.h"
+#include "share/client_book.h"
 
 namespace qanat::observe {
 
-Snapshot seen_by(Snapshot s, const outlets::Viewer& viewer) {
+Snapshot seen_by(Snapshot s, const observe::Viewer& viewer) {
   if (viewer.all) return s;
   const std::string name = viewer.client != nullptr ? viewer.client->name : std::string();
   std::erase_if(s.clients, [&](const auto& client) { return name.empty() || client.name != name; });

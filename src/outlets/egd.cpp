@@ -8,8 +8,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "outlets/nameless_outlet.h"
-#include "outlets/stream_connection.h"
+#include "serve/nameless.h"
+#include "serve/stream_connection.h"
 #include "wire/egd.h"
 
 namespace qanat::outlets {
@@ -17,7 +17,7 @@ namespace qanat::outlets {
 namespace asio = boost::asio;
 namespace egd = wire::egd;
 using egd::Verb;
-using wire::Grade;
+using spec::Grade;
 using namespace std::chrono_literals;
 
 namespace {
@@ -38,9 +38,9 @@ constexpr unsigned poll_after = 4;
 
 class EgdWorker;
 
-class EgdConnection final : public StreamConnection {
+class EgdConnection final : public serve::StreamConnection {
  public:
-  EgdConnection(EgdWorker& worker, Arrival arrival);
+  EgdConnection(EgdWorker& worker, serve::Arrival arrival);
 
   Task<void> run();
 
@@ -64,30 +64,31 @@ class EgdConnection final : public StreamConnection {
   std::size_t pending_drbg_ = 0;  // bytes of grade drbg among them
 };
 
-class EgdWorker final : public StreamWorker {
+class EgdWorker final : public serve::StreamWorker {
  public:
-  EgdWorker(const StreamSettings& settings, const OutletServices& services,
+  EgdWorker(const serve::StreamSettings& settings, const serve::OutletServices& services,
             share::Visitors& visitors, asio::io_context& context, std::size_t slot,
             UniqueFd listener)
-      : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+      : serve::StreamWorker(settings.limits, services, visitors, context, slot,
+                            std::move(listener)),
         settings_(settings),
         pool_(outbox_bytes) {}
 
  private:
   friend class EgdConnection;
 
-  asio::awaitable<void> serve(Arrival arrival) override {
+  asio::awaitable<void> serve(serve::Arrival arrival) override {
     EgdConnection connection(*this, std::move(arrival));
     co_await connection.run();
   }
 
-  const StreamSettings& settings_;
+  const serve::StreamSettings& settings_;
   SecretPool pool_;
   bool polling_ = false;  // one of its connections does: no second one
 };
 
-EgdConnection::EgdConnection(EgdWorker& worker, Arrival arrival)
-    : StreamConnection(worker, std::move(arrival)), egd_(worker) {
+EgdConnection::EgdConnection(EgdWorker& worker, serve::Arrival arrival)
+    : serve::StreamConnection(worker, std::move(arrival)), egd_(worker) {
   // On a UNIX socket a peer that has gone shows as such; one that only ended its half (printf ... |
   // socat) waits for its answer.
   one_way_ = !worker.settings_.at.unix_path.empty();
@@ -306,8 +307,9 @@ asio::awaitable<bool> EgdConnection::flush() {
 
 }  // namespace
 
-std::unique_ptr<Outlet> make_egd(StreamSettings settings, const OutletServices& services) {
-  return std::make_unique<NamelessOutlet<EgdWorker>>(std::move(settings), services);
+std::unique_ptr<serve::Outlet> make_egd(serve::StreamSettings settings,
+                                        const serve::OutletServices& services) {
+  return std::make_unique<serve::NamelessOutlet<EgdWorker>>(std::move(settings), services);
 }
 
 }  // namespace qanat::outlets

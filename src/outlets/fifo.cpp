@@ -34,8 +34,8 @@ constexpr Duration path_look_interval = 60s;
 
 }  // namespace
 
-Fifo::Fifo(std::string name, std::string path, wire::Grade grade, const share::Terms& terms,
-           const OutletServices& services)
+Fifo::Fifo(std::string name, std::string path, spec::Grade grade, const share::Terms& terms,
+           const serve::OutletServices& services)
     : name_(std::move(name)),
       path_(std::move(path)),
       services_(services),
@@ -250,11 +250,11 @@ void Fifo::tell(const std::string& problem) {
                      !problem.empty());
 }
 
-OutletReport Fifo::report() const {
-  OutletReport report{.name = name_,
-                      .detail = readers_ > 0 ? "being read" : "waiting for a reader",
-                      .problem = {},
-                      .refused = {}};
+observe::OutletReport Fifo::report() const {
+  observe::OutletReport report{.name = name_,
+                               .detail = readers_ > 0 ? "being read" : "waiting for a reader",
+                               .problem = {},
+                               .refused = {}};
   report.connections = readers_;
   draw_.report(report);
   const MutexLock lock(mutex_);

@@ -8,7 +8,7 @@
 
 #include "base/backoff.h"
 #include "base/mutex.h"
-#include "outlets/thread_draw.h"
+#include "serve/thread_draw.h"
 
 namespace qanat::outlets {
 
@@ -18,10 +18,10 @@ namespace qanat::outlets {
 // The writing end is open all the time, so that no reader is kept waiting in open(2), and neither
 // are we; inotify tells when one comes, and when the file at the path is another one or none. What
 // goes wrong (no descriptor free, another kind of file) is tried again, at most a minute later.
-class Fifo final : public Outlet {
+class Fifo final : public serve::Outlet {
  public:
-  Fifo(std::string name, std::string path, wire::Grade grade, const share::Terms& terms,
-       const OutletServices& services);
+  Fifo(std::string name, std::string path, spec::Grade grade, const share::Terms& terms,
+       const serve::OutletServices& services);
   ~Fifo() override;
 
   void start() override;
@@ -29,7 +29,7 @@ class Fifo final : public Outlet {
   bool idle() const override { return true; }
   void stop() override;
   void renew() override { draw_.renew(); }
-  OutletReport report() const override;
+  observe::OutletReport report() const override;
 
  private:
   void run();
@@ -48,8 +48,8 @@ class Fifo final : public Outlet {
 
   const std::string name_;
   const std::string path_;
-  const OutletServices& services_;
-  ThreadDraw draw_;
+  const serve::OutletServices& services_;
+  serve::ThreadDraw draw_;
   Backoff backoff_;
 
   // Of the thread.

@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "outlets/kernel_random.h"
+#include "machine/kernel_random.h"
 
 namespace qanat::outlets {
 
-KernelPool::KernelPool(std::string name, Schedule schedule, const OutletServices& services)
-    : ScheduledOutlet(std::move(name), schedule, services) {}
+KernelPool::KernelPool(std::string name, serve::Schedule schedule,
+                       const serve::OutletServices& services)
+    : serve::ScheduledOutlet(std::move(name), schedule, services) {}
 
 void KernelPool::prepare() {
   device_ = UniqueFd(::open("/dev/random", O_RDWR | O_CLOEXEC));
@@ -22,7 +23,7 @@ Result<void> KernelPool::deliver(Bytes random, const Waker& /*stop*/) {
   // Ours, and last: what came from elsewhere was fixed before this was drawn.
   WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
-  const std::size_t worth = grade() == wire::Grade::full
+  const std::size_t worth = grade() == spec::Grade::full
                                 ? random.size()
                                 : std::min(random.size(), entropy::drbg_credit_bytes);
   return give(random, worth, local.view());
@@ -39,7 +40,8 @@ bool KernelPool::stir(Bytes seed, std::size_t credited) {
 }
 
 Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
-  const int problem = may_credit_ ? add_to_kernel(device_.get(), bytes, credited, local) : EPERM;
+  const int problem =
+      may_credit_ ? machine::add_to_kernel(device_.get(), bytes, credited, local) : EPERM;
   if (problem == 0) return {};
   if (problem != EPERM) return error(with_errno("RNDADDENTROPY", problem));
   if (may_credit_.exchange(false)) {

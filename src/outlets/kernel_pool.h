@@ -3,16 +3,16 @@
 
 #include "base/files.h"
 #include "base/timing_noise.h"
-#include "outlets/scheduled.h"
+#include "serve/scheduled.h"
 
 namespace qanat::outlets {
 
 // Credits with RNDADDENTROPY and makes the kernel use it at once with RNDRESEEDCRNG (random(4)),
 // which need CAP_SYS_ADMIN. Without it the bytes are mixed in uncredited, and that is said once. Of
 // grade drbg 256 bits a delivery count.
-class KernelPool final : public ScheduledOutlet {
+class KernelPool final : public serve::ScheduledOutlet {
  public:
-  KernelPool(std::string name, Schedule schedule, const OutletServices& services);
+  KernelPool(std::string name, serve::Schedule schedule, const serve::OutletServices& services);
 
   bool stir(Bytes seed, std::size_t credited) override;
 

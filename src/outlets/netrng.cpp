@@ -8,7 +8,7 @@
 #include "base/version.h"
 #include "net/announce_mdns.h"
 #include "net/io_threads.h"
-#include "outlets/stream_connection.h"
+#include "serve/stream_connection.h"
 #include "wire/netrng.h"
 
 namespace qanat::outlets {
@@ -16,7 +16,7 @@ namespace qanat::outlets {
 namespace asio = boost::asio;
 namespace netrng = wire::netrng;
 using netrng::Side;
-using wire::Grade;
+using spec::Grade;
 using wire::Status;
 using namespace std::chrono_literals;
 
@@ -29,29 +29,29 @@ constexpr Duration longest_request_wait = 1500ms;
 // Requests that a client has sent ahead.
 constexpr std::size_t request_inbox_bytes = 4 * netrng::most_request;
 
-class NetrngWorker final : public StreamWorker {
+class NetrngWorker final : public serve::StreamWorker {
  public:
-  NetrngWorker(const NetrngSettings& settings, const OutletServices& services,
+  NetrngWorker(const NetrngSettings& settings, const serve::OutletServices& services,
                share::Visitors& visitors, asio::io_context& context, std::size_t slot,
                UniqueFd listener)
-      : StreamWorker(settings.stream.limits, services, visitors, context, slot,
-                     std::move(listener)),
+      : serve::StreamWorker(settings.stream.limits, services, visitors, context, slot,
+                            std::move(listener)),
         settings_(settings),
         pool_(netrng::sample_head_bytes + settings.sample_bytes + netrng::delimiter.size()) {}
 
  private:
   friend class NetrngConnection;
 
-  asio::awaitable<void> serve(Arrival arrival) override;
+  asio::awaitable<void> serve(serve::Arrival arrival) override;
 
   const NetrngSettings& settings_;
   SecretPool pool_;
 };
 
-class NetrngConnection final : public StreamConnection {
+class NetrngConnection final : public serve::StreamConnection {
  public:
-  NetrngConnection(NetrngWorker& worker, Arrival arrival)
-      : StreamConnection(worker, std::move(arrival)), netrng_(worker) {}
+  NetrngConnection(NetrngWorker& worker, serve::Arrival arrival)
+      : serve::StreamConnection(worker, std::move(arrival)), netrng_(worker) {}
 
   Task<void> run();
 
@@ -67,7 +67,7 @@ class NetrngConnection final : public StreamConnection {
   TimePoint asked_{};  // when it last asked for a sample
 };
 
-asio::awaitable<void> NetrngWorker::serve(Arrival arrival) {
+asio::awaitable<void> NetrngWorker::serve(serve::Arrival arrival) {
   NetrngConnection connection(*this, std::move(arrival));
   co_await connection.run();
 }
@@ -192,17 +192,18 @@ asio::awaitable<bool> NetrngConnection::give_full() {
   co_return true;
 }
 
-class Netrng final : public StreamOutlet {
+class Netrng final : public serve::StreamOutlet {
  public:
-  Netrng(NetrngSettings settings, const OutletServices& services)
-      : StreamOutlet(settings.stream.name, settings.stream.at, settings.stream.terms, services),
+  Netrng(NetrngSettings settings, const serve::OutletServices& services)
+      : serve::StreamOutlet(settings.stream.name, settings.stream.at, settings.stream.terms,
+                            services),
         settings_(std::move(settings)) {}
   ~Netrng() override { stop(); }
 
   void start() override {
     listen();
     if (!settings_.announce) return;
-    const auto at = wire::parse_address(address_text());
+    const auto at = spec::parse_address(address_text());
     announcement_ =
         net::announce_mdns({"_netrng._tcp", at->port, {fmt::format("version={}", version())}},
                            [this](const std::string& text, bool alarm) {
@@ -211,11 +212,11 @@ class Netrng final : public StreamOutlet {
   }
   void drain() override {
     announcement_.reset();
-    StreamOutlet::drain();
+    serve::StreamOutlet::drain();
   }
 
  private:
-  std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override {
+  std::unique_ptr<serve::StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override {
     return std::make_unique<NetrngWorker>(settings_, services(), visitors(),
                                           services().threads.context(slot), slot,
                                           std::move(listener));
@@ -227,7 +228,8 @@ class Netrng final : public StreamOutlet {
 
 }  // namespace
 
-std::unique_ptr<Outlet> make_netrng(NetrngSettings settings, const OutletServices& services) {
+std::unique_ptr<serve::Outlet> make_netrng(NetrngSettings settings,
+                                           const serve::OutletServices& services) {
   return std::make_unique<Netrng>(std::move(settings), services);
 }
 

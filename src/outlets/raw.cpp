@@ -2,13 +2,13 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "outlets/nameless_outlet.h"
-#include "outlets/stream_connection.h"
+#include "serve/nameless.h"
+#include "serve/stream_connection.h"
 
 namespace qanat::outlets {
 
 namespace asio = boost::asio;
-using wire::Grade;
+using spec::Grade;
 using namespace std::chrono_literals;
 
 namespace {
@@ -19,9 +19,9 @@ constexpr std::size_t bytes_a_charge = 256 << 10;
 
 class RawWorker;
 
-class RawConnection final : public StreamConnection {
+class RawConnection final : public serve::StreamConnection {
  public:
-  RawConnection(RawWorker& worker, Arrival arrival);
+  RawConnection(RawWorker& worker, serve::Arrival arrival);
 
   Task<void> run();
 
@@ -32,19 +32,20 @@ class RawConnection final : public StreamConnection {
   RawWorker& raw_;
 };
 
-class RawWorker final : public StreamWorker {
+class RawWorker final : public serve::StreamWorker {
  public:
-  RawWorker(const StreamSettings& settings, const OutletServices& services,
+  RawWorker(const serve::StreamSettings& settings, const serve::OutletServices& services,
             share::Visitors& visitors, asio::io_context& context, std::size_t slot,
             UniqueFd listener)
-      : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+      : serve::StreamWorker(settings.limits, services, visitors, context, slot,
+                            std::move(listener)),
         grade_(settings.grade),
         pool_(drbg_block) {}
 
  private:
   friend class RawConnection;
 
-  asio::awaitable<void> serve(Arrival arrival) override {
+  asio::awaitable<void> serve(serve::Arrival arrival) override {
     RawConnection connection(*this, std::move(arrival));
     co_await connection.run();
   }
@@ -53,8 +54,8 @@ class RawWorker final : public StreamWorker {
   SecretPool pool_;
 };
 
-RawConnection::RawConnection(RawWorker& worker, Arrival arrival)
-    : StreamConnection(worker, std::move(arrival)), raw_(worker) {
+RawConnection::RawConnection(RawWorker& worker, serve::Arrival arrival)
+    : serve::StreamConnection(worker, std::move(arrival)), raw_(worker) {
   one_way_ = true;
 }
 
@@ -103,8 +104,9 @@ asio::awaitable<void> RawConnection::run_drbg() {
 
 }  // namespace
 
-std::unique_ptr<Outlet> make_raw(StreamSettings settings, const OutletServices& services) {
-  return std::make_unique<NamelessOutlet<RawWorker>>(std::move(settings), services);
+std::unique_ptr<serve::Outlet> make_raw(serve::StreamSettings settings,
+                                        const serve::OutletServices& services) {
+  return std::make_unique<serve::NamelessOutlet<RawWorker>>(std::move(settings), services);
 }
 
 }  // namespace qanat::outlets

@@ -8,10 +8,10 @@
 
 #include "base/quantity.h"
 #include "base/run_directory.h"
-#include "outlets/broker_producer.h"
+#include "outlets/broker/producer.h"
 #include "outlets/egd.h"
 #include "outlets/fifo.h"
-#include "outlets/http_outlet.h"
+#include "outlets/http/http.h"
 #include "outlets/kernel_pool.h"
 #include "outlets/raw.h"
 #include "outlets/rngnet.h"
@@ -23,11 +23,11 @@
 namespace qanat::outlets {
 namespace {
 
-using wire::Grade;
-using wire::Spec;
+using spec::Grade;
+using spec::Spec;
 
-std::unique_ptr<Outlet> make_http(const Spec& spec, const OutletDefaults& defaults,
-                                  const OutletServices& services) {
+std::unique_ptr<serve::Outlet> make_http(const Spec& spec, const OutletDefaults& defaults,
+                                         const serve::OutletServices& services) {
   return std::make_unique<HttpOutlet>(http_settings(spec, defaults), services);
 }
 
@@ -48,14 +48,14 @@ OutletDescription describe_http(const Spec& spec) {
 }
 
 OutletDescription describe_scheduled(const Spec& spec) {
-  const Schedule schedule = schedule_of(spec, {});
+  const serve::Schedule schedule = schedule_of(spec, {});
   return {spec.text, spec.target.empty() ? spec.type : spec.target,
           fmt::format("{} bytes every {}, grade {}", schedule.bytes,
                       format_duration(schedule.every), to_string(schedule.grade))};
 }
 
-OutletDescription describe_stream(const StreamSettings& settings) {
-  const StreamAddress& at = settings.at;
+OutletDescription describe_stream(const serve::StreamSettings& settings) {
+  const serve::StreamAddress& at = settings.at;
   const bool local = !at.unix_path.empty();
   const bool guests = at.vsock_port != 0;
   const std::string who =
@@ -101,13 +101,14 @@ struct Type {
   std::string_view name;
   std::string_view options;  // beside the common ones
   std::string_view summary;
-  std::unique_ptr<Outlet> (*make)(const Spec&, const OutletDefaults&, const OutletServices&);
+  std::unique_ptr<serve::Outlet> (*make)(const Spec&, const OutletDefaults&,
+                                         const serve::OutletServices&);
   OutletDescription (*describe)(const Spec&);
   // Where options change them.
-  Limits (*limits)(const Spec&, const OutletDefaults&) = nullptr;
+  serve::Limits (*limits)(const Spec&, const OutletDefaults&) = nullptr;
 };
 
-Limits http_limits(const Spec& spec, const OutletDefaults& defaults) {
+serve::Limits http_limits(const Spec& spec, const OutletDefaults& defaults) {
   return http_settings(spec, defaults).limits;
 }
 
@@ -118,7 +119,7 @@ constexpr std::array types{
          http_limits},
     Type{"trickle", "", "seeds by UDP (docs/trickle.md)",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return std::make_unique<TrickleOutlet>(trickle_settings(s, d), services);
          },
          [](const Spec& s) -> OutletDescription {
@@ -128,7 +129,7 @@ constexpr std::array types{
     Type{"egd", "grade mode group connections access",
          "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return make_egd(stream_settings(s, d, egd_port), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, egd_port)); },
@@ -138,7 +139,7 @@ constexpr std::array types{
     Type{"raw", "grade mode group connections access",
          "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return make_raw(stream_settings(s, d, std::nullopt), services);
          },
          [](const Spec& s) { return describe_stream(stream_settings(s, {}, std::nullopt)); },
@@ -148,12 +149,12 @@ constexpr std::array types{
     Type{"rngnet", "bytes every grade",
          "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)",
          [](const Spec& s, const OutletDefaults&,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return std::make_unique<Rngnet>(s.text, rngnet_recipients(s), rngnet_schedule(s),
                                            services);
          },
          [](const Spec& s) -> OutletDescription {
-           const Schedule schedule = rngnet_schedule(s);
+           const serve::Schedule schedule = rngnet_schedule(s);
            return {s.text, s.text,
                    fmt::format("{} bytes every {} to {} recipients in turn, in the clear: whoever "
                                "listens on the way has them too",
@@ -163,8 +164,10 @@ constexpr std::array types{
     Type{
         "netrng", "bytes clients announce grade connections access",
         "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
-        [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
-            -> std::unique_ptr<Outlet> { return make_netrng(netrng_settings(s, d), services); },
+        [](const Spec& s, const OutletDefaults& d,
+           const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
+          return make_netrng(netrng_settings(s, d), services);
+        },
         describe_netrng,
         [](const Spec& s, const OutletDefaults& d) { return netrng_settings(s, d).stream.limits; }},
     Type{"broker", "users cipher mac hash h credit grade connections access",
@@ -172,7 +175,7 @@ constexpr std::array types{
          "//USER:PASSFILE@HOST:PORT, "
          "one to deliver to (docs/protocols/broker.md)",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            if (is_account(s)) {
              return std::make_unique<BrokerProducer>(
                  s.text, broker_account(s), grade_of(s, Grade::full), terms_of(s), services);
@@ -186,24 +189,28 @@ constexpr std::array types{
     Type{"vmport", "grade mode group connections",
          "seeds for guests: a UNIX socket to which hypervisors connect a virtio-serial port "
          "(docs/virtual-machines.md)",
-         [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
-             -> std::unique_ptr<Outlet> { return make_vmport(vmport_settings(s, d), services); },
+         [](const Spec& s, const OutletDefaults& d,
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
+           return make_vmport(vmport_settings(s, d), services);
+         },
          [](const Spec& s) { return describe_stream(vmport_settings(s, {})); },
          [](const Spec& s, const OutletDefaults& d) { return vmport_settings(s, d).limits; }},
     Type{"vsock", "grade connections", "the same, at a vsock port: vsock:PORT",
-         [](const Spec& s, const OutletDefaults& d, const OutletServices& services)
-             -> std::unique_ptr<Outlet> { return make_vmport(vsock_settings(s, d), services); },
+         [](const Spec& s, const OutletDefaults& d,
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
+           return make_vmport(vsock_settings(s, d), services);
+         },
          [](const Spec& s) { return describe_stream(vsock_settings(s, {})); },
          [](const Spec& s, const OutletDefaults& d) { return vsock_settings(s, d).limits; }},
     Type{"kernel", "every bytes grade", "the local kernel's pool",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return std::make_unique<KernelPool>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
     Type{"file", "every bytes grade", "a boot seed",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return std::make_unique<SeedFile>(s.text, require_target(s), schedule_of(s, d.schedule),
                                              services);
          },
@@ -213,13 +220,13 @@ constexpr std::array types{
          }},
     Type{"stdout", "every bytes grade", "raw bytes on standard output",
          [](const Spec& s, const OutletDefaults& d,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return std::make_unique<StandardOutput>(s.text, schedule_of(s, d.schedule), services);
          },
          describe_scheduled},
     Type{"fifo", "grade", "whoever reads a FIFO",
          [](const Spec& s, const OutletDefaults&,
-            const OutletServices& services) -> std::unique_ptr<Outlet> {
+            const serve::OutletServices& services) -> std::unique_ptr<serve::Outlet> {
            return std::make_unique<Fifo>(s.text, require_target(s), grade_of(s, Grade::full),
                                          terms_of(s), services);
          },
@@ -231,7 +238,7 @@ constexpr std::array types{
 };
 
 Spec parse(const std::string& text) {
-  auto spec = wire::parse_spec(text);
+  auto spec = spec::parse_spec(text);
   if (!spec) throw Failure(spec.error().message);
   return *spec;
 }
@@ -275,13 +282,13 @@ OutletDescription describe_outlet(const std::string& text) {
   return description;
 }
 
-std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
-                                    const OutletServices& services) {
+std::unique_ptr<serve::Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
+                                           const serve::OutletServices& services) {
   const Spec spec = parse(text);
   return type_of(spec).make(spec, defaults, services);
 }
 
-Limits limits_of(const std::string& text, const OutletDefaults& defaults) {
+serve::Limits limits_of(const std::string& text, const OutletDefaults& defaults) {
   const Spec spec = parse(text);
   const Type& type = type_of(spec);
   return type.limits == nullptr ? defaults.http : type.limits(spec, defaults);

@@ -5,16 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "outlets/http_settings.h"
-#include "outlets/outlet.h"
-#include "outlets/schedule.h"
+#include "outlets/http/settings.h"
+#include "serve/outlet.h"
+#include "serve/schedule.h"
 
 namespace qanat::outlets {
 
 struct OutletDefaults {
   wire::ApiLimits api;
-  Limits http;
-  Schedule schedule;
+  serve::Limits http;
+  serve::Schedule schedule;
 };
 
 // For `qanat check`, and to find two outlets that would meet at one place.
@@ -27,10 +27,10 @@ struct OutletDescription {
 // Each throws Failure for an unknown type, option or value, and for an address beyond loopback that
 // nothing guards.
 OutletDescription describe_outlet(const std::string& text);
-std::unique_ptr<Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
-                                    const OutletServices& services);
+std::unique_ptr<serve::Outlet> make_outlet(const std::string& text, const OutletDefaults& defaults,
+                                           const serve::OutletServices& services);
 // The limits that hold for an outlet of this name: the configuration's, and its own options.
-Limits limits_of(const std::string& text, const OutletDefaults& defaults);
+serve::Limits limits_of(const std::string& text, const OutletDefaults& defaults);
 
 // As `qanat serve` uses without arguments.
 std::vector<std::string> default_outlets();

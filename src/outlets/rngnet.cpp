@@ -10,13 +10,14 @@
 
 namespace qanat::outlets {
 
-Rngnet::Rngnet(std::string name, std::vector<wire::Address> recipients, const Schedule& schedule,
-               const OutletServices& services)
-    : ScheduledOutlet(std::move(name), schedule, services), recipients_(std::move(recipients)) {}
+Rngnet::Rngnet(std::string name, std::vector<spec::Address> recipients,
+               const serve::Schedule& schedule, const serve::OutletServices& services)
+    : serve::ScheduledOutlet(std::move(name), schedule, services),
+      recipients_(std::move(recipients)) {}
 
 void Rngnet::prepare() {
   constexpr int kind = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  for (const wire::Address& recipient : recipients_) {
+  for (const spec::Address& recipient : recipients_) {
     auto address = net::resolve_udp(recipient);
     if (!address) throw Failure(fmt::format("{}: {}", name(), address.error().message));
     addresses_.push_back(*address);

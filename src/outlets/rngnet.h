@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "base/files.h"
-#include "outlets/scheduled.h"
+#include "serve/scheduled.h"
 #include "wire/rngnet.h"
 
 namespace qanat::outlets {
 
 // Nobody answers: what was sent counts as delivered.
-class Rngnet final : public ScheduledOutlet {
+class Rngnet final : public serve::ScheduledOutlet {
  public:
-  Rngnet(std::string name, std::vector<wire::Address> recipients, const Schedule& schedule,
-         const OutletServices& services);
+  Rngnet(std::string name, std::vector<spec::Address> recipients, const serve::Schedule& schedule,
+         const serve::OutletServices& services);
   ~Rngnet() override { stop(); }
 
  private:
@@ -23,7 +23,7 @@ class Rngnet final : public ScheduledOutlet {
   void prepare() override;
   Result<void> deliver(Bytes bytes, const Waker& stop) override;
 
-  const std::vector<wire::Address> recipients_;
+  const std::vector<spec::Address> recipients_;
   std::vector<sockaddr_storage> addresses_;
   UniqueFd ipv4_;
   UniqueFd ipv6_;

@@ -17,9 +17,9 @@ constexpr std::size_t seed_limit = 4096;
 
 }  // namespace
 
-SeedFile::SeedFile(std::string name, std::string path, Schedule schedule,
-                   const OutletServices& services)
-    : ScheduledOutlet(std::move(name), schedule, services), path_(std::move(path)) {}
+SeedFile::SeedFile(std::string name, std::string path, serve::Schedule schedule,
+                   const serve::OutletServices& services)
+    : serve::ScheduledOutlet(std::move(name), schedule, services), path_(std::move(path)) {}
 
 void SeedFile::prepare() {
   // Of a process that was killed while it wrote: seeds that nobody would ever read.

@@ -1,16 +1,17 @@
 // A boot seed: a file that carries entropy over a restart.
 #pragma once
 
-#include "outlets/scheduled.h"
+#include "serve/scheduled.h"
 
 namespace qanat::outlets {
 
 // Written in one step, mode 0600. A seed that is there at the start is used once, mixed into the
 // kernel without credit (a copied disk has the same one), and replaced *before* it is used: a
 // machine that crashes in between never uses it again.
-class SeedFile final : public ScheduledOutlet {
+class SeedFile final : public serve::ScheduledOutlet {
  public:
-  SeedFile(std::string name, std::string path, Schedule schedule, const OutletServices& services);
+  SeedFile(std::string name, std::string path, serve::Schedule schedule,
+           const serve::OutletServices& services);
 
  private:
   void prepare() override;

@@ -6,21 +6,21 @@
 #include <cctype>
 
 #include "base/quantity.h"
-#include "outlets/kernel_random.h"
+#include "machine/kernel_random.h"
+#include "spec/options.h"
 #include "wire/netrng.h"
-#include "wire/options.h"
 #include "wire/rngnet.h"
 
 namespace qanat::outlets {
 
-using wire::Grade;
-using wire::Spec;
+using spec::Grade;
+using spec::Spec;
 
 namespace {
 
 // A hardware RNG's driver holds 32 bytes of pool for 256 bits: never fewer at once.
 constexpr std::size_t min_feed_bytes = 32;
-constexpr std::size_t max_feed_bytes = most_kernel_bytes;
+constexpr std::size_t max_feed_bytes = machine::most_kernel_bytes;
 
 // One user, or one block of addresses, at one outlet: as many guests as a large host has, with
 // room.
@@ -34,8 +34,8 @@ constexpr double usual_inflow_h = 4;
 
 // "//HOST:PORT" is TCP; a path is a UNIX socket, with mode= and group=. Who draws there has no
 // name: loopback, unless the operator says access=open.
-StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usual_port) {
-  StreamAddress at;
+serve::StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usual_port) {
+  serve::StreamAddress at;
   const auto mode = spec.option("mode");
   at.unix_group = spec.option("group").value_or("");
   if (!spec.target.starts_with("//")) {
@@ -49,7 +49,7 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
     at.unix_mode = *number;
     return at;
   }
-  auto address = wire::parse_address(spec.target, usual_port);
+  auto address = spec::parse_address(spec.target, usual_port);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   at.address = *address;
   if (mode || !at.unix_group.empty()) {
@@ -57,7 +57,7 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
   }
   const std::string access = spec.option("access").value_or("");
   const bool passwords = spec.type == "broker";
-  if (passwords && access.empty() && !wire::is_loopback(at.address.host)) {
+  if (passwords && access.empty() && !spec::is_loopback(at.address.host)) {
     throw Failure(fmt::format(
         "{}: who listens on the way can find the broker's passwords, and {} is beyond loopback; "
         "write access=password if the network is your own",
@@ -70,7 +70,7 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
                     "open or on loopback",
                     spec.text, access, spec.type));
   }
-  if (access.empty() && !wire::is_loopback(at.address.host)) {
+  if (access.empty() && !spec::is_loopback(at.address.host)) {
     throw Failure(fmt::format(
         "{}: {} cannot tell who draws, and {} is beyond loopback; write access=open if everybody "
         "who reaches it may draw",
@@ -80,11 +80,11 @@ StreamAddress stream_address(const Spec& spec, std::optional<std::uint16_t> usua
 }
 
 // What one block of addresses, and one client, may have of an outlet's connections.
-void share_out(Limits& limits, const Spec& spec, std::size_t usual) {
+void share_out(serve::Limits& limits, const Spec& spec, std::size_t usual) {
   constexpr std::size_t part_of_a_client = 8;
   constexpr std::size_t least_of_a_client = 8;
   limits.peer_connections =
-      wire::count_of(spec, "connections").value_or(std::max<std::size_t>(usual, 1));
+      spec::count_of(spec, "connections").value_or(std::max<std::size_t>(usual, 1));
   limits.client_connections = std::max(least_of_a_client, limits.connections / part_of_a_client);
 }
 
@@ -106,7 +106,7 @@ std::string algorithm_of(const Spec& spec, std::string_view option, std::string 
 Grade grade_of(const Spec& spec, Grade usual) {
   const auto text = spec.option("grade");
   if (!text) return usual;
-  const auto grade = wire::parse_grade(*text);
+  const auto grade = spec::parse_grade(*text);
   if (!grade) throw Failure(fmt::format("{}: grade={} is neither full nor drbg", spec.text, *text));
   return *grade;
 }
@@ -137,25 +137,25 @@ share::Terms terms_of(const Spec& spec) {
   return terms;
 }
 
-Schedule schedule_of(const Spec& spec, Schedule schedule) {
+serve::Schedule schedule_of(const Spec& spec, serve::Schedule schedule) {
   schedule.terms = terms_of(spec);
-  schedule.every = wire::duration_of(spec, "every", schedule.every, std::chrono::seconds(1));
-  schedule.bytes = wire::size_of(spec, "bytes", schedule.bytes, min_feed_bytes, max_feed_bytes);
+  schedule.every = spec::duration_of(spec, "every", schedule.every, std::chrono::seconds(1));
+  schedule.bytes = spec::size_of(spec, "bytes", schedule.bytes, min_feed_bytes, max_feed_bytes);
   schedule.grade = grade_of(spec, schedule.grade);
   return schedule;
 }
 
 // A datagram a second, unless told otherwise: nobody says when it is enough.
-Schedule rngnet_schedule(const Spec& spec) {
+serve::Schedule rngnet_schedule(const Spec& spec) {
   using namespace wire::rngnet;
-  Schedule schedule{std::chrono::seconds(1), usual_bytes, terms_of(spec),
-                    grade_of(spec, Grade::full)};
-  schedule.every = wire::duration_of(spec, "every", schedule.every, Duration::zero());
-  schedule.bytes = wire::size_of(spec, "bytes", schedule.bytes, least_bytes, most_bytes);
+  serve::Schedule schedule{std::chrono::seconds(1), usual_bytes, terms_of(spec),
+                           grade_of(spec, Grade::full)};
+  schedule.every = spec::duration_of(spec, "every", schedule.every, Duration::zero());
+  schedule.bytes = spec::size_of(spec, "bytes", schedule.bytes, least_bytes, most_bytes);
   return schedule;
 }
 
-std::vector<wire::Address> rngnet_recipients(const Spec& spec) {
+std::vector<spec::Address> rngnet_recipients(const Spec& spec) {
   auto recipients = wire::rngnet::parse_recipients(spec.target);
   if (!recipients) throw Failure(fmt::format("{}: {}", spec.text, recipients.error().message));
   return std::move(*recipients);
@@ -204,14 +204,14 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
   settings.certificate_file = spec.option("cert");
   settings.key_file = spec.option("key");
   settings.ca_file = spec.option("ca");
-  auto address = wire::parse_address(spec.target, settings.tls ? 7749 : 7748);
+  auto address = spec::parse_address(spec.target, settings.tls ? 7749 : 7748);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   settings.address = *address;
   settings.hosts = host_names(spec);
   if (!settings.tls && (settings.certificate_file || settings.key_file || settings.ca_file)) {
     throw Failure(fmt::format("{}: cert=, key= and ca= belong to https", spec.text));
   }
-  const bool loopback = wire::is_loopback(settings.address.host);
+  const bool loopback = spec::is_loopback(settings.address.host);
   const std::string access = spec.option("access").value_or(settings.ca_file ? "ca"
                                                             : loopback       ? "open"
                                                                              : "join");
@@ -241,30 +241,30 @@ HttpSettings http_settings(const Spec& spec, const OutletDefaults& defaults) {
 }
 
 TrickleSettings trickle_settings(const Spec& spec, const OutletDefaults& defaults) {
-  auto address = wire::parse_address(spec.target, 7749);
+  auto address = spec::parse_address(spec.target, 7749);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   return {spec.text, *address, defaults.http, terms_of(spec)};
 }
 
 namespace {
 
-StreamSettings stream_settings_at(const Spec& spec, const OutletDefaults& defaults,
-                                  StreamAddress at, std::size_t usual_connections) {
-  StreamSettings settings{spec.text, std::move(at), grade_of(spec, Grade::full), terms_of(spec),
-                          defaults.http};
+serve::StreamSettings stream_settings_at(const Spec& spec, const OutletDefaults& defaults,
+                                         serve::StreamAddress at, std::size_t usual_connections) {
+  serve::StreamSettings settings{spec.text, std::move(at), grade_of(spec, Grade::full),
+                                 terms_of(spec), defaults.http};
   share_out(settings.limits, spec, std::min(usual_connections, settings.limits.peer_connections));
   return settings;
 }
 
 }  // namespace
 
-StreamSettings stream_settings(const Spec& spec, const OutletDefaults& defaults,
-                               std::optional<std::uint16_t> usual_port) {
+serve::StreamSettings stream_settings(const Spec& spec, const OutletDefaults& defaults,
+                                      std::optional<std::uint16_t> usual_port) {
   return stream_settings_at(spec, defaults, stream_address(spec, usual_port),
                             usual_peer_connections);
 }
 
-StreamSettings vmport_settings(const Spec& spec, const OutletDefaults& defaults) {
+serve::StreamSettings vmport_settings(const Spec& spec, const OutletDefaults& defaults) {
   if (spec.target.starts_with("//")) {
     throw Failure(
         fmt::format("{}: a hypervisor connects to a UNIX socket; write vmport:PATH", spec.text));
@@ -273,13 +273,13 @@ StreamSettings vmport_settings(const Spec& spec, const OutletDefaults& defaults)
                             usual_guest_connections);
 }
 
-StreamSettings vsock_settings(const Spec& spec, const OutletDefaults& defaults) {
-  const auto port = wire::parse_vsock_port(spec.target);
+serve::StreamSettings vsock_settings(const Spec& spec, const OutletDefaults& defaults) {
+  const auto port = spec::parse_vsock_port(spec.target);
   if (!port) {
     throw Failure(
         fmt::format("{}: '{}' is not a vsock port; write vsock:774", spec.text, spec.target));
   }
-  StreamAddress at;
+  serve::StreamAddress at;
   at.vsock_port = *port;
   return stream_settings_at(spec, defaults, std::move(at), usual_guest_connections);
 }
@@ -291,13 +291,13 @@ NetrngSettings netrng_settings(const Spec& spec, const OutletDefaults& defaults)
   }
   settings.stream = stream_settings(spec, defaults, wire::netrng::usual_port);
   settings.sample_bytes =
-      wire::size_of(spec, "bytes", settings.sample_bytes, 16, wire::netrng::most_sample);
-  if (const auto clients = wire::count_of(spec, "clients")) {
+      spec::size_of(spec, "bytes", settings.sample_bytes, 16, wire::netrng::most_sample);
+  if (const auto clients = spec::count_of(spec, "clients")) {
     settings.stream.limits.connections = *clients;
     settings.stream.limits.wait_for_room = true;
   }
-  settings.announce = wire::yes_or_no(spec, "announce", false);
-  if (settings.announce && wire::is_loopback(settings.stream.at.address.host)) {
+  settings.announce = spec::yes_or_no(spec, "announce", false);
+  if (settings.announce && spec::is_loopback(settings.stream.at.address.host)) {
     throw Failure(fmt::format("{}: announce=yes, and nobody else can reach {}", spec.text,
                               settings.stream.at.address.text()));
   }
@@ -321,7 +321,7 @@ BrokerSettings broker_settings(const Spec& spec, const OutletDefaults& defaults)
       algorithm_of(spec, "cipher", settings.suite.cipher, find_cipher, known_ciphers());
   settings.suite.mac = algorithm_of(spec, "mac", settings.suite.mac, find_hash, known_hashes());
   settings.suite.hash = algorithm_of(spec, "hash", settings.suite.hash, find_hash, known_hashes());
-  settings.claim = wire::claim_of(spec, {usual_inflow_h, false});
+  settings.claim = spec::claim_of(spec, {usual_inflow_h, false});
   return settings;
 }
 

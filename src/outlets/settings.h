@@ -2,32 +2,33 @@
 // Failure for a value that is none, and for an address beyond loopback that nothing guards.
 #pragma once
 
-#include "outlets/broker.h"
+#include "outlets/broker/broker.h"
 #include "outlets/netrng.h"
 #include "outlets/registry.h"
-#include "outlets/trickle_outlet.h"
+#include "outlets/trickle/trickle.h"
+#include "spec/spec.h"
 
 namespace qanat::outlets {
 
-wire::Grade grade_of(const wire::Spec& spec, wire::Grade usual);
+spec::Grade grade_of(const spec::Spec& spec, spec::Grade usual);
 // Of those who draw there without a name of their own, or of the outlet itself.
-share::Terms terms_of(const wire::Spec& spec);
-std::string require_target(const wire::Spec& spec);
+share::Terms terms_of(const spec::Spec& spec);
+std::string require_target(const spec::Spec& spec);
 
-Schedule schedule_of(const wire::Spec& spec, Schedule schedule);
-Schedule rngnet_schedule(const wire::Spec& spec);
-std::vector<wire::Address> rngnet_recipients(const wire::Spec& spec);
+serve::Schedule schedule_of(const spec::Spec& spec, serve::Schedule schedule);
+serve::Schedule rngnet_schedule(const spec::Spec& spec);
+std::vector<spec::Address> rngnet_recipients(const spec::Spec& spec);
 
-HttpSettings http_settings(const wire::Spec& spec, const OutletDefaults& defaults);
-TrickleSettings trickle_settings(const wire::Spec& spec, const OutletDefaults& defaults);
-StreamSettings stream_settings(const wire::Spec& spec, const OutletDefaults& defaults,
-                               std::optional<std::uint16_t> usual_port);
-StreamSettings vmport_settings(const wire::Spec& spec, const OutletDefaults& defaults);
-StreamSettings vsock_settings(const wire::Spec& spec, const OutletDefaults& defaults);
-NetrngSettings netrng_settings(const wire::Spec& spec, const OutletDefaults& defaults);
-BrokerSettings broker_settings(const wire::Spec& spec, const OutletDefaults& defaults);
+HttpSettings http_settings(const spec::Spec& spec, const OutletDefaults& defaults);
+TrickleSettings trickle_settings(const spec::Spec& spec, const OutletDefaults& defaults);
+serve::StreamSettings stream_settings(const spec::Spec& spec, const OutletDefaults& defaults,
+                                      std::optional<std::uint16_t> usual_port);
+serve::StreamSettings vmport_settings(const spec::Spec& spec, const OutletDefaults& defaults);
+serve::StreamSettings vsock_settings(const spec::Spec& spec, const OutletDefaults& defaults);
+NetrngSettings netrng_settings(const spec::Spec& spec, const OutletDefaults& defaults);
+BrokerSettings broker_settings(const spec::Spec& spec, const OutletDefaults& defaults);
 // "//USER:PASSFILE@HOST": somebody else's broker, to which we deliver.
-bool is_account(const wire::Spec& spec);
-wire::broker::Account broker_account(const wire::Spec& spec);
+bool is_account(const spec::Spec& spec);
+wire::broker::Account broker_account(const spec::Spec& spec);
 
 }  // namespace qanat::outlets

@@ -1,13 +1,13 @@
 // Raw bytes on standard output.
 #pragma once
 
-#include "outlets/scheduled.h"
+#include "serve/scheduled.h"
 
 namespace qanat::outlets {
 
-class StandardOutput final : public ScheduledOutlet {
+class StandardOutput final : public serve::ScheduledOutlet {
  public:
-  using ScheduledOutlet::ScheduledOutlet;
+  using serve::ScheduledOutlet::ScheduledOutlet;
 
  private:
   Result<void> deliver(Bytes random, const Waker& stop) override;

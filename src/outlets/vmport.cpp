@@ -6,16 +6,16 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
-#include "outlets/nameless_outlet.h"
-#include "outlets/stream_connection.h"
+#include "serve/nameless.h"
+#include "serve/stream_connection.h"
 #include "wire/vmport.h"
 
 namespace qanat::outlets {
 
 namespace asio = boost::asio;
 namespace vmport = wire::vmport;
+using spec::Grade;
 using vmport::Kind;
-using wire::Grade;
 using namespace std::chrono_literals;
 
 namespace {
@@ -45,12 +45,13 @@ std::uint64_t secret_number() {
   return number;
 }
 
-class VmportWorker final : public StreamWorker {
+class VmportWorker final : public serve::StreamWorker {
  public:
-  VmportWorker(const StreamSettings& settings, const OutletServices& services,
+  VmportWorker(const serve::StreamSettings& settings, const serve::OutletServices& services,
                share::Visitors& visitors, asio::io_context& context, std::size_t slot,
                UniqueFd listener)
-      : StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+      : serve::StreamWorker(settings.limits, services, visitors, context, slot,
+                            std::move(listener)),
         settings_(settings),
         pool_(vmport::host_frame_bytes),
         seeds_(known_guests, secret_number()) {}
@@ -58,20 +59,20 @@ class VmportWorker final : public StreamWorker {
  private:
   friend class VmportConnection;
 
-  asio::awaitable<void> serve(Arrival arrival) override;
+  asio::awaitable<void> serve(serve::Arrival arrival) override;
   net::Peer identify(const sockaddr_storage& address, int fd) const override {
     return net::peer_process_of(address, fd);
   }
 
-  const StreamSettings& settings_;
+  const serve::StreamSettings& settings_;
   SecretPool pool_;
   share::BucketTable seeds_;  // by guest
 };
 
-class VmportConnection final : public StreamConnection {
+class VmportConnection final : public serve::StreamConnection {
  public:
-  VmportConnection(VmportWorker& worker, Arrival arrival)
-      : StreamConnection(worker, std::move(arrival)),
+  VmportConnection(VmportWorker& worker, serve::Arrival arrival)
+      : serve::StreamConnection(worker, std::move(arrival)),
         vmport_(worker),
         reader_(vmport::guest_frame_bytes) {}
 
@@ -94,7 +95,7 @@ class VmportConnection final : public StreamConnection {
   std::optional<TimePoint> questions_end_;  // of those that were sent together
 };
 
-asio::awaitable<void> VmportWorker::serve(Arrival arrival) {
+asio::awaitable<void> VmportWorker::serve(serve::Arrival arrival) {
   VmportConnection connection(*this, std::move(arrival));
   co_await connection.run();
 }
@@ -157,11 +158,11 @@ asio::awaitable<bool> VmportConnection::answer(const vmport::GuestFrame& request
   if (!going) co_return false;
   Duration later = never_full;
   if (vmport_.settings_.grade == Grade::full) {
-    later = worth_a_try(
+    later = serve::worth_a_try(
         vmport_.services_.dispenser.estimate(flow(), request.bytes, vmport_.services_.clock.now()));
   }
   const vmport::HostFrame refusal{
-      Kind::refusal, false, request.id, std::max(least_wait, retry_seconds(later)), {}};
+      Kind::refusal, false, request.id, std::max(least_wait, serve::retry_seconds(later)), {}};
   co_return co_await send(refusal);
 }
 
@@ -192,7 +193,7 @@ asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
   WipedArray<vmport::most_seed> seed;
   const MutableBytes bytes = seed.view().first(request.bytes);
   if (!vmport_.services_.drbg.generate(vmport_.slot_, bytes, vmport_.services_.clock.now())) {
-    co_await pause(vmport_.services_.clock.now() + seed_pause);
+    co_await pause(vmport_.services_.clock.now() + serve::seed_pause);
     co_return Given::nothing;
   }
   frame.full = false;
@@ -231,8 +232,9 @@ asio::awaitable<bool> VmportConnection::send(const vmport::HostFrame& frame) {
 
 }  // namespace
 
-std::unique_ptr<Outlet> make_vmport(StreamSettings settings, const OutletServices& services) {
-  return std::make_unique<NamelessOutlet<VmportWorker>>(std::move(settings), services);
+std::unique_ptr<serve::Outlet> make_vmport(serve::StreamSettings settings,
+                                           const serve::OutletServices& services) {
+  return std::make_unique<serve::NamelessOutlet<VmportWorker>>(std::move(settings), services);
 }
 
 }  // namespace qanat::outlets

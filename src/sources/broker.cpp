@@ -5,10 +5,10 @@ namespace qanat::sources {
 using namespace std::chrono_literals;
 
 Result<void> Broker::open(const Waker& stop) {
-  const auto user = net::read_broker_user(account_);
+  const auto user = peers::read_broker_user(account_);
   if (!user) return tl::unexpected(user.error());
-  auto link =
-      net::BrokerLink::open(account_.address, *user, net::BrokerLink::Role::consumer, stop, 10s);
+  auto link = peers::BrokerLink::open(account_.address, *user, peers::BrokerLink::Role::consumer,
+                                      stop, 10s);
   if (!link) return tl::unexpected(link.error());
   link_.emplace(std::move(*link));
   return {};

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "net/broker_link.h"
+#include "peers/broker_link.h"
 #include "sources/source.h"
 
 namespace qanat::sources {
@@ -22,7 +22,7 @@ class Broker final : public Source {
 
  private:
   const wire::broker::Account account_;
-  std::optional<net::BrokerLink> link_;
+  std::optional<peers::BrokerLink> link_;
 };
 
 }  // namespace qanat::sources

@@ -45,7 +45,7 @@ void Netrng::close() {
 
 Result<void> Netrng::connect() {
   close();
-  wire::Address at = address_;
+  spec::Address at = address_;
   if (at.host == any_server) {
     const auto places = net::discover_mdns("_netrng._tcp", *stop_);
     if (!places) return tl::unexpected(places.error());

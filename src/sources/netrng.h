@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "sources/source.h"
+#include "spec/address.h"
 #include "wire/netrng.h"
-#include "wire/spec.h"
 
 namespace qanat::sources {
 
@@ -15,7 +15,7 @@ namespace qanat::sources {
 class Netrng final : public Source {
  public:
   // The host may be _netrng._tcp.local: the first server that mDNS finds.
-  explicit Netrng(wire::Address address) : address_(std::move(address)) {}
+  explicit Netrng(spec::Address address) : address_(std::move(address)) {}
 
   Result<void> open(const Waker& stop) override;
   Result<std::size_t> read(MutableBytes out, const Waker& waker) override;
@@ -28,7 +28,7 @@ class Netrng final : public Source {
   Result<void> ask();
   bool hung_up() const;
 
-  const wire::Address address_;
+  const spec::Address address_;
   UniqueFd fd_;
   SecretBytes inbox_;
   std::size_t received_ = 0;

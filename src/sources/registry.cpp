@@ -15,19 +15,19 @@
 #include "sources/exec.h"
 #include "sources/file.h"
 #include "sources/jitter.h"
-#include "sources/kept_join_strings.h"
 #include "sources/kernel.h"
 #include "sources/netrng.h"
 #include "sources/rngnet.h"
-#include "sources/sample_runner.h"
-#include "sources/skipping.h"
+#include "sources/runner/sample_runner.h"
+#include "sources/runner/skipping.h"
+#include "sources/upstream/kept_join_strings.h"
 #include "sources/vmport.h"
-#include "wire/options.h"
+#include "spec/options.h"
 
 namespace qanat::sources {
 namespace {
 
-using wire::Spec;
+using spec::Spec;
 
 std::string hwrng_path(const Spec& spec) {
   return spec.target.empty() ? "/dev/hwrng" : spec.target;
@@ -49,8 +49,8 @@ std::optional<unsigned> baud_of(const Spec& spec) {
 // "//HOST:PORT" is TCP, anything else the path of a UNIX socket.
 template <typename Kind>
 std::unique_ptr<Source> make_stream(const Spec& spec, std::optional<std::uint16_t> usual_port) {
-  if (!spec.target.starts_with("//")) return std::make_unique<Kind>(spec.target, wire::Address());
-  const auto address = wire::parse_address(spec.target, usual_port);
+  if (!spec.target.starts_with("//")) return std::make_unique<Kind>(spec.target, spec::Address());
+  const auto address = spec::parse_address(spec.target, usual_port);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   return std::make_unique<Kind>("", *address);
 }
@@ -64,17 +64,17 @@ wire::broker::Account broker_account(const Spec& spec) {
 }
 
 struct RngnetOptions {
-  wire::Address address;
+  spec::Address address;
   std::size_t bytes = wire::rngnet::usual_bytes;
 };
 
 RngnetOptions rngnet_options(const Spec& spec) {
   using namespace wire::rngnet;
   RngnetOptions options;
-  auto address = wire::parse_address(spec.target, usual_port);
+  auto address = spec::parse_address(spec.target, usual_port);
   if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
   options.address = std::move(*address);
-  options.bytes = wire::size_of(spec, "bytes", usual_bytes, least_bytes, most_bytes);
+  options.bytes = spec::size_of(spec, "bytes", usual_bytes, least_bytes, most_bytes);
   return options;
 }
 
@@ -85,12 +85,12 @@ VmportSettings vmport_settings(const Spec& spec) {
   if (spec.type == "vmport") {
     settings.path = spec.target;
   } else {
-    auto address = wire::parse_vsock_address(spec.target);
+    auto address = spec::parse_vsock_address(spec.target);
     if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
     settings.vsock = *address;
   }
-  const bool host = !settings.path.empty() || settings.vsock.cid == wire::VsockAddress::host_cid;
-  settings.credit = wire::yes_or_no(spec, "credit", host);
+  const bool host = !settings.path.empty() || settings.vsock.cid == spec::VsockAddress::host_cid;
+  settings.credit = spec::yes_or_no(spec, "credit", host);
   return settings;
 }
 
@@ -149,7 +149,7 @@ constexpr std::array types{
          }},
     Type{"netrng", "//HOST:PORT", 4, false, "", "a NetRNG server: //HOST:8989; credited 0",
          [](const Spec& s) -> std::unique_ptr<Source> {
-           auto address = wire::parse_address(s.target, wire::netrng::usual_port);
+           auto address = spec::parse_address(s.target, wire::netrng::usual_port);
            if (!address) throw Failure(fmt::format("{}: {}", s.text, address.error().message));
            return std::make_unique<Netrng>(std::move(*address));
          }},
@@ -170,7 +170,7 @@ constexpr std::array types{
 };
 
 Spec parse(const std::string& text) {
-  auto spec = wire::parse_spec(text);
+  auto spec = spec::parse_spec(text);
   if (!spec) throw Failure(spec.error().message);
   return *spec;
 }
@@ -233,11 +233,11 @@ entropy::Claim claim_of(const Type& type, const Spec& spec) {
   if (type.name == "exec" && !spec.option("h")) {
     credit = credit && worthless_word(spec.target).empty();
   }
-  return wire::claim_of(spec, {type.h, credit});
+  return spec::claim_of(spec, {type.h, credit});
 }
 
 std::size_t skip_of(const Spec& spec) {
-  return wire::size_of(spec, "skip", 0, 0, Skipping::most_bytes);
+  return spec::size_of(spec, "skip", 0, 0, Skipping::most_bytes);
 }
 
 std::unique_ptr<Source> make_bare(const Type& type, const Spec& spec) {
@@ -295,7 +295,7 @@ std::optional<crypto::Pin> parse_pin(const Spec& spec) {
   return pin;
 }
 
-bool pollen_of(const Spec& spec) { return wire::yes_or_no(spec, "pollen", false); }
+bool pollen_of(const Spec& spec) { return spec::yes_or_no(spec, "pollen", false); }
 
 // `seeds`: for this machine alone.
 bool credit_of_upstream(const std::string& text, bool seeds) {
@@ -303,9 +303,9 @@ bool credit_of_upstream(const std::string& text, bool seeds) {
   const Spec spec = parse(text);
   // Nobody vouches for what comes over plain http, but a local socket's neighbour. And what a
   // pollen server's DRBG gives seeds a kernel, and is no full entropy for others.
-  const auto address = wire::parse_address(spec.target, 7748);
-  const bool safe = spec.type == "https" || (address && wire::is_loopback(address->host));
-  return wire::yes_or_no(spec, "credit", safe && (seeds || !pollen_of(spec)));
+  const auto address = spec::parse_address(spec.target, 7748);
+  const bool safe = spec.type == "https" || (address && spec::is_loopback(address->host));
+  return spec::yes_or_no(spec, "credit", safe && (seeds || !pollen_of(spec)));
 }
 
 }  // namespace
@@ -319,11 +319,11 @@ bool is_upstream(const std::string& text) {
          text.starts_with("http:");
 }
 
-net::Endpoint parse_upstream(const std::string& text) {
+peers::Endpoint parse_upstream(const std::string& text) {
   if (wire::looks_like_join_string(text)) {
     auto join = decode_join_string(text);
     if (!join) throw Failure(join.error().message);
-    return net::endpoint_of(std::move(*join));
+    return peers::endpoint_of(std::move(*join));
   }
   if (!is_upstream(text)) {
     throw Failure(fmt::format(
@@ -333,11 +333,11 @@ net::Endpoint parse_upstream(const std::string& text) {
   }
   const Spec spec = parse(text);
   check_options(spec, "credit pin ca cert key pollen");
-  auto address = wire::parse_address(spec.target, spec.type == "https" ? 7749 : 7748);
+  auto address = spec::parse_address(spec.target, spec.type == "https" ? 7749 : 7748);
   if (!address) {
     throw Failure(fmt::format("{}: {}", text_without_query(text), address.error().message));
   }
-  net::Endpoint endpoint;
+  peers::Endpoint endpoint;
   endpoint.address = *address;
   endpoint.tls = spec.type == "https";
   endpoint.trust = {.pin = parse_pin(spec),
@@ -349,7 +349,7 @@ net::Endpoint parse_upstream(const std::string& text) {
 }
 
 std::string upstream_name(const std::string& text) {
-  const net::Endpoint endpoint = parse_upstream(text);
+  const peers::Endpoint endpoint = parse_upstream(text);
   return endpoint.client_name.empty()
              ? endpoint.text()
              : fmt::format("{} as {}", endpoint.text(), endpoint.client_name);
@@ -358,7 +358,7 @@ std::string upstream_name(const std::string& text) {
 std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& texts,
                                              UpstreamSettings settings,
                                              const SourceServices& services) {
-  std::vector<net::Endpoint> endpoints;
+  std::vector<peers::Endpoint> endpoints;
   std::string name;
   for (const std::string& text : texts) {
     endpoints.push_back(parse_upstream(text));

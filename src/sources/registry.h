@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "sources/running_source.h"
-#include "sources/upstream.h"
-#include "wire/spec.h"
+#include "sources/runner/running_source.h"
+#include "sources/upstream/upstream.h"
+#include "spec/spec.h"
 
 namespace qanat::sources {
 
@@ -33,12 +33,12 @@ std::unique_ptr<RunningSource> make_source(const std::string& text, const Source
 bool is_upstream(const std::string& text);
 // Whether it names a host's end of a guest's port (sources/vmport.h).
 bool is_host_seed(const std::string& text);
-// Several upstreams as one source (sources/upstream.h).
+// Several upstreams as one source (sources/upstream/upstream.h).
 std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& texts,
                                              UpstreamSettings settings,
                                              const SourceServices& services);
 // A join string, "https://HOST:PORT[?pin=HEX|ca=FILE&cert=FILE&key=FILE]" or "http://HOST:PORT".
-net::Endpoint parse_upstream(const std::string& text);
+peers::Endpoint parse_upstream(const std::string& text);
 // "https://HOST:PORT as NAME", for logs and status: never the text itself, which may be a secret.
 std::string upstream_name(const std::string& text);
 

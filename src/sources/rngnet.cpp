@@ -19,7 +19,7 @@ constexpr Duration listen_interval = 2s;
 
 }  // namespace
 
-Rngnet::Rngnet(std::string name, wire::Address address, std::size_t bytes, entropy::Claim claim,
+Rngnet::Rngnet(std::string name, spec::Address address, std::size_t bytes, entropy::Claim claim,
                const SourceServices& services)
     : name_(std::move(name)),
       address_(std::move(address)),
@@ -54,9 +54,9 @@ void Rngnet::retest() {
 }
 
 // Null while the address cannot be had.
-net::RngnetReceiver* Rngnet::listen() {
+peers::RngnetReceiver* Rngnet::listen() {
   try {
-    auto receiver = std::make_unique<net::RngnetReceiver>(address_, bytes_);
+    auto receiver = std::make_unique<peers::RngnetReceiver>(address_, bytes_);
     const MutexLock lock(mutex_);
     receiver_ = std::move(receiver);
     return receiver_.get();
@@ -67,14 +67,14 @@ net::RngnetReceiver* Rngnet::listen() {
 }
 
 void Rngnet::run() {
-  net::RngnetReceiver* receiver = nullptr;
+  peers::RngnetReceiver* receiver = nullptr;
   while ((receiver = listen()) == nullptr) {
     wait_for(-1, 0, waker_, listen_interval);
     if (thread_.stopping()) return;
     waker_.clear();
   }
   TimePoint last = services_.clock.now();
-  TimePoint tell_at = last + net::RngnetReceiver::stat_interval;
+  TimePoint tell_at = last + peers::RngnetReceiver::stat_interval;
   entropy::Epoch epoch = services_.dispenser.epoch();
   while (!thread_.stopping()) {
     if (services_.dispenser.epoch() != epoch) {
@@ -87,7 +87,7 @@ void Rngnet::run() {
     if (!datagram) waker_.clear();
     if (tell_now_.exchange(false) || now >= tell_at) {
       log_info("{}: {}", name_, receiver->stat_line());
-      tell_at = now + net::RngnetReceiver::stat_interval;
+      tell_at = now + peers::RngnetReceiver::stat_interval;
     }
     if (intake_.state() == SourceState::failed && now >= intake_.retry_at()) intake_.try_again();
     if (!datagram) {
@@ -105,8 +105,9 @@ void Rngnet::run() {
   }
 }
 
-SourceReport Rngnet::report() const {
-  SourceReport report = report_of(name_, intake_.claim(), intake_.report(), intake_.id());
+observe::SourceReport Rngnet::report() const {
+  observe::SourceReport report =
+      observe::report_of(name_, intake_.claim(), intake_.report(), intake_.id());
   const MutexLock lock(mutex_);
   if (!receiver_) return report;
   const wire::rngnet::Counts counts = receiver_->counts();

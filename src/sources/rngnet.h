@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "base/mutex.h"
-#include "net/rngnet_receiver.h"
-#include "sources/running_source.h"
-#include "sources/source_thread.h"
+#include "peers/rngnet_receiver.h"
+#include "sources/runner/running_source.h"
+#include "sources/runner/source_thread.h"
 
 namespace qanat::sources {
 
@@ -15,7 +15,7 @@ namespace qanat::sources {
 // vouches for who sends them. Logs the STAT line every minute, and at a retest (SIGUSR1).
 class Rngnet final : public RunningSource {
  public:
-  Rngnet(std::string name, wire::Address address, std::size_t bytes, entropy::Claim claim,
+  Rngnet(std::string name, spec::Address address, std::size_t bytes, entropy::Claim claim,
          const SourceServices& services);
   ~Rngnet() override;
 
@@ -24,14 +24,14 @@ class Rngnet final : public RunningSource {
   void request_stop() override;
   bool join(Duration limit) override { return thread_.join(limit); }
   void retest() override;
-  SourceReport report() const override;
+  observe::SourceReport report() const override;
 
  private:
   void run();
-  net::RngnetReceiver* listen();
+  peers::RngnetReceiver* listen();
 
   const std::string name_;
-  const wire::Address address_;
+  const spec::Address address_;
   const std::size_t bytes_;
   const SourceServices services_;
   entropy::Intake intake_;
@@ -40,7 +40,7 @@ class Rngnet final : public RunningSource {
   std::atomic<std::uint64_t> not_wanted_{0};
   std::atomic<std::uint64_t> outdated_{0};  // bytes that lay in the socket at a renewal
   mutable Mutex mutex_;                     // of the pointer
-  std::unique_ptr<net::RngnetReceiver> receiver_ GUARDED_BY(mutex_);
+  std::unique_ptr<peers::RngnetReceiver> receiver_ GUARDED_BY(mutex_);
   SourceThread thread_;
 };
 

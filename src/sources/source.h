@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/waker.h"
-#include "sources/origins.h"
+#include "sources/runner/origins.h"
 
 namespace qanat::sources {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "sources/source.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::sources {
 
@@ -14,7 +14,7 @@ namespace qanat::sources {
 class StreamSource : public Source {
  public:
   // A UNIX socket when `path` is not empty, else TCP.
-  StreamSource(std::string path, wire::Address address)
+  StreamSource(std::string path, spec::Address address)
       : path_(std::move(path)), address_(std::move(address)) {}
 
   Result<void> open(const Waker& stop) override;
@@ -38,7 +38,7 @@ class StreamSource : public Source {
   std::string name() const { return path_.empty() ? address_.text() : path_; }
 
   const std::string path_;
-  const wire::Address address_;
+  const spec::Address address_;
   UniqueFd fd_;
   std::size_t expected_ = 0;  // bytes that were asked for and have not come
   std::optional<TimePoint> deadline_;

@@ -325,7 +325,7 @@ void Vmport::set_state(const char* state, const std::string& detail) {
                      !good);
 }
 
-SourceReport Vmport::report() const {
+observe::SourceReport Vmport::report() const {
   const MutexLock lock(report_mutex_);
   return {.name = settings_.name,
           .state = state_,

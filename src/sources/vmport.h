@@ -9,9 +9,9 @@
 #include "base/timing_noise.h"
 #include "base/waker.h"
 #include "entropy/blinder.h"
-#include "sources/running_source.h"
-#include "sources/source_thread.h"
-#include "wire/spec.h"
+#include "sources/runner/running_source.h"
+#include "sources/runner/source_thread.h"
+#include "spec/address.h"
 #include "wire/vmport.h"
 
 namespace qanat::sources {
@@ -21,7 +21,7 @@ struct VmportSettings {
   // A port's device, or a UNIX socket; empty: `vsock`. Where udev has made no
   // /dev/virtio-ports/NAME, the port of that name is found by what the kernel says.
   std::string path;
-  wire::VsockAddress vsock;
+  spec::VsockAddress vsock;
   bool credit = true;
 };
 
@@ -38,7 +38,7 @@ class Vmport final : public RunningSource {
   void request_stop() override;
   bool join(Duration limit) override { return thread_.join(limit); }
   void retest() override;
-  SourceReport report() const override;
+  observe::SourceReport report() const override;
 
  private:
   void run();

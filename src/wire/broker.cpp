@@ -199,7 +199,7 @@ Result<Account> parse_account(std::string_view target) {
   if (account.user.empty() || account.user.size() > most_string || account.password_file.empty()) {
     return error("write broker://USER:PASSFILE@HOST:PORT");
   }
-  auto address = parse_address(target.substr(at + 1), usual_port);
+  auto address = spec::parse_address(target.substr(at + 1), usual_port);
   if (!address) return tl::unexpected(address.error());
   account.address = std::move(*address);
   return account;

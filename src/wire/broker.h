@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 #include "wire/status.h"
 
 namespace qanat::wire::broker {
@@ -103,7 +103,7 @@ Result<User> parse_password_file(std::string_view text, const std::string& user)
 struct Account {
   std::string user;
   std::string password_file;
-  Address address;
+  spec::Address address;
 };
 Result<Account> parse_account(std::string_view target);
 inline constexpr std::uint16_t usual_port = 55225;

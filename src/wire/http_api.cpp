@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/quantity.h"
 #include "base/shown.h"
-#include "wire/spec.h"
+#include "spec/spec.h"
 
 namespace qanat::wire {
 namespace {
@@ -39,8 +39,8 @@ Parsed<Fields> parse_form(std::string_view text) {
     text.remove_prefix(std::min(text.size(), pair.size() + 1));
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
-    auto key = percent_decode(pair.substr(0, equals), true);
-    auto value = percent_decode(
+    auto key = spec::percent_decode(pair.substr(0, equals), true);
+    auto value = spec::percent_decode(
         equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
     if (!key || !value)
       return refuse(400, "malformed query", "a % must be followed by two hex digits");
@@ -77,7 +77,7 @@ Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
       }
       request.bytes = *bytes;
     } else if (key == "grade") {
-      const auto grade = parse_grade(value);
+      const auto grade = spec::parse_grade(value);
       if (!grade) return bad_grade(value);
       request.grade = *grade;
     } else if (key == "format") {
@@ -98,7 +98,8 @@ Parsed<ApiRequest> parse_random(const Fields& fields, const ApiLimits& limits) {
       return unknown_field(key, "bytes, grade, format, wait");
     }
   }
-  const std::uint64_t limit = request.grade == Grade::full ? limits.full_bytes : limits.drbg_bytes;
+  const std::uint64_t limit =
+      request.grade == spec::Grade::full ? limits.full_bytes : limits.drbg_bytes;
   if (request.bytes > limit) {
     return refuse(413,
                   fmt::format("{} bytes at once are too many at grade {}", request.bytes,
@@ -119,7 +120,7 @@ Parsed<ApiRequest> parse_stream(const Fields& fields) {
       }
       request.rate = *rate;
     } else if (key == "grade") {
-      const auto grade = parse_grade(value);
+      const auto grade = spec::parse_grade(value);
       if (!grade) return bad_grade(value);
       request.grade = *grade;
     } else {

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "wire/grade.h"
+#include "spec/grade.h"
 
 namespace qanat::wire {
 
@@ -31,7 +31,7 @@ std::string refusal_json(std::string_view error, std::string_view hint);
 
 struct RandomRequest {
   std::uint64_t bytes = 32;
-  Grade grade = Grade::drbg;
+  spec::Grade grade = spec::Grade::drbg;
   Format format = Format::raw;
   Duration wait = std::chrono::seconds(10);
 };
@@ -46,7 +46,7 @@ std::uint64_t body_size(const RandomRequest& request);
 inline constexpr std::string_view grade_header = "Qanat-Grade";
 
 struct StreamRequest {
-  Grade grade = Grade::drbg;
+  spec::Grade grade = spec::Grade::drbg;
   std::uint64_t rate = 0;  // bytes per second; 0: as fast as it goes
 };
 struct PollenRequest {

@@ -111,10 +111,10 @@ Result<JoinString> decode_join_string(std::string_view text) {
   const auto name = take_text(rest);
   const auto address_text = name ? take_text(rest) : std::nullopt;
   const bool whole = intact && address_text && rest.size() == join.pin.size() + key_bytes;
-  Result<Address> address = error("");
+  Result<spec::Address> address = error("");
   if (whole) {
     join.name = *name;
-    address = parse_address(*address_text);
+    address = spec::parse_address(*address_text);
     std::copy_n(rest.begin(), join.pin.size(), join.pin.begin());
     join.key = SecretBytes(rest.last(key_bytes));
   }

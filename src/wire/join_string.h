@@ -6,15 +6,15 @@
 
 #include "base/secret.h"
 #include "crypto/certificate.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::wire {
 
 struct JoinString {
-  std::string name;   // the client's name at the hub
-  Address address;    // where the hub listens
-  crypto::Pin pin{};  // of the hub's public key
-  SecretBytes key;    // pre-shared, 32 bytes
+  std::string name;       // the client's name at the hub
+  spec::Address address;  // where the hub listens
+  crypto::Pin pin{};      // of the hub's public key
+  SecretBytes key;        // pre-shared, 32 bytes
 };
 
 // Whether a text was meant as a join string.

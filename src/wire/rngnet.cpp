@@ -4,12 +4,12 @@
 
 namespace qanat::wire::rngnet {
 
-Result<std::vector<Address>> parse_recipients(std::string_view text) {
+Result<std::vector<spec::Address>> parse_recipients(std::string_view text) {
   if (text.starts_with("//")) text.remove_prefix(2);
-  std::vector<Address> recipients;
+  std::vector<spec::Address> recipients;
   for (;;) {
     const std::size_t comma = text.find(',');
-    auto address = parse_address(text.substr(0, comma), usual_port);
+    auto address = spec::parse_address(text.substr(0, comma), usual_port);
     if (!address) return tl::unexpected(address.error());
     recipients.push_back(std::move(*address));
     if (comma == std::string_view::npos) return recipients;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "wire/spec.h"
+#include "spec/address.h"
 
 namespace qanat::wire::rngnet {
 
@@ -20,7 +20,7 @@ inline constexpr std::uint16_t usual_port = 7751;
 inline constexpr std::size_t most_recipients = 256;
 
 // "HOST:PORT,HOST:PORT", each port as a rule the usual one.
-Result<std::vector<Address>> parse_recipients(std::string_view text);
+Result<std::vector<spec::Address>> parse_recipients(std::string_view text);
 
 // What came of the datagrams, since the last line and in all.
 struct Counts {

@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "wire/grade.h"
+#include "spec/grade.h"
 
 namespace qanat::wire::trickle {
 
@@ -34,8 +34,8 @@ inline constexpr std::size_t most_datagram = 1232;
 inline constexpr unsigned most_cookies = 7;
 
 enum class Grade : std::uint8_t { drbg = 1, full = 2, full_or_drbg = 3 };
-inline constexpr Grade only(wire::Grade grade) {
-  return grade == wire::Grade::full ? Grade::full : Grade::drbg;
+inline constexpr Grade only(spec::Grade grade) {
+  return grade == spec::Grade::full ? Grade::full : Grade::drbg;
 }
 // Of a refusal. A client takes those that it does not know as it takes `dry`.
 enum class Reason : std::uint8_t { rate = 1, dry = 2, unseeded = 3, session = 4 };

@@ -9,8 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "machine/generation.h"
 #include "net/listen.h"
-#include "node/generation.h"
 #include "outlets/egd.h"
 #include "qanat/qanat.h"
 #include "support/eventually.h"
@@ -30,12 +30,12 @@ class ClientTest : public testing::Test {
     qanat_close(q_);
     std::filesystem::remove_all(directory_);
   }
-  std::unique_ptr<outlets::Outlet> start(wire::Grade grade) {
-    outlets::StreamSettings settings;
+  std::unique_ptr<serve::Outlet> start(spec::Grade grade) {
+    serve::StreamSettings settings;
     settings.name = "egd";
     settings.at.unix_path = path_;
     settings.grade = grade;
-    auto outlet = make_egd(settings, hub_.services());
+    auto outlet = outlets::make_egd(settings, hub_.services());
     outlet->start();
     return outlet;
   }
@@ -48,7 +48,7 @@ class ClientTest : public testing::Test {
 
 TEST_F(ClientTest, GetsAnyNumberOfBytesNoneTwice) {
   hub_.seed_drbg();
-  const auto outlet = start(wire::Grade::drbg);
+  const auto outlet = start(spec::Grade::drbg);
   ASSERT_EQ(qanat_connect(&q_, path_.c_str()), 0) << qanat_error(q_);
   std::set<std::string> seen;
   std::uint64_t total = 0;
@@ -72,11 +72,11 @@ TEST_F(ClientTest, SaysWhatIsWrongAndComesBack) {
   EXPECT_EQ(out, Samples(32, 0)) << "nothing of what was there is left";
   hub_.seed_drbg();
   {
-    const auto outlet = start(wire::Grade::drbg);
+    const auto outlet = start(spec::Grade::drbg);
     EXPECT_EQ(qanat_get(q_, out.data(), out.size()), 0) << qanat_error(q_);
   }
   EXPECT_EQ(qanat_get(q_, out.data(), out.size()), -1) << "the node has stopped";
-  const auto again = start(wire::Grade::drbg);
+  const auto again = start(spec::Grade::drbg);
   EXPECT_EQ(qanat_get(q_, out.data(), out.size()), 0) << qanat_error(q_);
   qanat_client* other = nullptr;
   EXPECT_EQ(qanat_connect(&other, std::string(200, 'x').c_str()), -1);
@@ -87,7 +87,7 @@ TEST_F(ClientTest, SaysWhatIsWrongAndComesBack) {
 }
 
 TEST_F(ClientTest, WhatComesTooLateIsNotTakenForTheNextAnswer) {
-  const auto outlet = start(wire::Grade::full);
+  const auto outlet = start(spec::Grade::full);
   ASSERT_EQ(qanat_connect(&q_, path_.c_str()), 0);
   qanat_set_timeout(q_, 20);
   Samples out(64);
@@ -123,7 +123,7 @@ TEST_F(ClientTest, AnAnswerThatIsCutShortIsNone) {
 
 TEST_F(ClientTest, AForkedChildHasAConnectionOfItsOwn) {
   hub_.seed_drbg();
-  const auto outlet = start(wire::Grade::drbg);
+  const auto outlet = start(spec::Grade::drbg);
   ASSERT_EQ(qanat_connect(&q_, path_.c_str()), 0);
   Samples first(32);
   ASSERT_EQ(qanat_get(q_, first.data(), first.size()), 0);
@@ -156,7 +156,7 @@ TEST_F(ClientTest, AProgramSeesThatItsMachineWasRenewed) {
   EXPECT_EQ(qanat_generation(), 0U) << "no node has run";
   { const std::ofstream empty(file); }
   EXPECT_EQ(qanat_generation(), 0U) << "a file that is none kills nobody";
-  node::Generation generation(file);
+  machine::Generation generation(file);
   EXPECT_EQ(qanat_generation(), 1U);
   // The pattern of the header: a cache that was filled in another life is not used.
   const std::uint64_t filled_in = qanat_generation();

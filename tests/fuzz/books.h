@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fuzz.h"
-#include "sources/running_source.h"
+#include "sources/runner/running_source.h"
 
 namespace qanat::fuzz {
 

@@ -1,14 +1,14 @@
 // A file of cookies that somebody else wrote, or a disk that lies.
-#include "net/cookie_jar.h"
+#include "peers/cookie_jar.h"
 
 #include <vector>
 
 #include "fuzz.h"
 
-using qanat::net::CookieJar;
+using qanat::peers::CookieJar;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  constexpr qanat::net::UnixTime now = 1700000000;
+  constexpr qanat::peers::UnixTime now = 1700000000;
   const qanat::Bytes image = qanat::as_bytes(text_of(data, size));
   static CookieJar jar("");
   (void)jar.load(image);

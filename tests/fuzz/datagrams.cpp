@@ -33,8 +33,8 @@
 #include "crypto/aead.h"
 #include "crypto/blake2b.h"
 #include "net/listen.h"
-#include "net/trickle_client.h"
-#include "outlets/trickle_outlet.h"
+#include "outlets/trickle/trickle.h"
+#include "peers/trickle_client.h"
 #include "script.h"
 #include "sources/registry.h"
 #include "support/test_hub.h"
@@ -473,7 +473,7 @@ class TrickleAsked {
     endpoint_.shared_key = SecretBytes(32);
     // A client makes its jar where it looks for one.
     std::filesystem::create_directory(directory_ / "jars");
-    (void)net::TrickleClient(endpoint_, directory_ / "jars", waker_).server_key();
+    (void)peers::TrickleClient(endpoint_, directory_ / "jars", waker_).server_key();
     jar_ = std::filesystem::directory_iterator(directory_ / "jars")->path();
     const sockaddr_in at = loopback(answerer_.port);
     std::memcpy(&server_.address, &at, sizeof at);
@@ -482,9 +482,9 @@ class TrickleAsked {
 
   void play(Script script) {
     fill_jar();
-    net::TrickleClient client(endpoint_, directory_ / "jars", waker_);
+    peers::TrickleClient client(endpoint_, directory_ / "jars", waker_);
     const unsigned questions = 1 + script.byte() % 4;
-    const std::size_t bytes = 1 + script.number() % net::TrickleClient::most_bytes;
+    const std::size_t bytes = 1 + script.number() % peers::TrickleClient::most_bytes;
     answerer_.begin(script, waker_);
     for (unsigned i = 0; i < questions; ++i) {
       SecretBytes out(bytes);
@@ -502,18 +502,19 @@ class TrickleAsked {
  private:
   void fill_jar() {
     std::vector<trickle::KeyedCookie> cookies;
-    for (std::size_t i = 0; i < net::CookieJar::places; ++i) {
+    for (std::size_t i = 0; i < peers::CookieJar::places; ++i) {
       const Holder holder;
       cookies.push_back({hub().seal(holder), SecretBytes(Bytes(holder.keys))});
     }
-    net::CookieJar(jar_).restart(server_, cookies, static_cast<net::UnixTime>(std::time(nullptr)));
+    peers::CookieJar(jar_).restart(server_, cookies,
+                                   static_cast<peers::UnixTime>(std::time(nullptr)));
   }
 
   const Directory directory_;
   const Waker waker_;
   TrickleAnswerer answerer_;
-  net::Endpoint endpoint_;
-  net::CookieJar::Server server_;
+  peers::Endpoint endpoint_;
+  peers::CookieJar::Server server_;
   std::string jar_;
 };
 

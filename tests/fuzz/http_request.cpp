@@ -1,9 +1,9 @@
 // The HTTP outlet's reading of requests, in any cut, and what they ask for.
+#include "wire/http_request.h"
 #include "fuzz.h"
-#include "outlets/http_request_reader.h"
 #include "wire/http_api.h"
 
-using qanat::outlets::HttpRequestReader;
+using qanat::wire::HttpRequestReader;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;

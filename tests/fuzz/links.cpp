@@ -1,8 +1,8 @@
 #include "fuzz.h"
-#include "node/resume_watch.h"
+#include "machine/resume_watch.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  qanat::node::LinkWatch links;
+  qanat::machine::LinkWatch links;
   const std::string_view all = text_of(data, size);
   const auto is_hardware = [](const std::string& name) { return name.size() % 2 == 0; };
   // In two reads, cut where the first byte says.
@@ -10,6 +10,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   links.hear(all.substr(0, cut), is_hardware);
   const auto back = links.hear(all.substr(cut), is_hardware);
   must(!back || is_hardware(*back));
-  (void)qanat::node::tells_new_generation(all);
+  (void)qanat::machine::tells_new_generation(all);
   return 0;
 }

@@ -20,8 +20,8 @@
 
 #include "crypto/legacy.h"
 #include "net/connect.h"
-#include "net/http_client.h"
 #include "node/node.h"
+#include "peers/http_client.h"
 #include "script.h"
 #include "wire/broker_session.h"
 #include "wire/egd.h"
@@ -72,7 +72,7 @@ class Hub {
     node->start();
     while (!node->snapshot().ready) std::this_thread::sleep_for(1ms);
     const Waker never;
-    net::HttpClient control(net::unix_endpoint(node->state().control_socket()), never);
+    peers::HttpClient control(peers::unix_endpoint(node->state().control_socket()), never);
     const auto answer = control.text("POST", "/control/invite", "{\"name\": \"leaf\"}");
     must(answer.has_value());
     const std::size_t begin = answer->find("qanat1.");

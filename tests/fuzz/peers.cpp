@@ -23,9 +23,9 @@
 #include <thread>
 
 #include "books.h"
-#include "net/http_client.h"
 #include "net/listen.h"
-#include "outlets/broker_producer.h"
+#include "outlets/broker/producer.h"
+#include "peers/http_client.h"
 #include "script.h"
 #include "sources/registry.h"
 #include "sources/source.h"
@@ -241,12 +241,12 @@ std::string source_name(std::uint8_t kind) {
 
 // A client that asks twice, on one connection if that lasts.
 void ask_http(bool tls) {
-  net::Endpoint endpoint;
+  peers::Endpoint endpoint;
   endpoint.address = {"127.0.0.1", server().port};
   endpoint.tls = tls;
   endpoint.trust.pin = crypto::Pin{};
   const Waker never;
-  net::HttpClient client(std::move(endpoint), never);
+  peers::HttpClient client(std::move(endpoint), never);
   for (int i = 0; i < 2; ++i) {
     std::size_t heard = 0;
     const auto response = client.get("/v1/random?bytes=512&grade=full", [&](Bytes piece) {
@@ -309,7 +309,7 @@ void deliver() {
   {
     outlets::BrokerProducer producer(
         "producer", {"joe", server().directory / "auth", {"127.0.0.1", server().port}},
-        wire::Grade::full, {}, hub.services());
+        spec::Grade::full, {}, hub.services());
     producer.start();
     server().await(100ms);
     producer.stop();

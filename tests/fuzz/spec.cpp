@@ -1,4 +1,5 @@
-#include "wire/spec.h"
+#include "spec/spec.h"
+#include "spec/address.h"
 
 #include "fuzz.h"
 #include "outlets/registry.h"
@@ -6,15 +7,15 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(text_of(data, size));
-  (void)qanat::wire::parse_spec(text);
-  (void)qanat::wire::percent_decode(text, true);
-  if (const auto address = qanat::wire::parse_address(text)) {
-    const auto again = qanat::wire::parse_address(address->text());
+  (void)qanat::spec::parse_spec(text);
+  (void)qanat::spec::percent_decode(text, true);
+  if (const auto address = qanat::spec::parse_address(text)) {
+    const auto again = qanat::spec::parse_address(address->text());
     must(again && *again == *address);
   }
-  if (const auto address = qanat::wire::parse_vsock_address(text)) {
+  if (const auto address = qanat::spec::parse_vsock_address(text)) {
     constexpr std::string_view type = "vsock:";
-    const auto again = qanat::wire::parse_vsock_address(address->text().substr(type.size()));
+    const auto again = qanat::spec::parse_vsock_address(address->text().substr(type.size()));
     must(again && *again == *address);
   }
   try {

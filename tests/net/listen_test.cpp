@@ -14,7 +14,7 @@
 namespace qanat::net {
 namespace {
 
-wire::Address loopback(std::uint16_t port) { return {"127.0.0.1", port}; }
+spec::Address loopback(std::uint16_t port) { return {"127.0.0.1", port}; }
 
 std::string complaint(const std::function<void()>& work) {
   try {
@@ -130,7 +130,7 @@ TEST(ConnectTest, TheWholeHasADeadline) {
   ASSERT_EQ(::bind(full.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
   ASSERT_EQ(::listen(full.get(), 0), 0);
   const Waker never;
-  const wire::Address address = loopback(local_port(full.get()));
+  const spec::Address address = loopback(local_port(full.get()));
   std::vector<UniqueFd> waiting;
   for (int i = 0; i < 16; ++i) {
     auto fd = connect_tcp(address, never, std::chrono::milliseconds(200));

@@ -49,7 +49,7 @@ class NodeTest : public testing::Test {
   static std::string invite(const Node& node, const std::string& name,
                             const std::string& terms = "") {
     Waker waker;
-    net::HttpClient control(net::unix_endpoint(node.state().control_socket()), waker);
+    peers::HttpClient control(peers::unix_endpoint(node.state().control_socket()), waker);
     const auto answer =
         control.text("POST", "/control/invite", "{\"name\": \"" + name + "\"" + terms + "}");
     if (!answer) return "error: " + answer.error().message;
@@ -206,10 +206,10 @@ class RelayTest : public NodeTest {
     });
   }
   // What `invite` gives, as soon as the node is there.
-  static tl::expected<std::string, net::ClientError> draw(const std::string& join,
-                                                          const std::string& query) {
+  static tl::expected<std::string, peers::ClientError> draw(const std::string& join,
+                                                            const std::string& query) {
     const Waker waker;
-    net::HttpClient client(sources::parse_upstream(join), waker);
+    peers::HttpClient client(sources::parse_upstream(join), waker);
     return client.text("GET", "/v1/random?" + query);
   }
 };
@@ -245,7 +245,7 @@ TEST_F(RelayTest, ATreeOfDepthFiveAndFanOutTwentyPassesFullEntropyOneToOne) {
   // All five are behind a leaf's bytes, and it says so.
   const std::string join = invite(*leaves.front(), "reader");
   const Waker waker;
-  net::HttpClient client(sources::parse_upstream(join), waker);
+  peers::HttpClient client(sources::parse_upstream(join), waker);
   ASSERT_TRUE(client.text("GET", "/v1/random?grade=full&bytes=32"));
   EXPECT_EQ(wire::decode_path(client.path())->size(), 6U) << client.path();
 }
@@ -259,13 +259,13 @@ TEST_F(RelayTest, WithADeadUplinkItServesWhatItHasAndThenDrbgOnly) {
   top->stop(0s);
   top.reset();
   std::uint64_t served = 0;
-  tl::expected<std::string, net::ClientError> answer;
+  tl::expected<std::string, peers::ClientError> answer;
   do {
     answer = draw(join, "grade=full&bytes=256&wait=100ms");
     if (answer) served += answer->size();
   } while (answer);
   EXPECT_GE(served, 2048U);
-  EXPECT_EQ(answer.error().trouble, net::Trouble::busy);
+  EXPECT_EQ(answer.error().trouble, peers::Trouble::busy);
   EXPECT_NE(answer.error().message.find("503"), std::string::npos) << answer.error().message;
   EXPECT_GT(answer.error().retry_after, 0U);
   EXPECT_EQ(draw(join, "grade=drbg&bytes=100000")->size(), 100000U);
@@ -303,7 +303,7 @@ TEST_F(RelayTest, ASessionOverHttpsGivesCookiesForSeedsByUdp) {
   ASSERT_TRUE(ready(*node));
   const std::string join = invite(*node, "leaf");
   const Waker waker;
-  net::HttpClient client(sources::parse_upstream(join), waker);
+  peers::HttpClient client(sources::parse_upstream(join), waker);
   const auto session = client.text("POST", "/v1/session");
   ASSERT_TRUE(session) << session.error().message;
   const auto document = boost::json::parse(*session);
@@ -353,7 +353,7 @@ TEST_F(RelayTest, ASessionOverHttpsGivesCookiesForSeedsByUdp) {
   // Without a trickle outlet there is no session.
   auto other = started(relay("other", {join}));
   const std::string reader = invite(*other, "reader");
-  net::HttpClient without(sources::parse_upstream(reader), waker);
+  peers::HttpClient without(sources::parse_upstream(reader), waker);
   EXPECT_NE(without.text("POST", "/v1/session").error().message.find("404"), std::string::npos);
 }
 
@@ -441,7 +441,7 @@ TEST_F(RelayTest, NoByteLeavesTwiceThroughRelaysRetriesDisconnectsAndRestarts) {
       std::mt19937_64 random(seed);
       const Waker waker;
       while (!stop) {
-        net::HttpClient client(sources::parse_upstream(joins[2 * (random() % 3)]), waker);
+        peers::HttpClient client(sources::parse_upstream(joins[2 * (random() % 3)]), waker);
         for (int i = 0; i < 5 && !stop; ++i) {
           // One in four goes away in the middle.
           const std::size_t bytes = 64 + random() % 1000;
@@ -619,7 +619,7 @@ TEST_F(NodeTest, AFeedWithARevokedInvitationKnowsThatWaitingIsOfNoUse) {
   ASSERT_TRUE(ready(hub_node));
   const std::string join = invite(hub_node, "leaf");
   Waker waker;
-  net::HttpClient control(net::unix_endpoint(hub_node.state().control_socket()), waker);
+  peers::HttpClient control(peers::unix_endpoint(hub_node.state().control_socket()), waker);
   ASSERT_TRUE(control.text("POST", "/control/revoke", "{\"name\": \"leaf\"}"));
   NodeSettings feed;
   feed.state_path = directory_ + "/feed";

@@ -12,10 +12,10 @@
 #include <fstream>
 
 #include "base/files.h"
-#include "node/generation.h"
+#include "machine/generation.h"
+#include "machine/reseed_commands.h"
+#include "machine/resume_watch.h"
 #include "node/node.h"
-#include "node/reseed_commands.h"
-#include "node/resume_watch.h"
 #include "support/eventually.h"
 #include "support/noise.h"
 
@@ -40,7 +40,7 @@ class RenewalTest : public testing::Test {
 
 TEST_F(RenewalTest, TheGenerationGoesUpUnderTheEyesOfOthersAndOverRestarts) {
   const std::string file = path("run/generation");
-  Generation first(file);
+  machine::Generation first(file);
   EXPECT_EQ(first.value(), 1U);
   const UniqueFd fd(::open(file.c_str(), O_RDONLY));
   ASSERT_TRUE(fd);
@@ -53,16 +53,16 @@ TEST_F(RenewalTest, TheGenerationGoesUpUnderTheEyesOfOthersAndOverRestarts) {
   EXPECT_EQ(*seen, 1U);
   EXPECT_EQ(first.advance(), 2U);
   EXPECT_EQ(*seen, 2U);
-  Generation again(file);
+  machine::Generation again(file);
   EXPECT_EQ(again.value(), 2U) << "another process";
   again.advance();
   EXPECT_EQ(*seen, 3U) << "the same file as before";
 }
 
 TEST_F(RenewalTest, WhereTheGenerationCannotBeToldTheNodeGoesOn) {
-  Generation none("/proc/no/such/place");
+  machine::Generation none("/proc/no/such/place");
   EXPECT_EQ(none.advance(), 0U);
-  Generation unnamed("");
+  machine::Generation unnamed("");
   EXPECT_EQ(unnamed.value(), 0U);
 }
 
@@ -71,7 +71,7 @@ class ReseedCommandsTest : public RenewalTest {
   // Before the commands, which may have something to tell until they end.
   std::mutex mutex_;
   std::string told_;
-  ReseedCommands commands_{[this](const std::string&, const std::string& text, bool) {
+  machine::ReseedCommands commands_{[this](const std::string&, const std::string& text, bool) {
     const std::scoped_lock lock(mutex_);
     told_ += text + "\n";
   }};
@@ -107,7 +107,7 @@ TEST_F(ReseedCommandsTest, OneThatFailsIsToldAndTheNextRuns) {
 }
 
 TEST_F(RenewalTest, ACommandThatHangsEndsWithTheProgram) {
-  ReseedCommands commands([](const std::string&, const std::string&, bool) {});
+  machine::ReseedCommands commands([](const std::string&, const std::string&, bool) {});
   commands.set({"echo $$ > " + path("pid") + "; exec sleep 1000"});
   commands.run("test", 1);
   EXPECT_TRUE(eventually([&] { return !content("pid").empty(); }));
@@ -138,7 +138,7 @@ constexpr unsigned up = IFF_UP | IFF_RUNNING;
 constexpr unsigned lost = IFF_UP;
 
 TEST(LinkWatch, TellsOfWhatWasLostAndHasComeBackAndOfNothingElse) {
-  LinkWatch links;
+  machine::LinkWatch links;
   const auto hear = [&](const std::string& messages) {
     return links.hear(messages, [](const std::string& name) { return name.starts_with("eth"); })
         .value_or("");
@@ -158,7 +158,7 @@ TEST(LinkWatch, TellsOfWhatWasLostAndHasComeBackAndOfNothingElse) {
 }
 
 TEST(LinkWatch, TakesAnyBytes) {
-  LinkWatch links;
+  machine::LinkWatch links;
   const auto all = [](const std::string&) { return true; };
   const std::string good = link_message(2, lost, "eth0") + link_message(2, up, "eth0");
   for (std::size_t cut = 0; cut < good.size(); ++cut) {

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "crypto/aead.h"
-#include "node/boot_seed.h"
+#include "machine/boot_seed.h"
 #include "node/client_store.h"
 
 namespace qanat::node {
@@ -134,8 +134,8 @@ TEST_F(StateDirTest, ADamagedIdAddressOrListOfSeedsIsNotFollowed) {
   for (std::size_t size = 1; size < line.size(); ++size) {
     write("used-seeds", line + line.substr(0, size));
     write("seed", std::string(64, 's'));
-    const auto used = use_boot_seed({seed, true, false}, state_.used_seeds(),
-                                    [](Bytes, std::size_t) { return Result<void>(); });
+    const auto used = machine::use_boot_seed({seed, true, false}, state_.used_seeds(),
+                                             [](Bytes, std::size_t) { return Result<void>(); });
     const std::string said = !used ? used.error().message : used->why_not;
     EXPECT_NE(said.find(state_.used_seeds()), std::string::npos) << size << ": " << said;
     EXPECT_TRUE(!used || !used->credited);

@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "net/connect.h"
-#include "net/http_client.h"
 #include "node/node.h"
+#include "peers/http_client.h"
 #include "support/eventually.h"
 
 namespace qanat::node {
@@ -55,10 +55,10 @@ class StopTest : public testing::Test {
     settings.config.threads = 2;
     return settings;
   }
-  static net::Endpoint endpoint(const Node& node, std::size_t outlet = 0) {
-    net::Endpoint endpoint;
+  static peers::Endpoint endpoint(const Node& node, std::size_t outlet = 0) {
+    peers::Endpoint endpoint;
     const std::string detail = node.snapshot().outlets.at(outlet).detail;
-    endpoint.address = *wire::parse_address(detail.substr(detail.rfind(' ') + 1));
+    endpoint.address = *spec::parse_address(detail.substr(detail.rfind(' ') + 1));
     endpoint.tls = false;
     return endpoint;
   }
@@ -88,7 +88,7 @@ TEST_F(StopTest, EndsWhileOthersAskForMetricsAndStatus) {
     for (const char* page : {"/metrics", "/v1/status", "/metrics", "/v1/status"}) {
       readers.emplace_back([&, page, at = endpoint(node)]() mutable {
         Waker waker;
-        net::HttpClient client(std::move(at), waker);
+        peers::HttpClient client(std::move(at), waker);
         while (client.text("GET", page, "")) ++answered;
       });
     }
@@ -169,7 +169,7 @@ TEST_F(StopTest, ReloadedLimitsHoldForOutletsThatStayAndForWhoIsConnected) {
   node.start();
   ASSERT_TRUE(ready(node));
   Waker waker;
-  net::HttpClient client(endpoint(node), waker);
+  peers::HttpClient client(endpoint(node), waker);
   ASSERT_TRUE(client.text("GET", "/v1/random?bytes=16KiB&grade=drbg&format=hex", ""));
   config.api.drbg_bytes = 8192;
   node.reload(config);
@@ -205,8 +205,8 @@ TEST_F(StopTest, ReloadedOptionsTakeOverTheirSocket) {
   EXPECT_THROW(node.reload(broken), Failure);
   EXPECT_EQ(names(), config.outlets);
   Waker waker;
-  net::HttpClient client(endpoint(node, node.snapshot().outlets.at(0).name == names()[1] ? 0 : 1),
-                         waker);
+  peers::HttpClient client(endpoint(node, node.snapshot().outlets.at(0).name == names()[1] ? 0 : 1),
+                           waker);
   EXPECT_TRUE(client.text("GET", "/healthz", ""));
   EXPECT_TRUE(node.stop(2s));
 }

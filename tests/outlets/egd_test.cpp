@@ -14,18 +14,18 @@
 namespace qanat::outlets {
 namespace {
 
+using spec::Grade;
 using test::eventually;
 using test::Samples;
 using test::TestHub;
-using wire::Grade;
 
 class EgdTest : public testing::Test {
  protected:
   EgdTest() { std::filesystem::create_directories(directory_); }
   ~EgdTest() override { std::filesystem::remove_all(directory_); }
 
-  std::unique_ptr<Outlet> start(Grade grade, unsigned mode = 0600) {
-    StreamSettings settings;
+  std::unique_ptr<serve::Outlet> start(Grade grade, unsigned mode = 0600) {
+    serve::StreamSettings settings;
     settings.name = "egd";
     settings.at.unix_path = path_;
     settings.at.unix_mode = mode;

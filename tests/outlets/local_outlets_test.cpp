@@ -23,7 +23,7 @@ class LocalOutletsTest : public testing::Test {
     directory_ = ::mkdtemp(pattern.data());
   }
   ~LocalOutletsTest() override { std::filesystem::remove_all(directory_); }
-  std::unique_ptr<Outlet> start(const std::string& text) {
+  std::unique_ptr<serve::Outlet> start(const std::string& text) {
     auto outlet = make_outlet(text, {}, hub_.services());
     outlet->start();
     return outlet;

@@ -15,19 +15,19 @@ namespace qanat::outlets {
 namespace {
 
 namespace vmport = wire::vmport;
+using spec::Grade;
 using test::eventually;
 using test::Samples;
 using test::TestHub;
 using vmport::Kind;
-using wire::Grade;
 
 class VmportTest : public testing::Test {
  protected:
   VmportTest() { std::filesystem::create_directories(directory_); }
   ~VmportTest() override { std::filesystem::remove_all(directory_); }
 
-  std::unique_ptr<Outlet> start(Grade grade) {
-    StreamSettings settings;
+  std::unique_ptr<serve::Outlet> start(Grade grade) {
+    serve::StreamSettings settings;
     settings.name = "vmport";
     settings.at.unix_path = path_;
     settings.grade = grade;
@@ -69,7 +69,7 @@ class VmportTest : public testing::Test {
 
   const std::string directory_ = testing::TempDir() + "/qanat-vmport-" + std::to_string(::getpid());
   const std::string path_ = directory_ + "/q";
-  Limits limits_;
+  serve::Limits limits_;
   TestHub hub_;
   Waker waker_;
 };

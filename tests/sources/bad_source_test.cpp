@@ -1,12 +1,12 @@
 // Sources that misbehave, in the hands of their runner.
-#include "sources/sample_runner.h"
+#include "sources/runner/sample_runner.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <random>
 
-#include "sources/skipping.h"
+#include "sources/runner/skipping.h"
 #include "sources/stream_source.h"
 #include "support/bad_server.h"
 #include "support/eventually.h"

@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "net/http_client.h"
 #include "net/listen.h"
+#include "peers/http_client.h"
 
 namespace qanat::test {
 
@@ -56,8 +56,8 @@ class BadServer {
 
   std::uint16_t port() const { return net::local_port(listener_.get()); }
   int connections() const { return connections_; }
-  net::Endpoint endpoint() const {
-    net::Endpoint endpoint;
+  peers::Endpoint endpoint() const {
+    peers::Endpoint endpoint;
     endpoint.address = {"127.0.0.1", port()};
     endpoint.tls = false;
     return endpoint;

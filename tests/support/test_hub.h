@@ -4,10 +4,10 @@
 #include <mutex>
 
 #include "crypto/certificate.h"
-#include "net/http_client.h"
 #include "net/io_threads.h"
-#include "outlets/cookie_keeper.h"
-#include "outlets/http_outlet.h"
+#include "outlets/http/http.h"
+#include "outlets/trickle/cookie_keeper.h"
+#include "peers/http_client.h"
 #include "share/seeded_drbg.h"
 #include "support/noise.h"
 
@@ -19,7 +19,7 @@ class TestHub {
   explicit TestHub(std::size_t threads = 1, const Clock& clock = real_clock())
       : clock_(clock), threads_(threads) {
     drbg_ = share::SeededDrbg::make(dispenser, threads, {});
-    services_ = std::make_unique<outlets::OutletServices>(outlets::OutletServices{
+    services_ = std::make_unique<serve::OutletServices>(serve::OutletServices{
         .dispenser = dispenser,
         .drbg = drbg_->pool(),
         .clients = clients,
@@ -74,7 +74,7 @@ class TestHub {
     drbg_->pool().start();
     credit(48 * threads_.size());
   }
-  const outlets::OutletServices& services() const { return *services_; }
+  const serve::OutletServices& services() const { return *services_; }
   std::vector<std::string> events() const {
     const std::scoped_lock lock(events_mutex_);
     return events_;
@@ -84,7 +84,7 @@ class TestHub {
   share::Dispenser dispenser{1 << 20, 64 << 10};
   entropy::Provenance provenance;
   entropy::ConditioningKey key{Samples(64)};
-  // As on a disk: what outlets/cookie_keys.h is kept as.
+  // As on a disk: what outlets/trickle/cookie_keys.h is kept as.
   std::string cookie_text;
   outlets::CookieKeeper cookies{
       {.name = "trickle.key",
@@ -95,14 +95,14 @@ class TestHub {
        }},
       [](const std::string&, bool) {}};
   std::uint16_t trickle_port = 0;
-  outlets::OnEvent on_event;  // set before outlets start; from any thread
+  observe::OnEvent on_event;  // set before outlets start; from any thread
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);
   }};
 
  private:
   // In place of a document: who it is made for.
-  static std::string seen_by(const outlets::Viewer& viewer) {
+  static std::string seen_by(const observe::Viewer& viewer) {
     return viewer.all ? "all\n" : viewer.client != nullptr ? viewer.client->name + "\n" : "none\n";
   }
   static const Clock& real_clock() {
@@ -119,7 +119,7 @@ class TestHub {
   net::IoThreads threads_;
   share::BucketTable blocks_{1024, 1};
   std::shared_ptr<share::SeededDrbg> drbg_;
-  std::unique_ptr<outlets::OutletServices> services_;
+  std::unique_ptr<serve::OutletServices> services_;
 };
 
 }  // namespace qanat::test

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "net/connect.h"
-#include "outlets/cookie_keys.h"
-#include "outlets/trickle_outlet.h"
+#include "outlets/trickle/cookie_keys.h"
+#include "outlets/trickle/trickle.h"
 #include "support/test_hub.h"
 
 namespace qanat::test {
@@ -121,9 +121,9 @@ class TrickleHub : public TestHub {
     https_->start();
     client = *clients.add("leaf", SecretBytes(Bytes(constant(32, 5))), {});
   }
-  net::Endpoint endpoint() const {
-    net::Endpoint endpoint;
-    endpoint.address = *wire::parse_address(https_->address_text());
+  peers::Endpoint endpoint() const {
+    peers::Endpoint endpoint;
+    endpoint.address = *spec::parse_address(https_->address_text());
     endpoint.trust.pin = pin();
     endpoint.client_name = "leaf";
     endpoint.shared_key = SecretBytes(Bytes(constant(32, 5)));
@@ -132,7 +132,7 @@ class TrickleHub : public TestHub {
   // The hub's datagrams are refused, as when it is restarted, and pass again.
   void leave() { relay.reset(); }
   void come_back() { relay = std::make_unique<UdpRelay>(trickle_->address().port, trickle_port); }
-  outlets::OutletReport trickle_report() const { return trickle_->report(); }
+  observe::OutletReport trickle_report() const { return trickle_->report(); }
 
   std::shared_ptr<share::Client> client;
   std::unique_ptr<UdpRelay> relay;

@@ -1,0 +1,17 @@
+// The kernel's pool, random(4): the one privileged call.
+#pragma once
+
+#include <cstddef>
+
+#include "base/bytes.h"
+
+namespace qanat::machine {
+
+inline constexpr std::size_t most_kernel_bytes = 512;
+
+// RNDADDENTROPY, of which the first `credited` of `bytes` count in full and the rest and `local`
+// (160 bytes at most) not at all; then RNDRESEEDCRNG, which makes the kernel use it at once. `fd`:
+// /dev/random, open for writing. 0 or an errno value: EPERM without CAP_SYS_ADMIN.
+int add_to_kernel(int fd, Bytes bytes, std::size_t credited, Bytes local);
+
+}  // namespace qanat::machine

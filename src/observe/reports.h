@@ -1,0 +1,106 @@
+// What sources, outlets and clients say of themselves, for the status document, the metrics and the
+// log. Those who fill these in stand below.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "entropy/intake.h"
+
+namespace qanat::share {
+struct Client;
+}
+
+namespace qanat::observe {
+
+// For the status document and the metrics.
+struct SourceReport {
+  std::string name;
+  std::string state;      // of the design, section 9
+  std::string detail;     // why it is gone or failed; may be empty
+  bool hopeless = false;  // no later try will do better: a wrong key, a revoked client
+  double rate = 0;        // bytes per second while it is read
+  double h = 0;           // claimed min-entropy, bits per byte
+  bool credit = true;
+  std::uint64_t bytes = 0;  // raw, read since start
+  std::uint64_t alarms = 0;
+  std::uint64_t failures = 0;
+  entropy::BlockTests::Counts blocks;
+  std::map<std::string, std::uint64_t> trickle = {};  // of an upstream: counters by name
+  std::map<std::string, std::uint64_t> dropped = {};  // what came and was not used, by reason
+  entropy::SourceId account = 0;
+};
+
+// Of what is tested and credited by an intake.
+SourceReport report_of(std::string name, const entropy::Claim& claim,
+                       const entropy::IntakeReport& intake, entropy::SourceId account);
+
+// What peers deliver to an outlet; for the status document it is a source.
+struct InflowReport {
+  std::string name;
+  entropy::Claim claim;
+  entropy::IntakeReport intake;
+  entropy::SourceId account = 0;
+};
+
+// For the status document and the metrics.
+struct OutletReport {
+  std::string name;     // as configured
+  std::string detail;   // "listening on 127.0.0.1:7748", "fed 4 times, last 12 s ago", ...
+  std::string problem;  // empty while all is well
+  std::uint64_t connections = 0;  // open now
+  std::uint64_t deliveries = 0;   // requests answered with bytes, or times fed
+  std::uint64_t full_bytes = 0;
+  std::uint64_t drbg_bytes = 0;
+  std::map<std::string, std::uint64_t> refused;  // by reason
+  std::vector<InflowReport> inflows = {};
+  std::int64_t certificate_until = 0;                // seconds since 1970; 0: it shows none
+  std::map<std::string, std::uint64_t> groups = {};  // TLS handshakes, by key exchange
+};
+
+// Whose business an event is, beside the operator's.
+struct Audience {
+  bool everybody = false;   // of the sources, from which all draw
+  std::string client = {};  // of this client alone
+};
+
+// Something that an operator should know of: an alarm, a recovery.
+struct Event {
+  std::int64_t time = 0;  // seconds since 1970
+  std::string subject;
+  std::string text;
+  bool alarm = false;
+  Audience audience = {};
+};
+
+struct ClientReport {
+  std::string name;
+  std::uint64_t rate = 0;
+  std::uint64_t burst = 0;
+  double weight = 1;
+  bool suspended = false;  // there is a guarantee, and the supply does not allow it now
+  std::uint64_t waiting_requests = 0;
+  std::uint64_t waiting_bytes = 0;
+  std::uint64_t minute_bytes = 0;  // of both grades, in the last minute
+  std::uint64_t connections = 0;
+  std::uint64_t full_bytes = 0;
+  std::uint64_t drbg_bytes = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t refused = 0;
+  std::int64_t last_seen = 0;
+};
+
+// Who asks for a document of the node.
+struct Viewer {
+  bool all = false;                       // the operator, on this machine: sees everything
+  const share::Client* client = nullptr;  // else: sees itself alone; null sees no client
+};
+
+// An alarm or a change, for the log, the status and the metrics.
+using OnEvent =
+    std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+
+}  // namespace qanat::observe

@@ -1,0 +1,368 @@
+#include "outlets/http/connection.h"
+
+#include <fmt/format.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/http/status.hpp>
+#include <ctime>
+#include <iterator>
+
+#include "base/shown.h"
+#include "outlets/http/index_page.h"
+#include "wire/proof.h"
+#include "wire/web_page.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using net::IoStatus;
+
+HttpConnection::HttpConnection(HttpWorker& worker, serve::Arrival arrival)
+    : serve::StreamConnection(worker, std::move(arrival)),
+      worker_(worker),
+      reader_(worker.settings_.limits.header_bytes, worker.settings_.limits.body_bytes) {}
+
+asio::awaitable<void> HttpConnection::serve(HttpWorker& worker, serve::Arrival arrival) {
+  // In the coroutine's frame: one allocation a connection, gone with it.
+  HttpConnection connection(worker, std::move(arrival));
+  co_await connection.run();
+}
+
+asio::awaitable<void> HttpConnection::run() {
+  const bool secured = co_await handshake();
+  if (secured) {
+    identify_by_certificate();
+    // Now, and not with its first request: one that sends none would keep its place.
+    if (over_quota_) co_await refuse_over_quota();
+    while (!over_quota_) {
+      const bool complete = co_await read_request();
+      if (!complete) break;
+      co_await respond();
+      busy_ = false;
+      if (!keep_alive_ || closing_ || draining_) break;
+    }
+  }
+  transport_.shutdown();
+}
+
+asio::awaitable<bool> HttpConnection::handshake() {
+  if (worker_.identity_ == nullptr) co_return true;
+  arm(worker_.settings_.limits.handshake);
+  // Who says nothing costs no TLS.
+  const bool speaks = co_await wait(IoStatus::want_read);
+  if (!speaks) {
+    ++worker_.counters_.handshake_failed;
+    co_return false;
+  }
+  const HttpWorker::Handshake place(worker_, *this);
+  crypto::SslPtr ssl = worker_.identity_->new_session();
+  crypto::require(ssl != nullptr, "TLS connection");
+  transport_.secure(std::move(ssl));
+  for (;;) {
+    const IoStatus status = transport_.handshake();
+    if (status == IoStatus::ok) {
+      // We send nothing after the client's Finished (no tickets). A client with Nagle's algorithm
+      // on holds its request until that is acknowledged: do so now, not 40 ms later.
+      const int one = 1;
+      ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+      co_return true;
+    }
+    const bool ready = co_await wait(status);
+    if (!ready) break;
+  }
+  ++worker_.counters_.handshake_failed;
+  co_return false;
+}
+
+asio::awaitable<void> HttpConnection::refuse_over_quota() {
+  keep_alive_ = false;
+  ++client_->refused;
+  arm(worker_.settings_.limits.write);
+  co_await refuse(429, "too many connections of this client",
+                  "ask over one that is open, or close some", 1);
+}
+
+// True with a whole request in reader_.
+asio::awaitable<bool> HttpConnection::read_request() {
+  using State = wire::HttpRequestReader::State;
+  const serve::Limits& limits = worker_.settings_.limits;
+  State state = reader_.next();
+  arm(state == State::empty ? limits.idle : limits.header);
+  if (state == State::empty && !transport_.pending()) {
+    // Nothing can be there but what the socket shows: no read to learn that it is too early.
+    const bool readable = co_await wait(IoStatus::want_read);
+    if (!readable) co_return false;
+  }
+  while (state == State::empty || state == State::partial) {
+    // Its header may have come with the request before it.
+    if (reader_.expects_word()) {
+      co_await write(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"));
+      arm(limits.header);  // of which write has its own
+    }
+    const net::IoResult got = transport_.read(worker_.scratch_);
+    if (got.status == IoStatus::ok) {
+      // Armed once, not again by further bytes: one a second is too slow.
+      if (state == State::empty) arm_from_turn(limits.header);
+      busy_ = true;
+      state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
+      // A record of TLS may hold a byte, and each costs a look at the whole header.
+      if (state == State::partial && turn_is_over()) co_await take_turns();
+      continue;
+    }
+    const bool ready = co_await wait(got.status);
+    if (ready) continue;
+    if (expired_ && state == State::partial) {
+      ++worker_.counters_.malformed;
+      co_await refuse(408, "too slow", "a whole request within 10 s");
+    }
+    co_return false;
+  }
+  busy_ = true;
+  if (state == State::refused) {
+    ++worker_.counters_.malformed;
+    keep_alive_ = false;
+    const wire::HttpRequestReader::Refusal& r = reader_.refusal();
+    co_await refuse(r.status, r.error, r.hint);
+    co_return false;
+  }
+  keep_alive_ = reader_.keep_alive() && !draining_;
+  arm_from_turn(limits.write);
+  co_return true;
+}
+
+std::string HttpConnection::header(unsigned status, std::string_view type,
+                                   std::optional<std::uint64_t> length,
+                                   std::string_view fields) const {
+  std::string out;
+  out.reserve(256 + fields.size());
+  // A short answer's cost is in its header: no format string is read for it.
+  const auto add = [&out](const auto&... parts) { (out.append(std::string_view(parts)), ...); };
+  add("HTTP/1.1 ", fmt::format_int(status).c_str(), " ",
+      http::obsolete_reason(static_cast<http::status>(status)), "\r\nContent-Type: ", type,
+      "\r\nCache-Control: no-store\r\n");
+  if (length) {
+    add("Content-Length: ", fmt::format_int(*length).c_str(), "\r\n");
+  } else {
+    add("Transfer-Encoding: chunked\r\n");
+  }
+  if (!proof_.empty()) add("Qanat-Proof: ", proof_, "\r\n");
+  if (!keep_alive_) add("Connection: close\r\n");
+  add(fields, "\r\n");
+  return out;
+}
+
+asio::awaitable<bool> HttpConnection::put(BlockWriter& out, Bytes bytes) {
+  Bytes rest = out.put(bytes);
+  while (!rest.empty()) {
+    const bool written = co_await flush(out);
+    if (!written) co_return false;
+    rest = out.put(rest);
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> HttpConnection::flush(BlockWriter& out) {
+  const bool written = co_await write(out.written());
+  out.clear();
+  co_return written;
+}
+
+void HttpConnection::identify_by_certificate() {
+  if (worker_.settings_.access != Access::ca) return;
+  X509* const certificate = SSL_get0_peer_certificate(transport_.ssl());
+  if (certificate == nullptr || SSL_get_verify_result(transport_.ssl()) != X509_V_OK) return;
+  std::array<char, 65> name{};
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(),
+                            static_cast<int>(name.size()));
+  become(worker_.services_.clients.find_or_add_certified(name.data(), std::time(nullptr)));
+}
+
+// Whether the peer is who the outlet's access asks for.
+bool HttpConnection::authorise(std::string_view header) {
+  // A client sends the same proof with every request until it has seen ours: verified once.
+  if (!header.empty() && transport_.ssl() != nullptr && header != authorization_) {
+    const auto shown = wire::decode_authorization(header);
+    const auto known = shown ? worker_.services_.clients.find(shown->name) : nullptr;
+    if (!known || known->shared_key.empty()) return false;
+    WipedArray<wire::exporter_bytes> exporter;
+    net::export_keying_material(transport_.ssl(), wire::exporter_label, exporter.view());
+    const Bytes key = known->shared_key.view();
+    if (!equal_constant_time(shown->proof,
+                             make_proof(wire::Prover::client, key, exporter.view()))) {
+      return false;
+    }
+    become(known);
+    authorization_ = header;
+    proof_ = to_hex(make_proof(wire::Prover::hub, key, exporter.view()));
+  }
+  if (client_ && client_->revoked.load()) return false;
+  return worker_.settings_.access == Access::open || client_ != nullptr;
+}
+
+// On loopback everybody may draw, and that is every page in every browser of this machine, too.
+std::optional<wire::Refusal> HttpConnection::refusal_of_web_page() const {
+  const HttpSettings& settings = worker_.settings_;
+  if (!settings.unix_path.empty()) return std::nullopt;
+  const auto& [host, authorization, origin, fetch_site] = reader_.fields();
+  if (wire::from_another_site(fetch_site, origin, host)) {
+    return wire::Refusal{403, "asked by a page of another site",
+                         "no page may draw here but the hub's own; docs/http-api.md"};
+  }
+  const bool local = peer_.local || spec::is_loopback(settings.address.host);
+  if (!settings.tls && local && !host.empty() && !wire::is_own_host(host, settings.hosts)) {
+    return wire::Refusal{403, fmt::format("'{}' is not a name of this hub here", shown(host)),
+                         "use its address or localhost, or give the outlet host=NAME"};
+  }
+  return std::nullopt;
+}
+
+observe::Viewer HttpConnection::viewer() const {
+  return {.all = client_ == nullptr && peer_.local, .client = client_.get()};
+}
+
+asio::awaitable<void> HttpConnection::respond() {
+  const std::string_view target = reader_.target();
+  head_only_ = reader_.method() == "HEAD";
+  if (worker_.settings_.control && target.starts_with("/control/"))
+    co_return co_await send_control();
+
+  if (const auto refusal = refusal_of_web_page()) {
+    ++worker_.counters_.web_page;
+    co_return co_await refuse(*refusal);
+  }
+  const auto parsed =
+      wire::parse_api_request(reader_.method(), target, reader_.body(), worker_.settings_.api);
+  const auto* const page = parsed ? std::get_if<wire::Page>(&*parsed) : nullptr;
+  const bool anybody =
+      page != nullptr && (*page == wire::Page::health || *page == wire::Page::ready);
+  if (!anybody && !authorise(reader_.fields().authorization)) {
+    ++worker_.counters_.unauthorised;
+    // The name is not worth guessing at: an unknown one and a wrong key are answered alike.
+    if (client_ && client_->revoked.load()) {
+      co_return co_await refuse(403, "revoked", "this client may draw no more");
+    }
+    co_return co_await refuse(
+        401, "who are you?",
+        "connect with a join string ('qanat invite NAME' at the hub), or with a "
+        "certificate of the hub's CA");
+  }
+  if (over_quota_) co_return co_await refuse_over_quota();
+  if (client_) {
+    ++client_->requests;
+    client_->last_seen.store(std::time(nullptr));
+  }
+  if (!parsed) {
+    ++(parsed.error().status == 413 ? worker_.counters_.too_large : worker_.counters_.malformed);
+    if (client_) ++client_->refused;
+    co_return co_await refuse(parsed.error());
+  }
+  if (page != nullptr) co_return co_await send_page(*page);
+  if (const auto* random = std::get_if<wire::RandomRequest>(&*parsed)) {
+    co_return co_await send_random(*random);
+  }
+  if (const auto* pollen = std::get_if<wire::PollenRequest>(&*parsed)) {
+    co_return co_await send_pollen(*pollen);
+  }
+  if (std::holds_alternative<wire::SessionRequest>(*parsed)) co_return co_await send_session();
+  co_await send_stream(std::get<wire::StreamRequest>(*parsed));
+}
+
+asio::awaitable<void> HttpConnection::send_whole(unsigned status, std::string_view type,
+                                                 std::string_view body, std::string_view fields) {
+  const std::string head = header(status, type, body.size(), fields);
+  const auto lease = worker_.pool_.lease();
+  BlockWriter out(lease.view());
+  bool written = co_await put(out, as_bytes(head));
+  if (written && !head_only_) written = co_await put(out, as_bytes(body));
+  if (written) written = co_await flush(out);
+  sent_ = written;
+  proof_.clear();
+}
+
+// The answer to HEAD where GET would draw.
+asio::awaitable<void> HttpConnection::send_head(std::string_view head) {
+  co_await write(as_bytes(head));
+  proof_.clear();
+}
+
+asio::awaitable<void> HttpConnection::refuse(const wire::Refusal& refusal) {
+  const std::string body = wire::refusal_json(refusal.error, refusal.hint);
+  std::string fields;
+  if (refusal.retry_after > 0) fields += fmt::format("Retry-After: {}\r\n", refusal.retry_after);
+  if (!refusal.allow.empty()) fields += fmt::format("Allow: {}\r\n", refusal.allow);
+  if (refusal.status == 401) fields += fmt::format("WWW-Authenticate: {}\r\n", wire::auth_scheme);
+  if (refusal.status == 408) keep_alive_ = false;
+  expired_ = false;
+  co_await send_whole(refusal.status, "application/json", body, fields);
+}
+
+asio::awaitable<void> HttpConnection::refuse(unsigned status, std::string_view error,
+                                             std::string_view hint, unsigned retry_after) {
+  const wire::Refusal refusal{status, std::string(error), std::string(hint), retry_after};
+  co_await refuse(refusal);
+}
+
+// Refuses a document or a session to whoever has had too many; whether it did.
+asio::awaitable<bool> HttpConnection::refuse_often(serve::Made what) {
+  const Duration wait = serve::take_made(worker_.services_, worker_.settings_.limits, peer_,
+                                         client_.get(), what, worker_.services_.clock.now());
+  if (wait == Duration::zero()) co_return false;
+  const bool document = what == serve::Made::document;
+  ++(document ? worker_.counters_.documents : worker_.counters_.sessions);
+  if (client_) ++client_->refused;
+  co_await refuse(429, document ? "status and metrics too often" : "sessions too often",
+                  "slow down; docs/configuration.md: [limits] documents, sessions",
+                  std::max(1U, serve::retry_seconds(wait)));
+  co_return true;
+}
+
+asio::awaitable<void> HttpConnection::send_control() {
+  // Whoever gave up while this process did not run has been told that nothing is done.
+  if (peer_has_gone()) {
+    keep_alive_ = false;
+    co_return;
+  }
+  const ControlAnswer answer =
+      worker_.settings_.control(reader_.method(), reader_.target(), reader_.body());
+  co_await send_whole(answer.status, "application/json", answer.body);
+  if (!sent_ && answer.undo) answer.undo();
+}
+
+asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
+  const serve::OutletServices& services = worker_.services_;
+  switch (page) {
+    case wire::Page::index:
+      co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text);
+    case wire::Page::health:
+      co_return co_await send_whole(200, "text/plain", "ok\n");
+    case wire::Page::status:
+    case wire::Page::metrics:
+      co_return co_await send_document(page);
+    case wire::Page::ready:
+      break;
+  }
+  if (services.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
+  ++worker_.counters_.unavailable;
+  const std::string shortage = services.shortage();
+  const std::string_view hint =
+      shortage.empty() ? std::string_view("the first seed is still being gathered") : shortage;
+  co_await refuse(503, "not ready", hint, 1);
+}
+
+asio::awaitable<void> HttpConnection::send_document(wire::Page page) {
+  const bool refused = co_await refuse_often(serve::Made::document);
+  if (refused) co_return;
+  const bool status = page == wire::Page::status;
+  const std::string text =
+      status ? worker_.services_.status(viewer()) : worker_.services_.metrics(viewer());
+  co_await send_whole(200, status ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
+                      text);
+}
+
+}  // namespace qanat::outlets

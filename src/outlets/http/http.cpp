@@ -1,0 +1,80 @@
+#include "outlets/http/http.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "net/io_threads.h"
+#include "outlets/http/worker.h"
+
+namespace qanat::outlets {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// A certificate is renewed days before it ends; but a person who replaced one looks on.
+constexpr Duration certificate_look_interval = std::chrono::seconds(10);
+
+}  // namespace
+
+HttpOutlet::HttpOutlet(HttpSettings settings, const serve::OutletServices& services)
+    : serve::StreamOutlet(settings.name, {settings.unix_path, 0600, "", settings.address},
+                          settings.terms, services),
+      settings_(std::move(settings)),
+      looking_(services.threads.context(0)),
+      look_timer_(services.threads.context(0)) {}
+
+HttpOutlet::~HttpOutlet() { stop(); }
+
+void HttpOutlet::start() {
+  if (settings_.tls) {
+    identity_.emplace(settings_, services());
+    identity_->load();
+  }
+  listen();
+  if (!identity_ || !identity_->renewable()) return;
+  services().threads.run_on(0, [this] {
+    looking_.start(
+        "looking at the certificate", [this] { return look_on(); },
+        [this](const std::string& text) { services().on_event(settings_.name, text, true); });
+  });
+}
+
+asio::awaitable<void> HttpOutlet::look_on() {
+  boost::system::error_code cancelled;
+  for (;;) {
+    look_timer_.expires_after(certificate_look_interval);
+    co_await look_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (cancelled) co_return;
+    identity_->look(false);
+  }
+}
+
+void HttpOutlet::stop() {
+  // At least once more than it runs: what was posted before is done with by then.
+  do {
+    services().threads.run_on(0, [this] {
+      looking_.stop();
+      look_timer_.cancel();
+    });
+  } while (looking_.running());
+  serve::StreamOutlet::stop();
+}
+
+void HttpOutlet::reload() {
+  if (identity_) identity_->look(true);
+}
+
+observe::OutletReport HttpOutlet::report() const {
+  observe::OutletReport report = serve::StreamOutlet::report();
+  if (identity_) identity_->report(report);
+  return report;
+}
+
+std::unique_ptr<serve::StreamWorker> HttpOutlet::make_worker(std::size_t slot, UniqueFd listener) {
+  return std::make_unique<HttpWorker>(settings_, services(), visitors(),
+                                      services().threads.context(slot), slot,
+                                      identity_ ? &*identity_ : nullptr, std::move(listener));
+}
+
+}  // namespace qanat::outlets

@@ -1,0 +1,242 @@
+#include "serve/scheduled.h"
+
+#include <fmt/core.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <thread>
+
+#include "base/quantity.h"
+#include "crypto/aead.h"
+#include "net/io_threads.h"
+
+namespace qanat::serve {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// After a failure there is one even where deliveries follow each other at once.
+constexpr Duration least_pause = std::chrono::milliseconds(500);
+// Who is in line is woken; but the call that would do so may have failed.
+constexpr Duration line_patience = std::chrono::seconds(10);
+// Who waits for a delivery is told of its end; but the call that would do so may have failed.
+constexpr Duration aside_look = std::chrono::seconds(1);
+// What failed is not left so until the next time, which may be tomorrow.
+constexpr Duration first_retry = std::chrono::seconds(1);
+constexpr Duration last_retry = std::chrono::minutes(5);
+
+}  // namespace
+
+ScheduledOutlet::ScheduledOutlet(std::string name, Schedule schedule,
+                                 const OutletServices& services)
+    : name_(std::move(name)),
+      schedule_(schedule),
+      services_(services),
+      flow_(services.dispenser.open_flow(name_, schedule.terms)),
+      timer_(std::make_shared<asio::steady_timer>(services.threads.context(0))),
+      random_(crypto::random_seed()),
+      retry_(first_retry, last_retry, crypto::random_seed(), first_retry),
+      loop_(services.threads.context(0)) {}
+
+ScheduledOutlet::~ScheduledOutlet() { stop(); }
+
+void ScheduledOutlet::start() {
+  prepare();
+  started_ = true;
+  services_.threads.run_on(0, [this] {
+    loop_.start(
+        "feeding", [this] { return run(); }, [this](const std::string& why) { failed(why); });
+  });
+}
+
+void ScheduledOutlet::drain() {
+  stop_waker_.wake();
+  services_.threads.run_on(0, [this] {
+    stopping_ = true;
+    loop_.stop();
+    timer_->cancel();
+  });
+}
+
+void ScheduledOutlet::stop() {
+  if (!started_) return;
+  const TimePoint end = services_.clock.now() + longest_end;
+  for (;;) {
+    // At least once: what feed_now posted before is then done with.
+    drain();
+    if (!loop_.running()) return;
+    if (services_.clock.now() >= end) {
+      services_.on_event(name_, "a delivery does not end; left behind", true);
+      return;
+    }
+    std::this_thread::sleep_for(end_look);
+  }
+}
+
+void ScheduledOutlet::feed_now() {
+  asio::post(services_.threads.context(0), [this] {
+    // A copy of this machine would feed at the same times.
+    random_.seed(crypto::random_seed());
+    now_ = true;
+    timer_->cancel();
+  });
+}
+
+Duration ScheduledOutlet::next_gap() {
+  const auto whole = schedule_.every.count();
+  return Duration(
+      std::uniform_int_distribution<Duration::rep>(whole / 10 * 9, whole / 10 * 11)(random_));
+}
+
+asio::awaitable<void> ScheduledOutlet::run() {
+  boost::system::error_code ignored;
+  while (!stopping_) {
+    now_ = false;
+    const bool delivered = co_await deliver_once();
+    if (delivered) services_.on_fed();
+    if (schedule_.every == Duration::zero() && delivered) {
+      // Others of the thread have their turn.
+      co_await asio::post(services_.threads.context(0), asio::use_awaitable);
+      continue;
+    }
+    // A cancel that was posted for the delivery that is over may come in here: it ends no gap.
+    if (delivered) retry_.reset();
+    const Duration gap = delivered ? next_gap() : std::min(next_gap(), retry_.next());
+    const TimePoint due = services_.clock.now() + std::max(gap, least_pause);
+    while (!stopping_ && !now_ && services_.clock.now() < due) {
+      timer_->expires_at(due);
+      co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+  }
+}
+
+asio::awaitable<bool> ScheduledOutlet::deliver_once() {
+  if (schedule_.grade == spec::Grade::drbg) co_return co_await deliver_drbg();
+  // All or nothing: bytes are collected only once all of them are there.
+  share::Ticket place = services_.dispenser.request(
+      flow_.id(), schedule_.bytes, services_.clock.now(),
+      [timer = timer_] { asio::post(timer->get_executor(), [timer] { timer->cancel(); }); });
+  boost::system::error_code ignored;
+  while (!place.ready() && !stopping_) {
+    timer_->expires_after(line_patience);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (stopping_) co_return false;
+  SecretBytes bytes(schedule_.bytes);
+  share::Withdrawal withdrawal = place.collect(bytes.view());
+  const bool delivered = co_await deliver_aside(bytes);
+  if (delivered) withdrawal.delivered(schedule_.bytes);
+  co_return delivered;
+}
+
+// Takes them; whether they arrived. What both threads use is neither's alone: this coroutine may be
+// gone before the delivery is over.
+asio::awaitable<bool> ScheduledOutlet::deliver_aside(SecretBytes& random) {
+  struct Delivery {
+    SecretBytes random;
+    Result<void> result;
+    std::exception_ptr failure;
+    std::atomic<bool> over{false};
+  };
+  const auto delivery = std::make_shared<Delivery>();
+  delivery->random = std::move(random);
+  boost::system::error_code ignored;
+  while (aside_.busy()) {
+    timer_->expires_after(aside_look);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  aside_.begin([this, delivery, timer = timer_] {
+    try {
+      delivery->result = deliver(delivery->random.view(), stop_waker_);
+    } catch (...) {
+      delivery->failure = std::current_exception();
+    }
+    delivery->over = true;
+    try {
+      asio::post(timer->get_executor(), [timer] { timer->cancel(); });
+    } catch (const std::bad_alloc&) {
+      return;  // it looks by itself
+    }
+  });
+  while (!delivery->over) {
+    timer_->expires_after(aside_look);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (delivery->failure) std::rethrow_exception(delivery->failure);
+  co_return settle(delivery->result, delivery->random.size(), schedule_.grade);
+}
+
+asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
+  SecretBytes bytes(schedule_.bytes);
+  boost::system::error_code ignored;
+  while (!stopping_ && !services_.drbg.generate(0, bytes.view(), services_.clock.now())) {
+    // It has no seed yet.
+    timer_->expires_after(seed_pause);
+    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (stopping_) co_return false;
+  const bool delivered = co_await deliver_aside(bytes);
+  co_return delivered;
+}
+
+// Counts what came of a delivery; true when it arrived.
+bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size, spec::Grade grade) {
+  bool news = false;
+  {
+    const MutexLock lock(report_mutex_);
+    const std::string problem = delivered ? "" : delivered.error().message;
+    news = problem != problem_;
+    problem_ = problem;
+    if (delivered) {
+      ++deliveries_;
+      (grade == spec::Grade::full ? bytes_ : drbg_bytes_) += size;
+      last_ = services_.clock.now();
+    } else {
+      ++failed_;
+    }
+  }
+  // The same trouble every second is told once.
+  if (!delivered && news) services_.on_event(name_, delivered.error().message, true);
+  return delivered.has_value();
+}
+
+// A run ended by an exception; there is another.
+void ScheduledOutlet::failed(const std::string& why) {
+  {
+    const MutexLock lock(report_mutex_);
+    problem_ = why;
+    ++failed_;
+  }
+  services_.on_event(name_, why, true);
+}
+
+bool ScheduledOutlet::delivered_beside(const Result<void>& delivered, std::size_t bytes) {
+  // What counts nothing feeds nobody.
+  if (bytes == 0) return delivered.has_value();
+  const bool arrived = settle(delivered, bytes, spec::Grade::full);
+  if (arrived) services_.on_fed();
+  return arrived;
+}
+
+void ScheduledOutlet::set_note(std::string note) {
+  const MutexLock lock(report_mutex_);
+  note_ = std::move(note);
+}
+
+observe::OutletReport ScheduledOutlet::report() const {
+  const MutexLock lock(report_mutex_);
+  observe::OutletReport report{.name = name_, .detail = note_, .problem = problem_, .refused = {}};
+  report.deliveries = deliveries_;
+  report.full_bytes = bytes_;
+  report.drbg_bytes = drbg_bytes_;
+  report.refused["failed"] = failed_;
+  const std::string when =
+      deliveries_ == 0 ? "not fed yet"
+                       : fmt::format("last {} ago", format_duration(services_.clock.now() - last_));
+  report.detail = note_.empty() ? when : note_ + "; " + when;
+  return report;
+}
+
+}  // namespace qanat::serve

@@ -1,0 +1,131 @@
+// One connection of a stream protocol: its socket, its deadlines, its share.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+
+#include "net/peer.h"
+#include "net/transport.h"
+#include "serve/stream_worker.h"
+
+namespace qanat::serve {
+
+// Full-entropy bytes on their way to a peer: pooled where they are few, wiped when this ends.
+class DrawnBytes {
+ public:
+  DrawnBytes(SecretPool& pool, std::size_t size);
+  DrawnBytes(DrawnBytes&& other) noexcept
+      : pooled_(std::move(other.pooled_)),
+        large_(std::move(other.large_)),
+        size_(std::exchange(other.size_, 0)) {}
+  DrawnBytes& operator=(DrawnBytes&& other) noexcept;
+  ~DrawnBytes() { wipe(view()); }
+
+  MutableBytes view();
+
+ private:
+  SecretPool::Lease pooled_;
+  SecretBytes large_;
+  std::size_t size_;
+};
+
+// What a protocol's connection derives from. Lives on its worker's thread, as long as its
+// coroutine.
+//
+// A rule for every coroutine here and there: no co_await inside a condition and no temporary with a
+// destructor in its operand. GCC 12 destroys such temporaries twice, and loses `this` in `if
+// (co_await member())`.
+class StreamConnection {
+ public:
+  StreamConnection(StreamWorker& worker, Arrival arrival);
+  StreamConnection(const StreamConnection&) = delete;
+  StreamConnection& operator=(const StreamConnection&) = delete;
+  virtual ~StreamConnection();
+
+  // Called by the worker.
+  void expire(TimePoint now);
+  void drain();
+  void close();
+  const share::Client* client() const { return client_.get(); }
+  const net::Peer& peer() const { return peer_; }
+  bool busy() const { return busy_; }
+  bool closing() const { return closing_; }
+  // Whether it ends for a new one of its block, when that has as many as it may. Asked of one
+  // without a name.
+  virtual bool gives_way() const { return false; }
+  void give_way();
+
+ protected:
+  template <typename T>
+  using Task = boost::asio::awaitable<T>;
+
+  // Whoever has had the thread for a turn lets the others of it have theirs. `write` and `draw` ask
+  // it; so does a loop that may go on without either.
+  bool turn_is_over() const;
+  Task<void> take_turns();
+  // The deadline of what is under way; see StreamWorker::sweep.
+  void arm(Duration limit);
+  // The same from the turn's beginning, 2 ms ago at most, without a look at the clock: where
+  // nothing but reading came in between.
+  void arm_from_turn(Duration limit) { deadline_ = turn_began_ + limit; }
+  // False when the wait was cut short: the deadline has passed, or the connection must end.
+  Task<bool> wait(net::IoStatus status);
+  // Waits for input of a connection without TLS and reads it: ok, or closed when it ended or must
+  // end. One system call a message; `wait` and Transport::read take two.
+  Task<net::IoResult> receive(MutableBytes room);
+  // Waits for input, and returns true too once `time` has passed, a second late at most.
+  Task<bool> wait_input_until(TimePoint time);
+  // All of it; false, and keep_alive_ is too, when the peer does not take it within Limits::write,
+  // which is for the whole and not for the next byte.
+  Task<bool> write(Bytes bytes);
+  // Until then, or until the connection must end.
+  Task<void> pause(TimePoint end);
+  bool peer_has_gone() const;
+
+  void become(std::shared_ptr<share::Client> client);
+  // On whose account it draws: the client's, or that of the nameless of its block.
+  share::FlowId flow();
+  // Full-entropy bytes, all of them or none: waits in line so long, or until the peer has gone.
+  struct Drawn {
+    DrawnBytes bytes;
+    share::Withdrawal withdrawal;
+  };
+  Task<std::optional<Drawn>> draw(std::size_t bytes, Duration wait);
+  // Of `bytes` of grade full that a peer asks for and need not get at once: what is there, or the
+  // next piece of its share, no less than 64.
+  std::size_t piece_of(std::size_t bytes) const;
+  // Counts `bytes` of grade drbg against its rate; how long to wait before the next.
+  Duration charge(std::uint64_t bytes);
+  void count_full(std::size_t bytes);
+  void count_drbg(std::size_t bytes);
+
+  UniqueFd fd_;
+  Socket socket_;
+  net::Transport transport_;
+  const net::Peer peer_;
+  std::shared_ptr<share::Client> client_;
+  std::shared_ptr<share::Flow> visitor_;  // its share while it has no name
+  TimePoint deadline_ = TimePoint::max();
+  TimePoint wake_at_ = TimePoint::max();          // see wait_input_until
+  boost::asio::steady_timer* waiting_ = nullptr;  // while in line
+  bool keep_alive_ = true;
+  bool over_quota_ = false;  // its client had as many connections as it may before this one
+  bool busy_ = false;        // between a request's first byte and its answer's last
+  bool expired_ = false;
+  bool closing_ = false;  // told to end
+  bool draining_ = false;
+  // The peer says nothing: that it has ended its half (nc </dev/null) is no hang-up.
+  bool one_way_ = false;
+
+ private:
+  void resumed();
+
+  StreamWorker& worker_;
+  share::Visitors::Place place_;
+  std::list<StreamConnection*>::iterator among_;  // the worker's
+  TimePoint turn_began_{};
+  bool named_ = false;
+};
+
+}  // namespace qanat::serve

@@ -1,0 +1,85 @@
+// Outlets that are asked over connections: listening sockets on each thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file_id.h"
+#include "base/files.h"
+#include "serve/limits.h"
+#include "serve/outlet.h"
+#include "share/visitors.h"
+#include "spec/address.h"
+#include "spec/grade.h"
+
+namespace qanat::serve {
+
+class StreamWorker;
+
+// Where to listen: a UNIX socket when `unix_path` is not empty, a vsock port when that is not 0,
+// else TCP.
+struct StreamAddress {
+  std::string unix_path;
+  unsigned unix_mode = 0600;
+  std::string unix_group;  // empty: the process's
+  spec::Address address;
+  std::uint32_t vsock_port = 0;
+
+  // "/run/qanat/egd", "vsock port 774", "127.0.0.1:8888".
+  std::string text() const;
+};
+
+// Of an outlet whose protocol cannot tell who draws.
+struct StreamSettings {
+  std::string name;  // as configured
+  StreamAddress at;
+  spec::Grade grade = spec::Grade::full;
+  share::Terms terms;
+  Limits limits;
+};
+
+// What a protocol's outlet derives from: `start` calls `listen`, and the destructor `stop`, as
+// workers use what the derived class holds.
+class StreamOutlet : public Outlet {
+ public:
+  void drain() override;
+  bool idle() const override;
+  void stop() override;
+  void set_limits(const wire::ApiLimits& api, const Limits& limits) override;
+  observe::OutletReport report() const override;
+
+  // Where it listens; the real port when 0 was asked for. Empty before start.
+  std::string address_text() const { return address_text_; }
+  // Whether its UNIX socket is still the one at its path.
+  bool in_place() const { return at_.unix_path.empty() || file_id(at_.unix_path) == unix_file_; }
+  // Closes the connections of a client that was revoked.
+  void close_of(const std::shared_ptr<share::Client>& client);
+
+ protected:
+  // `terms`: of those who have no name.
+  StreamOutlet(std::string name, StreamAddress at, const share::Terms& terms,
+               const OutletServices& services);
+
+  void listen();
+  // On the thread that starts the outlet.
+  virtual std::unique_ptr<StreamWorker> make_worker(std::size_t slot, UniqueFd listener) = 0;
+
+  const OutletServices& services() const { return services_; }
+  share::Visitors& visitors() { return visitors_; }
+
+ private:
+  void for_each_worker(const std::function<void(StreamWorker&)>& work);
+
+  const std::string name_;
+  StreamAddress at_;
+  const OutletServices& services_;
+  share::Visitors visitors_;
+  std::vector<std::unique_ptr<StreamWorker>> workers_;  // one for each socket
+  std::string address_text_;
+  std::atomic<bool> stuck_{false};   // a stop has given up waiting
+  std::optional<FileId> unix_file_;  // that we made
+};
+
+}  // namespace qanat::serve

@@ -1,0 +1,70 @@
+// How an outlet with a thread of its own draws: one piece after the other, of either grade.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "base/waker.h"
+#include "serve/outlet.h"
+#include "share/seeded_drbg.h"
+#include "spec/grade.h"
+
+namespace qanat::serve {
+
+// `stop`, `stopped`, `renew` and `report` from any thread; the rest by the outlet's own.
+class ThreadDraw {
+ public:
+  // Grade full comes from the share of a flow of this name, grade drbg from a DRBG of its own.
+  ThreadDraw(const std::string& name, spec::Grade grade, const share::Terms& terms,
+             const OutletServices& services);
+  ThreadDraw(const ThreadDraw&) = delete;
+  ThreadDraw& operator=(const ThreadDraw&) = delete;
+  ~ThreadDraw();
+
+  void start();
+  // Wakes the thread, for good.
+  void stop();
+  bool stopped() const { return stopping_; }
+  // This machine may be a copy of another.
+  void renew();
+
+  // Full: a block of conditioner output, so that little is lost with a peer. Drbg: a page.
+  std::size_t piece_bytes() const { return buffer_.size(); }
+  // Puts us in line for a piece, unless we are. When it is there, `waker` is woken; but look again
+  // after `patience`.
+  void ask();
+  bool there() const;
+  Duration patience() const;
+  const Waker& waker() const { return *waker_; }
+  enum class Turn { ready, hung_up, stopped };
+  // Waits until a piece is there for us, or `fd` (-1: none) is hung up on. When `ready`, the piece
+  // is kept until it is taken or forgone.
+  Turn await_turn(int fd);
+  // What was awaited, valid until `settle`.
+  Bytes take();
+  // Others may have it.
+  void forgo();
+  // The first `delivered` bytes of what was taken have arrived; the rest is lost.
+  void settle(std::size_t delivered);
+
+  // Adds deliveries and bytes of each grade.
+  void report(observe::OutletReport& out) const;
+
+ private:
+  const spec::Grade grade_;
+  const OutletServices& services_;
+  const share::Flow flow_;
+  const std::shared_ptr<share::SeededDrbg> drbg_;  // of grade drbg
+  // Shared with callbacks that may come after the outlet has ended.
+  const std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
+  std::atomic<bool> stopping_{false};
+  SecretBytes buffer_;
+  std::optional<share::Ticket> place_;  // of grade full
+  share::Withdrawal withdrawal_;
+  std::atomic<std::uint64_t> deliveries_{0};
+  std::atomic<std::uint64_t> full_bytes_{0};
+  std::atomic<std::uint64_t> drbg_bytes_{0};
+};
+
+}  // namespace qanat::serve

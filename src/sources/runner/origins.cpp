@@ -1,0 +1,62 @@
+#include "sources/runner/origins.h"
+
+#include <sys/sysmacros.h>
+
+namespace qanat::sources {
+namespace {
+
+// Documentation/admin-guide/devices.txt: the memory devices.
+constexpr unsigned memory_devices = 1;
+constexpr unsigned minor_null = 3;
+constexpr unsigned minor_zero = 5;
+constexpr unsigned minor_full = 7;
+constexpr unsigned minor_random = 8;
+constexpr unsigned minor_urandom = 9;
+
+}  // namespace
+
+std::optional<Origin> origin_of(const struct stat& info) {
+  if (S_ISCHR(info.st_mode)) return Origin{S_IFCHR, info.st_rdev, 0};
+  if (S_ISBLK(info.st_mode)) return Origin{S_IFBLK, info.st_rdev, 0};
+  if (S_ISREG(info.st_mode)) return Origin{S_IFREG, info.st_dev, info.st_ino};
+  return std::nullopt;
+}
+
+std::optional<Origin> origin_of(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? origin_of(info) : std::nullopt;
+}
+
+std::string worthless(const Origin& origin) {
+  if (origin.type != S_IFCHR || major(origin.device) != memory_devices) return "";
+  switch (minor(origin.device)) {
+    case minor_random:
+    case minor_urandom:
+      return "it is the kernel's own generator, whose entropy was counted where it came from";
+    case minor_null:
+    case minor_zero:
+    case minor_full:
+      return "it is the null or zero device";
+    default:
+      return "";
+  }
+}
+
+std::string Origins::claim(const Origin& origin, entropy::SourceId owner, const std::string& name) {
+  const MutexLock lock(mutex_);
+  const auto [at, fresh] = holders_.try_emplace(origin, Holder{owner, name});
+  if (at->second.owner != owner) return at->second.name;
+  std::erase_if(holders_, [&](const auto& held) {
+    return held.second.owner == owner && held.first.type != S_IFREG && held.first != origin;
+  });
+  return "";
+}
+
+void Origins::release(entropy::SourceId owner, bool counted) {
+  const MutexLock lock(mutex_);
+  std::erase_if(holders_, [&](const auto& held) {
+    return held.second.owner == owner && !(counted && held.first.type == S_IFREG);
+  });
+}
+
+}  // namespace qanat::sources

@@ -1,0 +1,185 @@
+#include "sources/runner/sample_runner.h"
+
+#include <utility>
+
+#include "crypto/aead.h"
+
+namespace qanat::sources {
+
+using entropy::Intake;
+using entropy::SourceState;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A lost source is looked for after this, later less often (Source::longest_absence).
+constexpr Duration first_absence = 2s;
+constexpr Duration least_absence = 1s;
+
+}  // namespace
+
+SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, entropy::Claim claim,
+                           const SourceServices& services)
+    : name_(std::move(name)),
+      source_(std::move(source)),
+      services_(services),
+      intake_(
+          services.dispenser.open_source(name_), claim, services.key, services.dispenser,
+          crypto::random_seed(),
+          [this](const std::string& text, bool alarm) { services_.on_event(name_, text, alarm); }),
+      absence_(first_absence, source_->longest_absence(), crypto::random_seed(), least_absence),
+      epoch_(services.dispenser.epoch()),
+      buffer_(entropy::window_samples) {}
+
+SampleRunner::~SampleRunner() {
+  request_stop();
+  if (services_.origins == nullptr) return;
+  services_.origins->release(intake_.id(), intake_.has_credited());
+}
+
+void SampleRunner::start() {
+  thread_.start(
+      [this] {
+        run();
+        source_->close();
+      },
+      [this](const std::string& why) {
+        open_ = false;
+        source_->close();
+        intake_.broke(why, services_.clock.now());
+      },
+      waker_, services_.clock);
+}
+
+void SampleRunner::request_stop() {
+  thread_.request_stop();
+  waker_.wake();
+  stop_waker_.wake();
+}
+
+void SampleRunner::retest() {
+  intake_.retest();
+  look_now_ = true;
+  waker_.wake();
+}
+
+void SampleRunner::run() {
+  while (!thread_.stopping()) {
+    waker_.clear();
+    if (thread_.stopping()) return;
+    if (intake_.state() == SourceState::failed) {
+      // Whoever wants bytes wakes this too: that makes a failed device no better.
+      thread_.pause(intake_.retry_at() - services_.clock.now(), waker_, services_.clock,
+                    [] { return false; });
+      if (thread_.stopping()) return;
+      // First as it is: one that begins with zeros after each open has them behind it. Then with a
+      // new start for the device, too.
+      if (std::exchange(kept_open_, !kept_open_)) {
+        source_->close();
+        open_ = false;
+      }
+      intake_.try_again();
+    }
+    if (absent_) await_return();
+    if (thread_.stopping()) return;
+    renew();
+    if (!ensure_open()) continue;
+    if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
+      read_some();
+    } else {
+      sleep_until_needed();
+    }
+  }
+}
+
+// After a renewal of the node: what is read from here on was not there before it.
+void SampleRunner::renew() {
+  const entropy::Epoch now = services_.dispenser.epoch();
+  if (now == epoch_) return;
+  epoch_ = now;
+  if (!open_ || source_->renew()) return;
+  source_->close();
+  open_ = false;
+}
+
+// Nor an absent one more present; but after a resume what was absent may be there.
+void SampleRunner::await_return() {
+  thread_.pause(absence_.next(), waker_, services_.clock, [this] { return look_now_.load(); });
+  if (look_now_.exchange(false)) absence_.reset();
+}
+
+bool SampleRunner::ensure_open() {
+  if (open_) return true;
+  if (auto opened = source_->open(stop_waker_); !opened) {
+    if (thread_.stopping()) return false;
+    lose(opened.error().message);
+    return false;
+  }
+  open_ = true;
+  absent_ = false;
+  check_origin();
+  intake_.back();
+  return true;
+}
+
+// Each device's and each file's bytes are credited once, and those of none that has them from
+// elsewhere.
+void SampleRunner::check_origin() {
+  const auto origin = source_->origin();
+  if (!origin || !intake_.claim().credit || intake_.claim().insist) return;
+  std::string why = worthless(*origin);
+  if (why.empty() && services_.origins != nullptr) {
+    const std::string other = services_.origins->claim(*origin, intake_.id(), name_);
+    if (!other.empty()) why = "it is the same as " + other + ", and is counted there";
+  }
+  withheld_ = !why.empty();
+  intake_.withhold(why);
+}
+
+void SampleRunner::sleep_until_needed() {
+  const bool pacing = services_.dispenser.demand();
+  const Wake wake = wait_for(source_->descriptor(), POLLRDHUP, waker_,
+                             pacing ? Intake::uncredited_interval : Intake::idle_interval);
+  // An error or a hang-up; of a socket, that the peer has ended its half.
+  if (wake == Wake::ready) lose("the device hung up");
+}
+
+void SampleRunner::read_some() {
+  const TimePoint began_at = services_.clock.now();
+  // What was read before is enough, unless it was long ago.
+  if (!intake_.drain(began_at) && !intake_.due(false, began_at)) return;
+  // A whole window, however little a read gives.
+  // Who had it may have ended.
+  if (withheld_) check_origin();
+  source_->expect(began_at + peer_patience);
+  std::size_t wanted = entropy::window_samples;
+  while (wanted > 0 && !thread_.stopping() && services_.dispenser.epoch() == epoch_) {
+    const TimePoint began = services_.clock.now();
+    const auto got = source_->read(buffer_.view().first(wanted), waker_);
+    if (!got) return lose(got.error().message);
+    if (*got == 0) {
+      // Woken: by a stop, or by somebody who wants what is being read anyway.
+      waker_.clear();
+      continue;
+    }
+    const TimePoint now = services_.clock.now();
+    absence_.reset();
+    intake_.samples(Bytes(buffer_.view()).first(*got), epoch_, began, now);
+    wipe(buffer_.view().first(*got));
+    wanted -= *got;
+    if (intake_.state() == SourceState::failed) return;
+  }
+}
+
+void SampleRunner::lose(const std::string& why) {
+  source_->close();
+  open_ = false;
+  absent_ = true;
+  intake_.gone(why, services_.clock.now());
+}
+
+observe::SourceReport SampleRunner::report() const {
+  return observe::report_of(name_, intake_.claim(), intake_.report(), intake_.id());
+}
+
+}  // namespace qanat::sources

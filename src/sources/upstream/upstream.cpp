@@ -1,0 +1,508 @@
+#include "sources/upstream/upstream.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <new>
+#include <set>
+#include <utility>
+
+#include "crypto/aead.h"
+#include "entropy/drbg_pool.h"
+
+namespace qanat::sources {
+
+using entropy::Combiner;
+using peers::ClientError;
+using peers::Trouble;
+using namespace std::chrono_literals;
+
+namespace {
+
+// How long to stay in a hub's line: who leaves it has to begin again at its end, and of two who
+// share a slow source the one that leaves more often gets less. Where there is another hub to ask,
+// or a seed of grade drbg to be had, not so long.
+constexpr Duration in_line = 2min;
+constexpr Duration in_line_with_choice = 10s;
+constexpr std::size_t drbg_seed_bytes = 64;
+// Between two seeds of a pollen server, for a node that would fill its reserve from it: many
+// machines share such a one, and it counts on one question a boot.
+constexpr Duration pollen_interval = 10s;
+// A hub that returns meets at most a tenth of its clients in its first second: simulated with
+// 10,000 in tests/scenario.
+constexpr Duration backoff_base = 5s;
+constexpr Duration backoff_cap = 5min;
+// One that answers, and has nothing for us now, has said when to come back.
+constexpr Duration busy_base = 2s;
+constexpr Duration busy_cap = 30s;
+// Whatever a server says: neither at once, nor never.
+constexpr Duration least_pause = 1s;
+constexpr unsigned longest_retry_after = 3600;
+// Another is asked beside one that has not answered for so long.
+constexpr Duration slow_after = 3s;
+constexpr Duration longest_look = 1min;
+
+// Of a peer by whose name the event goes: a detail need not begin with it.
+std::string without_name(const std::string& detail, const std::string& name) {
+  const auto end = detail.find(": ");
+  if (end == std::string::npos) return detail;
+  const std::string peer = detail.substr(0, end);
+  return name == peer || name.starts_with(peer + " ") ? detail.substr(end + 2) : detail;
+}
+
+Backoff new_backoff(Duration base, Duration cap) {
+  return {base, cap, crypto::random_seed(), least_pause};
+}
+
+}  // namespace
+
+void check_quorum(const std::vector<peers::Endpoint>& endpoints, std::size_t quorum) {
+  if (quorum < 2) return;
+  // An endpoint that is trusted by a CA shows its key only when it is there.
+  std::set<crypto::Pin> pins;
+  std::size_t possible = 0;
+  for (const peers::Endpoint& endpoint : endpoints) {
+    const bool counts =
+        endpoint.tls && (!endpoint.trust.pin || pins.insert(*endpoint.trust.pin).second);
+    possible += counts ? 1U : 0U;
+  }
+  if (possible >= quorum) return;
+  throw Failure(fmt::format(
+      "a quorum of {} needs as many upstreams with different keys; of these {}, {} can count "
+      "(https or join strings, each key once)",
+      quorum, endpoints.size(), possible));
+}
+
+Upstream::Upstream(std::string name, std::vector<peers::Endpoint> endpoints,
+                   UpstreamSettings settings, const SourceServices& services)
+    : name_(std::move(name)),
+      settings_(settings),
+      services_(services),
+      account_(services.dispenser.open_source(name_)),
+      held_(settings.quorum),
+      epoch_(services.dispenser.epoch()),
+      blinder_(services.key, account_),
+      combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
+      block_(peers::TransferSize::most) {
+  check_quorum(endpoints, settings.quorum);
+  polite_ = !services.seeds && std::any_of(endpoints.begin(), endpoints.end(),
+                                           [](const auto& endpoint) { return endpoint.pollen; });
+  for (peers::Endpoint& endpoint : endpoints) {
+    links_.push_back(
+        {std::make_unique<UpstreamWorker>(std::move(endpoint), services.provenance.own(),
+                                          services.cookie_directory, [this] { waker_.wake(); }),
+         new_backoff(backoff_base, backoff_cap), new_backoff(busy_base, busy_cap)});
+  }
+}
+
+Upstream::~Upstream() {
+  request_stop();
+  try {
+    services_.provenance.set(account_, {});
+  } catch (const std::bad_alloc&) {
+    return;  // it is named until another's path changes
+  }
+}
+
+void Upstream::start() {
+  for (const Link& link : links_) link.worker->start();
+  thread_.start([this] { run(); },
+                [this](const std::string& why) {
+                  renew_.store(true);
+                  set_state("failed", why, false);
+                },
+                waker_, services_.clock);
+}
+
+void Upstream::request_stop() {
+  thread_.request_stop();
+  for (const Link& link : links_) link.worker->request_stop();
+  waker_.wake();
+}
+
+bool Upstream::join(Duration limit) {
+  const TimePoint end = Clock().now() + limit;
+  bool all = thread_.join(limit);
+  for (const Link& link : links_) {
+    all = link.worker->join(std::max(end - Clock().now(), Duration::zero())) && all;
+  }
+  return all;
+}
+
+void Upstream::retest() {
+  renew_.store(true);
+  for (const Link& link : links_) link.worker->renew();
+  waker_.wake();
+}
+
+void Upstream::run() {
+  while (!thread_.stopping()) {
+    waker_.clear();
+    if (renew_.exchange(false) || services_.dispenser.epoch() != epoch_) renew();
+    collect();
+    deliver();
+    if (thread_.stopping()) return;
+    std::optional<Duration> until;
+    if (services_.dispenser.demand() && services_.dispenser.wanted() > 0) {
+      at_rest_.store(false);
+      until = std::max<Duration>(ask() - services_.clock.now(), 1ms);
+    } else {
+      rest();
+    }
+    wait_for(-1, 0, waker_, until);
+  }
+}
+
+// Until bytes are wanted.
+void Upstream::rest() {
+  satisfied_ = satisfied_ || credited_;
+  bool preparing = false;
+  for (Link& link : links_) {
+    const bool idle = link.worker->idle();
+    if (services_.seeds && idle && (link.unprepared || link.worker->link().wants_session())) {
+      link.worker->ask({.epoch = epoch_});
+      preparing = true;
+    }
+    preparing = preparing || (!idle && !link.asked);
+  }
+  at_rest_.store(!preparing);
+}
+
+// A copy of this machine would go on with the same keys on its connections, and try at the same
+// times.
+void Upstream::renew() {
+  epoch_ = services_.dispenser.epoch();
+  for (const Contribution& given : held_.give_up()) count_outdated(given.bytes.size());
+  rest_until_ = {};
+  for (Link& link : links_) {
+    link.backoff = new_backoff(backoff_base, backoff_cap);
+    link.busy_backoff = new_backoff(busy_base, busy_cap);
+    link.not_before = {};
+  }
+}
+
+void Upstream::collect() {
+  for (std::size_t index = 0; index < links_.size(); ++index) {
+    if (auto answer = links_[index].worker->take()) take(index, std::move(*answer));
+  }
+}
+
+void Upstream::take(std::size_t index, UpstreamWorker::Answer answer) {
+  Link& link = links_[index];
+  if (answer.question.bytes == 0) {
+    link.unprepared = false;
+    return;
+  }
+  link.asked = false;
+  link.unprepared = true;
+  // Before a renewal: the other copy has it, too.
+  if (answer.question.epoch != epoch_) return count_outdated(answer.bytes.size());
+  if (!answer.transfer) return fail(link, answer.question.bytes, answer.transfer.error());
+  link.slow = answer.took >= slow_after;
+  link.trouble.reset();
+  {
+    const double took = seconds(answer.took);
+    const MutexLock lock(report_mutex_);
+    bytes_ += answer.bytes.size();
+    // Of the last few transfers: each counts a quarter.
+    const double rate = took > 0 ? static_cast<double>(answer.bytes.size()) / took : 0;
+    rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
+  }
+  keep(index, answer);
+}
+
+void Upstream::fail(Link& link, std::size_t asked, const ClientError& error) {
+  if (error.trouble == Trouble::stopped) return;
+  const TimePoint now = services_.clock.now();
+  const bool busy = error.trouble == Trouble::busy;
+  link.problem = last_problem_ = error.message;
+  link.trouble = error.trouble;
+  // Of one among several the state says nothing.
+  if (!busy && !std::exchange(link.told, true) && links_.size() > 1) {
+    services_.on_event(name_, link.problem, true);
+  }
+  // Too much at once for our share there, perhaps.
+  if (busy && transfer_size_.refused(asked)) return;
+  // At least as long as the server said, and never all clients in the same moment.
+  const Duration told = std::chrono::seconds(std::min(error.retry_after, longest_retry_after));
+  link.not_before = now + told + (busy ? link.busy_backoff : link.backoff).next();
+}
+
+// What came, if it is worth something, until there is enough for a credit.
+void Upstream::keep(std::size_t index, UpstreamWorker::Answer& answer) {
+  Link& link = links_[index];
+  const bool quorum = settings_.quorum > 1;
+  const std::string name = link.worker->link().name();
+  std::string distrust = answer.transfer->distrust;
+  if (quorum && distrust.empty() && !answer.key) {
+    distrust = name + " has no key, and counts for no quorum";
+  }
+  if (quorum && distrust.empty() && held_.has_key(*answer.key)) {
+    distrust = name + " has the key of another one here: they are one upstream";
+  }
+  if (!distrust.empty()) {
+    // Another may do better; this one is asked again when none does.
+    link.problem = last_problem_ = distrust;
+    link.trouble = Trouble::protocol;
+    link.not_before = services_.clock.now() + link.backoff.next();
+    return reject(answer.bytes.view(), distrust);
+  }
+  link.problem.clear();
+  link.told = false;
+  link.backoff.reset();
+  link.busy_backoff.reset();
+  transfer_size_.answered(answer.took);
+  if (!quorum) current_ = index;
+  // What is worth nothing, or was not made for filling a reserve, is not fetched as fast as it
+  // comes.
+  const Duration pause = polite_            ? pollen_interval
+                         : settings_.credit ? Duration::zero()
+                                            : entropy::Intake::uncredited_interval;
+  rest_until_ = services_.clock.now() + pause;
+  // Asked for when rounds were of another size.
+  if (quorum && answer.bytes.size() != round_blocks_ * Combiner::share_bytes) {
+    services_.key.mix("late", answer.bytes.view());
+    return;
+  }
+  held_.add(
+      {index, answer.key, std::move(answer.bytes), answer.full, std::move(answer.transfer->path)});
+}
+
+// Credits what is enough for it. What is kept while nobody wants any is as good later.
+void Upstream::deliver() {
+  while (held_.enough() && services_.dispenser.wanted() > 0) {
+    std::vector<Contribution> given = held_.take();
+    if (settings_.quorum == 1) {
+      credit(given.front().bytes.view(), given.front().full, std::move(given.front().path));
+      continue;
+    }
+    std::vector<Bytes> contributions;
+    bool full = true;
+    std::vector<const wire::Path*> paths;
+    for (const Contribution& each : given) {
+      contributions.push_back(each.bytes.view());
+      full = full && each.full;
+      paths.push_back(&each.path);
+    }
+    // Drawn after the upstreams have committed themselves to their bytes.
+    WipedArray<TimingNoise::local_bytes> local;
+    noise_.fill_with_times(local.view());
+    const MutableBytes out = block_.view().first(round_blocks_ * entropy::block_bytes);
+    combiner_.combine(contributions, local.view(), out);
+    credit(out, full, entropy::nearest_first({}, paths));
+    wipe(out);
+  }
+}
+
+bool Upstream::is_asking() const {
+  return std::any_of(links_.begin(), links_.end(), [](const Link& link) { return link.asked; });
+}
+
+std::size_t Upstream::question_bytes() {
+  const std::size_t wanted = std::min(services_.dispenser.wanted(), transfer_size_.bytes());
+  if (settings_.quorum == 1) return wanted;
+  if (held_.size() == 0 && !is_asking()) {
+    round_blocks_ = (wanted + entropy::block_bytes - 1) / entropy::block_bytes;
+  }
+  return round_blocks_ * Combiner::share_bytes;
+}
+
+bool Upstream::can_ask(std::size_t index) const {
+  const Link& link = links_[index];
+  return link.worker->idle() && services_.clock.now() >= link.not_before &&
+         !(settings_.quorum > 1 && held_.has_link(index));
+}
+
+// As many as are lacking, but for those that were asked just now. When to look again.
+TimePoint Upstream::ask() {
+  const TimePoint now = services_.clock.now();
+  if (now < rest_until_) return rest_until_;
+  const auto fresh = [&](const Link& link) {
+    return link.asked && now - link.asked_at < slow_after;
+  };
+  std::size_t enough =
+      held_.size() + static_cast<std::size_t>(std::count_if(links_.begin(), links_.end(), fresh));
+  const std::size_t first = current_;
+  for (std::size_t i = 0; i < links_.size() && enough < settings_.quorum; ++i) {
+    const std::size_t index = (first + i) % links_.size();
+    if (!can_ask(index)) continue;
+    ask(index);
+    ++enough;
+    // Of a quorum's, each in its turn.
+    if (settings_.quorum > 1) current_ = (index + 1) % links_.size();
+  }
+  tell_slow();
+  const bool working = std::any_of(links_.begin(), links_.end(),
+                                   [](const Link& link) { return !link.worker->idle(); });
+  if (enough < settings_.quorum && !working) tell_nobody();
+  TimePoint look_at = now + longest_look;
+  for (const Link& link : links_) {
+    if (fresh(link)) look_at = std::min(look_at, link.asked_at + slow_after);
+    if (!link.asked && now < link.not_before) look_at = std::min(look_at, link.not_before);
+  }
+  return look_at;
+}
+
+void Upstream::ask(std::size_t index) {
+  Link& link = links_[index];
+  const bool choice = services_.seeds || links_.size() > 1;
+  // A machine that has not been fed yet takes what there is, at once.
+  const bool hurry = services_.seeds && !satisfied_;
+  const std::size_t bytes = question_bytes();
+  link.asked = true;
+  link.asked_at = services_.clock.now();
+  link.worker->ask(
+      {.bytes = bytes,
+       .seed = services_.seeds,
+       // Of a DRBG's output no more counts than its seed had.
+       .drbg_bytes = settings_.quorum == 1 ? drbg_seed_bytes : bytes,
+       .wait = hurry ? Duration::zero()
+                     : peers::TransferSize::patience(bytes, choice ? in_line_with_choice : in_line),
+       .epoch = epoch_});
+}
+
+// Once for each that becomes slow, where there is another to be asked beside it.
+void Upstream::tell_slow() {
+  const TimePoint now = services_.clock.now();
+  for (Link& link : links_) {
+    if (!link.asked || now - link.asked_at < slow_after) continue;
+    link.problem = fmt::format("{} is slow: it has not answered for {:.0f} s",
+                               link.worker->link().name(), seconds(slow_after));
+    if (!std::exchange(link.slow, true) && links_.size() > 1) {
+      services_.on_event(name_, link.problem + "; others are asked beside it", false);
+    }
+  }
+}
+
+// Nobody is being asked, and nobody can be now.
+void Upstream::tell_nobody() {
+  const auto any = [this](Trouble trouble) {
+    return std::any_of(links_.begin(), links_.end(),
+                       [&](const Link& link) { return link.trouble == trouble; });
+  };
+  const auto hopeless = static_cast<std::size_t>(std::count_if(
+      links_.begin(), links_.end(), [](const Link& link) { return link.hopeless(); }));
+  const bool no_hope = links_.size() - hopeless < settings_.quorum;
+  if (settings_.quorum > 1) {
+    const std::string& why =
+        last_problem_.empty() ? "too few of them have different keys" : last_problem_;
+    return set_state(
+        "gone",
+        fmt::format("{} of {} upstreams have contributed: {}", held_.size(), settings_.quorum, why),
+        no_hope);
+  }
+  // There, and dry: how it should be where many share one source.
+  if (any(Trouble::busy)) return set_state("healthy", last_problem_, false);
+  // What was rejected has set the state already.
+  if (any(Trouble::protocol) && state_is("suspect")) return;
+  set_state(any(Trouble::distrusted) && !any(Trouble::unreachable) ? "failed" : "gone",
+            last_problem_, no_hope);
+}
+
+void Upstream::reject(Bytes bytes, const std::string& why) {
+  services_.key.mix("rejected", bytes);
+  {
+    const MutexLock lock(report_mutex_);
+    ++alarms_;
+  }
+  set_state("suspect", why + ": mixed in, not credited", false);
+}
+
+void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
+  if (!settings_.credit) {
+    services_.key.mix("uncredited", bytes);
+    return set_healthy();
+  }
+  if (!full) services_.key.mix("seed", bytes);
+  // A DRBG's strength, for this machine alone, a seed; and nothing that is passed on to others.
+  const std::size_t worth =
+      full ? bytes.size()
+           : std::min(bytes.size(), services_.seeds ? entropy::drbg_credit_bytes : 0);
+  // Before the bytes can be drawn by anybody.
+  if (path != path_) {
+    path_ = std::move(path);
+    services_.provenance.set(account_, path_);
+  }
+  if (settings_.quorum == 1) {
+    // Drawn after the upstream has committed itself to its bytes.
+    WipedArray<TimingNoise::local_bytes> local;
+    noise_.fill_with_times(local.view());
+    blinder_.blind(bytes, local.view());
+  }
+  if (worth > 0 &&
+      !services_.dispenser.credit(account_, bytes.first(worth), epoch_, services_.clock.now())) {
+    return count_outdated(bytes.size());
+  }
+  credited_ = true;
+  set_healthy();
+}
+
+// With what is wrong with some of them, while others do.
+void Upstream::set_healthy() {
+  std::string problems;
+  for (const Link& link : links_) {
+    if (!link.problem.empty()) problems += (problems.empty() ? "" : "; ") + link.problem;
+  }
+  set_state("healthy", problems, false);
+}
+
+void Upstream::count_outdated(std::size_t bytes) {
+  const MutexLock lock(report_mutex_);
+  outdated_ += bytes;
+}
+
+bool Upstream::state_is(std::string_view state) const {
+  const MutexLock lock(report_mutex_);
+  return state_ == state;
+}
+
+void Upstream::set_state(const char* state, const std::string& detail, bool hopeless) {
+  const bool good = std::string_view(state) == "healthy";
+  bool changed = false;
+  {
+    const MutexLock lock(report_mutex_);
+    changed = state_ != state || (detail_ != detail && !good);
+    if (state_ != "failed" && std::string_view(state) == "failed") ++failures_;
+    state_ = state;
+    detail_ = detail;
+    hopeless_ = hopeless;
+  }
+  if (!changed) return;
+  if (!good) services_.dispenser.lost(account_, services_.clock.now());
+  services_.on_event(
+      name_, detail.empty() ? state : fmt::format("{}: {}", state, without_name(detail, name_)),
+      !good);
+}
+
+observe::SourceReport Upstream::report() const {
+  entropy::BlockTests::Counts blocks;
+  std::map<std::string, std::uint64_t> trickle;
+  for (const Link& each : links_) {
+    const UpstreamLink& link = each.worker->link();
+    blocks += link.blocks();
+    const peers::TrickleClientCounters& counters = link.trickle();
+    for (const auto& [what, count] :
+         {std::pair{"sessions", &counters.sessions}, std::pair{"sent", &counters.sent},
+          std::pair{"answered", &counters.answered}, std::pair{"refused", &counters.refused},
+          std::pair{"silent", &counters.silent}, std::pair{"strays", &counters.strays}}) {
+      trickle[what] += *count;
+    }
+  }
+  const MutexLock lock(report_mutex_);
+  return {.name = name_,
+          .state = state_,
+          .detail = detail_,
+          .hopeless = hopeless_,
+          .rate = state_ == "gone" ? 0 : rate_,
+          .h = 8,
+          .credit = settings_.credit,
+          .bytes = bytes_,
+          .alarms = alarms_,
+          .failures = failures_,
+          .blocks = blocks,
+          .trickle = std::move(trickle),
+          .dropped = {{"outdated", outdated_}},
+          .account = account_};
+}
+
+}  // namespace qanat::sources

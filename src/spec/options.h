@@ -1,0 +1,24 @@
+// Values of a name's options, as all sources and outlets read them. Each function gives `usual`
+// where the option is not written, and throws Failure for a value that is none: what was written,
+// and what would be right.
+#pragma once
+
+#include "base/clock.h"
+#include "entropy/intake.h"
+#include "spec/spec.h"
+
+namespace qanat::spec {
+
+// yes or no.
+bool yes_or_no(const Spec& spec, std::string_view key, bool usual);
+// A number of 1 or more.
+std::optional<std::size_t> count_of(const Spec& spec, std::string_view key);
+// Bytes, such as 64 or 4KiB.
+std::size_t size_of(const Spec& spec, std::string_view key, std::size_t usual, std::size_t least,
+                    std::size_t most);
+// Such as 60s.
+Duration duration_of(const Spec& spec, std::string_view key, Duration usual, Duration least);
+// What an operator claims of a source: h= and credit=.
+entropy::Claim claim_of(const Spec& spec, entropy::Claim usual);
+
+}  // namespace qanat::spec

@@ -1,0 +1,82 @@
+#include "spec/spec.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/quantity.h"
+
+namespace qanat::spec {
+namespace {
+
+using Options = std::map<std::string, std::string, std::less<>>;
+
+bool is_key(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+// nullopt when `text` is not a list of key=value pairs.
+std::optional<Options> parse_options(std::string_view text) {
+  Options options;
+  while (!text.empty()) {
+    const std::string_view pair = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), pair.size() + 1));
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos || !is_key(pair.substr(0, equals))) return std::nullopt;
+    const auto value = percent_decode(pair.substr(equals + 1), false);
+    if (!value) return std::nullopt;
+    if (!options.emplace(pair.substr(0, equals), *value).second) return std::nullopt;
+  }
+  return options;
+}
+
+}  // namespace
+
+std::optional<std::string> Spec::option(std::string_view key) const {
+  const auto found = options.find(key);
+  if (found == options.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<Spec> parse_spec(std::string_view text) {
+  Spec spec;
+  spec.text = text;
+  std::string_view head = text;
+  if (const auto mark = text.rfind('?'); mark != std::string_view::npos) {
+    if (auto options = parse_options(text.substr(mark + 1)); options && !options->empty()) {
+      spec.options = std::move(*options);
+      head = text.substr(0, mark);
+    }
+  }
+  const auto colon = head.find(':');
+  spec.type = head.substr(0, colon);
+  if (colon != std::string_view::npos) spec.target = head.substr(colon + 1);
+  if (!is_key(spec.type)) {
+    return error(fmt::format(
+        "'{}' is not a source or an outlet: write TYPE[:TARGET][?option=value&...], such as "
+        "device:/dev/ttyUSB0?baud=115200",
+        text));
+  }
+  return spec;
+}
+
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%') {
+      const auto byte = from_hex(text.substr(i + 1, 2));
+      if (!byte || byte->size() != 1) return std::nullopt;
+      out.push_back(static_cast<char>(byte->front()));
+      i += 2;
+    } else {
+      out.push_back(plus_is_space && text[i] == '+' ? ' ' : text[i]);
+    }
+  }
+  return out;
+}
+
+}  // namespace qanat::spec

@@ -1,0 +1,49 @@
+#include "sources/upstream/kept_join_strings.h"
+
+#include <gtest/gtest.h>
+
+namespace qanat::sources {
+namespace {
+
+std::string join_string(const std::string& name) {
+  const SecretBytes key(32);
+  return encode(wire::JoinString{name, {"hub.example", 7740}, {}, SecretBytes(key.view())});
+}
+
+TEST(KeptJoinStrings, ATextHasTheirNamesInstead) {
+  const std::string join = join_string("leaf");
+  const std::string text = keep_join_strings("source = '" + join + "' # " + join);
+  EXPECT_EQ(text.find("qanat1."), std::string::npos) << text;
+  const std::string name = text.substr(10, text.find('\'', 10) - 10);
+  EXPECT_EQ(text, "source = '" + name + "' # " + name) << "the same string has the same name";
+  EXPECT_EQ(decode_join_string(name).value().name, "leaf");
+  EXPECT_EQ(keep_join_strings(text), text);
+}
+
+TEST(KeptJoinStrings, OneThatWasSetAsideComesBack) {
+  const std::string join = join_string("aside");
+  const std::string argument = set_join_strings_aside("--source=" + join);
+  EXPECT_EQ(argument.find("qanat1."), std::string::npos) << argument;
+  const std::string text = keep_join_strings(argument);
+  EXPECT_EQ(text, keep_join_strings("--source=" + join)) << "it is the same as one from a file";
+  EXPECT_EQ(keep_join_strings(argument), text) << "more than once";
+  EXPECT_EQ(decode_join_string(text.substr(9)).value().name, "aside");
+}
+
+TEST(KeptJoinStrings, ADamagedOneStaysForWhoeverSaysWhatIsWrong) {
+  const std::string damaged = join_string("leaf").substr(0, 60);
+  EXPECT_EQ(keep_join_strings(damaged), damaged);
+  EXPECT_EQ(keep_join_strings(set_join_strings_aside(damaged)), damaged);
+}
+
+TEST(KeptJoinStrings, NamesThatNobodyGaveAreNoneOfOurs) {
+  for (const std::string text : {"qanat1-given.77", "qanat1-given.x", "qanat1-given.",
+                                 "qanat1-given.99999999999999999999999"}) {
+    EXPECT_EQ(keep_join_strings(text), text);
+  }
+  EXPECT_FALSE(decode_join_string("qanat1-kept.77"));
+  EXPECT_FALSE(decode_join_string("qanat1-kept."));
+}
+
+}  // namespace
+}  // namespace qanat::sources

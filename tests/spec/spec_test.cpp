@@ -1,0 +1,25 @@
+#include <gtest/gtest.h>
+
+#include "spec/spec.h"
+
+namespace qanat::spec {
+namespace {
+
+TEST(Spec, NamesOfTheDesign) {
+  const auto device = parse_spec("device:/dev/ttyUSB0?baud=115200&h=6.5");
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->type, "device");
+  EXPECT_EQ(device->target, "/dev/ttyUSB0");
+  EXPECT_EQ(device->option("baud"), "115200");
+  EXPECT_EQ(parse_spec("hwrng")->target, "");
+  EXPECT_EQ(parse_spec("https://0.0.0.0:7749?access=open")->target, "//0.0.0.0:7749");
+  EXPECT_EQ(parse_spec("exec:cat /dev/urandom | grep -v '?'?h=2")->target,
+            "cat /dev/urandom | grep -v '?'");
+  EXPECT_EQ(parse_spec("exec:ls ?.txt")->target, "ls ?.txt");
+  EXPECT_EQ(parse_spec("file:/a?x=%2fb%20c")->option("x"), "/b c");
+  for (const char* bad : {"", ":", "?a=b", "HWRNG", "a b:c", "://x"})
+    EXPECT_FALSE(parse_spec(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace qanat::spec
