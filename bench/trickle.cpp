@@ -29,6 +29,7 @@
 #include "outlets/trickle/cookie_keys.h"
 #include "peers/http_client.h"
 #include "sources/registry.h"
+#include "sources/upstream/names.h"
 #include "wire/trickle.h"
 #include "wire/trickle_session.h"
 

@@ -11,6 +11,7 @@
 #include "cli/upstream_argument.h"
 #include "peers/trickle_client.h"
 #include "sources/registry.h"
+#include "sources/upstream/names.h"
 #include "spec/grade.h"
 
 namespace qanat::cli {

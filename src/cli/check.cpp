@@ -70,8 +70,8 @@ int check(const std::string& option) {
   }
   fmt::print("\nOutlets\n");
   for (const std::string& text : config.outlets) {
-    const auto outlet = outlets::describe_outlet(text);
-    fmt::print("  {:<30} {}\n", outlet.name, outlet.note);
+    const auto outlet = outlets::plan_outlet(text);
+    fmt::print("  {:<30} {}\n", text, outlet.note);
   }
   for (const std::string& warning : node::config_warnings(config)) {
     fmt::print("    warning: {}\n", warning);

@@ -173,7 +173,7 @@ Run add_feed(CLI::App& command) {
     settings.config.outlets = options->outlets;
     if (settings.config.outlets.empty()) settings.config.outlets.emplace_back("kernel");
     for (const std::string& outlet : settings.config.outlets) {
-      as_usage([&] { return outlets::describe_outlet(outlet); });
+      as_usage([&] { return outlets::plan_outlet(outlet); });
     }
     node::FeedSettings feed;
     const auto every = parse_duration(options->every);
@@ -209,12 +209,13 @@ Run add_feed(CLI::App& command) {
     settings.feed = std::move(feed);
     node::check_config(settings.config);
     for (const std::string& outlet : settings.config.outlets) {
-      if (options->once && outlet.starts_with("fifo")) {
+      const outlets::OutletPlan plan = outlets::plan_outlet(outlet);
+      if (options->once && plan.awaits_reader) {
         throw Failure(outlet +
                       ": a FIFO waits for its reader, and --once for nobody: leave out --once, or "
                       "feed another outlet");
       }
-      if (outlet.starts_with("http")) {
+      if (plan.serves_store) {
         throw Failure(outlet +
                       ": a feed keeps nothing that it could serve; use 'qanat serve --source "
                       "UPSTREAM' for a relay");

@@ -10,6 +10,7 @@
 #include "cli/upstream_argument.h"
 #include "node/state_dir.h"
 #include "sources/registry.h"
+#include "sources/upstream/names.h"
 
 namespace qanat::cli {
 

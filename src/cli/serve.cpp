@@ -82,7 +82,7 @@ Run add_serve(CLI::App& command) {
       as_usage([&] { return sources::describe_source(source); });
     }
     for (const std::string& outlet : options->outlets) {
-      as_usage([&] { return outlets::describe_outlet(outlet); });
+      as_usage([&] { return outlets::plan_outlet(outlet); });
     }
     node::NodeSettings settings;
     settings.state_path = state_path(options->state);

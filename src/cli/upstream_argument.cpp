@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "sources/registry.h"
 #include "sources/upstream/kept_join_strings.h"
+#include "sources/upstream/names.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {

@@ -15,6 +15,7 @@
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "sources/upstream/kept_join_strings.h"
+#include "sources/upstream/names.h"
 
 namespace qanat::node {
 namespace {
@@ -255,15 +256,15 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
     reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes, reseed_bytes_range);
     // Two seconds' worth at once; 0 is no limit. What the operator names holds for this machine
     // too.
-    for (const auto& [key, bucket] : {std::pair{"client_rate", &config.http.client_drbg},
-                                      std::pair{"block_rate", &config.http.block_drbg}}) {
+    for (const auto& [key, bucket] : {std::pair{"client_rate", &config.limits.client_drbg},
+                                      std::pair{"block_rate", &config.limits.block_drbg}}) {
       if (t->get(key) == nullptr) continue;
       reader.rate(*t, "drbg", key, bucket->rate);
       if (bucket->rate > share::most_rate * 1024) {
         reader.fail(*t->get(key), fmt::format("drbg.{}: at most 1024GiB/s; 0 is no limit", key));
       }
       bucket->burst = 2 * bucket->rate;
-      config.http.limit_local = true;
+      config.limits.limit_local = true;
     }
   }
   if (const auto* t = reader.section(root, "limits")) {
@@ -285,15 +286,15 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
       client.burst = burst * client.rate;
       block = {times * client.rate, times * client.burst};
     };
-    rates("documents", config.http.client_documents, config.http.block_documents);
-    rates("sessions", config.http.client_sessions, config.http.block_sessions);
-    reader.size(*t, "limits", "connections", config.http.connections, connections_range);
-    reader.size(*t, "limits", "full_bytes", config.api.full_bytes, full_range);
-    reader.size(*t, "limits", "drbg_bytes", config.api.drbg_bytes, drbg_range);
-    reader.duration(*t, "limits", "handshake", config.http.handshake, deadline_range);
-    reader.duration(*t, "limits", "header", config.http.header, deadline_range);
-    reader.duration(*t, "limits", "idle", config.http.idle, idle_range);
-    reader.duration(*t, "limits", "write", config.http.write, deadline_range);
+    rates("documents", config.limits.client_documents, config.limits.block_documents);
+    rates("sessions", config.limits.client_sessions, config.limits.block_sessions);
+    reader.size(*t, "limits", "connections", config.limits.connections, connections_range);
+    reader.size(*t, "limits", "full_bytes", config.limits.request_full_bytes, full_range);
+    reader.size(*t, "limits", "drbg_bytes", config.limits.request_drbg_bytes, drbg_range);
+    reader.duration(*t, "limits", "handshake", config.limits.handshake, deadline_range);
+    reader.duration(*t, "limits", "header", config.limits.header, deadline_range);
+    reader.duration(*t, "limits", "idle", config.limits.idle, idle_range);
+    reader.duration(*t, "limits", "write", config.limits.write, deadline_range);
   }
 }
 
@@ -384,7 +385,10 @@ Config parse_config(std::string_view text, const std::string& path) {
     constexpr std::string_view example = "https://*:7749";
     config.outlets.push_back(reader.spec(table, "outlet", example));
     const std::string place =
-        reader.checked(table, "outlet", example, outlets::describe_outlet).place;
+        reader
+            .checked(table, "outlet", example,
+                     [](const std::string& name) { return outlets::plan_outlet(name); })
+            .place;
     const auto [other, fresh] = places.emplace(place, config.outlets.back());
     if (!fresh) {
       reader.fail(*table.get("name"),
@@ -416,7 +420,7 @@ void check_config(const Config& config) {
   }
   if (!upstreams.empty()) sources::check_quorum(upstreams, config.quorum);
   for (const std::string& outlet : config.outlets) {
-    const auto description = outlets::describe_outlet(outlet);
+    const auto description = outlets::plan_outlet(outlet);
     const auto [other, fresh] = places.emplace(description.place, outlet);
     if (!fresh) {
       throw Failure(fmt::format("outlets {} and {} are at the same place; leave one out",

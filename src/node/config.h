@@ -19,8 +19,7 @@ struct Config {
   std::size_t threads = 1;
   std::size_t reserve_bytes = 256 << 10;
   entropy::ReseedPolicy reseed;
-  wire::ApiLimits api;
-  serve::Limits http;
+  serve::Limits limits;
   std::size_t quorum = 1;  // upstreams that must contribute before any of them is credited
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;

@@ -16,8 +16,8 @@
 #include "net/listen.h"
 #include "observe/metrics.h"
 #include "observe/status.h"
-#include "outlets/trickle/trickle.h"
 #include "serve/absent.h"
+#include "sources/upstream/names.h"
 
 namespace qanat::node {
 
@@ -38,7 +38,7 @@ std::size_t target_of(const NodeSettings& settings) {
 }
 std::size_t max_request_of(const NodeSettings& settings) {
   return settings.feed ? feed_request_bytes
-                       : static_cast<std::size_t>(settings.config.api.full_bytes);
+                       : static_cast<std::size_t>(settings.config.limits.request_full_bytes);
 }
 
 // The sources as they are made: one each; but with a quorum all upstreams are one, its lines.
@@ -103,7 +103,7 @@ Node::Node(NodeSettings settings)
       threads_(settings_.config.threads,
                [this](const std::string& why) { alarm("threads", "a task has ended: " + why); }),
       services_(make_services()) {
-  defaults_ = {.api = settings_.config.api, .http = limits_of(settings_.config), .schedule = {}};
+  defaults_ = {.limits = limits_of(settings_.config), .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
   lists_ = std::make_shared<Published>(Lists());
   unused_ = lists_->unused.get_future();
@@ -112,41 +112,41 @@ Node::Node(NodeSettings settings)
 
 Node::~Node() { stop(0s); }
 
-serve::OutletServices Node::make_services() {
-  return {.dispenser = dispenser_,
-          .drbg = drbg_->pool(),
-          .clients = book_,
-          .provenance = provenance_,
-          .key = key_,
-          .blocks = blocks_,
-          .threads = threads_,
-          .clock = clock_,
-          .identity =
-              [this] {
-                return net::ServerTls{.key_pem = identity_->key_pem.view(),
-                                      .certificate_pem = identity_->certificate_pem,
-                                      .client_ca = {}};
-              },
-          .cookies = cookies_,
-          .trickle_port = [this] { return trickle_port_.load(); },
-          .status =
-              [this](const observe::Viewer& viewer) {
-                const auto document = observe::status_document(snapshot_for(viewer));
-                return boost::json::serialize(document) + "\n";
-              },
-          .metrics =
-              [this](const observe::Viewer& viewer) {
-                return observe::metrics_text(snapshot_for(viewer));
-              },
-          .ready = [this] { return drbg_->pool().ready(); },
-          .on_event = [this](const std::string& subject, const std::string& text,
-                             bool alarm) { events_.add(subject, text, alarm); },
-          .on_fed =
-              [this] {
-                if (settings_.on_fed) settings_.on_fed();
-              },
-          .reseed = settings_.config.reseed,
-          .shortage = [this] { return shortage(); }};
+outlets::Services Node::make_services() {
+  return {.common = {.dispenser = dispenser_,
+                     .drbg = drbg_->pool(),
+                     .clients = book_,
+                     .key = key_,
+                     .blocks = blocks_,
+                     .threads = threads_,
+                     .clock = clock_,
+                     .on_event = [this](const std::string& subject, const std::string& text,
+                                        bool alarm) { events_.add(subject, text, alarm); },
+                     .on_fed =
+                         [this] {
+                           if (settings_.on_fed) settings_.on_fed();
+                         },
+                     .reseed = settings_.config.reseed},
+          .http = {.provenance = provenance_,
+                   .identity =
+                       [this] {
+                         return net::ServerTls{.key_pem = identity_->key_pem.view(),
+                                               .certificate_pem = identity_->certificate_pem,
+                                               .client_ca = {}};
+                       },
+                   .status =
+                       [this](const observe::Viewer& viewer) {
+                         const auto document = observe::status_document(snapshot_for(viewer));
+                         return boost::json::serialize(document) + "\n";
+                       },
+                   .metrics =
+                       [this](const observe::Viewer& viewer) {
+                         return observe::metrics_text(snapshot_for(viewer));
+                       },
+                   .ready = [this] { return drbg_->pool().ready(); },
+                   .shortage = [this] { return shortage(); },
+                   .trickle_port = [this] { return trickle_port_.load(); }},
+          .cookies = cookies_};
 }
 
 outlets::CookieKeeper::File Node::cookie_file() {
@@ -211,8 +211,7 @@ void Node::start() {
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
     const auto running = lists();
     for (const NamedOutlet& named : running->outlets) {
-      if (auto* stream = dynamic_cast<serve::StreamOutlet*>(named.outlet.get()))
-        stream->close_of(client);
+      named.outlet->close_of(client);
     }
   });
   std::vector<NamedOutlet> outlets = start_outlets();
@@ -273,8 +272,7 @@ void Node::open_control_socket() {
   outlets::HttpSettings settings;
   settings.name = "control";
   settings.unix_path = state_.control_socket();
-  settings.api = settings_.config.api;
-  settings.limits = settings_.config.http;
+  settings.limits = settings_.config.limits;
   settings.control = [this](std::string_view method, std::string_view path, std::string_view body) {
     return control(method, path, body);
   };
@@ -318,15 +316,14 @@ sources::SourceServices Node::source_services() {
 }
 
 Node::NamedOutlet Node::make_outlet(const std::string& text) {
-  return {text, outlets::make_outlet(text, defaults_, services_)};
+  return {text, outlets::plan_outlet(text, defaults_).make(services_)};
 }
 
 void Node::find_trickle_port() {
   const auto running = lists();
   std::uint16_t port = 0;
   for (const NamedOutlet& named : running->outlets) {
-    const auto* trickle = dynamic_cast<const outlets::TrickleOutlet*>(named.outlet.get());
-    if (trickle != nullptr && port == 0) port = trickle->address().port;
+    if (port == 0) port = named.outlet->trickle_port();
   }
   trickle_port_ = port;
 }
@@ -399,24 +396,23 @@ bool Node::stop(Duration limit) {
 
 outlets::OutletDefaults Node::defaults_of(const Config& config) const {
   outlets::OutletDefaults defaults = defaults_;
-  defaults.api = config.api;
-  if (defaults.api.full_bytes > dispenser_.max_request_bytes()) {
+  defaults.limits = limits_of(config);
+  if (defaults.limits.request_full_bytes > dispenser_.max_request_bytes()) {
     log_warning("reload: limits.full_bytes grows at the next start only");
-    defaults.api.full_bytes = dispenser_.max_request_bytes();
+    defaults.limits.request_full_bytes = dispenser_.max_request_bytes();
   }
-  defaults.http = limits_of(config);
   return defaults;
 }
 
 serve::Limits Node::limits_of(const Config& config) const {
   const std::size_t descriptors = descriptor_limit();
-  const auto limits = serve::within_descriptors(config.http, descriptors, config.outlets.size());
+  const auto limits = serve::within_descriptors(config.limits, descriptors, config.outlets.size());
   // A part less of so large a number does not matter, and a feed has no such outlets.
-  if (!settings_.feed && limits.connections < config.http.connections / 4) {
+  if (!settings_.feed && limits.connections < config.limits.connections / 4) {
     log_warning(
         "{} descriptors (RLIMIT_NOFILE) are enough for {} connections of each outlet, not for {} "
         "(limits.connections); raise LimitNOFILE=",
-        descriptors, limits.connections, config.http.connections);
+        descriptors, limits.connections, config.limits.connections);
   }
   return limits;
 }
@@ -443,9 +439,9 @@ void Node::start_in_place_of(std::vector<NamedOutlet>& made,
                              const std::vector<NamedOutlet>& leaving,
                              const outlets::OutletDefaults& old_defaults, Lists& running) {
   const auto before = [&](const NamedOutlet& named) {
-    const std::string place = outlets::describe_outlet(named.text).place;
+    const std::string place = outlets::plan_outlet(named.text).place;
     return std::find_if(leaving.begin(), leaving.end(), [&](const NamedOutlet& other) {
-      return outlets::describe_outlet(other.text).place == place;
+      return outlets::plan_outlet(other.text).place == place;
     });
   };
   // Those that disturb nobody first.
@@ -494,8 +490,7 @@ void Node::reload(const Config& config) {
   std::vector<NamedOutlet> leaving;
   for (const NamedOutlet& named : before.outlets) {
     // One that could not start is tried again.
-    const bool stays = named_in(config.outlets, named.text) &&
-                       dynamic_cast<const serve::AbsentOutlet*>(named.outlet.get()) == nullptr;
+    const bool stays = named_in(config.outlets, named.text) && !named.outlet->absent();
     (stays ? next.outlets : leaving).push_back(named);
   }
   try {
@@ -522,18 +517,17 @@ void Node::reload(const Config& config) {
   for (const NamedOutlet& named : new_outlets) {
     insist([&] {
       const observe::OutletReport report = named.outlet->report();
-      const bool listens = report.detail.starts_with("listening");
-      events_.add("outlet " + report.name, listens ? "started, " + report.detail : "started",
-                  false);
+      events_.add("outlet " + report.name,
+                  report.listening ? "started, " + report.detail : "started", false);
     });
   }
   for (const NamedOutlet& named : next.outlets) {
     insist([&] {
       named.outlet->reload();
-      named.outlet->set_limits(defaults_.api, outlets::limits_of(named.text, defaults_));
+      named.outlet->set_limits(outlets::plan_outlet(named.text, defaults_).limits);
     });
   }
-  if (control_) insist([this] { control_->set_limits(defaults_.api, defaults_.http); });
+  if (control_) insist([this] { control_->set_limits(defaults_.limits); });
   std::erase_if(old.sources,
                 [&](const NamedSource& named) { return named_in(source_texts, named.text); });
   for (const NamedSource& named : old.sources) {
@@ -624,9 +618,7 @@ bool Node::at_rest() const {
 std::string Node::address() const {
   const auto running = lists();
   for (const NamedOutlet& named : running->outlets) {
-    const auto* http = dynamic_cast<const outlets::HttpOutlet*>(named.outlet.get());
-    if (http == nullptr || !named.text.starts_with("https:")) continue;
-    auto at = spec::parse_address(http->address_text());
+    auto at = named.outlet->invites_to();
     if (!at) continue;
     if (at->host == "0.0.0.0" || at->host == "::" || at->host == "*")
       at->host = net::reachable_host();

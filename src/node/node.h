@@ -105,7 +105,7 @@ class Node {
     std::promise<void> unused;
   };
 
-  serve::OutletServices make_services();
+  outlets::Services make_services();
   outlets::CookieKeeper::File cookie_file();
   void open_control_socket();
   outlets::ControlAnswer control(std::string_view method, std::string_view path,
@@ -166,7 +166,7 @@ class Node {
   std::atomic<std::uint16_t> trickle_port_{0};
   outlets::CookieKeeper cookies_;
   net::IoThreads threads_;
-  serve::OutletServices services_;
+  outlets::Services services_;
   outlets::OutletDefaults defaults_;
 
   mutable Mutex lists_mutex_;

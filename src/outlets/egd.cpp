@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "outlets/type.h"
 #include "serve/nameless.h"
 #include "serve/stream_connection.h"
 #include "wire/egd.h"
@@ -311,5 +312,24 @@ std::unique_ptr<serve::Outlet> make_egd(serve::StreamSettings settings,
                                         const serve::OutletServices& services) {
   return std::make_unique<serve::NamelessOutlet<EgdWorker>>(std::move(settings), services);
 }
+
+namespace {
+
+OutletPlan read_egd(const spec::Spec& spec, const OutletDefaults& defaults) {
+  serve::StreamSettings settings =
+      serve::read_stream(spec, defaults.limits, {.usual_port = egd::usual_port});
+  return {.place = settings.at.place(),
+          .note = settings.note(),
+          .limits = settings.limits,
+          .make = [settings = std::move(settings)](const Services& services) {
+            return make_egd(settings, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType egd_type{"egd", "grade mode group connections access",
+                                 "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
+                                 read_egd};
 
 }  // namespace qanat::outlets

@@ -13,6 +13,9 @@
 
 #include "base/work_loop.h"
 #include "crypto/aead.h"
+#include "outlets/type.h"
+#include "serve/options.h"
+#include "spec/options.h"
 
 namespace qanat::outlets {
 
@@ -262,5 +265,24 @@ observe::OutletReport Fifo::report() const {
   if (!problem_.empty()) report.detail = "not open";
   return report;
 }
+
+namespace {
+
+OutletPlan read_fifo(const spec::Spec& spec, const OutletDefaults& defaults) {
+  const std::string path = spec::require_target(spec);
+  const spec::Grade grade = spec::grade_of(spec, spec::Grade::full);
+  return {.place = path,
+          .note = fmt::format("grade {}, to whoever may open it", to_string(grade)),
+          .limits = defaults.limits,
+          .awaits_reader = true,
+          .make = [name = spec.text, path, grade,
+                   terms = serve::terms_of(spec)](const Services& services) {
+            return std::make_unique<Fifo>(name, path, grade, terms, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType fifo_type{"fifo", "grade", "whoever reads a FIFO", read_fifo};
 
 }  // namespace qanat::outlets

@@ -8,7 +8,9 @@
 #include "base/version.h"
 #include "net/announce_mdns.h"
 #include "net/io_threads.h"
+#include "outlets/type.h"
 #include "serve/stream_connection.h"
+#include "spec/options.h"
 #include "wire/netrng.h"
 
 namespace qanat::outlets {
@@ -232,5 +234,44 @@ std::unique_ptr<serve::Outlet> make_netrng(NetrngSettings settings,
                                            const serve::OutletServices& services) {
   return std::make_unique<Netrng>(std::move(settings), services);
 }
+
+namespace {
+
+NetrngSettings read_settings(const spec::Spec& spec, const OutletDefaults& defaults) {
+  if (!spec.target.starts_with("//")) {
+    throw Failure(fmt::format("{}: write netrng://ADDR:PORT", spec.text));
+  }
+  NetrngSettings settings;
+  settings.stream = serve::read_stream(spec, defaults.limits, {.usual_port = netrng::usual_port});
+  settings.sample_bytes =
+      spec::size_of(spec, "bytes", settings.sample_bytes, 16, netrng::most_sample);
+  if (const auto clients = spec::count_of(spec, "clients")) {
+    settings.stream.limits.connections = *clients;
+    settings.stream.limits.wait_for_room = true;
+  }
+  settings.announce = spec::yes_or_no(spec, "announce", false);
+  if (settings.announce && spec::is_loopback(settings.stream.at.address.host)) {
+    throw Failure(fmt::format("{}: announce=yes, and nobody else can reach {}", spec.text,
+                              settings.stream.at.address.text()));
+  }
+  return settings;
+}
+
+OutletPlan read_netrng(const spec::Spec& spec, const OutletDefaults& defaults) {
+  NetrngSettings settings = read_settings(spec, defaults);
+  return {
+      .place = settings.stream.at.place(),
+      .note = fmt::format("{}, samples of {} bytes{}", settings.stream.note(),
+                          settings.sample_bytes, settings.announce ? ", announced by mDNS" : ""),
+      .limits = settings.stream.limits,
+      .make = [settings = std::move(settings)](const Services& services) {
+        return make_netrng(settings, services.common);
+      }};
+}
+
+}  // namespace
+
+extern const OutletType netrng_type{"netrng", "bytes clients announce grade connections access",
+                                    "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)", read_netrng};
 
 }  // namespace qanat::outlets

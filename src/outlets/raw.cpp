@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "outlets/type.h"
 #include "serve/nameless.h"
 #include "serve/stream_connection.h"
 
@@ -108,5 +109,23 @@ std::unique_ptr<serve::Outlet> make_raw(serve::StreamSettings settings,
                                         const serve::OutletServices& services) {
   return std::make_unique<serve::NamelessOutlet<RawWorker>>(std::move(settings), services);
 }
+
+namespace {
+
+OutletPlan read_raw(const spec::Spec& spec, const OutletDefaults& defaults) {
+  serve::StreamSettings settings = serve::read_stream(spec, defaults.limits, {});
+  return {.place = settings.at.place(),
+          .note = settings.note(),
+          .limits = settings.limits,
+          .make = [settings = std::move(settings)](const Services& services) {
+            return make_raw(settings, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType raw_type{"raw", "grade mode group connections access",
+                                 "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
+                                 read_raw};
 
 }  // namespace qanat::outlets

@@ -6,7 +6,11 @@
 
 #include <cerrno>
 
+#include "base/quantity.h"
 #include "net/connect.h"
+#include "outlets/type.h"
+#include "serve/options.h"
+#include "spec/options.h"
 
 namespace qanat::outlets {
 
@@ -38,5 +42,38 @@ Result<void> Rngnet::deliver(Bytes bytes, const Waker& /*stop*/) {
   if (sent == static_cast<ssize_t>(bytes.size())) return {};
   return error(with_errno("cannot send to " + recipients_[at].text(), errno));
 }
+
+namespace {
+
+// A datagram a second, unless told otherwise: nobody says when it is enough.
+serve::Schedule read_schedule(const spec::Spec& spec) {
+  using namespace wire::rngnet;
+  serve::Schedule schedule{std::chrono::seconds(1), usual_bytes, serve::terms_of(spec),
+                           spec::grade_of(spec, spec::Grade::full)};
+  schedule.every = spec::duration_of(spec, "every", schedule.every, Duration::zero());
+  schedule.bytes = spec::size_of(spec, "bytes", schedule.bytes, least_bytes, most_bytes);
+  return schedule;
+}
+
+OutletPlan read_rngnet(const spec::Spec& spec, const OutletDefaults& defaults) {
+  const serve::Schedule schedule = read_schedule(spec);
+  auto recipients = wire::rngnet::parse_recipients(spec.target);
+  if (!recipients) throw Failure(fmt::format("{}: {}", spec.text, recipients.error().message));
+  return {
+      .place = spec.text,
+      .note = fmt::format("{} bytes every {} to {} recipients in turn, in the clear: whoever "
+                          "listens on the way has them too",
+                          schedule.bytes, format_duration(schedule.every), recipients->size()),
+      .limits = defaults.limits,
+      .make = [name = spec.text, to = std::move(*recipients), schedule](const Services& services) {
+        return std::make_unique<Rngnet>(name, to, schedule, services.common);
+      }};
+}
+
+}  // namespace
+
+extern const OutletType rngnet_type{
+    "rngnet", "bytes every grade",
+    "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)", read_rngnet};
 
 }  // namespace qanat::outlets

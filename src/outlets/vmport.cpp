@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "outlets/type.h"
 #include "serve/nameless.h"
 #include "serve/stream_connection.h"
 #include "wire/vmport.h"
@@ -236,5 +237,39 @@ std::unique_ptr<serve::Outlet> make_vmport(serve::StreamSettings settings,
                                            const serve::OutletServices& services) {
   return std::make_unique<serve::NamelessOutlet<VmportWorker>>(std::move(settings), services);
 }
+
+namespace {
+
+OutletPlan plan(serve::StreamSettings settings) {
+  return {.place = settings.at.place(),
+          .note = settings.note(),
+          .limits = settings.limits,
+          .make = [settings = std::move(settings)](const Services& services) {
+            return make_vmport(settings, services.common);
+          }};
+}
+
+OutletPlan read_port(const spec::Spec& spec, const OutletDefaults& defaults) {
+  if (spec.target.starts_with("//")) {
+    throw Failure(
+        fmt::format("{}: a hypervisor connects to a UNIX socket; write vmport:PATH", spec.text));
+  }
+  return plan(serve::read_stream(spec, defaults.limits,
+                                 {.usual_connections = serve::usual_guest_connections}));
+}
+
+OutletPlan read_vsock(const spec::Spec& spec, const OutletDefaults& defaults) {
+  return plan(serve::read_vsock(spec, defaults.limits));
+}
+
+}  // namespace
+
+extern const OutletType vmport_type{
+    "vmport", "grade mode group connections",
+    "seeds for guests: a UNIX socket to which hypervisors connect a virtio-serial port "
+    "(docs/virtual-machines.md)",
+    read_port};
+extern const OutletType vsock_type{"vsock", "grade connections",
+                                   "the same, at a vsock port: vsock:PORT", read_vsock};
 
 }  // namespace qanat::outlets

@@ -18,6 +18,7 @@ class AbsentOutlet final : public Outlet {
   void drain() override {}
   bool idle() const override { return true; }
   void stop() override {}
+  bool absent() const override { return true; }
   observe::OutletReport report() const override {
     return {.name = name_, .detail = "not there", .problem = problem_, .refused = {}};
   }

@@ -23,6 +23,9 @@ struct Limits {
   std::size_t handshakes = 512;
   // Whoever comes when all are taken waits for one to end, instead of being hung up on.
   bool wait_for_room = false;
+  // What one request over HTTP may ask for, by grade.
+  std::uint64_t request_full_bytes = 64 << 10;
+  std::uint64_t request_drbg_bytes = 1ULL << 30;
   // A request's header or body: eight times what any client of ours sends.
   std::size_t header_bytes = 8192;
   std::size_t body_bytes = 8192;

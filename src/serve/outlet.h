@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,49 +16,31 @@
 #include "share/client_book.h"
 #include "share/dispenser.h"
 #include "share/token_bucket.h"
+#include "spec/address.h"
 
 namespace qanat::net {
 class IoThreads;
-}
-namespace qanat::wire {
-struct ApiLimits;
-}
-
-namespace qanat::outlets {
-class CookieKeeper;
 }
 
 namespace qanat::serve {
 
 struct Limits;
 
-// What outlets are given to work with. All outlive them.
+// What outlets are given to work with. All outlive them. (What HTTP and trickle need beside it:
+// outlets/services.h.)
 struct OutletServices {
   share::Dispenser& dispenser;
   entropy::DrbgPool& drbg;
   share::ClientBook& clients;
-  const entropy::Provenance& provenance;
   entropy::ConditioningKey& key;  // takes what peers add, credited nothing
   share::BucketTable& blocks;     // grade drbg, by block of addresses, all outlets together
   net::IoThreads& threads;
   const Clock& clock;
-  std::function<net::ServerTls()> identity;  // the node's own key and certificate
-  outlets::CookieKeeper& cookies;            // trickle's
-  // The port of the trickle outlet; 0 when there is none.
-  std::function<std::uint16_t()> trickle_port;
-  // The documents, as far as they are the viewer's business.
-  std::function<std::string(const observe::Viewer&)> status;
-  std::function<std::string(const observe::Viewer&)> metrics;
-  // Whether everything that drbg and full need is there, for /readyz.
-  std::function<bool()> ready;
   observe::OnEvent on_event;
   // A scheduled outlet (kernel, file, stdout) has delivered.
   std::function<void()> on_fed;
   // For outlets that have a DRBG of their own.
   entropy::ReseedPolicy reseed = {};
-  // Why there are no bytes, for whoever is refused some: what is true of the sources. Empty when
-  // one delivers.
-  std::function<std::string()> shortage = [] { return std::string(); };
 };
 
 // Between two questions to a DRBG that has no seed yet.
@@ -98,10 +81,18 @@ class Outlet {
   // have changed.
   virtual void reload() {}
   // The same of the configuration's limits: they hold from now on, also for who is connected.
-  virtual void set_limits(const wire::ApiLimits& api, const Limits& limits) {
-    (void)api, (void)limits;
-  }
+  virtual void set_limits(const Limits& /*limits*/) {}
   virtual observe::OutletReport report() const = 0;
+
+  // What only some have, for the node to ask for. Any thread.
+  // A client was revoked: its connections end.
+  virtual void close_of(const std::shared_ptr<share::Client>& /*client*/) {}
+  // Where clients come with a join string; the host may be a wildcard.
+  virtual std::optional<spec::Address> invites_to() const { return std::nullopt; }
+  // Trickle's UDP port; 0: it is none.
+  virtual std::uint16_t trickle_port() const { return 0; }
+  // Stands in the place of one that could not start (absent.h).
+  virtual bool absent() const { return false; }
 };
 
 }  // namespace qanat::serve

@@ -13,11 +13,6 @@
 
 namespace qanat::serve {
 
-std::string StreamAddress::text() const {
-  if (vsock_port != 0) return fmt::format("vsock port {}", vsock_port);
-  return unix_path.empty() ? address.text() : unix_path;
-}
-
 StreamOutlet::StreamOutlet(std::string name, StreamAddress at, const share::Terms& terms,
                            const OutletServices& services)
     : name_(std::move(name)),
@@ -91,8 +86,8 @@ void StreamOutlet::stop() {
   if (!at_.unix_path.empty()) net::remove_unix(at_.unix_path, unix_file_);
 }
 
-void StreamOutlet::set_limits(const wire::ApiLimits& api, const Limits& limits) {
-  for_each_worker([&](StreamWorker& worker) { worker.set_limits(api, limits); });
+void StreamOutlet::set_limits(const Limits& limits) {
+  for_each_worker([&](StreamWorker& worker) { worker.set_limits(limits); });
 }
 
 void StreamOutlet::close_of(const std::shared_ptr<share::Client>& client) {
@@ -108,6 +103,7 @@ observe::OutletReport StreamOutlet::report() const {
   observe::OutletReport report{.name = name_,
                                .detail = fmt::format("listening on {}", address_text_),
                                .problem = {},
+                               .listening = true,
                                .refused = {}};
   for (const auto& worker : workers_) {
     const StreamCounters& c = worker->counters();

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "serve/limits.h"
 #include "serve/outlet.h"
+#include "serve/stream_settings.h"
 #include "share/visitors.h"
 #include "spec/address.h"
 #include "spec/grade.h"
@@ -18,28 +19,6 @@ namespace qanat::serve {
 
 class StreamWorker;
 
-// Where to listen: a UNIX socket when `unix_path` is not empty, a vsock port when that is not 0,
-// else TCP.
-struct StreamAddress {
-  std::string unix_path;
-  unsigned unix_mode = 0600;
-  std::string unix_group;  // empty: the process's
-  spec::Address address;
-  std::uint32_t vsock_port = 0;
-
-  // "/run/qanat/egd", "vsock port 774", "127.0.0.1:8888".
-  std::string text() const;
-};
-
-// Of an outlet whose protocol cannot tell who draws.
-struct StreamSettings {
-  std::string name;  // as configured
-  StreamAddress at;
-  spec::Grade grade = spec::Grade::full;
-  share::Terms terms;
-  Limits limits;
-};
-
 // What a protocol's outlet derives from: `start` calls `listen`, and the destructor `stop`, as
 // workers use what the derived class holds.
 class StreamOutlet : public Outlet {
@@ -47,15 +26,14 @@ class StreamOutlet : public Outlet {
   void drain() override;
   bool idle() const override;
   void stop() override;
-  void set_limits(const wire::ApiLimits& api, const Limits& limits) override;
+  void set_limits(const Limits& limits) override;
   observe::OutletReport report() const override;
+  void close_of(const std::shared_ptr<share::Client>& client) override;
 
   // Where it listens; the real port when 0 was asked for. Empty before start.
   std::string address_text() const { return address_text_; }
   // Whether its UNIX socket is still the one at its path.
   bool in_place() const { return at_.unix_path.empty() || file_id(at_.unix_path) == unix_file_; }
-  // Closes the connections of a client that was revoked.
-  void close_of(const std::shared_ptr<share::Client>& client);
 
  protected:
   // `terms`: of those who have no name.

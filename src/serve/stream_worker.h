@@ -75,9 +75,7 @@ class StreamWorker {
   // Closes every connection; they end as soon as their coroutines run.
   void close_all();
   void close_of(const share::Client& client);
-  virtual void set_limits(const wire::ApiLimits& /*api*/, const Limits& limits) {
-    limits_ = limits;
-  }
+  virtual void set_limits(const Limits& limits) { limits_ = limits; }
   // Whether none of its coroutines is left, so that it may be destroyed.
   bool at_rest() const {
     return !accepting_.running() && !sweeping_.running() && connections() == 0;

@@ -1,5 +1,8 @@
 #include "sources/broker.h"
 
+#include "sources/type.h"
+#include "spec/options.h"
+
 namespace qanat::sources {
 
 using namespace std::chrono_literals;
@@ -17,5 +20,28 @@ Result<void> Broker::open(const Waker& stop) {
 Result<std::size_t> Broker::read(MutableBytes out, const Waker& waker) {
   return link_->take(out, waker);
 }
+
+namespace {
+
+SourcePlan read_broker(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note =
+              "whoever listens on the way can try passwords at leisure, and decide with one "
+              "what comes",
+          .make = [account = wire::broker::require_account(spec)] {
+            return std::make_unique<Broker>(account);
+          }};
+}
+
+}  // namespace
+
+extern const SourceType broker_type{
+    "broker",
+    "//USER:PASSFILE@HOST:PORT",
+    {4, false},
+    "",
+    "an Entropy Broker, as a consumer: //USER:PASSFILE@HOST:PORT; credited 0",
+    read_broker};
 
 }  // namespace qanat::sources

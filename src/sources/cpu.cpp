@@ -5,6 +5,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
+
+#include "sources/type.h"
+#include "spec/options.h"
 #endif
 
 namespace qanat::sources {
@@ -96,5 +99,31 @@ Result<void> Rdrand::open(const Waker& /*stop*/) {
 Result<std::size_t> Rdrand::read(MutableBytes out, const Waker&) {
   return fill(out, rdrand, "RDRAND");
 }
+
+namespace {
+
+SourcePlan read_rdseed(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text, .claim = spec::claim_of(spec, usual), .make = [] {
+            return std::make_unique<Rdseed>();
+          }};
+}
+
+SourcePlan read_rdrand(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note = spec.option("credit") == "yes"
+                      ? "RDRAND is a DRBG: at most what RDSEED gives is in it"
+                      : "",
+          .make = [] { return std::make_unique<Rdrand>(); }};
+}
+
+}  // namespace
+
+// Intel and AMD claim full entropy (8); half of it, as nobody can look inside.
+extern const SourceType rdseed_type{
+    "rdseed", "", {4, true}, "", "the processor's entropy source", read_rdseed, has_rdseed};
+extern const SourceType rdrand_type{
+    "rdrand",    "",        {4, false}, "", "the processor's DRBG; mixed in, credited 0",
+    read_rdrand, has_rdrand};
 
 }  // namespace qanat::sources

@@ -11,6 +11,11 @@
 #include <array>
 #include <cerrno>
 
+#include "base/quantity.h"
+#include "sources/runner/skipping.h"
+#include "sources/type.h"
+#include "spec/options.h"
+
 namespace qanat::sources {
 namespace {
 
@@ -95,5 +100,47 @@ Result<std::size_t> Device::read(MutableBytes out, const Waker& waker) {
     out = out.first(std::min(out.size(), blocking_piece));
   }
 }
+
+namespace {
+
+std::optional<unsigned> baud_of(const spec::Spec& spec) {
+  const auto text = spec.option("baud");
+  if (!text) return std::nullopt;
+  const auto baud = parse_number<unsigned>(*text);
+  if (!baud || !known_baud(*baud)) {
+    throw Failure(
+        fmt::format("{}: baud={} is not a line speed; 115200 is usual", spec.text, *text));
+  }
+  return baud;
+}
+
+SourcePlan plan(std::string path, const spec::Spec& spec, entropy::Claim usual) {
+  const std::optional<unsigned> baud = baud_of(spec);
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .path = path,
+          .make = skipping(spec, [path, baud] { return std::make_unique<Device>(path, baud); })};
+}
+
+SourcePlan read_device(const spec::Spec& spec, entropy::Claim usual) {
+  return plan(spec.target, spec, usual);
+}
+
+constexpr const char* hwrng_path = "/dev/hwrng";
+
+SourcePlan read_hwrng(const spec::Spec& spec, entropy::Claim usual) {
+  return plan(spec.target.empty() ? hwrng_path : spec.target, spec, usual);
+}
+
+}  // namespace
+
+// Unknown hardware: half.
+extern const SourceType device_type{
+    "device", "PATH", {4, true}, "baud skip", "a character device or serial line", read_device};
+// The kernel's hwrng interface: quality is the driver's word (1024 of 1024 for virtio-rng).
+extern const SourceType hwrng_type{
+    "hwrng", "[PATH]", {7, true}, "skip", "the kernel's hardware RNG, /dev/hwrng", read_hwrng, [] {
+      return ::access(hwrng_path, F_OK) == 0;
+    }};
 
 }  // namespace qanat::sources

@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "sources/type.h"
+#include "spec/options.h"
+
 namespace qanat::sources {
 
 Result<void> File::open(const Waker& /*stop*/) {
@@ -70,5 +73,22 @@ bool File::renew() {
   }
   return true;
 }
+
+namespace {
+
+SourcePlan read_file_source(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note =
+              "a regular file is read once a start: put new bytes in it, or add credit=no, "
+              "lest a restart counts the same bytes again",
+          .path = spec.target,
+          .make = [path = spec.target] { return std::make_unique<File>(path); }};
+}
+
+}  // namespace
+
+extern const SourceType file_type{
+    "file", "PATH", {4, true}, "", "a FIFO, or a file that is read once", read_file_source};
 
 }  // namespace qanat::sources

@@ -8,6 +8,8 @@
 
 #include "net/connect.h"
 #include "net/discover_mdns.h"
+#include "sources/type.h"
+#include "spec/options.h"
 
 namespace qanat::sources {
 
@@ -129,5 +131,22 @@ Result<std::size_t> Netrng::read(MutableBytes out, const Waker& waker) {
     }
   }
 }
+
+namespace {
+
+SourcePlan read_netrng(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note = std::string(unauthenticated),
+          .make = [address = spec::require_address(spec, netrng::usual_port)] {
+            return std::make_unique<Netrng>(address);
+          }};
+}
+
+}  // namespace
+
+extern const SourceType netrng_type{
+    "netrng",   "//HOST:PORT", {4, false}, "", "a NetRNG server: //HOST:8989; credited 0",
+    read_netrng};
 
 }  // namespace qanat::sources

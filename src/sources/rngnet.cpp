@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "crypto/aead.h"
+#include "sources/type.h"
+#include "spec/options.h"
 
 namespace qanat::sources {
 
@@ -117,5 +119,30 @@ observe::SourceReport Rngnet::report() const {
   report.dropped["outdated"] += outdated_.load();
   return report;
 }
+
+namespace {
+
+SourcePlan read_rngnet(const spec::Spec& spec, entropy::Claim usual) {
+  using namespace wire::rngnet;
+  auto address = spec::require_address(spec, usual_port);
+  const std::size_t bytes = spec::size_of(spec, "bytes", usual_bytes, least_bytes, most_bytes);
+  const entropy::Claim claim = spec::claim_of(spec, usual);
+  return {.name = spec.text,
+          .claim = claim,
+          .note = std::string(unauthenticated),
+          .run = [name = spec.text, address = std::move(address), bytes,
+                  claim](const SourceServices& services) {
+            return std::make_unique<Rngnet>(name, address, bytes, claim, services);
+          }};
+}
+
+}  // namespace
+
+extern const SourceType rngnet_type{"rngnet",
+                                    "//ADDR:PORT",
+                                    {4, false},
+                                    "bytes",
+                                    "what an rngnet sender pushes to //ADDR:PORT; credited 0",
+                                    read_rngnet};
 
 }  // namespace qanat::sources

@@ -1,11 +1,13 @@
 // Sources that come over a stream: a UNIX socket or TCP.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <string>
 
 #include "sources/source.h"
 #include "spec/address.h"
+#include "spec/options.h"
 
 namespace qanat::sources {
 
@@ -43,5 +45,18 @@ class StreamSource : public Source {
   std::size_t expected_ = 0;  // bytes that were asked for and have not come
   std::optional<TimePoint> deadline_;
 };
+
+// Of a name: "//HOST:PORT" is TCP, anything else the path of a UNIX socket. `Kind`: a StreamSource.
+// Throws Failure for what is neither.
+template <typename Kind>
+std::function<std::unique_ptr<Source>()> stream_maker(
+    const spec::Spec& spec, std::optional<std::uint16_t> usual_port = std::nullopt) {
+  if (!spec.target.starts_with("//")) {
+    return [path = spec.target] { return std::make_unique<Kind>(path, spec::Address()); };
+  }
+  return [address = spec::require_address(spec, usual_port)] {
+    return std::make_unique<Kind>("", address);
+  };
+}
 
 }  // namespace qanat::sources

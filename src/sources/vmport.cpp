@@ -15,6 +15,8 @@
 #include "crypto/hash.h"
 #include "entropy/drbg_pool.h"
 #include "net/connect.h"
+#include "sources/type.h"
+#include "spec/options.h"
 
 namespace qanat::sources {
 
@@ -338,5 +340,46 @@ observe::SourceReport Vmport::report() const {
           .dropped = {{"no_frame", skipped_}, {"outdated", outdated_}},
           .account = account_};
 }
+
+namespace {
+
+// What the host says: it could read the guest's memory anyway. Another CID is whoever answers.
+VmportSettings read_settings(const spec::Spec& spec) {
+  VmportSettings settings;
+  settings.name = spec.text;
+  if (spec.type == "vmport") {
+    settings.path = spec.target;
+  } else {
+    const auto address = spec::parse_vsock_address(spec.target);
+    if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+    settings.vsock = *address;
+  }
+  const bool host = !settings.path.empty() || settings.vsock.cid == spec::VsockAddress::host_cid;
+  settings.credit = spec::yes_or_no(spec, "credit", host);
+  return settings;
+}
+
+// What comes is conditioned already: no claim can be made of it but whether it counts.
+SourcePlan read_vmport(const spec::Spec& spec, entropy::Claim usual) {
+  (void)spec::claim_of(spec, usual);  // what is written must be understood all the same
+  VmportSettings settings = read_settings(spec);
+  return {.name = spec.text,
+          .claim = {usual.h, settings.credit},
+          .note = spec.type == "vsock" ? "any program of the host may listen on a port of 1024 or "
+                                         "more, and only root's below"
+                                       : "",
+          .run = [settings = std::move(settings)](const SourceServices& services) {
+            return std::make_unique<Vmport>(settings, services);
+          }};
+}
+
+}  // namespace
+
+extern const SourceType vmport_type{
+    "vmport",    "PATH",  {8, true}, "", "seeds of the host's, in a guest: a virtio-serial port",
+    read_vmport, nullptr, true};
+extern const SourceType vsock_type{
+    "vsock",     "CID:PORT", {8, true}, "", "the same, from CID:PORT; the host is CID 2",
+    read_vmport, nullptr,    true};
 
 }  // namespace qanat::sources

@@ -6,6 +6,25 @@
 
 namespace qanat::spec {
 
+Spec require_spec(std::string_view text) {
+  auto spec = parse_spec(text);
+  if (!spec) throw Failure(spec.error().message);
+  return std::move(*spec);
+}
+
+std::string require_target(const Spec& spec) {
+  if (spec.target.empty()) {
+    throw Failure(fmt::format("'{}' does not say which; write {}:PATH", spec.text, spec.type));
+  }
+  return spec.target;
+}
+
+Address require_address(const Spec& spec, std::optional<std::uint16_t> default_port) {
+  auto address = parse_address(spec.target, default_port);
+  if (!address) throw Failure(fmt::format("{}: {}", spec.text, address.error().message));
+  return std::move(*address);
+}
+
 bool yes_or_no(const Spec& spec, std::string_view key, bool usual) {
   const auto text = spec.option(key);
   if (!text) return usual;
@@ -44,6 +63,14 @@ Duration duration_of(const Spec& spec, std::string_view key, Duration usual, Dur
                               format_duration(least)));
   }
   return *duration;
+}
+
+Grade grade_of(const Spec& spec, Grade usual) {
+  const auto text = spec.option("grade");
+  if (!text) return usual;
+  const auto grade = parse_grade(*text);
+  if (!grade) throw Failure(fmt::format("{}: grade={} is neither full nor drbg", spec.text, *text));
+  return *grade;
 }
 
 entropy::Claim claim_of(const Spec& spec, entropy::Claim usual) {

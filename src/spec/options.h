@@ -5,9 +5,16 @@
 
 #include "base/clock.h"
 #include "entropy/intake.h"
+#include "spec/address.h"
+#include "spec/grade.h"
 #include "spec/spec.h"
 
 namespace qanat::spec {
+
+// The name itself, and what follows its ':', where it must be there.
+Spec require_spec(std::string_view text);
+std::string require_target(const Spec& spec);
+Address require_address(const Spec& spec, std::optional<std::uint16_t> default_port = std::nullopt);
 
 // yes or no.
 bool yes_or_no(const Spec& spec, std::string_view key, bool usual);
@@ -18,6 +25,8 @@ std::size_t size_of(const Spec& spec, std::string_view key, std::size_t usual, s
                     std::size_t most);
 // Such as 60s.
 Duration duration_of(const Spec& spec, std::string_view key, Duration usual, Duration least);
+// grade=full or drbg.
+Grade grade_of(const Spec& spec, Grade usual);
 // What an operator claims of a source: h= and credit=.
 entropy::Claim claim_of(const Spec& spec, entropy::Claim usual);
 

@@ -205,6 +205,12 @@ Result<Account> parse_account(std::string_view target) {
   return account;
 }
 
+Account require_account(const spec::Spec& spec) {
+  auto account = parse_account(spec.target);
+  if (!account) throw Failure(fmt::format("{}: {}", spec.text, account.error().message));
+  return std::move(*account);
+}
+
 const CipherName* find_cipher(std::string_view name) {
   const auto* const found = std::find_if(ciphers.begin(), ciphers.end(),
                                          [&](const auto& each) { return each.name == name; });

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "spec/address.h"
+#include "spec/spec.h"
 #include "wire/status.h"
 
 namespace qanat::wire::broker {
@@ -106,6 +107,8 @@ struct Account {
   spec::Address address;
 };
 Result<Account> parse_account(std::string_view target);
+// The same of a source's or an outlet's name. Throws Failure.
+Account require_account(const spec::Spec& spec);
 inline constexpr std::uint16_t usual_port = 55225;
 
 // The names of the protocol and what they are to OpenSSL; null when there is none.

@@ -9,6 +9,9 @@
 
 namespace qanat::wire::egd {
 
+// By TCP, where other EGDs are asked at a UNIX socket.
+inline constexpr std::uint16_t usual_port = 8888;
+
 inline constexpr std::size_t most_bytes = 255;  // of one read or add
 // The longest command: add, with its data.
 inline constexpr std::size_t most_command = 4 + most_bytes;

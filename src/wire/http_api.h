@@ -42,6 +42,9 @@ std::string body_head(const RandomRequest& request);
 std::string_view body_tail(const RandomRequest& request);
 std::uint64_t body_size(const RandomRequest& request);
 
+inline constexpr std::uint16_t http_port = 7748;
+inline constexpr std::uint16_t https_port = 7749;
+
 // Every answer with random bytes says of which grade they are.
 inline constexpr std::string_view grade_header = "Qanat-Grade";
 

@@ -15,6 +15,8 @@
 
 namespace qanat::wire::trickle {
 
+inline constexpr std::uint16_t usual_port = 7749;
+
 inline constexpr std::size_t header_bytes = 12;
 inline constexpr std::size_t id_bytes = 16;
 inline constexpr std::size_t nonce_bytes = 24;

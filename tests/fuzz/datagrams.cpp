@@ -128,7 +128,7 @@ struct Hub : test::TestHub {
     std::copy(ticket.keys.view().begin(), ticket.keys.view().end(), holder.keys.begin());
     return holder;
   }
-  outlets::TrickleOutlet outlet{{"trickle", {"127.0.0.1", 0}, {}, {}}, services()};
+  outlets::TrickleOutlet outlet{{"trickle", {"127.0.0.1", 0}, {}, {}}, services(), cookies};
 };
 
 Hub& hub() {

@@ -29,6 +29,7 @@
 #include "script.h"
 #include "sources/registry.h"
 #include "sources/source.h"
+#include "sources/upstream/names.h"
 #include "support/test_hub.h"
 #include "wire/broker_session.h"
 #include "wire/vmport.h"

@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const qanat::Failure&) {
   }
   try {
-    (void)qanat::outlets::describe_outlet(text);
+    (void)qanat::outlets::plan_outlet(text);
   } catch (const qanat::Failure&) {
   }
   return 0;

@@ -47,8 +47,8 @@ weight = 2
   EXPECT_EQ(config.threads, 4U);
   EXPECT_EQ(config.reserve_bytes, 1U << 20);
   EXPECT_EQ(config.reseed.interval, Duration(30s));
-  EXPECT_EQ(config.http.connections, 500U);
-  EXPECT_EQ(config.http.idle, Duration(75s));
+  EXPECT_EQ(config.limits.connections, 500U);
+  EXPECT_EQ(config.limits.idle, Duration(75s));
   EXPECT_EQ(config.sources, (std::vector<std::string>{"device:/dev/ttyUSB0?h=6&baud=115200",
                                                       "hwrng?credit=no&h=7.5"}));
   EXPECT_EQ(config.clients.at("router").rate, 1024U);
@@ -166,7 +166,7 @@ TEST(Config, NamesWhatAReloadCannotChange) {
   const Config before;
   Config after;
   EXPECT_EQ(after.core_changes(before), "");
-  after.http.connections = 7;
+  after.limits.connections = 7;
   EXPECT_EQ(after.core_changes(before), "") << "a reload can";
   after.threads = 3;
   after.reserve_bytes = 1 << 20;

@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "net/listen.h"
+#include "sources/upstream/names.h"
 #include "support/eventually.h"
 #include "support/trickle_answer.h"
 #include "wire/join_string.h"

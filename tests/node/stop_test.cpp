@@ -171,7 +171,7 @@ TEST_F(StopTest, ReloadedLimitsHoldForOutletsThatStayAndForWhoIsConnected) {
   Waker waker;
   peers::HttpClient client(endpoint(node), waker);
   ASSERT_TRUE(client.text("GET", "/v1/random?bytes=16KiB&grade=drbg&format=hex", ""));
-  config.api.drbg_bytes = 8192;
+  config.limits.request_drbg_bytes = 8192;
   node.reload(config);
   const auto refused = client.text("GET", "/v1/random?bytes=16KiB&grade=drbg&format=hex", "");
   ASSERT_FALSE(refused);

@@ -24,7 +24,7 @@ class LocalOutletsTest : public testing::Test {
   }
   ~LocalOutletsTest() override { std::filesystem::remove_all(directory_); }
   std::unique_ptr<serve::Outlet> start(const std::string& text) {
-    auto outlet = make_outlet(text, {}, hub_.services());
+    auto outlet = plan_outlet(text).make(hub_.all_services());
     outlet->start();
     return outlet;
   }

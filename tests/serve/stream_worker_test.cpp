@@ -214,7 +214,7 @@ TEST_F(StreamWorkerTest, PipelinedHttpRequestsAndStreamsTakeTurns) {
   outlets::HttpSettings http;
   http.name = "http";
   http.address = {"127.0.0.1", 0};
-  outlets::HttpOutlet outlet(http, hub_.services());
+  outlets::HttpOutlet outlet(http, hub_.all_services());
   outlet.start();
   std::string requests;
   for (int i = 0; i < 1000; ++i) requests += "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -229,7 +229,7 @@ TEST_F(StreamWorkerTest, AHeaderInRecordsOfOneByteTakesTurns) {
   https.name = "https";
   https.tls = true;
   https.address = {"127.0.0.1", 0};
-  outlets::HttpOutlet outlet(https, hub_.services());
+  outlets::HttpOutlet outlet(https, hub_.all_services());
   outlet.start();
   const UniqueFd fd = connect(outlet.address_text());
   const auto context =
@@ -337,7 +337,7 @@ class PlacesTest : public StreamWorkerTest {
   }
   std::unique_ptr<outlets::HttpOutlet> start(outlets::HttpSettings http) {
     http.address = {"::", 0};
-    auto outlet = std::make_unique<outlets::HttpOutlet>(http, hub_.services());
+    auto outlet = std::make_unique<outlets::HttpOutlet>(http, hub_.all_services());
     outlet->start();
     at_ = outlet->address_text();
     return outlet;

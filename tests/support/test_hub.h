@@ -19,35 +19,36 @@ class TestHub {
   explicit TestHub(std::size_t threads = 1, const Clock& clock = real_clock())
       : clock_(clock), threads_(threads) {
     drbg_ = share::SeededDrbg::make(dispenser, threads, {});
-    services_ = std::make_unique<serve::OutletServices>(serve::OutletServices{
-        .dispenser = dispenser,
-        .drbg = drbg_->pool(),
-        .clients = clients,
-        .provenance = provenance,
-        .key = key,
-        .blocks = blocks_,
-        .threads = threads_,
-        .clock = clock_,
-        .identity =
-            [this] {
-              return net::ServerTls{.key_pem = identity_.key_pem.view(),
-                                    .certificate_pem = identity_.certificate_pem,
-                                    .client_ca = {}};
-            },
-        .cookies = cookies,
-        .trickle_port = [this] { return trickle_port; },
-        .status = seen_by,
-        .metrics = seen_by,
-        .ready = [this] { return drbg_->pool().ready(); },
-        .on_event =
-            [this](const std::string& subject, const std::string& text, bool alarm) {
-              {
-                const std::scoped_lock lock(events_mutex_);
-                events_.push_back(subject + ": " + text);
-              }
-              if (on_event) on_event(subject, text, alarm);
-            },
-        .on_fed = [] {}});
+    services_ = std::make_unique<outlets::Services>(outlets::Services{
+        .common = {.dispenser = dispenser,
+                   .drbg = drbg_->pool(),
+                   .clients = clients,
+                   .key = key,
+                   .blocks = blocks_,
+                   .threads = threads_,
+                   .clock = clock_,
+                   .on_event =
+                       [this](const std::string& subject, const std::string& text, bool alarm) {
+                         {
+                           const std::scoped_lock lock(events_mutex_);
+                           events_.push_back(subject + ": " + text);
+                         }
+                         if (on_event) on_event(subject, text, alarm);
+                       },
+                   .on_fed = [] {}},
+        .http = {.provenance = provenance,
+                 .identity =
+                     [this] {
+                       return net::ServerTls{.key_pem = identity_.key_pem.view(),
+                                             .certificate_pem = identity_.certificate_pem,
+                                             .client_ca = {}};
+                     },
+                 .status = seen_by,
+                 .metrics = seen_by,
+                 .ready = [this] { return drbg_->pool().ready(); },
+                 .shortage = [] { return std::string(); },
+                 .trickle_port = [this] { return trickle_port; }},
+        .cookies = cookies});
   }
   ~TestHub() { drbg_->stop(); }
 
@@ -74,7 +75,8 @@ class TestHub {
     drbg_->pool().start();
     credit(48 * threads_.size());
   }
-  const serve::OutletServices& services() const { return *services_; }
+  const serve::OutletServices& services() const { return services_->common; }
+  const outlets::Services& all_services() const { return *services_; }
   std::vector<std::string> events() const {
     const std::scoped_lock lock(events_mutex_);
     return events_;
@@ -119,7 +121,7 @@ class TestHub {
   net::IoThreads threads_;
   share::BucketTable blocks_{1024, 1};
   std::shared_ptr<share::SeededDrbg> drbg_;
-  std::unique_ptr<serve::OutletServices> services_;
+  std::unique_ptr<outlets::Services> services_;
 };
 
 }  // namespace qanat::test

@@ -108,7 +108,7 @@ class TrickleHub : public TestHub {
   TrickleHub() {
     seed_drbg();
     trickle_ = std::make_unique<outlets::TrickleOutlet>(
-        outlets::TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services());
+        outlets::TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services(), cookies);
     trickle_->start();
     relay = std::make_unique<UdpRelay>(trickle_->address().port);
     trickle_port = relay->port();
@@ -117,7 +117,7 @@ class TrickleHub : public TestHub {
     settings.address = {"127.0.0.1", 0};
     settings.tls = true;
     settings.access = outlets::Access::join;
-    https_ = std::make_unique<outlets::HttpOutlet>(settings, services());
+    https_ = std::make_unique<outlets::HttpOutlet>(settings, all_services());
     https_->start();
     client = *clients.add("leaf", SecretBytes(Bytes(constant(32, 5))), {});
   }

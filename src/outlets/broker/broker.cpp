@@ -2,9 +2,14 @@
 
 #include <fmt/core.h>
 
+#include "base/quantity.h"
 #include "net/io_threads.h"
 #include "outlets/broker/connection.h"
+#include "outlets/broker/producer.h"
+#include "outlets/type.h"
 #include "serve/inflow.h"
+#include "serve/options.h"
+#include "spec/options.h"
 
 namespace qanat::outlets {
 
@@ -106,5 +111,100 @@ std::unique_ptr<serve::StreamWorker> Broker::make_worker(std::size_t slot, Uniqu
   return std::make_unique<BrokerWorker>(
       *this, services(), visitors(), services().threads.context(slot), slot, std::move(listener));
 }
+
+namespace {
+
+// What producers deliver is somebody's word: as of an EGD, and credited only by the operator's.
+constexpr double usual_inflow_h = 4;
+
+// An algorithm's name, or the usual one.
+template <typename Find>
+std::string algorithm_of(const spec::Spec& spec, std::string_view option, std::string usual,
+                         Find find, const std::string& known) {
+  const auto text = spec.option(option);
+  if (!text) return usual;
+  if (find(*text) == nullptr) {
+    throw Failure(
+        fmt::format("{}: {}={} is not known; there are {}", spec.text, option, *text, known));
+  }
+  return *text;
+}
+
+// Beyond loopback it may listen by the operator's word alone: access=password says that the network
+// is his own, access=open would be a lie.
+serve::StreamSettings read_listener(const spec::Spec& spec, const OutletDefaults& defaults) {
+  const auto address = spec::require_address(spec, wire::broker::usual_port);
+  const std::string access = spec.option("access").value_or("");
+  if (access.empty() && !spec::is_loopback(address.host)) {
+    throw Failure(fmt::format(
+        "{}: who listens on the way can find the broker's passwords, and {} is beyond loopback; "
+        "write access=password if the network is your own",
+        spec.text, address.text()));
+  }
+  return serve::read_stream(
+      spec, defaults.limits,
+      {.usual_port = wire::broker::usual_port, .guarded = access == "password"});
+}
+
+BrokerSettings read_settings(const spec::Spec& spec, const OutletDefaults& defaults) {
+  if (!spec.target.starts_with("//")) {
+    throw Failure(fmt::format("{}: write broker://ADDR:PORT?users=FILE", spec.text));
+  }
+  BrokerSettings settings;
+  settings.stream = read_listener(spec, defaults);
+  const auto users = spec.option("users");
+  if (!users) {
+    throw Failure(fmt::format("{}: needs users=FILE, with lines of NAME|PASSWORD|BITS-PER-SECOND",
+                              spec.text));
+  }
+  settings.users_file = *users;
+  using namespace wire::broker;
+  settings.suite.cipher =
+      algorithm_of(spec, "cipher", settings.suite.cipher, find_cipher, known_ciphers());
+  settings.suite.mac = algorithm_of(spec, "mac", settings.suite.mac, find_hash, known_hashes());
+  settings.suite.hash = algorithm_of(spec, "hash", settings.suite.hash, find_hash, known_hashes());
+  settings.claim = spec::claim_of(spec, {usual_inflow_h, false});
+  return settings;
+}
+
+// "//USER:PASSFILE@HOST": somebody else's broker, to which we deliver.
+OutletPlan read_producer(const spec::Spec& spec, const OutletDefaults& defaults) {
+  auto account = wire::broker::require_account(spec);
+  const spec::Grade grade = spec::grade_of(spec, spec::Grade::full);
+  return {.place = spec.text,
+          .note = fmt::format("delivers to the broker at {} as {}, grade {}; whoever listens on "
+                              "the way and finds the password has all that was sent",
+                              account.address.text(), account.user, to_string(grade)),
+          .limits = defaults.limits,
+          .make = [name = spec.text, account = std::move(account), grade,
+                   terms = serve::terms_of(spec)](const Services& services) {
+            return std::make_unique<BrokerProducer>(name, account, grade, terms, services.common);
+          }};
+}
+
+OutletPlan read_broker(const spec::Spec& spec, const OutletDefaults& defaults) {
+  if (spec.target.find('@') != std::string::npos) return read_producer(spec, defaults);
+  BrokerSettings settings = read_settings(spec, defaults);
+  return {.place = settings.stream.at.place(),
+          .note = fmt::format(
+              "who is in {} may draw and deliver (credited {}), grade {}; whoever listens "
+              "on the way can try passwords at leisure, and has with one all that was "
+              "sent: keep it on a network of your own",
+              settings.users_file,
+              settings.claim.credit ? format_bits(settings.claim.h) + " a byte" : "0",
+              to_string(settings.stream.grade)),
+          .limits = settings.stream.limits,
+          .make = [settings = std::move(settings)](const Services& services) {
+            return std::make_unique<Broker>(settings, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType broker_type{
+    "broker", "users cipher mac hash h credit grade connections access",
+    "Entropy Broker: //HOST:PORT for its consumers and producers, or //USER:PASSFILE@HOST:PORT, "
+    "one to deliver to (docs/protocols/broker.md)",
+    read_broker};
 
 }  // namespace qanat::outlets

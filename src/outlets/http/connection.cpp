@@ -14,6 +14,7 @@
 
 #include "base/shown.h"
 #include "outlets/http/index_page.h"
+#include "outlets/trickle/session.h"
 #include "wire/proof.h"
 #include "wire/web_page.h"
 
@@ -237,7 +238,9 @@ asio::awaitable<void> HttpConnection::respond() {
     co_return co_await refuse(*refusal);
   }
   const auto parsed =
-      wire::parse_api_request(reader_.method(), target, reader_.body(), worker_.settings_.api);
+      wire::parse_api_request(reader_.method(), target, reader_.body(),
+                              {.drbg_bytes = worker_.settings_.limits.request_drbg_bytes,
+                               .full_bytes = worker_.settings_.limits.request_full_bytes});
   const auto* const page = parsed ? std::get_if<wire::Page>(&*parsed) : nullptr;
   const bool anybody =
       page != nullptr && (*page == wire::Page::health || *page == wire::Page::ready);
@@ -335,7 +338,7 @@ asio::awaitable<void> HttpConnection::send_control() {
 }
 
 asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
-  const serve::OutletServices& services = worker_.services_;
+  const HttpServices& node = worker_.http_;
   switch (page) {
     case wire::Page::index:
       co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text);
@@ -347,9 +350,9 @@ asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
     case wire::Page::ready:
       break;
   }
-  if (services.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
+  if (node.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
   ++worker_.counters_.unavailable;
-  const std::string shortage = services.shortage();
+  const std::string shortage = node.shortage();
   const std::string_view hint =
       shortage.empty() ? std::string_view("the first seed is still being gathered") : shortage;
   co_await refuse(503, "not ready", hint, 1);
@@ -360,9 +363,31 @@ asio::awaitable<void> HttpConnection::send_document(wire::Page page) {
   if (refused) co_return;
   const bool status = page == wire::Page::status;
   const std::string text =
-      status ? worker_.services_.status(viewer()) : worker_.services_.metrics(viewer());
+      status ? worker_.http_.status(viewer()) : worker_.http_.metrics(viewer());
   co_await send_whole(200, status ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
                       text);
+}
+
+asio::awaitable<void> HttpConnection::send_session() {
+  constexpr std::string_view hint = "connect over https with a join string or a certificate";
+  // Nobody can show a name over plain HTTP: saying who one is does not help there.
+  if (transport_.ssl() == nullptr) {
+    ++worker_.counters_.unauthorised;
+    co_return co_await refuse(403, "no session over http", hint);
+  }
+  if (!client_) {
+    ++worker_.counters_.unauthorised;
+    co_return co_await refuse(401, "a session needs a name", hint);
+  }
+  const std::uint16_t port = worker_.http_.trickle_port();
+  if (port == 0 || worker_.cookies_.version() == 0) {
+    co_return co_await refuse(404, "no trickle here", "this hub has no trickle:// outlet");
+  }
+  const bool refused = co_await refuse_often(serve::Made::session);
+  if (refused) co_return;
+  const std::string answer =
+      begin_trickle_session(worker_.cookies_, port, *client_, transport_.ssl());
+  co_await send_whole(200, "application/json", answer);
 }
 
 }  // namespace qanat::outlets

@@ -92,7 +92,7 @@ asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration wa
   if (client_) ++client_->refused;
   const auto estimate =
       worker_.services_.dispenser.estimate(flow(), bytes, worker_.services_.clock.now());
-  const std::string shortage = worker_.services_.shortage();
+  const std::string shortage = worker_.http_.shortage();
   const std::string hint = fmt::format(
       "waited {:.1f} s; {}", seconds(waited),
       shortage.empty() ? "ask for fewer, wait longer (wait=), or take grade=drbg" : shortage);
@@ -118,7 +118,7 @@ asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
 
 asio::awaitable<void> HttpConnection::refuse_unseeded() {
   ++worker_.counters_.unavailable;
-  const std::string shortage = worker_.services_.shortage();
+  const std::string shortage = worker_.http_.shortage();
   const std::string hint = shortage.empty() ? "it is on its way" : shortage;
   co_await refuse(503, "the DRBG has no seed yet", hint, 1);
 }
@@ -276,7 +276,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
   if (head_only_) co_return co_await send_head(head);
   const auto lease = worker_.pool_.lease();
   BlockWriter out(lease.view());
-  auto path = worker_.services_.provenance.all();
+  auto path = worker_.http_.provenance.all();
   std::string extension = chunk_extension(*path);
   bool written = co_await put(out, as_bytes(head));
   if (written) written = co_await flush(out);
@@ -298,7 +298,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
       drawn = co_await draw(slice, 1h);
       if (!drawn) continue;
     }
-    if (auto now = worker_.services_.provenance.all(); now != path) {
+    if (auto now = worker_.http_.provenance.all(); now != path) {
       if (*now != *path) extension = chunk_extension(*now);
       path = std::move(now);
     }

@@ -5,6 +5,7 @@
 
 #include "net/io_threads.h"
 #include "outlets/http/worker.h"
+#include "outlets/type.h"
 
 namespace qanat::outlets {
 
@@ -17,18 +18,19 @@ constexpr Duration certificate_look_interval = std::chrono::seconds(10);
 
 }  // namespace
 
-HttpOutlet::HttpOutlet(HttpSettings settings, const serve::OutletServices& services)
+HttpOutlet::HttpOutlet(HttpSettings settings, const Services& services)
     : serve::StreamOutlet(settings.name, {settings.unix_path, 0600, "", settings.address},
-                          settings.terms, services),
+                          settings.terms, services.common),
       settings_(std::move(settings)),
-      looking_(services.threads.context(0)),
-      look_timer_(services.threads.context(0)) {}
+      all_(services),
+      looking_(services.common.threads.context(0)),
+      look_timer_(services.common.threads.context(0)) {}
 
 HttpOutlet::~HttpOutlet() { stop(); }
 
 void HttpOutlet::start() {
   if (settings_.tls) {
-    identity_.emplace(settings_, services());
+    identity_.emplace(settings_, all_);
     identity_->load();
   }
   listen();
@@ -71,10 +73,35 @@ observe::OutletReport HttpOutlet::report() const {
   return report;
 }
 
-std::unique_ptr<serve::StreamWorker> HttpOutlet::make_worker(std::size_t slot, UniqueFd listener) {
-  return std::make_unique<HttpWorker>(settings_, services(), visitors(),
-                                      services().threads.context(slot), slot,
-                                      identity_ ? &*identity_ : nullptr, std::move(listener));
+std::optional<spec::Address> HttpOutlet::invites_to() const {
+  if (!settings_.tls) return std::nullopt;
+  const auto at = spec::parse_address(address_text());
+  return at ? std::optional(*at) : std::nullopt;
 }
+
+std::unique_ptr<serve::StreamWorker> HttpOutlet::make_worker(std::size_t slot, UniqueFd listener) {
+  return std::make_unique<HttpWorker>(settings_, all_, visitors(), services().threads.context(slot),
+                                      slot, identity_ ? &*identity_ : nullptr, std::move(listener));
+}
+
+namespace {
+
+OutletPlan read_http(const spec::Spec& spec, const OutletDefaults& defaults) {
+  HttpSettings settings = read_http_settings(spec, defaults);
+  return {.place = "tcp " + settings.address.text(),
+          .note = note_of(settings),
+          .limits = settings.limits,
+          .serves_store = true,
+          .make = [settings = std::move(settings)](const Services& services) {
+            return std::make_unique<HttpOutlet>(settings, services);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType https_type{"https", "access cert key ca grade connections",
+                                   "the HTTP API over TLS 1.3", read_http};
+extern const OutletType http_type{"http", "access host grade connections", "the HTTP API",
+                                  read_http};
 
 }  // namespace qanat::outlets

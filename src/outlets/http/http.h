@@ -8,13 +8,14 @@
 #include "net/kept_loop.h"
 #include "outlets/http/server_identity.h"
 #include "outlets/http/settings.h"
+#include "outlets/services.h"
 #include "serve/stream_outlet.h"
 
 namespace qanat::outlets {
 
 class HttpOutlet final : public serve::StreamOutlet {
  public:
-  HttpOutlet(HttpSettings settings, const serve::OutletServices& services);
+  HttpOutlet(HttpSettings settings, const Services& services);
   ~HttpOutlet() override;
 
   void start() override;
@@ -22,12 +23,14 @@ class HttpOutlet final : public serve::StreamOutlet {
   // Takes up a renewed certificate; so does a look at the files every ten seconds.
   void reload() override;
   observe::OutletReport report() const override;
+  std::optional<spec::Address> invites_to() const override;
 
  private:
   std::unique_ptr<serve::StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override;
   boost::asio::awaitable<void> look_on();
 
   const HttpSettings settings_;
+  const Services& all_;
   std::optional<ServerIdentity> identity_;
   // Of the first thread.
   net::KeptLoop looking_;

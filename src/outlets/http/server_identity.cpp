@@ -30,7 +30,7 @@ std::string read(const std::string& path) {
 
 }  // namespace
 
-ServerIdentity::ServerIdentity(const HttpSettings& settings, const serve::OutletServices& services)
+ServerIdentity::ServerIdentity(const HttpSettings& settings, const Services& services)
     : settings_(settings), services_(services) {
   for (const auto& file : {settings.certificate_file, settings.key_file, settings.ca_file}) {
     if (file) files_.push_back(*file);
@@ -44,7 +44,7 @@ ServerIdentity::Stamps ServerIdentity::stamps() const {
 }
 
 crypto::SslCtxPtr ServerIdentity::make() {
-  net::ServerTls identity = services_.identity();
+  net::ServerTls identity = services_.http.identity();
   SecretBytes own_key;
   if (settings_.certificate_file) {
     auto certificate = read(*settings_.certificate_file);
@@ -101,7 +101,7 @@ void ServerIdentity::look(bool told) {
     if (problem == problem_ && !problem.empty()) return;
     problem_ = problem;
   }
-  services_.on_event(settings_.name, problem.empty() ? news : problem, !problem.empty());
+  services_.common.on_event(settings_.name, problem.empty() ? news : problem, !problem.empty());
 }
 
 crypto::SslPtr ServerIdentity::new_session() const {

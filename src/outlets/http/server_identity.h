@@ -9,7 +9,7 @@
 #include "base/mutex.h"
 #include "net/tls.h"
 #include "outlets/http/settings.h"
-#include "serve/outlet.h"
+#include "outlets/services.h"
 
 namespace qanat::outlets {
 
@@ -17,7 +17,7 @@ namespace qanat::outlets {
 class ServerIdentity {
  public:
   // From the files of `settings`, or the node's own where it names none. Both outlive it.
-  ServerIdentity(const HttpSettings& settings, const serve::OutletServices& services);
+  ServerIdentity(const HttpSettings& settings, const Services& services);
 
   // Throws Failure when the files cannot be used, and says which.
   void load();
@@ -40,7 +40,7 @@ class ServerIdentity {
   crypto::SslCtxPtr make();
 
   const HttpSettings& settings_;
-  const serve::OutletServices& services_;
+  const Services& services_;
   std::vector<std::string> files_;
   mutable net::KeyExchanges exchanges_;
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "outlets/type.h"
 #include "serve/limits.h"
 #include "share/terms.h"
 #include "spec/address.h"
@@ -40,10 +41,15 @@ struct HttpSettings {
   std::optional<std::string> certificate_file;
   std::optional<std::string> key_file;
   std::optional<std::string> ca_file;
-  wire::ApiLimits api;
   share::Terms terms;  // of those that have no name
   serve::Limits limits;
   ControlHandler control;  // paths below /control/; empty for all but the control socket
 };
+
+// From a name with its options. Throws Failure, also for an address beyond loopback that nothing
+// guards.
+HttpSettings read_http_settings(const spec::Spec& spec, const OutletDefaults& defaults);
+// Who may draw, for people; and which file it cannot read, so that it would not start.
+std::string note_of(const HttpSettings& settings);
 
 }  // namespace qanat::outlets

@@ -16,18 +16,21 @@ constexpr std::size_t scratch_bytes = 16384;
 
 }  // namespace
 
-HttpWorker::HttpWorker(const HttpSettings& settings, const serve::OutletServices& services,
+HttpWorker::HttpWorker(const HttpSettings& settings, const Services& services,
                        share::Visitors& visitors, boost::asio::io_context& context,
                        std::size_t slot, const ServerIdentity* identity, UniqueFd listener)
-    : serve::StreamWorker(settings.limits, services, visitors, context, slot, std::move(listener)),
+    : serve::StreamWorker(settings.limits, services.common, visitors, context, slot,
+                          std::move(listener)),
       settings_(settings),
+      http_(services.http),
+      cookies_(services.cookies),
       identity_(identity),
       pool_(HttpConnection::block_bytes),
       scratch_(scratch_bytes) {}
 
 // Written once for each path that is new: it may be 14 KB.
 const std::string& HttpWorker::origin_lines(spec::Grade grade) {
-  if (auto now = services_.provenance.all(); now != path_) {
+  if (auto now = http_.provenance.all(); now != path_) {
     const auto lines = [&now](spec::Grade of) {
       return fmt::format("{}: {}\r\n{}: {}\r\n", wire::path_header, wire::encode(*now),
                          wire::grade_header, to_string(of));

@@ -12,9 +12,9 @@ namespace qanat::outlets {
 
 class HttpWorker final : public serve::StreamWorker {
  public:
-  HttpWorker(const HttpSettings& settings, const serve::OutletServices& services,
-             share::Visitors& visitors, boost::asio::io_context& context, std::size_t slot,
-             const ServerIdentity* identity, UniqueFd listener);
+  HttpWorker(const HttpSettings& settings, const Services& services, share::Visitors& visitors,
+             boost::asio::io_context& context, std::size_t slot, const ServerIdentity* identity,
+             UniqueFd listener);
 
  private:
   friend class HttpConnection;
@@ -23,9 +23,8 @@ class HttpWorker final : public serve::StreamWorker {
   const std::string& origin_lines(spec::Grade grade);
 
   boost::asio::awaitable<void> serve(serve::Arrival arrival) override;
-  void set_limits(const wire::ApiLimits& api, const serve::Limits& limits) override {
-    serve::StreamWorker::set_limits(api, limits);
-    settings_.api = api;
+  void set_limits(const serve::Limits& limits) override {
+    serve::StreamWorker::set_limits(limits);
     settings_.limits = limits;
   }
 
@@ -44,8 +43,10 @@ class HttpWorker final : public serve::StreamWorker {
     std::list<serve::StreamConnection*>::iterator place_;
   };
 
-  HttpSettings settings_;                 // a copy: its limits change on this thread alone
-  const ServerIdentity* const identity_;  // null: without TLS
+  HttpSettings settings_;  // a copy: its limits change on this thread alone
+  const HttpServices& http_;
+  CookieKeeper& cookies_;
+  const ServerIdentity* const identity_;                          // null: without TLS
   std::list<serve::StreamConnection*> handshakes_;                // the oldest first
   std::unordered_map<std::uint64_t, std::size_t> handshakes_of_;  // by block
   SecretPool pool_;

@@ -25,13 +25,15 @@ static_assert(most_random > trickle::most_datagram);
 
 }  // namespace
 
-TrickleServer::TrickleServer(const serve::OutletServices& services, const serve::Limits& limits,
-                             share::Visitors& visitors, std::size_t slot)
+TrickleServer::TrickleServer(const serve::OutletServices& services, CookieKeeper& cookies,
+                             const serve::Limits& limits, share::Visitors& visitors,
+                             std::size_t slot)
     : services_(services),
+      cookies_(cookies),
       limits_(limits),
       visitors_(visitors),
       slot_(slot),
-      own_(services.cookies.copy()),
+      own_(cookies.copy()),
       full_(trickle::most_datagram),
       random_(most_random) {}
 
@@ -127,7 +129,7 @@ TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request
   SpentQuestions::Mac mac = own_mac;
   if (!own) std::copy(request.cookie.end() - trickle::tag_bytes, request.cookie.end(), mac.begin());
   if (request.bytes > services_.dispenser.max_request_bytes()) return Full::none;
-  SpentQuestions& spent = services_.cookies.spent();
+  SpentQuestions& spent = cookies_.spent();
   const std::uint32_t generation = trickle::generation_of(request.cookie);
   if (spent.seen(generation, ticket.client, mac)) return Full::replayed;
   const share::FlowId flow =

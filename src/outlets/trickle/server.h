@@ -31,6 +31,10 @@ struct TrickleCounters {
   std::array<std::atomic<std::uint64_t>, 5> refused{};  // by wire::trickle::Reason
   // Grade full that was not given to a copy of a question: refused, or answered at grade drbg.
   std::atomic<std::uint64_t> replayed{0};
+
+  const std::atomic<std::uint64_t>& refused_for(wire::trickle::Reason reason) const {
+    return refused[static_cast<std::size_t>(reason)];
+  }
 };
 
 // Of one thread. Keeps nothing of a client but what the client book holds anyway: one who came to
@@ -40,8 +44,8 @@ class TrickleServer {
  public:
   // `visitors`: whose share of grade full clients have that are not in the book. `slot`: the
   // thread's DRBG. The node's cookie keys must have begun.
-  TrickleServer(const serve::OutletServices& services, const serve::Limits& limits,
-                share::Visitors& visitors, std::size_t slot);
+  TrickleServer(const serve::OutletServices& services, CookieKeeper& cookies,
+                const serve::Limits& limits, share::Visitors& visitors, std::size_t slot);
 
   // What is to be sent back; nothing when `bytes` is 0.
   struct Reply {
@@ -54,8 +58,8 @@ class TrickleServer {
   };
   // Once a batch of datagrams, or now and then: with the hour, new keys.
   void refresh(std::uint64_t unix_seconds) {
-    services_.cookies.turn(unix_seconds);
-    if (own_.version != services_.cookies.version()) own_ = services_.cookies.copy();
+    cookies_.turn(unix_seconds);
+    if (own_.version != cookies_.version()) own_ = cookies_.copy();
   }
   // Around so many datagrams that are answered in a row: their random bytes are drawn together, as
   // a DRBG has its price by the call. Nothing drawn outlasts the batch. Without it, one by one.
@@ -95,6 +99,7 @@ class TrickleServer {
                Bytes s2c, share::Client* client, MutableBytes out);
 
   const serve::OutletServices& services_;
+  CookieKeeper& cookies_;
   serve::Limits limits_;
   share::Visitors& visitors_;
   const std::size_t slot_;

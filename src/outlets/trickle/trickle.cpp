@@ -18,7 +18,10 @@
 #include "net/kept_loop.h"
 #include "net/listen.h"
 #include "outlets/trickle/server.h"
+#include "outlets/type.h"
+#include "serve/options.h"
 #include "serve/stream_worker.h"
+#include "spec/options.h"
 
 namespace qanat::outlets {
 
@@ -69,14 +72,16 @@ std::uint64_t unix_time() { return static_cast<std::uint64_t>(std::time(nullptr)
 class TrickleOutlet::Worker {
  public:
   Worker(const TrickleSettings& settings, const serve::OutletServices& services,
-         share::Visitors& visitors, asio::io_context& context, std::size_t slot, UniqueFd fd)
+         CookieKeeper& cookies, share::Visitors& visitors, asio::io_context& context,
+         std::size_t slot, UniqueFd fd)
       : name_(settings.name),
         services_(services),
+        cookies_(cookies),
         slot_(slot),
         fd_(std::move(fd)),
         socket_(context, fd_.get()),
         key_timer_(context),
-        server_(services, settings.limits, visitors, slot),
+        server_(services, cookies, settings.limits, visitors, slot),
         slots_(batch),
         received_(batch),
         sending_(batch),
@@ -128,7 +133,7 @@ class TrickleOutlet::Worker {
   asio::awaitable<void> keep_keys() {
     boost::system::error_code ignored;
     while (!stopping_) {
-      services_.cookies.keep(unix_time());
+      cookies_.keep(unix_time());
       server_.refresh(unix_time());
       key_timer_.expires_after(key_interval);
       co_await key_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -210,6 +215,7 @@ class TrickleOutlet::Worker {
 
   const std::string name_;
   const serve::OutletServices& services_;
+  CookieKeeper& cookies_;
   const std::size_t slot_;
   UniqueFd fd_;
   asio::posix::stream_descriptor socket_;
@@ -226,20 +232,22 @@ class TrickleOutlet::Worker {
   bool stopping_ = false;
 };
 
-TrickleOutlet::TrickleOutlet(TrickleSettings settings, const serve::OutletServices& services)
+TrickleOutlet::TrickleOutlet(TrickleSettings settings, const serve::OutletServices& services,
+                             CookieKeeper& cookies)
     : settings_(std::move(settings)),
       services_(services),
+      cookies_(cookies),
       visitors_(services.dispenser, settings_.name, settings_.terms) {}
 
 TrickleOutlet::~TrickleOutlet() { stop(); }
 
 void TrickleOutlet::start() {
-  services_.cookies.begin(unix_time());
+  cookies_.begin(unix_time());
   net::Listeners listeners = net::listen_udp(settings_.address, services_.threads.size());
   settings_.address.port = net::local_port(listeners[0][0].get());
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     for (UniqueFd& fd : listeners[i]) {
-      workers_.push_back(std::make_unique<Worker>(settings_, services_, visitors_,
+      workers_.push_back(std::make_unique<Worker>(settings_, services_, cookies_, visitors_,
                                                   services_.threads.context(i), i, std::move(fd)));
     }
   }
@@ -279,11 +287,11 @@ void TrickleOutlet::stop() {
   }
 }
 
-void TrickleOutlet::renew() { services_.cookies.renew(); }
+void TrickleOutlet::renew() { cookies_.renew(); }
 
-void TrickleOutlet::reload() { services_.cookies.reload(unix_time()); }
+void TrickleOutlet::reload() { cookies_.reload(unix_time()); }
 
-void TrickleOutlet::set_limits(const wire::ApiLimits& /*api*/, const serve::Limits& limits) {
+void TrickleOutlet::set_limits(const serve::Limits& limits) {
   for_each_worker([&](Worker& worker) { worker.set_limits(limits); });
 }
 
@@ -291,9 +299,11 @@ observe::OutletReport TrickleOutlet::report() const {
   observe::OutletReport report{
       .name = settings_.name,
       .detail = fmt::format("listening on UDP {}", settings_.address.text()),
-      .problem = services_.cookies.problem(),
+      .problem = cookies_.problem(),
+      .listening = true,
       .refused = {}};
   using wire::trickle::Drop;
+  using wire::trickle::Reason;
   for (const auto& worker : workers_) {
     const TrickleCounters& c = worker->counters();
     report.deliveries += c.replies;
@@ -305,8 +315,10 @@ observe::OutletReport TrickleOutlet::report() const {
     for (const auto& [reason, count] :
          {std::pair{"generation", &c.generation}, std::pair{"cookie", &c.cookie},
           std::pair{"mac", &c.mac}, std::pair{"replayed", &c.replayed},
-          std::pair{"over_share", &c.refused[1]}, std::pair{"unavailable", &c.refused[2]},
-          std::pair{"unseeded", &c.refused[3]}, std::pair{"session", &c.refused[4]}}) {
+          std::pair{"over_share", &c.refused_for(Reason::rate)},
+          std::pair{"unavailable", &c.refused_for(Reason::dry)},
+          std::pair{"unseeded", &c.refused_for(Reason::unseeded)},
+          std::pair{"session", &c.refused_for(Reason::session)}}) {
       report.refused[reason] += *count;
     }
     report.refused["unsent"] += worker->unsent();
@@ -314,5 +326,22 @@ observe::OutletReport TrickleOutlet::report() const {
   }
   return report;
 }
+
+namespace {
+
+OutletPlan read_trickle(const spec::Spec& spec, const OutletDefaults& defaults) {
+  TrickleSettings settings{spec.text, spec::require_address(spec, wire::trickle::usual_port),
+                           defaults.limits, serve::terms_of(spec)};
+  return {.place = "udp " + settings.address.text(),
+          .note = "who has a cookie from a session over https may draw",
+          .limits = settings.limits,
+          .make = [settings = std::move(settings)](const Services& services) {
+            return std::make_unique<TrickleOutlet>(settings, services.common, services.cookies);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType trickle_type{"trickle", "", "seeds by UDP (docs/trickle.md)", read_trickle};
 
 }  // namespace qanat::outlets

@@ -21,7 +21,8 @@ struct TrickleSettings {
 
 class TrickleOutlet final : public serve::Outlet {
  public:
-  TrickleOutlet(TrickleSettings settings, const serve::OutletServices& services);
+  TrickleOutlet(TrickleSettings settings, const serve::OutletServices& services,
+                CookieKeeper& cookies);
   ~TrickleOutlet() override;
 
   void start() override;
@@ -30,8 +31,9 @@ class TrickleOutlet final : public serve::Outlet {
   void stop() override;
   void renew() override;
   void reload() override;
-  void set_limits(const wire::ApiLimits& api, const serve::Limits& limits) override;
+  void set_limits(const serve::Limits& limits) override;
   observe::OutletReport report() const override;
+  std::uint16_t trickle_port() const override { return settings_.address.port; }
 
   // Where it listens; the real port when 0 was asked for.
   const spec::Address& address() const { return settings_.address; }
@@ -43,6 +45,7 @@ class TrickleOutlet final : public serve::Outlet {
 
   TrickleSettings settings_;
   const serve::OutletServices& services_;
+  CookieKeeper& cookies_;
   share::Visitors visitors_;
   std::vector<std::unique_ptr<Worker>> workers_;
   bool stuck_ = false;

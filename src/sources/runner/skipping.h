@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 
 #include "sources/source.h"
+#include "spec/spec.h"
 
 namespace qanat::sources {
 
@@ -38,5 +40,9 @@ class Skipping final : public Source {
   const std::size_t bytes_;
   std::size_t left_ = 0;
 };
+
+// What `make` makes, with skip= of its name: throws Failure for a value that is wrong.
+std::function<std::unique_ptr<Source>()> skipping(const spec::Spec& spec,
+                                                  std::function<std::unique_ptr<Source>()> make);
 
 }  // namespace qanat::sources

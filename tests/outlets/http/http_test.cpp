@@ -37,7 +37,7 @@ class HttpOutletTest : public testing::Test {
     return settings;
   }
   std::unique_ptr<HttpOutlet> start(HttpSettings settings) {
-    auto outlet = std::make_unique<HttpOutlet>(std::move(settings), hub_.services());
+    auto outlet = std::make_unique<HttpOutlet>(std::move(settings), hub_.all_services());
     outlet->start();
     return outlet;
   }
@@ -796,7 +796,7 @@ TEST_F(HttpOutletTest, DrainingFinishesWhatIsUnderWay) {
 TEST(OutletRegistry, GuardsWhatIsBeyondLoopback) {
   const auto complaint = [](const std::string& text) -> std::string {
     try {
-      (void)describe_outlet(text);
+      (void)plan_outlet(text);
     } catch (const Failure& problem) {
       return problem.what();
     }
@@ -806,7 +806,7 @@ TEST(OutletRegistry, GuardsWhatIsBeyondLoopback) {
   EXPECT_NE(complaint("http://0.0.0.0:7748").find("access=open"), std::string::npos);
   EXPECT_EQ(complaint("http://0.0.0.0:7748?access=open"), "");
   EXPECT_EQ(complaint("https://0.0.0.0:7749"), "");
-  EXPECT_NE(describe_outlet("https://0.0.0.0:7749").note.find("join string"), std::string::npos);
+  EXPECT_NE(plan_outlet("https://0.0.0.0:7749").note.find("join string"), std::string::npos);
   EXPECT_NE(complaint("https://0.0.0.0:7749?access=ca").find("ca=FILE"), std::string::npos);
   EXPECT_NE(complaint("kernel?bytes=16").find("between 32 and 512"), std::string::npos);
   EXPECT_NE(complaint("kernel?every=0s").find("or more"), std::string::npos);

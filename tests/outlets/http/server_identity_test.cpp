@@ -53,7 +53,7 @@ class ServerIdentityTest : public testing::Test {
   HttpSettings settings_ = settings_in(directory_);
   crypto::KeyAndCertificate old_ = crypto::make_self_signed("old");
   crypto::KeyAndCertificate new_ = crypto::make_self_signed("new");
-  ServerIdentity identity_{settings_, hub_.services()};
+  ServerIdentity identity_{settings_, hub_.all_services()};
 };
 
 TEST_F(ServerIdentityTest, ARenewedCertificateIsShownToWhoComesAfter) {
@@ -114,7 +114,7 @@ TEST_F(ServerIdentityTest, APairThatIsReplacedInTwoStepsIsNoAlarm) {
 
 TEST_F(ServerIdentityTest, TheAuthoritysFileIsTakenUpToo) {
   settings_.ca_file = directory_ + "/ca";
-  ServerIdentity identity(settings_, hub_.services());
+  ServerIdentity identity(settings_, hub_.all_services());
   write(old_);
   ASSERT_TRUE(replace_file(*settings_.ca_file, as_bytes(old_.certificate_pem), 0644));
   identity.load();

@@ -103,7 +103,7 @@ class TrickleServerTest : public testing::Test {
   TestHub hub_{2, clock_};
   serve::Limits limits_;
   share::Visitors visitors_{hub_.dispenser, "trickle", {}};
-  TrickleServer server_{begun(), limits_, visitors_, 0};
+  TrickleServer server_{begun(), hub_.cookies, limits_, visitors_, 0};
   std::shared_ptr<share::Client> client_;
   Held held_;
   trickle::Id id_{};
@@ -218,7 +218,7 @@ TEST_F(TrickleServerTest, ACookieOfAnEarlierRunIsGoodForFullOnce) {
   again.credit(10 * 64);
   (void)*again.clients.add("router", SecretBytes(32), {});
   share::Visitors visitors(again.dispenser, "trickle", {});
-  TrickleServer server(again.services(), limits_, visitors, 0);
+  TrickleServer server(again.services(), again.cookies, limits_, visitors, 0);
   const auto delivered = again.dispenser.report().total.delivered;
   for (int i = 0; i < 5; ++i) {
     Samples out(trickle::most_datagram);
@@ -251,7 +251,7 @@ TEST_F(TrickleServerTest, OfManyThreadsWithOneQuestionOneGivesFull) {
   std::atomic<int> full{0};
   std::barrier together(2);
   const auto thread = [&](std::size_t slot) {
-    TrickleServer server(hub_.services(), limits_, visitors_, slot);
+    TrickleServer server(hub_.services(), hub_.cookies, limits_, visitors_, slot);
     Samples out(trickle::most_datagram);
     for (const auto& datagram : datagrams) {
       together.arrive_and_wait();
@@ -274,21 +274,14 @@ TEST_F(TrickleServerTest, MoreThanOneRequestMayHaveIsRefusedAndNotThrown) {
   serve::OutletServices services{.dispenser = small,
                                  .drbg = hub_.services().drbg,
                                  .clients = hub_.clients,
-                                 .provenance = hub_.provenance,
                                  .key = hub_.key,
                                  .blocks = hub_.services().blocks,
                                  .threads = hub_.services().threads,
                                  .clock = hub_.services().clock,
-                                 .identity = {},
-                                 .cookies = hub_.cookies,
-                                 .trickle_port = {},
-                                 .status = {},
-                                 .metrics = {},
-                                 .ready = {},
                                  .on_event = {},
                                  .on_fed = {}};
   share::Visitors visitors(small, "trickle", {});
-  TrickleServer server(services, limits_, visitors, 0);
+  TrickleServer server(services, hub_.cookies, limits_, visitors, 0);
   const Held stranger = issue("elsewhere", SecretBytes());
   small.credit(small.open_source("test"), Samples(1024, 1), small.epoch(), now_);
   for (const std::size_t bytes : {256UL, 257UL, 512UL, 1004UL}) {
@@ -361,7 +354,7 @@ TEST_F(TrickleServerTest, RefusalsSayWhyAndAreSealed) {
   hub_.clients.revoke("router");
   server_.refresh(start);
   EXPECT_EQ(ask(held_, trickle::Grade::drbg)->refused, Reason::session);
-  EXPECT_EQ(server_.counters().refused[static_cast<std::size_t>(Reason::session)], 2U);
+  EXPECT_EQ(server_.counters().refused_for(Reason::session), 2U);
 }
 
 TEST_F(TrickleServerTest, ACertificateOfAnotherHubIsServedFromItsCookieAlone) {

@@ -39,7 +39,7 @@ class TrickleOutletTest : public testing::Test {
   }
   std::unique_ptr<TrickleOutlet> start(const std::string& host) {
     auto outlet = std::make_unique<TrickleOutlet>(TrickleSettings{"trickle", {host, 0}, {}, {}},
-                                                  hub_.services());
+                                                  hub_.services(), hub_.cookies);
     outlet->start();
     return outlet;
   }
@@ -159,24 +159,18 @@ TEST_F(TrickleOutletTest, AnExceptionIsAnAlarmAndEndsNoService) {
       .dispenser = all.dispenser,
       .drbg = all.drbg,
       .clients = all.clients,
-      .provenance = all.provenance,
       .key = all.key,
       .blocks = all.blocks,
       .threads = all.threads,
       .clock = clock,
-      .identity = all.identity,
-      .cookies = all.cookies,
-      .trickle_port = all.trickle_port,
-      .status = all.status,
-      .metrics = all.metrics,
-      .ready = all.ready,
       .on_event =
           [&](const std::string&, const std::string& text, bool alarm) {
             const std::scoped_lock lock(mutex);
             if (alarm) alarms.push_back(text);
           },
       .on_fed = all.on_fed};
-  TrickleOutlet outlet(TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services);
+  TrickleOutlet outlet(TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services,
+                       hub_.cookies);
   outlet.start();
   const UniqueFd fd = client("127.0.0.1", outlet.address().port);
   const auto first = question(1);
@@ -194,7 +188,7 @@ TEST_F(TrickleOutletTest, AnExceptionIsAnAlarmAndEndsNoService) {
 // More sockets than threads: each thread has one of either family.
 TEST_F(TrickleOutletTest, NewLimitsReachEachSocketOfANameWithTwoAddresses) {
   const auto outlet = start("localhost");
-  outlet->set_limits({}, serve::Limits());
+  outlet->set_limits(serve::Limits());
   outlet->stop();
   EXPECT_TRUE(outlet->idle());
 }

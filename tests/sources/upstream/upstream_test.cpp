@@ -25,7 +25,7 @@ class Hub : public TestHub {
     settings.name = "https";
     settings.address = {"127.0.0.1", 0};
     settings.tls = true;
-    outlet_ = std::make_unique<outlets::HttpOutlet>(settings, services());
+    outlet_ = std::make_unique<outlets::HttpOutlet>(settings, all_services());
     outlet_->start();
   }
   peers::Endpoint endpoint() const {

@@ -1,4 +1,4 @@
-#include "outlets/kernel_pool.h"
+#include "outlets/kernel.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -7,6 +7,8 @@
 #include <cerrno>
 
 #include "machine/kernel_random.h"
+#include "outlets/type.h"
+#include "serve/options.h"
 
 namespace qanat::outlets {
 
@@ -58,5 +60,24 @@ Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
   }
   return {};
 }
+
+namespace {
+
+static_assert(serve::most_scheduled_bytes <= machine::most_kernel_bytes);
+
+OutletPlan read_kernel(const spec::Spec& spec, const OutletDefaults& defaults) {
+  const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
+  return {.place = spec.target.empty() ? spec.type : spec.target,
+          .note = text_of(schedule),
+          .limits = defaults.limits,
+          .make = [name = spec.text, schedule](const Services& services) {
+            return std::make_unique<KernelPool>(name, schedule, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType kernel_type{"kernel", "every bytes grade", "the local kernel's pool",
+                                    read_kernel};
 
 }  // namespace qanat::outlets

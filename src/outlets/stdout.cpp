@@ -1,10 +1,13 @@
-#include "outlets/standard_output.h"
+#include "outlets/stdout.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+
+#include "outlets/type.h"
+#include "serve/options.h"
 
 namespace qanat::outlets {
 
@@ -23,5 +26,22 @@ Result<void> StandardOutput::deliver(Bytes random, const Waker& stop) {
   }
   return {};
 }
+
+namespace {
+
+OutletPlan read_stdout(const spec::Spec& spec, const OutletDefaults& defaults) {
+  const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
+  return {.place = spec.target.empty() ? spec.type : spec.target,
+          .note = text_of(schedule),
+          .limits = defaults.limits,
+          .make = [name = spec.text, schedule](const Services& services) {
+            return std::make_unique<StandardOutput>(name, schedule, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType stdout_type{"stdout", "every bytes grade", "raw bytes on standard output",
+                                    read_stdout};
 
 }  // namespace qanat::outlets

@@ -1,4 +1,4 @@
-#include "outlets/seed_file.h"
+#include "outlets/file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,6 +8,9 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "outlets/type.h"
+#include "serve/options.h"
+#include "spec/options.h"
 
 namespace qanat::outlets {
 namespace {
@@ -53,5 +56,22 @@ void SeedFile::prepare() {
 Result<void> SeedFile::deliver(Bytes random, const Waker& /*stop*/) {
   return replace_file(path_, random, seed_mode);
 }
+
+namespace {
+
+OutletPlan read_file(const spec::Spec& spec, const OutletDefaults& defaults) {
+  const std::string path = spec::require_target(spec);
+  const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
+  return {.place = path,
+          .note = text_of(schedule),
+          .limits = defaults.limits,
+          .make = [name = spec.text, path, schedule](const Services& services) {
+            return std::make_unique<SeedFile>(name, path, schedule, services.common);
+          }};
+}
+
+}  // namespace
+
+extern const OutletType file_type{"file", "every bytes grade", "a boot seed", read_file};
 
 }  // namespace qanat::outlets

@@ -1,0 +1,29 @@
+#include "sources/kernel.h"
+
+#include "sources/type.h"
+#include "spec/options.h"
+
+namespace qanat::sources {
+namespace {
+
+SourcePlan read_kernel(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note = spec.option("credit") == "yes"
+                      ? "the kernel's bytes are credited: what this node feeds to it comes back as "
+                        "new"
+                      : "",
+          .make = [] { return std::make_unique<Kernel>(); }};
+}
+
+}  // namespace
+
+extern const SourceType kernel_type{"kernel",
+                                    "",
+                                    {4, false},
+                                    "",
+                                    "the local kernel's getrandom; mixed in, credited 0",
+                                    read_kernel,
+                                    [] { return true; }};
+
+}  // namespace qanat::sources

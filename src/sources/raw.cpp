@@ -1,0 +1,23 @@
+#include "sources/stream_source.h"
+
+#include "sources/type.h"
+#include "spec/options.h"
+
+namespace qanat::sources {
+namespace {
+
+SourcePlan read_raw(const spec::Spec& spec, entropy::Claim usual) {
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note = std::string(unauthenticated),
+          .make = stream_maker<StreamSource>(spec)};
+}
+
+}  // namespace
+
+// Nobody knows what is behind it.
+extern const SourceType raw_type{
+    "raw",   "PATH", {4, false}, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
+    read_raw};
+
+}  // namespace qanat::sources

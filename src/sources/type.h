@@ -1,0 +1,48 @@
+// What one type of source says of itself. Each NAME.cpp defines its own; registry.cpp lists them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "entropy/intake.h"
+#include "sources/runner/running_source.h"
+#include "sources/source.h"
+#include "spec/spec.h"
+
+namespace qanat::sources {
+
+// What a name with its options comes to, read once.
+struct SourcePlan {
+  std::string name;       // for people, without secrets; as written where a type sets none
+  entropy::Claim claim;   // the operator's, or the type's
+  std::string note = {};  // what an operator should know; may be empty
+  std::string path = {};  // of the device or file that it opens; empty: none
+  // Of one that is read, by a thread that tests what it gives; or
+  std::function<std::unique_ptr<Source>()> make = {};
+  // of one that runs itself: peers push to it, or it asks other nodes.
+  std::function<std::unique_ptr<RunningSource>(const SourceServices&)> run = {};
+};
+
+struct SourceType {
+  std::string_view name;
+  std::string_view target;   // what must follow its ':', for people; empty: nothing; "[X]": may
+  entropy::Claim usual;      // where the operator makes none: a claim that is too high is a lie to
+                             // every client, and one that is too low only costs time
+  std::string_view options;  // beside h and credit
+  std::string_view summary;  // for --help
+  // Throws Failure for a value that is wrong. Options that the type does not know have been
+  // refused.
+  SourcePlan (*read)(const spec::Spec& spec, entropy::Claim usual);
+  // Whether this machine has one that is worth trying without being asked; null: never.
+  bool (*here)() = nullptr;
+  bool host_seed = false;  // the host of this guest speaks there (vmport.h)
+};
+
+// Of peers without keys.
+inline constexpr std::string_view unauthenticated =
+    "it knows no keys: whoever answers there decides what comes, and on the way anybody can read "
+    "it";
+
+}  // namespace qanat::sources

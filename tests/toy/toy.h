@@ -1,0 +1,24 @@
+// The smallest outlet: lines of hex digits in a file. CONTRIBUTING.md, "Add an outlet in ten
+// minutes".
+#pragma once
+
+#include <string>
+
+#include "serve/scheduled.h"
+
+namespace qanat::outlets {
+
+// Appends a line a delivery.
+class Toy final : public serve::ScheduledOutlet {
+ public:
+  Toy(std::string name, std::string path, serve::Schedule schedule,
+      const serve::OutletServices& services)
+      : ScheduledOutlet(std::move(name), schedule, services), path_(std::move(path)) {}
+
+ private:
+  Result<void> deliver(Bytes random, const Waker& stop) override;
+
+  const std::string path_;
+};
+
+}  // namespace qanat::outlets
