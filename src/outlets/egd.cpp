@@ -241,15 +241,9 @@ asio::awaitable<bool> EgdConnection::answer_full(const egd::Command& command) {
     co_return false;
   }
   const Bytes bytes = drawn->bytes.view();
-  const bool written = co_await write(bytes);
-  if (!written) {
-    egd_.counters_.undelivered += command.bytes;
-    co_return false;
-  }
-  drawn->withdrawal.delivered(command.bytes);
-  count_full(command.bytes);
-  ++egd_.counters_.deliveries;
-  co_return true;
+  const bool written = co_await deliver(bytes, drawn->delivery);
+  if (written) ++egd_.counters_.deliveries;
+  co_return written;
 }
 
 // As many as there are for us at once.
@@ -257,28 +251,17 @@ asio::awaitable<bool> EgdConnection::answer_partly(const egd::Command& command) 
   const bool sent = co_await flush();
   if (!sent) co_return false;
   const auto lease = egd_.pool_.lease();
-  const MutableBytes bytes = lease.view().first(1 + egd::most_bytes);
-  share::Withdrawal withdrawal;
-  std::size_t given = 0;
-  for (std::size_t n = command.bytes; n > 0 && given == 0; n /= 2) {
-    share::Ticket place =
-        egd_.services_.dispenser.request(flow(), n, egd_.services_.clock.now(), [] {});
-    if (!place.ready()) continue;
-    withdrawal = place.collect(bytes.subspan(1, n));
-    given = n;
-  }
-  bytes[0] = static_cast<std::uint8_t>(given);
-  const MutableBytes whole = bytes.first(1 + given);
-  const bool written = co_await write(whole);
+  auto drawn = draw_now(command.bytes);
+  const Bytes random = drawn ? drawn->bytes.view() : MutableBytes();
+  const MutableBytes whole = lease.view().first(1 + random.size());
+  whole[0] = static_cast<std::uint8_t>(random.size());
+  std::copy(random.begin(), random.end(), whole.subspan(1).begin());
+  serve::Delivery nothing;
+  serve::Delivery& delivery = drawn ? drawn->delivery : nothing;
+  const bool written = co_await deliver(whole, delivery);
   wipe(whole);
-  if (!written) {
-    egd_.counters_.undelivered += given;
-    co_return false;
-  }
-  withdrawal.delivered(given);
-  count_full(given);
-  ++egd_.counters_.deliveries;
-  co_return true;
+  if (written) ++egd_.counters_.deliveries;
+  co_return written;
 }
 
 asio::awaitable<bool> EgdConnection::reply(Bytes bytes) {

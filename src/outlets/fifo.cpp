@@ -172,12 +172,12 @@ void Fifo::serve() {
 
 // The pipe takes a piece whole or not at all, as it is no larger than PIPE_BUF.
 void Fifo::write_piece() {
-  const Bytes piece = draw_.take();
+  serve::ThreadDraw::Piece piece = draw_.take();
   ssize_t n = 0;
   do {
-    n = ::write(writer_.get(), piece.data(), piece.size());
+    n = ::write(writer_.get(), piece.bytes().data(), piece.bytes().size());
   } while (n < 0 && errno == EINTR);
-  draw_.settle(n > 0 ? static_cast<std::size_t>(n) : 0);
+  if (n > 0) piece.arrived(static_cast<std::size_t>(n));
   written_ = written_ || n > 0;
 }
 

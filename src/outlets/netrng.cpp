@@ -163,7 +163,7 @@ asio::awaitable<bool> NetrngConnection::give_full() {
   const TimePoint end = netrng_.services_.clock.now() + longest_request_wait;
   auto lease = netrng_.pool_.lease();
   const MutableBytes sample = lease.view().subspan(netrng::sample_head_bytes, most);
-  share::Withdrawal withdrawal;
+  serve::Delivery delivery;
   std::size_t bytes = 0;
   while (bytes < most) {
     const Duration left = end - netrng_.services_.clock.now();
@@ -173,7 +173,7 @@ asio::awaitable<bool> NetrngConnection::give_full() {
     const Bytes piece = drawn->bytes.view();
     std::copy(piece.begin(), piece.end(), sample.subspan(bytes).begin());
     bytes += piece.size();
-    withdrawal.append(std::move(drawn->withdrawal));
+    delivery.append(std::move(drawn->delivery));
   }
   if (bytes == 0) {
     ++netrng_.counters_.unavailable;
@@ -182,16 +182,10 @@ asio::awaitable<bool> NetrngConnection::give_full() {
   MutableBytes random;
   const MutableBytes whole = frame(lease, bytes, random);
   bool written = false;
-  if (!closing_) written = co_await write(whole);
+  if (!closing_) written = co_await deliver(whole, delivery);
   wipe(random);
-  if (!written) {
-    netrng_.counters_.undelivered += bytes;
-    co_return false;
-  }
-  withdrawal.delivered(bytes);
-  count_full(bytes);
-  ++netrng_.counters_.deliveries;
-  co_return true;
+  if (written) ++netrng_.counters_.deliveries;
+  co_return written;
 }
 
 class Netrng final : public serve::StreamOutlet {

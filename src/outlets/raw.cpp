@@ -15,8 +15,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t drbg_block = 16384;
-// How often the rate is asked.
-constexpr std::size_t bytes_a_charge = 256 << 10;
 
 class RawWorker;
 
@@ -73,19 +71,14 @@ asio::awaitable<void> RawConnection::run_full() {
     auto drawn = co_await draw(slice, 1h);
     if (!drawn) continue;
     const Bytes bytes = drawn->bytes.view();
-    const bool written = co_await write(bytes);
-    if (!written) {
-      raw_.counters_.undelivered += slice;
-      co_return;
-    }
-    drawn->withdrawal.delivered(slice);
-    count_full(slice);
+    const bool written = co_await deliver(bytes, drawn->delivery);
+    if (!written) co_return;
   }
 }
 
 asio::awaitable<void> RawConnection::run_drbg() {
   const auto lease = raw_.pool_.lease();
-  std::size_t uncharged = 0;
+  Uncharged uncharged;
   while (!closing_ && !draining_) {
     const TimePoint now = raw_.services_.clock.now();
     if (!raw_.services_.drbg.generate(raw_.slot_, lease.view(), now)) {
@@ -96,10 +89,7 @@ asio::awaitable<void> RawConnection::run_drbg() {
     wipe(lease.view());
     if (!written) co_return;
     count_drbg(drbg_block);
-    uncharged += drbg_block;
-    if (uncharged < bytes_a_charge) continue;
-    const Duration owed = charge(std::exchange(uncharged, 0));
-    if (owed > Duration::zero()) co_await pause(raw_.services_.clock.now() + owed);
+    co_await pace(uncharged, drbg_block);
   }
 }
 

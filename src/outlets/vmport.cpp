@@ -177,13 +177,8 @@ asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
     if (drawn) {
       frame.seed = drawn->bytes.view();
       const bool sent = co_await send(frame);
-      if (!sent) {
-        vmport_.counters_.undelivered += request.bytes;
-        co_return Given::gone;
-      }
-      drawn->withdrawal.delivered(request.bytes);
-      count_full(request.bytes);
-      co_return Given::seed;
+      if (sent) arrived(drawn->delivery);
+      co_return sent ? Given::seed : Given::gone;
     }
   }
   if (request.full_only) co_return Given::nothing;

@@ -113,22 +113,36 @@ asio::awaitable<void> ScheduledOutlet::run() {
 }
 
 asio::awaitable<bool> ScheduledOutlet::deliver_once() {
-  if (schedule_.grade == spec::Grade::drbg) co_return co_await deliver_drbg();
-  // All or nothing: bytes are collected only once all of them are there.
-  share::Ticket place = services_.dispenser.request(
-      flow_.id(), schedule_.bytes, services_.clock.now(),
-      [timer = timer_] { asio::post(timer->get_executor(), [timer] { timer->cancel(); }); });
+  SecretBytes bytes(schedule_.bytes);
+  Delivery delivery = co_await draw(bytes.view());
+  if (stopping_) co_return false;
+  const bool delivered = co_await deliver_aside(bytes);
+  if (!delivered) co_return false;
+  delivery.arrived(services_.clock.now());
+  ++counters_.deliveries;
+  co_return true;
+}
+
+// All or nothing: bytes are collected only once all of them are there. Empty at a stop.
+asio::awaitable<Delivery> ScheduledOutlet::draw(MutableBytes out) {
   boost::system::error_code ignored;
+  if (schedule_.grade == spec::Grade::drbg) {
+    while (!stopping_ && !services_.drbg.generate(0, out, services_.clock.now())) {
+      // It has no seed yet.
+      timer_->expires_after(seed_pause);
+      co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    co_return Delivery::of_drbg(out.size(), counters_);
+  }
+  share::Ticket place = services_.dispenser.request(
+      flow_.id(), out.size(), services_.clock.now(),
+      [timer = timer_] { asio::post(timer->get_executor(), [timer] { timer->cancel(); }); });
   while (!place.ready() && !stopping_) {
     timer_->expires_after(line_patience);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  if (stopping_) co_return false;
-  SecretBytes bytes(schedule_.bytes);
-  share::Withdrawal withdrawal = place.collect(bytes.view());
-  const bool delivered = co_await deliver_aside(bytes);
-  if (delivered) withdrawal.delivered(schedule_.bytes);
-  co_return delivered;
+  if (stopping_) co_return Delivery();
+  co_return Delivery(place.collect(out), out.size(), counters_);
 }
 
 // Takes them; whether they arrived. What both threads use is neither's alone: this coroutine may be
@@ -165,24 +179,11 @@ asio::awaitable<bool> ScheduledOutlet::deliver_aside(SecretBytes& random) {
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   if (delivery->failure) std::rethrow_exception(delivery->failure);
-  co_return settle(delivery->result, delivery->random.size(), schedule_.grade);
-}
-
-asio::awaitable<bool> ScheduledOutlet::deliver_drbg() {
-  SecretBytes bytes(schedule_.bytes);
-  boost::system::error_code ignored;
-  while (!stopping_ && !services_.drbg.generate(0, bytes.view(), services_.clock.now())) {
-    // It has no seed yet.
-    timer_->expires_after(seed_pause);
-    co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-  if (stopping_) co_return false;
-  const bool delivered = co_await deliver_aside(bytes);
-  co_return delivered;
+  co_return settle(delivery->result);
 }
 
 // Counts what came of a delivery; true when it arrived.
-bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size, spec::Grade grade) {
+bool ScheduledOutlet::settle(const Result<void>& delivered) {
   bool news = false;
   {
     const MutexLock lock(report_mutex_);
@@ -190,8 +191,6 @@ bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t size, sp
     news = problem != problem_;
     problem_ = problem;
     if (delivered) {
-      ++deliveries_;
-      (grade == spec::Grade::full ? bytes_ : drbg_bytes_) += size;
       last_ = services_.clock.now();
     } else {
       ++failed_;
@@ -215,8 +214,12 @@ void ScheduledOutlet::failed(const std::string& why) {
 bool ScheduledOutlet::delivered_beside(const Result<void>& delivered, std::size_t bytes) {
   // What counts nothing feeds nobody.
   if (bytes == 0) return delivered.has_value();
-  const bool arrived = settle(delivered, bytes, spec::Grade::full);
-  if (arrived) services_.on_fed();
+  const bool arrived = settle(delivered);
+  if (arrived) {
+    count(counters_, nullptr, spec::Grade::full, bytes, services_.clock.now());
+    ++counters_.deliveries;
+    services_.on_fed();
+  }
   return arrived;
 }
 
@@ -228,13 +231,14 @@ void ScheduledOutlet::set_note(std::string note) {
 observe::OutletReport ScheduledOutlet::report() const {
   const MutexLock lock(report_mutex_);
   observe::OutletReport report{.name = name_, .detail = note_, .problem = problem_, .refused = {}};
-  report.deliveries = deliveries_;
-  report.full_bytes = bytes_;
-  report.drbg_bytes = drbg_bytes_;
+  report.deliveries = counters_.deliveries;
+  report.full_bytes = counters_.full_bytes;
+  report.drbg_bytes = counters_.drbg_bytes;
   report.refused["failed"] = failed_;
   const std::string when =
-      deliveries_ == 0 ? "not fed yet"
-                       : fmt::format("last {} ago", format_duration(services_.clock.now() - last_));
+      counters_.deliveries == 0
+          ? "not fed yet"
+          : fmt::format("last {} ago", format_duration(services_.clock.now() - last_));
   report.detail = note_.empty() ? when : note_ + "; " + when;
   return report;
 }

@@ -10,6 +10,7 @@
 #include "base/waker.h"
 #include "net/kept_loop.h"
 #include "serve/aside.h"
+#include "serve/delivery.h"
 #include "serve/outlet.h"
 #include "serve/schedule.h"
 
@@ -48,9 +49,9 @@ class ScheduledOutlet : public Outlet {
  private:
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<bool> deliver_once();
-  boost::asio::awaitable<bool> deliver_drbg();
+  boost::asio::awaitable<Delivery> draw(MutableBytes out);
   boost::asio::awaitable<bool> deliver_aside(SecretBytes& random);
-  bool settle(const Result<void>& delivered, std::size_t size, spec::Grade grade);
+  bool settle(const Result<void>& delivered);
   void failed(const std::string& why);
   Duration next_gap();
 
@@ -67,10 +68,8 @@ class ScheduledOutlet : public Outlet {
   bool stopping_ = false;
   bool now_ = false;
 
+  DeliveryCounters counters_;
   mutable Mutex report_mutex_;
-  std::uint64_t deliveries_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t bytes_ GUARDED_BY(report_mutex_) = 0;  // of grade full
-  std::uint64_t drbg_bytes_ GUARDED_BY(report_mutex_) = 0;
   std::uint64_t failed_ GUARDED_BY(report_mutex_) = 0;
   TimePoint last_ GUARDED_BY(report_mutex_){};
   std::string problem_ GUARDED_BY(report_mutex_);

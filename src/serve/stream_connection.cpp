@@ -13,27 +13,6 @@ namespace qanat::serve {
 namespace asio = boost::asio;
 using net::IoStatus;
 
-DrawnBytes::DrawnBytes(SecretPool& pool, std::size_t size) : size_(size) {
-  if (size <= pool.block_size()) {
-    pooled_ = pool.lease();
-  } else {
-    large_ = SecretBytes(size);
-  }
-}
-
-DrawnBytes& DrawnBytes::operator=(DrawnBytes&& other) noexcept {
-  std::swap(pooled_, other.pooled_);
-  std::swap(large_, other.large_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-MutableBytes DrawnBytes::view() {
-  if (size_ == 0) return {};
-  if (!large_.empty()) return large_.view();
-  return pooled_.view().first(size_);
-}
-
 StreamConnection::StreamConnection(StreamWorker& worker, Arrival arrival)
     : fd_(std::move(arrival.fd)),
       socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
@@ -171,24 +150,21 @@ void StreamConnection::become(std::shared_ptr<share::Client> client) {
   worker_.has_name(among_);
 }
 
-void StreamConnection::count_full(std::size_t bytes) {
-  worker_.counters_.full_bytes += bytes;
-  if (!client_) return;
-  client_->full_bytes += bytes;
-  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
-}
-
 void StreamConnection::count_drbg(std::size_t bytes) {
-  worker_.counters_.drbg_bytes += bytes;
-  if (!client_) return;
-  client_->drbg_bytes += bytes;
-  client_->recent_bytes.add(bytes, worker_.services_.clock.now());
+  count(worker_.counters_, client_.get(), spec::Grade::drbg, bytes, worker_.services_.clock.now());
 }
 
 // Counts `bytes` of grade drbg; how long to wait before the next.
 Duration StreamConnection::charge(std::uint64_t bytes) {
   return charge_drbg(worker_.services_, worker_.limits_, peer_, client_.get(), bytes,
                      worker_.services_.clock.now());
+}
+
+asio::awaitable<void> StreamConnection::pace(Uncharged& uncharged, std::size_t bytes) {
+  uncharged.bytes += bytes;
+  if (uncharged.bytes < bytes_a_charge) co_return;
+  const Duration owed = charge(std::exchange(uncharged.bytes, 0));
+  if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
 }
 
 asio::awaitable<void> StreamConnection::pause(TimePoint end) {
@@ -217,8 +193,7 @@ std::size_t StreamConnection::piece_of(std::size_t bytes) const {
                    std::max({least_piece, dispenser.slice(), dispenser.available()})});
 }
 
-asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(std::size_t bytes,
-                                                                               Duration wait) {
+asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, Duration wait) {
   using namespace asio::experimental::awaitable_operators;
   if (turn_is_over()) co_await take_turns();
   const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
@@ -252,9 +227,29 @@ asio::awaitable<std::optional<StreamConnection::Drawn>> StreamConnection::draw(s
   // It may have left while it was not watched.
   if (!watching && peer_has_gone()) closing_ = true;
   if (!place.ready() || closing_) co_return std::nullopt;
-  Drawn drawn{DrawnBytes(worker_.drawn_, bytes), {}};
-  drawn.withdrawal = place.collect(drawn.bytes.view());
-  co_return drawn;
+  co_return collect(place);
+}
+
+Drawn StreamConnection::collect(share::Ticket& place) {
+  const std::size_t size = place.bytes();
+  Drawn drawn{DrawnBytes(worker_.drawn_, size), {}};
+  drawn.delivery = Delivery(place.collect(drawn.bytes.view()), size, worker_.counters_, client_);
+  return drawn;
+}
+
+std::optional<Drawn> StreamConnection::draw_now(std::size_t bytes) {
+  for (; bytes > 0; bytes /= 2) {
+    share::Ticket place =
+        worker_.services_.dispenser.request(flow(), bytes, worker_.services_.clock.now(), [] {});
+    if (place.ready()) return collect(place);
+  }
+  return std::nullopt;
+}
+
+asio::awaitable<bool> StreamConnection::deliver(Bytes message, Delivery& delivery) {
+  const bool written = co_await write(message);
+  if (written) arrived(delivery);
+  co_return written;
 }
 
 }  // namespace qanat::serve

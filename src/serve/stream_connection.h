@@ -7,28 +7,10 @@
 
 #include "net/peer.h"
 #include "net/transport.h"
+#include "serve/delivery.h"
 #include "serve/stream_worker.h"
 
 namespace qanat::serve {
-
-// Full-entropy bytes on their way to a peer: pooled where they are few, wiped when this ends.
-class DrawnBytes {
- public:
-  DrawnBytes(SecretPool& pool, std::size_t size);
-  DrawnBytes(DrawnBytes&& other) noexcept
-      : pooled_(std::move(other.pooled_)),
-        large_(std::move(other.large_)),
-        size_(std::exchange(other.size_, 0)) {}
-  DrawnBytes& operator=(DrawnBytes&& other) noexcept;
-  ~DrawnBytes() { wipe(view()); }
-
-  MutableBytes view();
-
- private:
-  SecretPool::Lease pooled_;
-  SecretBytes large_;
-  std::size_t size_;
-};
 
 // What a protocol's connection derives from. Lives on its worker's thread, as long as its
 // coroutine.
@@ -87,17 +69,26 @@ class StreamConnection {
   // On whose account it draws: the client's, or that of the nameless of its block.
   share::FlowId flow();
   // Full-entropy bytes, all of them or none: waits in line so long, or until the peer has gone.
-  struct Drawn {
-    DrawnBytes bytes;
-    share::Withdrawal withdrawal;
-  };
   Task<std::optional<Drawn>> draw(std::size_t bytes, Duration wait);
+  // What of `bytes` is there for us at once: all, a half, a quarter, ...; nullopt: nothing.
+  std::optional<Drawn> draw_now(std::size_t bytes);
+  // Writes a message whose random bytes are those of `delivery`, and settles them; false as
+  // `write`.
+  Task<bool> deliver(Bytes message, Delivery& delivery);
+  // They were written some other way.
+  void arrived(Delivery& delivery) { delivery.arrived(worker_.services_.clock.now()); }
   // Of `bytes` of grade full that a peer asks for and need not get at once: what is there, or the
   // next piece of its share, no less than 64.
   std::size_t piece_of(std::size_t bytes) const;
   // Counts `bytes` of grade drbg against its rate; how long to wait before the next.
   Duration charge(std::uint64_t bytes);
-  void count_full(std::size_t bytes);
+  // How often that is asked in the middle of a long answer.
+  static constexpr std::size_t bytes_a_charge = 1 << 20;
+  // After `bytes` more of it were written: waits as long as its rate demands.
+  struct Uncharged {
+    std::size_t bytes = 0;
+  };
+  Task<void> pace(Uncharged& uncharged, std::size_t bytes);
   void count_drbg(std::size_t bytes);
 
   UniqueFd fd_;
@@ -120,6 +111,7 @@ class StreamConnection {
 
  private:
   void resumed();
+  Drawn collect(share::Ticket& place);
 
   StreamWorker& worker_;
   share::Visitors::Place place_;

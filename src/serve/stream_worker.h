@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "net/kept_loop.h"
 #include "net/peer.h"
+#include "serve/delivery.h"
 #include "serve/limits.h"
 #include "serve/outlet.h"
 #include "share/visitors.h"
@@ -26,11 +27,8 @@ class StreamConnection;
 using Socket = boost::asio::generic::stream_protocol::socket;
 
 // Relaxed: statistics only.
-struct StreamCounters {
+struct StreamCounters : DeliveryCounters {
   std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> deliveries{0};
-  std::atomic<std::uint64_t> full_bytes{0};
-  std::atomic<std::uint64_t> drbg_bytes{0};
   std::atomic<std::uint64_t> handshake_failed{0};
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> too_many{0};
@@ -46,7 +44,6 @@ struct StreamCounters {
   std::atomic<std::uint64_t> web_page{0};      // 403, from another site's page in a browser
   std::atomic<std::uint64_t> unavailable{0};   // 503
   std::atomic<std::uint64_t> not_wanted{0};    // what a peer would deliver
-  std::atomic<std::uint64_t> undelivered{0};   // bytes of grade full whose delivery failed
 };
 
 // A peer that has connected, and its place among the others.

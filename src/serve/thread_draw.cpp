@@ -73,32 +73,26 @@ ThreadDraw::Turn ThreadDraw::await_turn(int fd) {
 
 void ThreadDraw::forgo() { place_.reset(); }
 
-Bytes ThreadDraw::take() {
-  if (grade_ == Grade::full) {
-    withdrawal_ = place_->collect(buffer_.view());
-    place_.reset();
-  } else {
+ThreadDraw::Piece ThreadDraw::take() {
+  const std::size_t size = buffer_.size();
+  if (grade_ == Grade::drbg) {
     drbg_->pool().generate(0, buffer_.view(), services_.clock.now());
+    return {*this, buffer_.view(), Delivery::of_drbg(size, counters_)};
   }
-  return buffer_.view();
+  Delivery delivery(place_->collect(buffer_.view()), size, counters_);
+  place_.reset();
+  return {*this, buffer_.view(), std::move(delivery)};
 }
 
-void ThreadDraw::settle(std::size_t delivered) {
-  wipe(buffer_.view());
-  if (delivered > 0) ++deliveries_;
-  if (grade_ == Grade::full) {
-    withdrawal_.delivered(delivered);
-    withdrawal_ = {};
-    full_bytes_ += delivered;
-  } else {
-    drbg_bytes_ += delivered;
-  }
+void ThreadDraw::Piece::arrived(std::size_t bytes) {
+  delivery_.arrived(bytes, draw_.services_.clock.now());
+  ++draw_.counters_.deliveries;
 }
 
 void ThreadDraw::report(observe::OutletReport& out) const {
-  out.deliveries = deliveries_;
-  out.full_bytes = full_bytes_;
-  out.drbg_bytes = drbg_bytes_;
+  out.deliveries = counters_.deliveries;
+  out.full_bytes = counters_.full_bytes;
+  out.drbg_bytes = counters_.drbg_bytes;
 }
 
 }  // namespace qanat::serve

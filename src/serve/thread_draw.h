@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/waker.h"
+#include "serve/delivery.h"
 #include "serve/outlet.h"
 #include "share/seeded_drbg.h"
 #include "spec/grade.h"
@@ -41,13 +42,29 @@ class ThreadDraw {
   // Waits until a piece is there for us, or `fd` (-1: none) is hung up on. When `ready`, the piece
   // is kept until it is taken or forgone.
   Turn await_turn(int fd);
-  // What was awaited, valid until `settle`.
-  Bytes take();
+  // What was awaited. One at a time: the next is taken after this has ended, which wipes it.
+  class Piece {
+   public:
+    Piece(ThreadDraw& draw, MutableBytes bytes, Delivery delivery)
+        : draw_(draw), bytes_(bytes), delivery_(std::move(delivery)) {}
+    Piece(const Piece&) = delete;
+    Piece& operator=(const Piece&) = delete;
+    ~Piece() { wipe(bytes_); }
+
+    Bytes bytes() const { return bytes_; }
+    // The first so many, at least one; the rest is lost.
+    void arrived(std::size_t bytes);
+
+   private:
+    ThreadDraw& draw_;
+    const MutableBytes bytes_;
+    Delivery delivery_;
+  };
+  Piece take();
   // Others may have it.
   void forgo();
-  // The first `delivered` bytes of what was taken have arrived; the rest is lost.
-  void settle(std::size_t delivered);
 
+  const DeliveryCounters& counters() const { return counters_; }
   // Adds deliveries and bytes of each grade.
   void report(observe::OutletReport& out) const;
 
@@ -61,10 +78,7 @@ class ThreadDraw {
   std::atomic<bool> stopping_{false};
   SecretBytes buffer_;
   std::optional<share::Ticket> place_;  // of grade full
-  share::Withdrawal withdrawal_;
-  std::atomic<std::uint64_t> deliveries_{0};
-  std::atomic<std::uint64_t> full_bytes_{0};
-  std::atomic<std::uint64_t> drbg_bytes_{0};
+  DeliveryCounters counters_;
 };
 
 }  // namespace qanat::serve

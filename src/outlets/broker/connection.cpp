@@ -272,7 +272,7 @@ asio::awaitable<bool> BrokerConnection::give_full(std::size_t bytes) {
   bytes = piece_of(bytes);
   const auto estimate =
       broker_.services_.dispenser.estimate(flow(), bytes, broker_.services_.clock.now());
-  std::optional<Drawn> drawn;
+  std::optional<serve::Drawn> drawn;
   // What the line makes impossible is refused at once.
   if (!estimate || estimate->wait <= longest_wait) drawn = co_await draw(bytes, longest_wait);
   if (closing_) co_return false;
@@ -289,15 +289,9 @@ asio::awaitable<bool> BrokerConnection::give_full(std::size_t bytes) {
   const auto head = encode(Code::deliver, static_cast<std::uint32_t>(8 * bytes));
   std::copy(head.begin(), head.end(), frame.begin());
   session_->seal(sealed);
-  const bool written = co_await write(frame);
-  if (!written) {
-    broker_.counters_.undelivered += bytes;
-    co_return false;
-  }
-  drawn->withdrawal.delivered(bytes);
-  count_full(bytes);
-  ++broker_.counters_.deliveries;
-  co_return true;
+  const bool written = co_await deliver(frame, drawn->delivery);
+  if (written) ++broker_.counters_.deliveries;
+  co_return written;
 }
 
 asio::awaitable<bool> BrokerConnection::accept(std::uint32_t bits) {

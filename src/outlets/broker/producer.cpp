@@ -112,12 +112,10 @@ Result<void> BrokerProducer::serve(BrokerLink& link) {
       continue;
     }
     const std::size_t count = (*offer)->bytes;
-    auto delivered = link.deliver(draw_.take().first(count));
-    draw_.settle(delivered ? count : 0);
-    if (!delivered) {
-      undelivered_ += count;
-      return delivered;
-    }
+    serve::ThreadDraw::Piece piece = draw_.take();
+    auto delivered = link.deliver(piece.bytes().first(count));
+    if (!delivered) return delivered;
+    piece.arrived(count);
   }
   return {};
 }
@@ -129,7 +127,7 @@ observe::OutletReport BrokerProducer::report() const {
                                .refused = {}};
   report.connections = connected_;
   draw_.report(report);
-  report.refused["undelivered_bytes"] = undelivered_;
+  report.refused["undelivered_bytes"] = draw_.counters().undelivered;
   report.refused["not_wanted"] = not_wanted_;
   const MutexLock lock(mutex_);
   report.problem = problem_;

@@ -38,7 +38,6 @@ class BrokerProducer final : public serve::Outlet {
   wire::broker::User user_;
   Waker stop_waker_;  // of the link, beside that of the draw
   std::atomic<std::uint64_t> connected_{0};
-  std::atomic<std::uint64_t> undelivered_{0};
   std::atomic<std::uint64_t> not_wanted_{0};
   mutable Mutex mutex_;
   std::string problem_ GUARDED_BY(mutex_);

@@ -24,8 +24,6 @@ namespace {
 unsigned retry_after(Duration wait) { return std::max(1U, serve::retry_seconds(wait)); }
 
 constexpr std::size_t pollen_seed_bytes = wire::pollen::seed_bytes;
-// How often the rate is asked in the middle of a gigabyte.
-constexpr std::size_t bytes_between_charges = 1 << 20;
 // Raw bytes of one encoded piece: a multiple of 3, so that base64 pieces join without padding, and
 // at two characters a byte (hex) within one block with its header.
 constexpr std::size_t encoded_piece = 7680;
@@ -103,8 +101,7 @@ asio::awaitable<void> HttpConnection::refuse_full(std::size_t bytes, Duration wa
 // Refuses a request of grade drbg whose client or block has used up its tokens; whether it did.
 asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
   const serve::Limits& limits = worker_.settings_.limits;
-  const std::uint64_t cost =
-      limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_between_charges);
+  const std::uint64_t cost = limits.drbg_request + std::min<std::uint64_t>(bytes, bytes_a_charge);
   const Duration wait = serve::take_drbg(worker_.services_, limits, peer_, client_.get(), cost,
                                          worker_.services_.clock.now());
   if (wait == Duration::zero()) co_return false;
@@ -147,12 +144,7 @@ asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& req
     co_return co_await refuse_full(request.bytes, request.wait);
   }
   co_await send_random_body(request, drawn->bytes.view());
-  if (closing_ || !delivered_) {
-    worker_.counters_.undelivered += request.bytes;
-    co_return;
-  }
-  drawn->withdrawal.delivered(request.bytes);
-  count_full(request.bytes);
+  if (!closing_ && delivered_) arrived(drawn->delivery);
 }
 
 std::string HttpConnection::random_header(const wire::RandomRequest& request) const {
@@ -175,7 +167,7 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
   bool written = true;
   if (const Bytes rest = out.put(as_bytes(head)); !rest.empty()) written = co_await put(out, rest);
   std::uint64_t left = request.bytes;
-  std::size_t uncharged = 0;
+  Uncharged uncharged;
   while (written && left > 0) {
     const std::size_t room = raw ? out.room() : std::min(encoded_piece, out.room() / 2 / 3 * 3);
     const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(left, room));
@@ -194,12 +186,9 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
     }
     left -= n;
     if (left == 0) break;
-    uncharged += out.written().size();
+    const std::size_t block = out.written().size();
     written = co_await flush(out);
-    if (drbg && uncharged >= bytes_between_charges) {
-      const Duration owed = charge(std::exchange(uncharged, 0));
-      if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
-    }
+    if (drbg) co_await pace(uncharged, block);
     if (closing_) co_return;
   }
   const Bytes tail = as_bytes(body_tail(request));
@@ -214,7 +203,7 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
 
 asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& request) {
   WipedArray<pollen_seed_bytes> seed;
-  std::optional<Drawn> drawn;
+  std::optional<serve::Drawn> drawn;
   if (worker_.settings_.pollen_grade == Grade::full) {
     constexpr Duration patience = 10s;
     const bool hopeless = co_await refuse_hopeless(pollen_seed_bytes, patience);
@@ -242,15 +231,11 @@ asio::awaitable<void> HttpConnection::send_pollen(const wire::PollenRequest& req
   bool written = co_await put(out, as_bytes(head));
   if (written) written = co_await put(out, reply.view());
   if (written) written = co_await flush(out);
-  if (!written) {
-    if (drawn) worker_.counters_.undelivered += pollen_seed_bytes;
-    co_return;
-  }
+  if (!written) co_return;
   proof_.clear();
   ++worker_.counters_.deliveries;
   if (drawn) {
-    drawn->withdrawal.delivered(pollen_seed_bytes);
-    count_full(pollen_seed_bytes);
+    arrived(drawn->delivery);
   } else {
     count_drbg(pollen_seed_bytes);
   }
@@ -285,9 +270,9 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
   ++worker_.counters_.deliveries;
 
   TimePoint due = worker_.services_.clock.now();
-  std::size_t uncharged = 0;
+  Uncharged uncharged;
   while (!closing_ && !draining_) {
-    std::optional<Drawn> drawn;
+    std::optional<serve::Drawn> drawn;
     // At grade full small pieces, as many readers take turns.
     std::size_t slice = drbg ? stream_slice : worker_.services_.dispenser.slice();
     if (request.rate > 0) {
@@ -317,13 +302,9 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
     }
     if (written) written = co_await put(out, as_bytes("\r\n"));
     if (written) written = co_await flush(out);
-    if (!written) {
-      if (drawn) worker_.counters_.undelivered += slice;
-      co_return;
-    }
+    if (!written) co_return;
     if (drawn) {
-      drawn->withdrawal.delivered(slice);
-      count_full(slice);
+      arrived(drawn->delivery);
     } else {
       count_drbg(slice);
     }
@@ -331,11 +312,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
       due += std::chrono::nanoseconds(1000000000ULL * slice / request.rate);
       co_await pause(due);
     }
-    uncharged += slice;
-    if (drbg && uncharged >= bytes_between_charges) {
-      const Duration owed = charge(std::exchange(uncharged, 0));
-      if (owed > Duration::zero()) co_await pause(worker_.services_.clock.now() + owed);
-    }
+    if (drbg) co_await pace(uncharged, slice);
   }
   keep_alive_ = false;
   if (!closing_) co_await write(as_bytes("0\r\n\r\n"));

@@ -137,8 +137,8 @@ TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request
   share::Ticket place = services_.dispenser.request(flow, request.bytes, now, [] {});
   if (!place.ready()) return Full::none;
   if (!spent.spend(generation, ticket.client, mac)) return Full::replayed;
-  reply.withdrawal = place.collect(full_.view().first(request.bytes));
-  reply.full = true;
+  reply.delivery = serve::Delivery(place.collect(full_.view().first(request.bytes)), request.bytes,
+                                   counters_, reply.client);
   return Full::given;
 }
 
@@ -192,7 +192,6 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     return refuse(*request, Reason::rate, wait, s2c, reply.client.get(), out);
   }
 
-  reply.entropy = request->bytes;
   const MutableBytes full_bytes = full_.view().first(request->bytes);
   const Full outcome =
       request->grade == trickle::Grade::drbg
@@ -215,6 +214,9 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client.get(), out);
     drawn = random_.view().first(needed);
     crypto::random_bytes(drawn);
+  }
+  if (!full) {
+    reply.delivery = serve::Delivery::of_drbg(request->bytes, counters_, reply.client);
   }
   const MutableBytes bytes = full ? full_bytes : drawn.first(request->bytes);
   const Bytes fresh = drawn.subspan(full ? 0 : request->bytes, fresh_bytes);
@@ -248,13 +250,9 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
 }
 
 void TrickleServer::sent(Reply reply, TimePoint now) {
-  if (reply.entropy == 0) return;
-  ++counters_.replies;
-  if (reply.full) reply.withdrawal.delivered(reply.entropy);
-  (reply.full ? counters_.full_bytes : counters_.drbg_bytes) += reply.entropy;
-  if (reply.client == nullptr) return;
-  reply.client->recent_bytes.add(reply.entropy, now);
-  (reply.full ? reply.client->full_bytes : reply.client->drbg_bytes) += reply.entropy;
+  if (reply.delivery.bytes() == 0) return;
+  reply.delivery.arrived(now);
+  ++counters_.deliveries;
 }
 
 }  // namespace qanat::outlets

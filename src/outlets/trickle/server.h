@@ -12,16 +12,14 @@
 #include "net/peer.h"
 #include "outlets/http/settings.h"
 #include "outlets/trickle/cookie_keeper.h"
+#include "serve/delivery.h"
 #include "serve/outlet.h"
 #include "share/visitors.h"
 
 namespace qanat::outlets {
 
 // Relaxed: statistics only.
-struct TrickleCounters {
-  std::atomic<std::uint64_t> replies{0};
-  std::atomic<std::uint64_t> full_bytes{0};
-  std::atomic<std::uint64_t> drbg_bytes{0};
+struct TrickleCounters : serve::DeliveryCounters {
   // Without an answer, by the names on the page.
   std::array<std::atomic<std::uint64_t>, 4> dropped{};  // by wire::trickle::Drop
   std::atomic<std::uint64_t> generation{0};
@@ -50,11 +48,9 @@ class TrickleServer {
   // What is to be sent back; nothing when `bytes` is 0.
   struct Reply {
     std::size_t bytes = 0;
-    std::size_t entropy = 0;
-    bool full = false;
+    serve::Delivery delivery;               // of the random bytes in it
     std::shared_ptr<share::Client> client;  // null: not in the book
     std::shared_ptr<share::Flow> visitor;   // of grade full without a client
-    share::Withdrawal withdrawal;           // of grade full
   };
   // Once a batch of datagrams, or now and then: with the hour, new keys.
   void refresh(std::uint64_t unix_seconds) {

@@ -306,7 +306,7 @@ observe::OutletReport TrickleOutlet::report() const {
   using wire::trickle::Reason;
   for (const auto& worker : workers_) {
     const TrickleCounters& c = worker->counters();
-    report.deliveries += c.replies;
+    report.deliveries += c.deliveries;
     report.full_bytes += c.full_bytes;
     report.drbg_bytes += c.drbg_bytes;
     for (const Drop drop : {Drop::too_short, Drop::too_long, Drop::malformed, Drop::padding}) {

@@ -256,7 +256,7 @@ TEST_F(TrickleServerTest, OfManyThreadsWithOneQuestionOneGivesFull) {
     for (const auto& datagram : datagrams) {
       together.arrive_and_wait();
       auto reply = server.answer(datagram, peer_, now_, out);
-      full += reply.full ? 1 : 0;
+      full += reply.delivery.grade() == spec::Grade::full ? 1 : 0;
       server.sent(std::move(reply), now_);
     }
   };
@@ -319,7 +319,7 @@ TEST_F(TrickleServerTest, WithoutAMacThereIsNoAnswer) {
   EXPECT_EQ(counters.cookie, 1U);
   EXPECT_EQ(counters.dropped[static_cast<std::size_t>(trickle::Drop::malformed)], 1U);
   EXPECT_EQ(counters.dropped[static_cast<std::size_t>(trickle::Drop::too_short)], 1U);
-  EXPECT_EQ(counters.replies, 0U);
+  EXPECT_EQ(counters.deliveries, 0U);
 }
 
 TEST_F(TrickleServerTest, CookiesLastTheirHourAndTheNext) {
