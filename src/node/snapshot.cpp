@@ -42,21 +42,23 @@ std::string Node::hopeless() const {
 }
 
 std::string Node::shortage() const {
+  using entropy::SourceState;
   constexpr std::size_t most_named = 4;
   const auto running = lists();
   std::string states;
   std::size_t named_so_far = 0;
   for (const NamedSource& named : running->sources) {
     const observe::SourceReport report = named.source->report();
-    if (report.credit && report.state == "healthy") return "";
+    if (report.credit && report.state == SourceState::healthy) return "";
     if (++named_so_far > most_named) continue;
-    const bool testing = report.state == "start-up" || report.state == "suspect";
-    std::string what = "is " + report.state;
-    if (report.state == "failed") {
+    const bool testing =
+        report.state == SourceState::start_up || report.state == SourceState::suspect;
+    std::string what = fmt::format("is {}", to_string(report.state));
+    if (report.state == SourceState::failed) {
       what = "has failed";
     } else if (testing && report.credit) {
       what = "is in its start-up test";
-    } else if (testing || report.state == "healthy") {
+    } else if (testing || report.state == SourceState::healthy) {
       what = "is credited 0";
     }
     states += fmt::format("{}{} {}", states.empty() ? "" : ", ", shown(report.name), what);

@@ -59,7 +59,8 @@ void add_sources(Families& out, const Snapshot& s) {
   out.gauge("qanat_source_state", "1 for the state that the source is in");
   for (const auto& source : s.sources) {
     for (const char* state : states) {
-      out.add(source.state == state ? 1 : 0, {{"source", source.name}, {"state", state}});
+      out.add(to_string(source.state) == std::string_view(state) ? 1 : 0,
+              {{"source", source.name}, {"state", state}});
     }
   }
   const auto each = [&](double (*value)(const observe::SourceReport&)) {

@@ -5,7 +5,7 @@ namespace qanat::observe {
 SourceReport report_of(std::string name, const entropy::Claim& claim,
                        const entropy::IntakeReport& intake, entropy::SourceId account) {
   return {.name = std::move(name),
-          .state = to_string(intake.state),
+          .state = intake.state,
           .detail = intake.detail,
           .rate = intake.rate,
           .h = claim.h,

@@ -19,7 +19,7 @@ namespace qanat::observe {
 // For the status document and the metrics.
 struct SourceReport {
   std::string name;
-  std::string state;      // of the design, section 9
+  entropy::SourceState state = entropy::SourceState::start_up;
   std::string detail;     // why it is gone or failed; may be empty
   bool hopeless = false;  // no later try will do better: a wrong key, a revoked client
   double rate = 0;        // bytes per second while it is read

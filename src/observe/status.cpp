@@ -22,7 +22,7 @@ json::object source(const observe::SourceReport& s, const Snapshot& snapshot) {
   json::object trickle;
   for (const auto& [what, count] : s.trickle) trickle[what] = count;
   return {{"name", s.name},
-          {"state", s.state},
+          {"state", to_string(s.state)},
           {"detail", s.detail},
           {"rate", s.rate},
           {"h", s.h},

@@ -21,6 +21,7 @@
 namespace qanat::sources {
 
 namespace vmport = wire::vmport;
+using entropy::SourceState;
 using vmport::Kind;
 using namespace std::chrono_literals;
 
@@ -38,11 +39,6 @@ constexpr Duration least_port_pause = 1s;
 constexpr std::uint32_t longest_pause_seconds = 3600;
 // So much is read before somebody else has a word: one that sends without end holds up no stop.
 constexpr int most_reads = 64;
-
-// Which bytes of it count for this machine's kernel: all, or the first.
-std::size_t worth_of(const vmport::HostFrame& frame) {
-  return frame.full ? frame.seed.size() : std::min(frame.seed.size(), entropy::drbg_credit_bytes);
-}
 
 constexpr const char* twice = "the host sent the same seed twice: mixed in, not credited";
 
@@ -83,8 +79,10 @@ Vmport::Vmport(VmportSettings settings, const SourceServices& services)
       reader_(vmport::host_frame_bytes),
       backoff_(port_backoff_base, port_backoff_cap, crypto::random_seed()),
       refused_(2 * least_port_pause, port_backoff_cap, crypto::random_seed(), least_port_pause),
-      blinder_(services.key, account_),
-      seed_(vmport::most_seed) {}
+      relay_(services.dispenser, services.key, account_,
+             {.credit = settings_.credit, .own_use = services.seeds}),
+      seed_(vmport::most_seed),
+      state_(settings_.name, account_, services_) {}
 
 Vmport::~Vmport() { request_stop(); }
 
@@ -92,7 +90,7 @@ void Vmport::start() {
   thread_.start([this] { run(); },
                 [this](const std::string& why) {
                   link_.reset();
-                  set_state("failed", why);
+                  state_.set(SourceState::failed, why);
                 },
                 waker_, services_.clock);
 }
@@ -110,7 +108,7 @@ void Vmport::retest() {
 void Vmport::run() {
   while (!thread_.stopping()) {
     if (auto opened = open(); !opened) {
-      set_state("gone", opened.error().message);
+      state_.set(SourceState::gone, opened.error().message);
       pause(backoff_.next());
       continue;
     }
@@ -156,8 +154,8 @@ void Vmport::converse() {
     const TimePoint now = services_.clock.now();
     if (asked_ && now >= next_question_) {
       asked_ = false;
-      set_state("gone",
-                fmt::format("the host has not answered for {:.0f} s", seconds(answer_patience)));
+      state_.set(SourceState::gone,
+                 fmt::format("the host has not answered for {:.0f} s", seconds(answer_patience)));
       // A port's other end may be held by one who sends fresh seeds only; a connection is made
       // anew.
       if (!is_port_) return;
@@ -189,7 +187,6 @@ Vmport::Heard Vmport::hear() {
       for (Bytes frame = reader_.next(); !frame.empty(); frame = reader_.next()) {
         if (const auto decoded = vmport::decode_host(frame)) take(*decoded);
       }
-      const MutexLock lock(report_mutex_);
       skipped_ = reader_.skipped();
       continue;
     }
@@ -197,7 +194,7 @@ Vmport::Heard Vmport::hear() {
     if (got < 0 && errno == EAGAIN) return Heard::all;
     const std::string why = got == 0 ? "nobody is at the host's end"
                                      : with_errno("cannot read from " + settings_.name, errno);
-    set_state("gone", why);
+    state_.set(SourceState::gone, why);
     // A port stays, and the host may come back to it; a connection is over.
     if (got == 0 && is_port_) return Heard::nobody;
     return Heard::lost;
@@ -220,8 +217,9 @@ void Vmport::take(const vmport::HostFrame& frame) {
       asked_ = false;
       refused_.reset();
       // What counts nothing is only mixed in.
-      next_question_ =
-          settings_.credit && counts(frame) ? now : now + entropy::Intake::idle_interval;
+      next_question_ = relay_.worth(frame.seed.size(), frame.full) > 0
+                           ? now
+                           : now + entropy::Intake::idle_interval;
       take_answer(frame);
       return;
     case Kind::refusal:
@@ -235,27 +233,25 @@ void Vmport::take(const vmport::HostFrame& frame) {
 }
 
 bool Vmport::came_before(Bytes seed) {
-  const auto digest = crypto::sha256({seed});
-  const bool same = digest == last_digest_;
-  last_digest_ = digest;
-  const MutexLock lock(report_mutex_);
-  bytes_ += seed.size();
-  alarms_ += same ? 1 : 0;
+  const bool same = replay_.came_before(seed);
+  state_.count_bytes(seed.size());
+  if (same) state_.count_alarm();
   return same;
 }
 
 void Vmport::take_fresh(const vmport::HostFrame& frame) {
   const bool same = came_before(frame.seed);
-  const std::size_t worth = settings_.credit && !same ? worth_of(frame) : 0;
+  const std::size_t worth =
+      settings_.credit && !same ? entropy::worth_to_this_machine(frame.seed.size(), frame.full) : 0;
   // It belongs to the renewal that it brings about, and to no later one.
   const entropy::Epoch brought = services_.dispenser.epoch() + 1;
   const bool taken =
       services_.on_fresh_seed(settings_.name + " brings a fresh seed: this machine may be a copy",
                               {account_, frame.seed, worth});
   if (same) {
-    set_state("suspect", twice);
+    state_.set(SourceState::suspect, twice);
   } else if (taken) {
-    set_state("healthy", "");
+    state_.set(SourceState::healthy);
   } else {
     credit(frame, brought);
   }
@@ -263,38 +259,26 @@ void Vmport::take_fresh(const vmport::HostFrame& frame) {
 
 void Vmport::take_answer(const vmport::HostFrame& frame) {
   if (came_before(frame.seed)) {
-    services_.key.mix("rejected", frame.seed);
-    set_state("suspect", twice);
+    relay_.reject(frame.seed);
+    state_.set(SourceState::suspect, twice);
     return;
   }
   credit(frame, asked_in_);
 }
 
-// What the host's DRBG made is worth something to this machine alone, and nothing to others.
-bool Vmport::counts(const vmport::HostFrame& frame) const { return frame.full || services_.seeds; }
-
 void Vmport::credit(const vmport::HostFrame& frame, entropy::Epoch epoch) {
-  if (!settings_.credit || !counts(frame)) {
-    services_.key.mix("uncredited", frame.seed);
-    set_state("healthy", "");
-    return;
-  }
-  // Local state last: the host has committed itself.
   const MutableBytes seed = seed_.view().first(frame.seed.size());
   std::copy(frame.seed.begin(), frame.seed.end(), seed.begin());
-  if (!frame.full) services_.key.mix("seed", seed);
+  // Local state last: the host has committed itself.
   WipedArray<TimingNoise::local_bytes> local;
   noise_.fill_with_times(local.view());
-  blinder_.blind(seed, local.view());
-  const bool credited = services_.dispenser.credit(account_, seed.first(worth_of(frame)), epoch,
-                                                   services_.clock.now());
+  const auto outcome = relay_.credit(seed, frame.full, local.view(), epoch, services_.clock.now());
   wipe(seed);
-  if (!credited) {
-    const MutexLock lock(report_mutex_);
-    outdated_ += frame.seed.size();
-    return;
+  if (outcome == entropy::Relay::Outcome::outdated) {
+    state_.count_outdated(frame.seed.size());
+  } else {
+    state_.set(SourceState::healthy);
   }
-  set_state("healthy", "");
 }
 
 // False when the link takes no questions any more.
@@ -306,7 +290,8 @@ bool Vmport::ask() {
   const ssize_t sent = ::write(link_.get(), frame.data(), frame.size());
   asked_ = true;
   if (sent == static_cast<ssize_t>(frame.size()) || (sent < 0 && errno == EAGAIN)) return true;
-  set_state("gone", with_errno(settings_.name + " takes no questions", sent < 0 ? errno : EPIPE));
+  state_.set(SourceState::gone,
+             with_errno(settings_.name + " takes no questions", sent < 0 ? errno : EPIPE));
   return false;
 }
 
@@ -314,31 +299,11 @@ void Vmport::pause(Duration duration) {
   thread_.pause(duration, waker_, services_.clock, [this] { return renew_.exchange(false); });
 }
 
-void Vmport::set_state(const char* state, const std::string& detail) {
-  const bool good = std::string_view(state) == "healthy";
-  {
-    const MutexLock lock(report_mutex_);
-    if (state_ == state && detail_ == detail) return;
-    state_ = state;
-    detail_ = detail;
-  }
-  if (!good) services_.dispenser.lost(account_, services_.clock.now());
-  services_.on_event(settings_.name, detail.empty() ? state : fmt::format("{}: {}", state, detail),
-                     !good);
-}
-
 observe::SourceReport Vmport::report() const {
-  const MutexLock lock(report_mutex_);
-  return {.name = settings_.name,
-          .state = state_,
-          .detail = detail_,
-          .h = 8,
-          .credit = settings_.credit,
-          .bytes = bytes_,
-          .alarms = alarms_,
-          .blocks = {},
-          .dropped = {{"no_frame", skipped_}, {"outdated", outdated_}},
-          .account = account_};
+  observe::SourceReport report = state_.report();
+  report.credit = settings_.credit;
+  report.dropped["no_frame"] = skipped_;
+  return report;
 }
 
 namespace {

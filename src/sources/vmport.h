@@ -8,7 +8,8 @@
 #include "base/mutex.h"
 #include "base/timing_noise.h"
 #include "base/waker.h"
-#include "entropy/blinder.h"
+#include "entropy/relay.h"
+#include "sources/runner/relay_state.h"
 #include "sources/runner/running_source.h"
 #include "sources/runner/source_thread.h"
 #include "spec/address.h"
@@ -50,12 +51,10 @@ class Vmport final : public RunningSource {
   void take_fresh(const wire::vmport::HostFrame& frame);
   void take_answer(const wire::vmport::HostFrame& frame);
   void credit(const wire::vmport::HostFrame& frame, entropy::Epoch epoch);
-  bool counts(const wire::vmport::HostFrame& frame) const;
   bool came_before(Bytes seed);
   bool wants() const;
   bool ask();
   void pause(Duration duration);
-  void set_state(const char* state, const std::string& detail);
 
   const VmportSettings settings_;
   const SourceServices services_;
@@ -73,19 +72,13 @@ class Vmport final : public RunningSource {
   bool asked_ = false;  // and no answer yet
   entropy::Epoch asked_in_ = 0;
   TimePoint next_question_{};
-  std::array<std::uint8_t, 32> last_digest_{};
-  entropy::Blinder blinder_;
+  entropy::ReplayCheck replay_;
+  entropy::Relay relay_;
   TimingNoise noise_;
   SecretBytes seed_;
 
-  mutable Mutex report_mutex_;
-  std::string state_ GUARDED_BY(report_mutex_) = "start-up";
-  std::string detail_ GUARDED_BY(report_mutex_);
-  std::uint64_t bytes_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t alarms_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t skipped_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t outdated_ GUARDED_BY(report_mutex_) =
-      0;  // bytes of answers to questions of before a renewal
+  RelayState state_;
+  std::atomic<std::uint64_t> skipped_{0};  // bytes that were in no frame
 
   SourceThread thread_;
 };

@@ -270,7 +270,8 @@ TEST_F(RelayTest, WithADeadUplinkItServesWhatItHasAndThenDrbgOnly) {
   EXPECT_NE(answer.error().message.find("503"), std::string::npos) << answer.error().message;
   EXPECT_GT(answer.error().retry_after, 0U);
   EXPECT_EQ(draw(join, "grade=drbg&bytes=100000")->size(), 100000U);
-  EXPECT_TRUE(eventually([&] { return node->snapshot().sources.at(0).state == "gone"; }));
+  EXPECT_TRUE(eventually(
+      [&] { return node->snapshot().sources.at(0).state == entropy::SourceState::gone; }));
   // Now that it is known, nobody is kept waiting.
   answer = draw(join, "grade=full&bytes=4096&wait=10m");
   EXPECT_NE(answer.error().message.find("no source delivers"), std::string::npos)
@@ -371,7 +372,7 @@ TEST_F(RelayTest, ALoopIsNamedAndCreditsNothing) {
   ASSERT_TRUE(eventually([&] {
     (void)draw(reader, "grade=full&bytes=65536");
     const auto sources = a->snapshot().sources;
-    return sources.at(1).state == "suspect";
+    return sources.at(1).state == entropy::SourceState::suspect;
   }));
   const auto snapshot = a->snapshot();
   EXPECT_NE(snapshot.sources.at(1).detail.find("a loop"), std::string::npos);

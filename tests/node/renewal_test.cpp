@@ -273,7 +273,8 @@ TEST_F(RenewedNodeTest, WhatLiesInAPipeAtARenewalIsNotCredited) {
   EXPECT_TRUE(eventually([&] {
     return node.snapshot().sources.at(0).bytes >= samples + 3 * entropy::window_samples;
   }));
-  EXPECT_TRUE(eventually([&] { return node.snapshot().sources.at(0).state == "healthy"; }));
+  EXPECT_TRUE(eventually(
+      [&] { return node.snapshot().sources.at(0).state == entropy::SourceState::healthy; }));
   EXPECT_LE(node.snapshot().dispenser.total.credited,
             before.dispenser.total.credited + 7U * entropy::output_bits);
   EXPECT_TRUE(node.stop(5s));

@@ -48,7 +48,7 @@ class SourcesTest : public testing::Test {
     return source;
   }
   static bool reaches(const RunningSource& source, const std::string& state) {
-    return eventually([&] { return source.report().state == state; });
+    return eventually([&] { return to_string(source.report().state) == state; });
   }
   std::string path(const char* name) const { return directory_ + "/" + name; }
   void write_file(const std::string& to, const test::Samples& samples) {
@@ -71,7 +71,7 @@ class SourcesTest : public testing::Test {
 TEST_F(SourcesTest, ACommandFillsTheReserveAndSleepsThen) {
   auto source = start("exec:cat /dev/urandom?h=8");
   EXPECT_TRUE(eventually([&] { return dispenser_.report().fill == dispenser_.report().target; }));
-  EXPECT_EQ(source->report().state, "healthy");
+  EXPECT_EQ(source->report().state, entropy::SourceState::healthy);
   EXPECT_FALSE(dispenser_.demand());
   EXPECT_TRUE(dispenser_.report().total.balanced());
 }
@@ -188,7 +188,7 @@ TEST_F(SourcesTest, ASerialLineIsSetRawAndSurvivesBeingPulled) {
     });
   };
   EXPECT_TRUE(send_until([&] { return dispenser_.report().total.credited > 0; }));
-  EXPECT_EQ(source->report().state, "healthy");
+  EXPECT_EQ(source->report().state, entropy::SourceState::healthy);
   {
     const UniqueFd look(::open(name.data(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
     termios settings{};

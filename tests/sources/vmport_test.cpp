@@ -110,7 +110,7 @@ TEST_F(VmportSourceTest, AFreshSeedIsHandedOnAtOnceAndCountsInFull) {
   ASSERT_TRUE(eventually([&] { return fresh().size() == 1; }));
   EXPECT_EQ(fresh()[0].seed, to_hex(seed));
   EXPECT_EQ(fresh()[0].credited, 64U);
-  EXPECT_TRUE(eventually([&] { return port->report().state == "healthy"; }));
+  EXPECT_TRUE(eventually([&] { return port->report().state == entropy::SourceState::healthy; }));
   EXPECT_EQ(total().credited, 0U) << "it went to the kernel, which has paid for it";
   say(host, frame(Kind::fresh, test::uniform(64, 2), false));
   ASSERT_TRUE(eventually([&] { return fresh().size() == 2; }));
@@ -135,7 +135,7 @@ TEST_F(VmportSourceTest, ASeedThatComesTwiceCountsOnce) {
   say(host, frame(Kind::fresh, seed));
   ASSERT_TRUE(eventually([&] { return fresh().size() == 2; }));
   EXPECT_EQ(fresh()[1].credited, 0U);
-  EXPECT_EQ(port->report().state, "suspect");
+  EXPECT_EQ(port->report().state, entropy::SourceState::suspect);
   EXPECT_EQ(port->report().alarms, 1U);
   const share::Ticket place = want(64);
   ASSERT_TRUE(question(host));
@@ -192,7 +192,7 @@ TEST_F(VmportSourceTest, WhatIsPassedOnCreditsNothingOfADrbg) {
     const UniqueFd host = accept();
     say(host, frame(Kind::fresh, test::uniform(64, times), false));
     ASSERT_TRUE(eventually([&] { return fresh().size() == times + 1; }));
-    EXPECT_TRUE(eventually([&] { return port->report().state == "healthy"; }));
+    EXPECT_TRUE(eventually([&] { return port->report().state == entropy::SourceState::healthy; }));
   }
   const UniqueFd host = accept();
   const share::Ticket place = want(64);
@@ -249,7 +249,7 @@ TEST_F(VmportSourceTest, AHostThatHangsUpIsComeBackTo) {
   ::unlink(path().c_str());
   listener_.reset();
   ::shutdown(again.get(), SHUT_RDWR);
-  ASSERT_TRUE(eventually([&] { return port->report().state == "gone"; }));
+  ASSERT_TRUE(eventually([&] { return port->report().state == entropy::SourceState::gone; }));
   listener_ = net::listen_unix(path(), 0600);
   const UniqueFd other = accept();
   say(other, frame(Kind::fresh, test::uniform(64, 3)));
@@ -273,7 +273,7 @@ TEST_F(VmportSourceTest, WithoutCreditItIsMixedInAndNobodyIsServed) {
 TEST_F(VmportSourceTest, APortThatIsNotThereIsSaidSo) {
   Vmport port(VmportSettings{"vmport", "/dev/virtio-ports/no.such.port", {}, true}, services());
   port.start();
-  EXPECT_TRUE(eventually([&] { return port.report().state == "gone"; }));
+  EXPECT_TRUE(eventually([&] { return port.report().state == entropy::SourceState::gone; }));
   EXPECT_NE(port.report().detail.find("/dev/virtio-ports/no.such.port"), std::string::npos);
 }
 

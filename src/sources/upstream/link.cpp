@@ -6,7 +6,6 @@
 
 #include "base/shown.h"
 #include "crypto/aead.h"
-#include "crypto/hash.h"
 #include "wire/pollen.h"
 
 namespace qanat::sources {
@@ -110,9 +109,7 @@ tl::expected<UpstreamLink::Transfer, ClientError> UpstreamLink::fetch(MutableByt
 
 std::string UpstreamLink::judge(Bytes bytes, const std::optional<wire::Path>& path) {
   const bool blocks_pass = judge_blocks(bytes);
-  const auto digest = crypto::sha256({bytes});
-  const bool fresh = digest != last_digest_;
-  last_digest_ = digest;
+  const bool fresh = !replay_.came_before(bytes);
   if (!path) return fmt::format("{} sent a path that cannot be read", name());
   if (!own_id_.empty() && wire::leads_through(*path, own_id_)) {
     return fmt::format("a loop: this node, {}, is behind the bytes of {} ({})", own_id_, name(),

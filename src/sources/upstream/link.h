@@ -3,6 +3,7 @@
 
 #include "base/mutex.h"
 #include "entropy/block_tests.h"
+#include "entropy/relay.h"
 #include "peers/http_client.h"
 #include "peers/trickle_client.h"
 #include "wire/path.h"
@@ -61,7 +62,7 @@ class UpstreamLink {
   peers::HttpClient client_;
   peers::TrickleClient trickle_;
   bool fetched_ = false;  // since prepare_seeds
-  std::array<std::uint8_t, 32> last_digest_{};
+  entropy::ReplayCheck replay_;
   mutable Mutex mutex_;
   entropy::BlockTests block_tests_ GUARDED_BY(mutex_);
   int fips_failed_in_row_ = 0;

@@ -13,6 +13,7 @@
 namespace qanat::sources {
 
 using entropy::Combiner;
+using entropy::SourceState;
 using peers::ClientError;
 using peers::Trouble;
 using namespace std::chrono_literals;
@@ -41,14 +42,6 @@ constexpr unsigned longest_retry_after = 3600;
 // Another is asked beside one that has not answered for so long.
 constexpr Duration slow_after = 3s;
 constexpr Duration longest_look = 1min;
-
-// Of a peer by whose name the event goes: a detail need not begin with it.
-std::string without_name(const std::string& detail, const std::string& name) {
-  const auto end = detail.find(": ");
-  if (end == std::string::npos) return detail;
-  const std::string peer = detail.substr(0, end);
-  return name == peer || name.starts_with(peer + " ") ? detail.substr(end + 2) : detail;
-}
 
 Backoff new_backoff(Duration base, Duration cap) {
   return {base, cap, crypto::random_seed(), least_pause};
@@ -81,9 +74,11 @@ Upstream::Upstream(std::string name, std::vector<peers::Endpoint> endpoints,
       account_(services.dispenser.open_source(name_)),
       held_(settings.quorum),
       epoch_(services.dispenser.epoch()),
-      blinder_(services.key, account_),
+      relay_(services.dispenser, services.key, account_,
+             {.credit = settings.credit, .own_use = services.seeds}),
       combiner_(services.key, settings.quorum, static_cast<std::uint16_t>(account_)),
-      block_(peers::TransferSize::most) {
+      block_(peers::TransferSize::most),
+      state_(name_, account_, services_) {
   check_quorum(endpoints, settings.quorum);
   polite_ = !services.seeds && std::any_of(endpoints.begin(), endpoints.end(),
                                            [](const auto& endpoint) { return endpoint.pollen; });
@@ -109,7 +104,7 @@ void Upstream::start() {
   thread_.start([this] { run(); },
                 [this](const std::string& why) {
                   renew_.store(true);
-                  set_state("failed", why, false);
+                  state_.set(SourceState::failed, why, false);
                 },
                 waker_, services_.clock);
 }
@@ -172,7 +167,7 @@ void Upstream::rest() {
 // times.
 void Upstream::renew() {
   epoch_ = services_.dispenser.epoch();
-  for (const Contribution& given : held_.give_up()) count_outdated(given.bytes.size());
+  for (const Contribution& given : held_.give_up()) state_.count_outdated(given.bytes.size());
   rest_until_ = {};
   for (Link& link : links_) {
     link.backoff = new_backoff(backoff_base, backoff_cap);
@@ -196,18 +191,15 @@ void Upstream::take(std::size_t index, UpstreamWorker::Answer answer) {
   link.asked = false;
   link.unprepared = true;
   // Before a renewal: the other copy has it, too.
-  if (answer.question.epoch != epoch_) return count_outdated(answer.bytes.size());
+  if (answer.question.epoch != epoch_) return state_.count_outdated(answer.bytes.size());
   if (!answer.transfer) return fail(link, answer.question.bytes, answer.transfer.error());
   link.slow = answer.took >= slow_after;
   link.trouble.reset();
-  {
-    const double took = seconds(answer.took);
-    const MutexLock lock(report_mutex_);
-    bytes_ += answer.bytes.size();
-    // Of the last few transfers: each counts a quarter.
-    const double rate = took > 0 ? static_cast<double>(answer.bytes.size()) / took : 0;
-    rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
-  }
+  state_.count_bytes(answer.bytes.size());
+  const double took = seconds(answer.took);
+  // Of the last few transfers: each counts a quarter.
+  const double rate = took > 0 ? static_cast<double>(answer.bytes.size()) / took : 0;
+  rate_ = rate_ == 0 ? rate : rate_ + (rate - rate_) / 4;
   keep(index, answer);
 }
 
@@ -386,54 +378,43 @@ void Upstream::tell_nobody() {
   if (settings_.quorum > 1) {
     const std::string& why =
         last_problem_.empty() ? "too few of them have different keys" : last_problem_;
-    return set_state(
-        "gone",
+    return state_.set(
+        SourceState::gone,
         fmt::format("{} of {} upstreams have contributed: {}", held_.size(), settings_.quorum, why),
         no_hope);
   }
   // There, and dry: how it should be where many share one source.
-  if (any(Trouble::busy)) return set_state("healthy", last_problem_, false);
+  if (any(Trouble::busy)) return state_.set(SourceState::healthy, last_problem_, false);
   // What was rejected has set the state already.
-  if (any(Trouble::protocol) && state_is("suspect")) return;
-  set_state(any(Trouble::distrusted) && !any(Trouble::unreachable) ? "failed" : "gone",
-            last_problem_, no_hope);
+  if (any(Trouble::protocol) && state_.state() == SourceState::suspect) return;
+  const bool failed = any(Trouble::distrusted) && !any(Trouble::unreachable);
+  state_.set(failed ? SourceState::failed : SourceState::gone, last_problem_, no_hope);
 }
 
 void Upstream::reject(Bytes bytes, const std::string& why) {
-  services_.key.mix("rejected", bytes);
-  {
-    const MutexLock lock(report_mutex_);
-    ++alarms_;
-  }
-  set_state("suspect", why + ": mixed in, not credited", false);
+  relay_.reject(bytes);
+  state_.count_alarm();
+  state_.set(SourceState::suspect, why + ": mixed in, not credited", false);
 }
 
 void Upstream::credit(MutableBytes bytes, bool full, wire::Path path) {
-  if (!settings_.credit) {
-    services_.key.mix("uncredited", bytes);
-    return set_healthy();
-  }
-  if (!full) services_.key.mix("seed", bytes);
-  // A DRBG's strength, for this machine alone, a seed; and nothing that is passed on to others.
-  const std::size_t worth =
-      full ? bytes.size()
-           : std::min(bytes.size(), services_.seeds ? entropy::drbg_credit_bytes : 0);
   // Before the bytes can be drawn by anybody.
-  if (path != path_) {
+  if (settings_.credit && path != path_) {
     path_ = std::move(path);
     services_.provenance.set(account_, path_);
   }
+  const TimePoint now = services_.clock.now();
+  entropy::Relay::Outcome outcome{};
   if (settings_.quorum == 1) {
     // Drawn after the upstream has committed itself to its bytes.
     WipedArray<TimingNoise::local_bytes> local;
     noise_.fill_with_times(local.view());
-    blinder_.blind(bytes, local.view());
+    outcome = relay_.credit(bytes, full, local.view(), epoch_, now);
+  } else {
+    outcome = relay_.credit_combined(bytes, full, epoch_, now);
   }
-  if (worth > 0 &&
-      !services_.dispenser.credit(account_, bytes.first(worth), epoch_, services_.clock.now())) {
-    return count_outdated(bytes.size());
-  }
-  credited_ = true;
+  if (outcome == entropy::Relay::Outcome::outdated) return state_.count_outdated(bytes.size());
+  credited_ = credited_ || outcome == entropy::Relay::Outcome::credited;
   set_healthy();
 }
 
@@ -443,35 +424,7 @@ void Upstream::set_healthy() {
   for (const Link& link : links_) {
     if (!link.problem.empty()) problems += (problems.empty() ? "" : "; ") + link.problem;
   }
-  set_state("healthy", problems, false);
-}
-
-void Upstream::count_outdated(std::size_t bytes) {
-  const MutexLock lock(report_mutex_);
-  outdated_ += bytes;
-}
-
-bool Upstream::state_is(std::string_view state) const {
-  const MutexLock lock(report_mutex_);
-  return state_ == state;
-}
-
-void Upstream::set_state(const char* state, const std::string& detail, bool hopeless) {
-  const bool good = std::string_view(state) == "healthy";
-  bool changed = false;
-  {
-    const MutexLock lock(report_mutex_);
-    changed = state_ != state || (detail_ != detail && !good);
-    if (state_ != "failed" && std::string_view(state) == "failed") ++failures_;
-    state_ = state;
-    detail_ = detail;
-    hopeless_ = hopeless;
-  }
-  if (!changed) return;
-  if (!good) services_.dispenser.lost(account_, services_.clock.now());
-  services_.on_event(
-      name_, detail.empty() ? state : fmt::format("{}: {}", state, without_name(detail, name_)),
-      !good);
+  state_.set(SourceState::healthy, problems, false);
 }
 
 observe::SourceReport Upstream::report() const {
@@ -488,21 +441,12 @@ observe::SourceReport Upstream::report() const {
       trickle[what] += *count;
     }
   }
-  const MutexLock lock(report_mutex_);
-  return {.name = name_,
-          .state = state_,
-          .detail = detail_,
-          .hopeless = hopeless_,
-          .rate = state_ == "gone" ? 0 : rate_,
-          .h = 8,
-          .credit = settings_.credit,
-          .bytes = bytes_,
-          .alarms = alarms_,
-          .failures = failures_,
-          .blocks = blocks,
-          .trickle = std::move(trickle),
-          .dropped = {{"outdated", outdated_}},
-          .account = account_};
+  observe::SourceReport report = state_.report();
+  report.rate = report.state == SourceState::gone ? 0 : rate_.load();
+  report.credit = settings_.credit;
+  report.blocks = blocks;
+  report.trickle = std::move(trickle);
+  return report;
 }
 
 }  // namespace qanat::sources

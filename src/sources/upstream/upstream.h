@@ -8,9 +8,10 @@
 #include "base/backoff.h"
 #include "base/mutex.h"
 #include "base/timing_noise.h"
-#include "entropy/blinder.h"
 #include "entropy/combiner.h"
+#include "entropy/relay.h"
 #include "peers/transfer_size.h"
+#include "sources/runner/relay_state.h"
 #include "sources/runner/running_source.h"
 #include "sources/runner/source_thread.h"
 #include "sources/upstream/contributions.h"
@@ -85,10 +86,7 @@ class Upstream final : public RunningSource {
   bool is_asking() const;
   void reject(Bytes bytes, const std::string& why);
   void credit(MutableBytes bytes, bool full, wire::Path path);
-  void count_outdated(std::size_t bytes);
-  void set_state(const char* state, const std::string& detail, bool hopeless);
   void set_healthy();
-  bool state_is(std::string_view state) const;
 
   const std::string name_;
   const UpstreamSettings settings_;
@@ -105,7 +103,7 @@ class Upstream final : public RunningSource {
   std::size_t round_blocks_ = 0;  // how many a contribution to a quorum is for
   TimePoint rest_until_{};        // what is worth nothing is not fetched as fast as it comes
   std::string last_problem_;
-  entropy::Blinder blinder_;
+  entropy::Relay relay_;
   entropy::Combiner combiner_;
   TimingNoise noise_;
   SecretBytes block_;       // of a quorum
@@ -114,16 +112,8 @@ class Upstream final : public RunningSource {
   bool credited_ = false;   // anything yet
   bool satisfied_ = false;  // all that was wanted, once
 
-  mutable Mutex report_mutex_;
-  std::string state_ GUARDED_BY(report_mutex_) = "start-up";
-  std::string detail_ GUARDED_BY(report_mutex_);
-  bool hopeless_ GUARDED_BY(report_mutex_) = false;
-  std::uint64_t bytes_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t alarms_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t failures_ GUARDED_BY(report_mutex_) = 0;
-  std::uint64_t outdated_ GUARDED_BY(report_mutex_) =
-      0;  // bytes that were asked for before a renewal
-  double rate_ GUARDED_BY(report_mutex_) = 0;
+  RelayState state_;
+  std::atomic<double> rate_{0};  // bytes a second, of the last few transfers
 
   SourceThread thread_;
 };

@@ -84,7 +84,7 @@ class SampleRunnerTest : public testing::Test {
     runner_.retest();
   }
   bool reaches(const std::string& state) {
-    return eventually([&] { return runner_.report().state == state; });
+    return eventually([&] { return to_string(runner_.report().state) == state; });
   }
 
   Clock clock_;
