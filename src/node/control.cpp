@@ -1,11 +1,11 @@
-// The control socket's side of the node: what `qanat invite`, `revoke` and the like ask for.
+#include "node/control.h"
+
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
 #include <limits>
 
 #include "base/quantity.h"
-#include "node/node.h"
 #include "wire/join_string.h"
 
 namespace qanat::node {
@@ -40,7 +40,8 @@ Number number_of(const json::object& request, std::string_view key, Number usual
 
 }  // namespace
 
-ControlAnswer Node::control(std::string_view method, std::string_view path, std::string_view body) {
+ControlAnswer Control::answer(std::string_view method, std::string_view path,
+                              std::string_view body) {
   if (method != "POST") return refused(405, "control paths take POST");
   boost::system::error_code problem;
   json::value parsed = json::object();
@@ -48,35 +49,38 @@ ControlAnswer Node::control(std::string_view method, std::string_view path, std:
   if (problem || !parsed.is_object()) return refused(400, "the body is not a JSON object");
   const json::object& request = parsed.get_object();
 
-  check_state();
+  node_.check_state();
   if (path == "/control/invite") return invite(request);
   if (path == "/control/withdraw") return withdraw(request);
   if (path == "/control/revoke") return revoke(request);
   if (path == "/control/allow") return allow(request);
-  if (path == "/control/revoked") {
-    json::array names;
-    for (const share::Bar& bar : book_.bars()) names.emplace_back(bar.name);
-    return done({{"revoked", std::move(names)}});
-  }
+  if (path == "/control/revoked") return revoked();
   if (path == "/control/retest") {
-    retest();
+    node_.retest();
     return done();
   }
   if (path == "/control/feed") {
-    feed_now();
+    node_.feed();
     return done();
   }
   return refused(404, "no such control path");
 }
 
-ControlAnswer Node::invite(const json::object& request) {
-  if (!identity_) return refused(400, "a feed has no clients");
+ControlAnswer Control::revoked() const {
+  json::array names;
+  for (const share::Bar& bar : node_.book.bars()) names.emplace_back(bar.name);
+  return done({{"revoked", std::move(names)}});
+}
+
+ControlAnswer Control::invite(const json::object& request) {
+  const Identity* const identity = node_.identity();
+  if (identity == nullptr) return refused(400, "a feed has no clients");
   // Its clients would be unknown after a restart.
-  if (const std::string problem = state_problem(); !problem.empty()) {
+  if (const std::string problem = node_.state.problem(); !problem.empty()) {
     return refused(409, "nobody is invited: " + problem);
   }
   std::string at = text_of(request, "address");
-  const std::string own = address();
+  const std::string own = node_.address();
   if (at.empty()) at = own;
   if (at.empty()) {
     return refused(400,
@@ -87,15 +91,15 @@ ControlAnswer Node::invite(const json::object& request) {
                            number_of<std::uint64_t>(request, "burst", 0),
                            number_of<double>(request, "weight", 1)};
   const std::string name = text_of(request, "name");
-  const std::uint64_t rate = book_.terms_for(name, terms).rate;
-  if (const auto promise = dispenser_.check_promise(rate, clock_.now()); !promise) {
+  const std::uint64_t rate = node_.book.terms_for(name, terms).rate;
+  if (const auto promise = node_.dispenser.check_promise(rate, node_.clock.now()); !promise) {
     return refused(promise.error().unproved ? 503 : 409, promise.error().message);
   }
-  auto invited = clients_.invite(name, terms, at, identity_->pin);
+  auto invited = node_.clients.invite(name, terms, at, identity->pin);
   if (!invited) return refused(400, invited.error().message);
   const std::string promised =
       rate == 0 ? "" : ", promised " + format_rate(static_cast<double>(rate));
-  events_.record("clients", fmt::format("invited '{}'{}", name, promised));
+  node_.events.record("clients", fmt::format("invited '{}'{}", name, promised));
   json::object given{{"join", invited->join}, {"address", at}, {"serial", invited->serial}};
   if (own.empty()) {
     given["warning"] =
@@ -104,36 +108,36 @@ ControlAnswer Node::invite(const json::object& request) {
   }
   ControlAnswer answer = done(given);
   answer.undo = [this, name, serial = invited->serial] {
-    if (clients_.withdraw(name, serial)) {
-      events_.add("clients", fmt::format("nobody took the join string of '{}': withdrawn", name),
-                  false);
+    if (node_.clients.withdraw(name, serial)) {
+      node_.events.add("clients",
+                       fmt::format("nobody took the join string of '{}': withdrawn", name), false);
     }
   };
   wire::wipe_text(invited->join);
   return answer;
 }
 
-ControlAnswer Node::withdraw(const json::object& request) {
+ControlAnswer Control::withdraw(const json::object& request) {
   const std::string name = text_of(request, "name");
-  const auto outcome = clients_.withdraw(name, number_of<std::uint64_t>(request, "serial", 0));
+  const auto outcome = node_.clients.withdraw(name, number_of<std::uint64_t>(request, "serial", 0));
   if (!outcome) return refused(400, outcome.error().message);
-  events_.record("clients", fmt::format("the invitation of '{}' is withdrawn", name));
+  node_.events.record("clients", fmt::format("the invitation of '{}' is withdrawn", name));
   return done();
 }
 
-ControlAnswer Node::revoke(const json::object& request) {
+ControlAnswer Control::revoke(const json::object& request) {
   const std::string name = text_of(request, "name");
-  const auto was_here = clients_.revoke(name);
+  const auto was_here = node_.clients.revoke(name);
   if (!was_here) return refused(400, was_here.error().message);
-  events_.record("clients", fmt::format("revoked '{}'", name));
+  node_.events.record("clients", fmt::format("revoked '{}'", name));
   return done({{"known", *was_here}});
 }
 
-ControlAnswer Node::allow(const json::object& request) {
+ControlAnswer Control::allow(const json::object& request) {
   const std::string name = text_of(request, "name");
-  const auto outcome = clients_.allow(name);
+  const auto outcome = node_.clients.allow(name);
   if (!outcome) return refused(400, outcome.error().message);
-  events_.record("clients", fmt::format("'{}' may be used again", name));
+  node_.events.record("clients", fmt::format("'{}' may be used again", name));
   return done();
 }
 

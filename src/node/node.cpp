@@ -7,13 +7,11 @@
 #include <ctime>
 #include <thread>
 
-#include "base/descriptor_limit.h"
 #include "base/log.h"
 #include "base/quantity.h"
-#include "base/timing_noise.h"
 #include "crypto/aead.h"
-#include "crypto/openssl.h"
 #include "net/listen.h"
+#include "node/insist.h"
 #include "observe/metrics.h"
 #include "observe/status.h"
 #include "serve/absent.h"
@@ -41,46 +39,7 @@ std::size_t max_request_of(const NodeSettings& settings) {
                        : static_cast<std::size_t>(settings.config.limits.request_full_bytes);
 }
 
-// The sources as they are made: one each; but with a quorum all upstreams are one, its lines.
-std::vector<std::string> grouped_sources(const std::vector<std::string>& texts,
-                                         std::size_t quorum) {
-  if (quorum < 2) return texts;
-  std::vector<std::string> groups;
-  std::string upstreams;
-  for (const std::string& text : texts) {
-    if (sources::is_upstream(text)) {
-      upstreams += (upstreams.empty() ? "" : "\n") + text;
-    } else {
-      groups.push_back(text);
-    }
-  }
-  if (!upstreams.empty()) groups.push_back(upstreams);
-  return groups;
-}
-
-// Does what must not be left out for want of memory: it is tried for a second. The last exception
-// is let out.
-template <typename Work>
-auto insist(const Work& work) {
-  constexpr Duration pause = 10ms;
-  for (int left = 100;; --left) {
-    try {
-      return work();
-    } catch (const std::exception&) {
-      if (left == 0) throw;
-    }
-    std::this_thread::sleep_for(pause);
-  }
-}
-
 }  // namespace
-
-SecretBytes gather_start_material() {
-  SecretBytes material(64 + TimingNoise::local_bytes);
-  crypto::random_bytes(material.view().first(64));
-  TimingNoise().fill_with_times(material.view().subspan(64));
-  return material;
-}
 
 Node::Node(NodeSettings settings)
     : settings_(std::move(settings)),
@@ -96,17 +55,25 @@ Node::Node(NodeSettings settings)
         return dispenser_.open_flow(name, terms);
       }),
       clients_(state_, (book_.configure(settings_.config.clients), book_)),
+      watch_(state_, book_, clients_, events_),
       blocks_(block_places, crypto::random_seed()),
       drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
       cookies_(cookie_file(), [this](const std::string& text,
                                      bool alarm) { events_.add("trickle", text, alarm); }),
       threads_(settings_.config.threads,
                [this](const std::string& why) { alarm("threads", "a task has ended: " + why); }),
-      services_(make_services()) {
+      services_(make_services()),
+      renewal_({.running = running_,
+                .generation = generation_,
+                .dispenser = dispenser_,
+                .key = key_,
+                .drbg = drbg_->pool(),
+                .commands = commands_,
+                .events = events_,
+                .clock = clock_}),
+      control_(controlled()) {
   defaults_ = {.limits = limits_of(settings_.config), .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
-  lists_ = std::make_shared<Published>(Lists());
-  unused_ = lists_->unused.get_future();
   commands_.set(settings_.config.on_reseed);
 }
 
@@ -153,29 +120,16 @@ outlets::CookieKeeper::File Node::cookie_file() {
   return {.name = state_.path() + "/trickle.key",
           .read = [this] { return state_.cookie_keys(); },
           .write = [this](Bytes text) -> Result<void> {
-            if (!state_writable_) return error("the node cannot write its state directory");
+            if (!watch_.writable()) return error("the node cannot write its state directory");
             return state_.store_cookie_keys(text);
           }};
 }
 
 void Node::start() {
-  auto prepared = state_.prepare();
-  Result<StateLock> lock = error(prepared ? "" : prepared.error().message);
-  if (prepared) lock = state_.lock();
-  if (lock) {
-    const MutexLock guard(state_mutex_);
-    lock_ = std::move(*lock);
-    state_writable_ = true;
-  } else {
-    events_.add("state",
-                fmt::format("{}; the node runs without its state directory: it invites nobody, and "
-                            "keeps nothing for its next start",
-                            lock.error().message),
-                true);
-  }
+  watch_.begin();
   node_id_ = state_.node_id();
   provenance_.set_own(node_id_);
-  if (settings_.feed && state_writable_) {
+  if (settings_.feed && watch_.writable()) {
     if (auto directory = state_.cookie_directory()) cookie_directory_ = std::move(*directory);
   }
   if (!settings_.feed) identity_ = state_.identity();
@@ -189,36 +143,19 @@ void Node::start() {
                                   format_rate(change.rate), format_rate(change.proved)),
                 !change.kept, {.client = *change.name});
   });
-  std::vector<NamedSource> sources;
-  if (settings_.feed) {
-    std::vector<std::string> upstreams;
-    for (const std::string& text : settings_.feed->upstreams) {
-      if (sources::is_upstream(text)) {
-        upstreams.push_back(text);
-      } else {
-        sources.push_back(make_source(text));
-      }
-    }
-    if (!upstreams.empty()) {
-      sources.push_back({"", sources::make_upstream(upstreams, {.quorum = settings_.feed->quorum},
-                                                    source_services())});
-    }
-  }
-  for (const std::string& text :
-       grouped_sources(settings_.config.sources, settings_.config.quorum)) {
-    sources.push_back(make_source(text));
-  }
+  std::vector<NamedSource> sources = make_sources();
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
-    const auto running = lists();
+    const auto running = running_.lists();
     for (const NamedOutlet& named : running->outlets) {
       named.outlet->close_of(client);
     }
   });
   std::vector<NamedOutlet> outlets = start_outlets();
-  replace({sources, std::move(outlets)});
+  running_.replace({sources, std::move(outlets)});
   find_trickle_port();
   warn_of(settings_.config);
-  if (const std::string at = address(); !at.empty() && state_writable_) state_.remember_address(at);
+  if (const std::string at = address(); !at.empty() && watch_.writable())
+    state_.remember_address(at);
   open_control_socket();
   if (!settings_.feed) drbg_->pool().start();
   for (const NamedSource& named : sources) named.source->start();
@@ -226,7 +163,7 @@ void Node::start() {
 
 // All of them listen, or the node does not start. Of the default set, which nobody asked for by
 // name, one that cannot is left out, and said.
-std::vector<Node::NamedOutlet> Node::start_outlets() {
+std::vector<NamedOutlet> Node::start_outlets() {
   std::vector<NamedOutlet> outlets;
   for (const std::string& text : settings_.config.outlets) outlets.push_back(make_outlet(text));
   std::string problems;
@@ -248,33 +185,14 @@ std::vector<Node::NamedOutlet> Node::start_outlets() {
   return outlets;
 }
 
-std::shared_ptr<const Node::Lists> Node::lists() const {
-  const MutexLock lock(lists_mutex_);
-  return {lists_, &lists_->lists};
-}
-
-Node::Lists Node::replace(Lists next) {
-  auto published = std::make_shared<Published>(std::move(next));
-  Lists old = *lists();
-  // Nothing fails from here on.
-  std::future<void> unused = std::exchange(unused_, published->unused.get_future());
-  {
-    const MutexLock lock(lists_mutex_);
-    lists_.swap(published);
-  }
-  published.reset();
-  unused.wait();
-  return old;
-}
-
 void Node::open_control_socket() {
-  if (!state_writable_) return;
+  if (!watch_.writable()) return;
   outlets::HttpSettings settings;
   settings.name = "control";
   settings.unix_path = state_.control_socket();
   settings.limits = settings_.config.limits;
   settings.control = [this](std::string_view method, std::string_view path, std::string_view body) {
-    return control(method, path, body);
+    return control_.answer(method, path, body);
   };
   auto socket = std::make_unique<outlets::HttpOutlet>(std::move(settings), services_);
   try {
@@ -284,19 +202,77 @@ void Node::open_control_socket() {
                 fmt::format("{}; 'qanat status' will not find this node", problem.what()), true);
     return;
   }
-  control_ = std::move(socket);
+  control_socket_ = std::move(socket);
 }
 
-Node::NamedSource Node::make_source(const std::string& text) {
-  std::vector<std::string> group;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    group.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
+void Node::check_control_socket() {
+  if (!control_socket_ || !watch_.writable()) return;
+  if (control_socket_->in_place()) return;
+  control_socket_->stop();
+  control_socket_.reset();
+  open_control_socket();
+}
+
+Controlled Node::controlled() {
+  return {.book = book_,
+          .clients = clients_,
+          .dispenser = dispenser_,
+          .events = events_,
+          .state = watch_,
+          .clock = clock_,
+          .identity = [this] { return identity_ ? &*identity_ : nullptr; },
+          .address = [this] { return address(); },
+          .check_state = [this] { check_state(); },
+          .retest = [this] { retest(); },
+          .feed = [this] { feed_now(); }};
+}
+
+void Node::check_state() {
+  const bool written_back = watch_.check({.node_id = node_id_,
+                                          .identity = identity_ ? &*identity_ : nullptr,
+                                          .address = address(),
+                                          .cookies = settings_.feed.has_value()});
+  if (written_back && cookies_.version() > 0) {
+    cookies_.keep(static_cast<std::uint64_t>(std::time(nullptr)));
   }
-  if (group.size() == 1) return {text, sources::make_source(text, source_services())};
-  return {text,
-          sources::make_upstream(group, {.quorum = settings_.config.quorum}, source_services())};
+}
+
+// With a quorum all upstreams are one.
+std::vector<SourceTexts> grouped_sources(const std::vector<std::string>& texts,
+                                         bool upstreams_together) {
+  std::vector<SourceTexts> groups;
+  SourceTexts upstreams;
+  for (const std::string& text : texts) {
+    if (upstreams_together && sources::is_upstream(text)) {
+      upstreams.push_back(text);
+    } else {
+      groups.push_back({text});
+    }
+  }
+  if (!upstreams.empty()) groups.push_back(std::move(upstreams));
+  return groups;
+}
+
+NamedSource Node::make_source(const SourceTexts& texts, std::size_t quorum) {
+  if (texts.size() == 1 && (quorum < 2 || !sources::is_upstream(texts[0]))) {
+    return {texts, sources::make_source(texts[0], source_services())};
+  }
+  return {texts, sources::make_upstream(texts, {.quorum = quorum}, source_services())};
+}
+
+// A feed's upstreams are one in any case: what one of them does not give, another may.
+std::vector<NamedSource> Node::make_sources() {
+  std::vector<NamedSource> made;
+  if (settings_.feed) {
+    for (const SourceTexts& texts : grouped_sources(settings_.feed->upstreams, true)) {
+      made.push_back(make_source(texts, settings_.feed->quorum));
+    }
+  }
+  const std::size_t quorum = settings_.config.quorum;
+  for (const SourceTexts& texts : grouped_sources(settings_.config.sources, quorum > 1)) {
+    made.push_back(make_source(texts, quorum));
+  }
+  return made;
 }
 
 sources::SourceServices Node::source_services() {
@@ -315,12 +291,12 @@ sources::SourceServices Node::source_services() {
       .origins = &origins_};
 }
 
-Node::NamedOutlet Node::make_outlet(const std::string& text) {
+NamedOutlet Node::make_outlet(const std::string& text) {
   return {text, outlets::plan_outlet(text, defaults_).make(services_)};
 }
 
 void Node::find_trickle_port() {
-  const auto running = lists();
+  const auto running = running_.lists();
   std::uint16_t port = 0;
   for (const NamedOutlet& named : running->outlets) {
     if (port == 0) port = named.outlet->trickle_port();
@@ -335,12 +311,12 @@ void Node::warn_of(const Config& config) {
 }
 
 void Node::wake_sources() {
-  const auto running = lists();
+  const auto running = running_.lists();
   for (const NamedSource& named : running->sources) named.source->wake();
 }
 
-bool Node::stop_sources(std::vector<NamedSource>& sources, Duration limit) {
-  const TimePoint end = clock_.now() + limit;
+bool Node::stop_sources(std::vector<NamedSource>& sources) {
+  const TimePoint end = clock_.now() + source_patience;
   for (const NamedSource& named : sources) named.source->request_stop();
   bool all = true;
   for (const NamedSource& named : sources) {
@@ -367,7 +343,7 @@ bool Node::stop(Duration limit) {
     }
   };
   {
-    const auto running = lists();
+    const auto running = running_.lists();
     for (const NamedOutlet& named : running->outlets) {
       end_one([&named] { named.outlet->drain(); });
     }
@@ -378,176 +354,20 @@ bool Node::stop(Duration limit) {
     };
     while (!idle() && clock_.now() < end) std::this_thread::sleep_for(5ms);
   }
-  Lists old = insist([this] { return replace({}); });
+  Lists old = insist([this] { return running_.replace({}); });
   for (const NamedOutlet& named : old.outlets) {
     end_one([&named] { named.outlet->stop(); });
     ended = ended && named.outlet->idle();
   }
-  if (control_) end_one([this] { control_->stop(); });
-  ended = ended && (!control_ || control_->idle());
-  ended = stop_sources(old.sources, source_patience) && ended;
+  if (control_socket_) end_one([this] { control_socket_->stop(); });
+  ended = ended && (!control_socket_ || control_socket_->idle());
+  ended = stop_sources(old.sources) && ended;
   end_one([this] { drbg_->stop(); });
   dispenser_.drain();
   // What goes on still holds what it was given: it must stay.
-  if (!ended) (void)new std::pair(std::move(old), std::move(control_));
-  control_.reset();
+  if (!ended) (void)new std::pair(std::move(old), std::move(control_socket_));
+  control_socket_.reset();
   return ended;
-}
-
-outlets::OutletDefaults Node::defaults_of(const Config& config) const {
-  outlets::OutletDefaults defaults = defaults_;
-  defaults.limits = limits_of(config);
-  if (defaults.limits.request_full_bytes > dispenser_.max_request_bytes()) {
-    log_warning("reload: limits.full_bytes grows at the next start only");
-    defaults.limits.request_full_bytes = dispenser_.max_request_bytes();
-  }
-  return defaults;
-}
-
-serve::Limits Node::limits_of(const Config& config) const {
-  const std::size_t descriptors = descriptor_limit();
-  const auto limits = serve::within_descriptors(config.limits, descriptors, config.outlets.size());
-  // A part less of so large a number does not matter, and a feed has no such outlets.
-  if (!settings_.feed && limits.connections < config.limits.connections / 4) {
-    log_warning(
-        "{} descriptors (RLIMIT_NOFILE) are enough for {} connections of each outlet, not for {} "
-        "(limits.connections); raise LimitNOFILE=",
-        descriptors, limits.connections, config.limits.connections);
-  }
-  return limits;
-}
-
-// Those that had ended for others, which did not start.
-void Node::put_back(std::vector<NamedOutlet>& ended) {
-  Lists again = *lists();
-  for (NamedOutlet& named : ended) {
-    try {
-      named = make_outlet(named.text);
-      named.outlet->start();
-    } catch (const Failure& problem) {
-      events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
-      named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, problem.what());
-    }
-    again.outlets.push_back(named);
-  }
-  replace(std::move(again));
-}
-
-// Starts `made` and adds them to `running`. One whose place another has that leaves (with another
-// option, say) begins when that has ended. Throws Failure, and all is as it was.
-void Node::start_in_place_of(std::vector<NamedOutlet>& made,
-                             const std::vector<NamedOutlet>& leaving,
-                             const outlets::OutletDefaults& old_defaults, Lists& running) {
-  const auto before = [&](const NamedOutlet& named) {
-    const std::string place = outlets::plan_outlet(named.text).place;
-    return std::find_if(leaving.begin(), leaving.end(), [&](const NamedOutlet& other) {
-      return outlets::plan_outlet(other.text).place == place;
-    });
-  };
-  // Those that disturb nobody first.
-  std::stable_partition(made.begin(), made.end(),
-                        [&](const NamedOutlet& named) { return before(named) == leaving.end(); });
-  std::vector<NamedOutlet> ended;
-  try {
-    for (const NamedOutlet& named : made) {
-      if (const auto other = before(named); other != leaving.end()) {
-        Lists without = *lists();
-        std::erase_if(without.outlets,
-                      [&](const NamedOutlet& item) { return item.text == other->text; });
-        replace(std::move(without));
-        ended.push_back(*other);
-        other->outlet->stop();
-      }
-      named.outlet->start();
-    }
-  } catch (...) {
-    for (const NamedOutlet& named : made) insist([&named] { named.outlet->stop(); });
-    defaults_ = old_defaults;
-    insist([&] { return put_back(ended); });
-    throw;
-  }
-  running.outlets.insert(running.outlets.end(), made.begin(), made.end());
-}
-
-void Node::reload(const Config& config) {
-  if (const std::string changed = config.core_changes(settings_.config); !changed.empty()) {
-    log_warning("reload: {} changed, with effect from the next start", changed);
-  }
-  const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
-    return std::find(names.begin(), names.end(), text) != names.end();
-  };
-  const auto find = [](const auto& list, const std::string& text) {
-    return std::find_if(list.begin(), list.end(),
-                        [&](const auto& item) { return item.text == text; });
-  };
-  const outlets::OutletDefaults old_defaults = std::exchange(defaults_, defaults_of(config));
-  const std::vector<std::string> source_texts =
-      grouped_sources(config.sources, settings_.config.quorum);
-  const Lists before = *lists();
-  Lists next;
-  std::vector<NamedSource> new_sources;
-  std::vector<NamedOutlet> new_outlets;
-  std::vector<NamedOutlet> leaving;
-  for (const NamedOutlet& named : before.outlets) {
-    // One that could not start is tried again.
-    const bool stays = named_in(config.outlets, named.text) && !named.outlet->absent();
-    (stays ? next.outlets : leaving).push_back(named);
-  }
-  try {
-    for (const std::string& text : source_texts) {
-      const auto known = find(before.sources, text);
-      if (known == before.sources.end()) new_sources.push_back(make_source(text));
-      next.sources.push_back(known == before.sources.end() ? new_sources.back() : *known);
-    }
-    for (const std::string& text : config.outlets) {
-      if (find(next.outlets, text) == next.outlets.end()) new_outlets.push_back(make_outlet(text));
-    }
-    start_in_place_of(new_outlets, leaving, old_defaults, next);
-  } catch (...) {
-    defaults_ = old_defaults;
-    throw;
-  }
-  // From here on nothing may fail.
-  Lists old = insist([&] { return replace(next); });
-  for (const NamedOutlet& named : leaving) {
-    insist([&named] { named.outlet->stop(); });
-    if (!named.outlet->idle()) (void)new std::shared_ptr<serve::Outlet>(named.outlet);
-    insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", false); });
-  }
-  for (const NamedOutlet& named : new_outlets) {
-    insist([&] {
-      const observe::OutletReport report = named.outlet->report();
-      events_.add("outlet " + report.name,
-                  report.listening ? "started, " + report.detail : "started", false);
-    });
-  }
-  for (const NamedOutlet& named : next.outlets) {
-    insist([&] {
-      named.outlet->reload();
-      named.outlet->set_limits(outlets::plan_outlet(named.text, defaults_).limits);
-    });
-  }
-  if (control_) insist([this] { control_->set_limits(defaults_.limits); });
-  std::erase_if(old.sources,
-                [&](const NamedSource& named) { return named_in(source_texts, named.text); });
-  for (const NamedSource& named : old.sources) {
-    insist([&] { events_.add("source " + named.source->report().name, "stopped", false); });
-  }
-  // The old first: two do not share a device.
-  if (!stop_sources(old.sources, source_patience)) {
-    (void)new std::vector<NamedSource>(std::move(old.sources));
-  }
-  for (const NamedSource& named : new_sources) {
-    insist([&] {
-      events_.add("source " + named.source->report().name, "started", false);
-      named.source->start();
-    });
-  }
-  insist([this] { find_trickle_port(); });
-  insist([&] { book_.configure(config.clients); });
-  commands_.set(config.on_reseed);
-  settings_.config = config;
-  warn_of(config);
 }
 
 void Node::alarm(const std::string& subject, const std::string& text) {
@@ -555,68 +375,23 @@ void Node::alarm(const std::string& subject, const std::string& text) {
 }
 
 void Node::feed_now() {
-  const auto running = lists();
+  const auto running = running_.lists();
   for (const NamedOutlet& named : running->outlets) named.outlet->feed_now();
 }
 
 void Node::retest() {
-  const auto running = lists();
+  const auto running = running_.lists();
   for (const NamedSource& named : running->sources) named.source->retest();
 }
 
-bool Node::renew(const std::string& why, const sources::FreshSeed& seed) {
-  // Nothing comes before the kernel: every microsecond, programs draw from it.
-  bool taken = false;
-  // What fails is tried again, and what fails for long is said: none of the rest is left out for
-  // it.
-  const auto do_all = [this](const auto& work) {
-    try {
-      insist(work);
-    } catch (const std::exception& problem) {
-      events_.add("node", fmt::format("not everything is seeded anew: {}", problem.what()), true);
-    }
-  };
-  {
-    const auto running = lists();
-    for (const NamedOutlet& named : running->outlets) {
-      // Each byte once: the first kernel has it.
-      do_all([&] {
-        taken =
-            named.outlet->stir(taken ? Bytes() : seed.bytes, taken ? 0 : seed.credited) || taken;
-      });
-    }
-  }
-  const std::uint64_t generation = generation_.advance();
-  do_all([&] {
-    if (taken) dispenser_.passed(seed.account, seed.credited, clock_.now());
-  });
-  dispenser_.renew();
-  do_all([] { crypto::reseed_openssl(); });
-  do_all([this] { key_.mix("renewal", gather_start_material().view()); });
-  do_all([this] { drbg_->pool().renew(crypto::random_bytes); });
-  {
-    const auto running = lists();
-    for (const NamedOutlet& named : running->outlets) {
-      do_all([&named] { named.outlet->renew(); });
-    }
-    for (const NamedSource& named : running->sources) {
-      do_all([&named] { named.source->retest(); });
-    }
-  }
-  do_all([this] { feed_now(); });
-  do_all([&] { events_.add("node", why + ": everything is seeded anew", false); });
-  do_all([&] { commands_.run(why, generation); });
-  return taken;
-}
-
 bool Node::at_rest() const {
-  const auto running = lists();
+  const auto running = running_.lists();
   return std::all_of(running->sources.begin(), running->sources.end(),
                      [](const NamedSource& named) { return named.source->at_rest(); });
 }
 
 std::string Node::address() const {
-  const auto running = lists();
+  const auto running = running_.lists();
   for (const NamedOutlet& named : running->outlets) {
     auto at = named.outlet->invites_to();
     if (!at) continue;

@@ -2,19 +2,20 @@
 #pragma once
 
 #include <atomic>
-#include <boost/json/object.hpp>
-#include <future>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/mutex.h"
 #include "machine/generation.h"
 #include "machine/reseed_commands.h"
 #include "net/io_threads.h"
 #include "node/client_store.h"
 #include "node/config.h"
+#include "node/control.h"
+#include "node/renewal.h"
+#include "node/running.h"
 #include "node/state_dir.h"
+#include "node/state_watch.h"
 #include "observe/events.h"
 #include "outlets/http/http.h"
 #include "outlets/registry.h"
@@ -40,6 +41,10 @@ struct NodeSettings {
   std::function<void()> on_fed;
 };
 
+// The sources as they are made: one each; but where upstreams are taken together, those are one.
+std::vector<SourceTexts> grouped_sources(const std::vector<std::string>& texts,
+                                         bool upstreams_together);
+
 // Functions are called by one thread, but for snapshot and what is marked. Throws Failure from the
 // constructor and `start` when it cannot work; then nothing is left running.
 class Node {
@@ -57,18 +62,16 @@ class Node {
   void reload(const Config& config);
 
   // Any thread. This machine may be a copy of another, or a person wants it: nothing is used any
-  // more that the other may have too. First the kernel is stirred, with local state and, where the
-  // host sent one, a seed; then the generation goes up, the reserve is discarded, OpenSSL and the
-  // DRBGs are reseeded, sources are tested again and begin new connections, every scheduled outlet
-  // delivers, and the operator's commands run. True when the seed's bytes went to the kernel.
-  bool renew(const std::string& why, const sources::FreshSeed& seed = {});
+  // more that the other may have too (renewal.h). True when the seed's bytes went to the kernel.
+  bool renew(const std::string& why, const sources::FreshSeed& seed = {}) {
+    return renewal_.run(why, seed);
+  }
   // Any thread: an event that somebody should look at.
   void alarm(const std::string& subject, const std::string& text);
   void feed_now();
   void retest();
-  // Whether the state directory is still the node's own, and whole; writes back what is missing
-  // where that is right (docs/configuration.md, State directory). At each control action, and once
-  // a minute by whoever runs the node. Any thread.
+  // The state directory, as state_watch.h; at each control action, and once a minute by whoever
+  // runs the node. Any thread.
   void check_state();
   // The control socket anew where its path is gone.
   void check_control_socket();
@@ -82,42 +85,14 @@ class Node {
   std::string address() const;  // of the first https outlet; empty when there is none
 
  private:
-  struct NamedOutlet {
-    std::string text;
-    std::shared_ptr<serve::Outlet> outlet;
-  };
-  struct NamedSource {
-    std::string text;
-    std::shared_ptr<sources::RunningSource> source;
-  };
-  // What runs, at one moment. Never changed: others take its place.
-  struct Lists {
-    std::vector<NamedSource> sources;
-    std::vector<NamedOutlet> outlets;
-  };
-  // The same, and a word to whoever waits when nobody uses them any more.
-  struct Published {
-    explicit Published(Lists what) : lists(std::move(what)) {}
-    ~Published() { unused.set_value(); }
-    Published(const Published&) = delete;
-    Published& operator=(const Published&) = delete;
-    const Lists lists;
-    std::promise<void> unused;
-  };
+  using Lists = Running::Lists;
 
   outlets::Services make_services();
   outlets::CookieKeeper::File cookie_file();
   void open_control_socket();
-  outlets::ControlAnswer control(std::string_view method, std::string_view path,
-                                 std::string_view body);
-  outlets::ControlAnswer invite(const boost::json::object& request);
-  outlets::ControlAnswer withdraw(const boost::json::object& request);
-  outlets::ControlAnswer revoke(const boost::json::object& request);
-  outlets::ControlAnswer allow(const boost::json::object& request);
-  std::string find_state_problem(bool any_clients, bool& written_back) REQUIRES(state_mutex_);
-  bool has_invited() const;
-  std::string state_problem() const;
-  NamedSource make_source(const std::string& text);
+  Controlled controlled();
+  NamedSource make_source(const SourceTexts& texts, std::size_t quorum);
+  std::vector<NamedSource> make_sources();
   sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
   std::vector<NamedOutlet> start_outlets();
@@ -127,26 +102,15 @@ class Node {
   // As the descriptors allow; says so where they allow less.
   serve::Limits limits_of(const Config& config) const;
   outlets::OutletDefaults defaults_of(const Config& config) const;
-  // Any thread. Used without a lock; whoever has it waits for nobody, and lets it go soon.
-  std::shared_ptr<const Lists> lists() const EXCLUDES(lists_mutex_);
-  // Puts others in their place, and returns the old once no thread uses them any more: they are
-  // the caller's alone, to stop and to end.
-  Lists replace(Lists next) EXCLUDES(lists_mutex_);
   void wake_sources();
   void find_trickle_port();
   void warn_of(const Config& config);
   std::string shortage() const;
-  bool stop_sources(std::vector<NamedSource>& sources, Duration limit);
+  bool stop_sources(std::vector<NamedSource>& sources);
   observe::Snapshot snapshot_for(const observe::Viewer& viewer) const;
 
   NodeSettings settings_;
   StateDir state_;
-  // One look at the state directory at a time; under it files are read and written, and nobody is
-  // called back.
-  mutable Mutex state_mutex_;
-  std::optional<StateLock> lock_ GUARDED_BY(state_mutex_);
-  std::string state_problem_ GUARDED_BY(state_mutex_);
-  std::atomic<bool> state_writable_{false};
   std::string node_id_;
   std::string cookie_directory_;
   std::optional<Identity> identity_;
@@ -161,6 +125,7 @@ class Node {
   sources::Origins origins_;
   share::ClientBook book_;
   ClientStore clients_;
+  StateWatch watch_;
   share::BucketTable blocks_;
   std::shared_ptr<share::SeededDrbg> drbg_;
   std::atomic<std::uint16_t> trickle_port_{0};
@@ -168,14 +133,10 @@ class Node {
   net::IoThreads threads_;
   outlets::Services services_;
   outlets::OutletDefaults defaults_;
-
-  mutable Mutex lists_mutex_;
-  std::shared_ptr<Published> lists_ GUARDED_BY(lists_mutex_);
-  std::future<void> unused_;  // of lists_
-  std::unique_ptr<outlets::HttpOutlet> control_;
+  Running running_;
+  Renewal renewal_;
+  Control control_;
+  std::unique_ptr<outlets::HttpOutlet> control_socket_;
 };
-
-// Start material of a conditioning key: whatever is at hand, credited nothing.
-SecretBytes gather_start_material();
 
 }  // namespace qanat::node

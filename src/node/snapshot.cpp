@@ -31,7 +31,7 @@ observe::ClientReport report_of(const share::Client& client, TimePoint now) {
 }  // namespace
 
 std::string Node::hopeless() const {
-  const auto running = lists();
+  const auto running = running_.lists();
   std::string why;
   for (const NamedSource& named : running->sources) {
     const observe::SourceReport report = named.source->report();
@@ -44,7 +44,7 @@ std::string Node::hopeless() const {
 std::string Node::shortage() const {
   using entropy::SourceState;
   constexpr std::size_t most_named = 4;
-  const auto running = lists();
+  const auto running = running_.lists();
   std::string states;
   std::size_t named_so_far = 0;
   for (const NamedSource& named : running->sources) {
@@ -73,13 +73,13 @@ observe::Snapshot Node::snapshot_for(const observe::Viewer& viewer) const {
   s.node_id = node_id_;
   s.version = version();
   s.role = settings_.feed ? "feed" : "hub";
-  s.problem = state_problem();
+  s.problem = watch_.problem();
   if (identity_) s.pin = to_hex(identity_->pin);
   s.uptime = seconds(clock_.now() - started_);
   s.drbg = drbg_->pool().counts();
   s.generation = generation_.value();
   {
-    const auto running = lists();
+    const auto running = running_.lists();
     for (const NamedSource& named : running->sources) s.sources.push_back(named.source->report());
     for (const NamedOutlet& named : running->outlets) {
       s.outlets.push_back(named.outlet->report());

@@ -474,7 +474,7 @@ entropy::Epoch Dispenser::renew() {
   return epoch;
 }
 
-void Dispenser::passed(entropy::SourceId source, std::size_t bytes, TimePoint now) {
+void Dispenser::passed_through(entropy::SourceId source, std::size_t bytes, TimePoint now) {
   change([&]() REQUIRES(mutex_) {
     advance_locked(now);
     Account& account = ledger_[source];

@@ -193,7 +193,7 @@ class Dispenser final : public entropy::Sink {
   // discarded, and what was read before now is credited no more. The new epoch.
   entropy::Epoch renew();
   // `bytes` of `source` have gone straight to where they were needed, past the reserve.
-  void passed(entropy::SourceId source, std::size_t bytes, TimePoint now);
+  void passed_through(entropy::SourceId source, std::size_t bytes, TimePoint now);
 
  private:
   friend class Flow;

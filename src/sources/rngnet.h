@@ -12,7 +12,8 @@
 namespace qanat::sources {
 
 // They come whether they are wanted or not: what is not wanted is dropped, and counted. Nobody
-// vouches for who sends them. Logs the STAT line every minute, and at a retest (SIGUSR1).
+// vouches for who sends them. Logs the STAT line every minute, and when it is renewed (SIGUSR1) or
+// tested again.
 class Rngnet final : public RunningSource {
  public:
   Rngnet(std::string name, spec::Address address, std::size_t bytes, entropy::Claim claim,
@@ -23,6 +24,8 @@ class Rngnet final : public RunningSource {
   void wake() override {}
   void request_stop() override;
   bool join(Duration limit) override { return thread_.join(limit); }
+  // The intake notices the new epoch by itself.
+  void renew() override { retest(); }
   void retest() override;
   observe::SourceReport report() const override;
 

@@ -100,7 +100,7 @@ void Vmport::request_stop() {
   waker_.wake();
 }
 
-void Vmport::retest() {
+void Vmport::renew() {
   renew_ = true;
   waker_.wake();
 }

@@ -38,7 +38,7 @@ class Vmport final : public RunningSource {
   void wake() override { waker_.wake(); }
   void request_stop() override;
   bool join(Duration limit) override { return thread_.join(limit); }
-  void retest() override;
+  void renew() override;
   observe::SourceReport report() const override;
 
  private:

@@ -53,9 +53,12 @@ class RunningSource {
   // `limit` has passed: the process can then only exit.
   virtual void request_stop() = 0;
   virtual bool join(Duration limit) = 0;
-  // SP 800-90B 4.3 item 5, on-demand test. Whatever another copy of this machine may have too
-  // (connections, the jitter of back-offs) is made anew.
-  virtual void retest() = 0;
+  // This machine may be a copy of another: whatever the other has too (connections, cookies, bytes
+  // in buffers, the jitter of back-offs) is made anew, and its tests begin again.
+  virtual void renew() = 0;
+  // SP 800-90B 4.3 item 5, on-demand test: its samples pass the start-up tests again, and what is
+  // absent is looked for now. Nothing for one that has no samples.
+  virtual void retest() {}
   // Whether it has done what follows from its last delivery; a program that is about to end waits
   // for it.
   virtual bool at_rest() const { return true; }

@@ -82,7 +82,7 @@ void SampleRunner::run() {
     }
     if (absent_) await_return();
     if (thread_.stopping()) return;
-    renew();
+    empty_buffers();
     if (!ensure_open()) continue;
     if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
       read_some();
@@ -93,7 +93,7 @@ void SampleRunner::run() {
 }
 
 // After a renewal of the node: what is read from here on was not there before it.
-void SampleRunner::renew() {
+void SampleRunner::empty_buffers() {
   const entropy::Epoch now = services_.dispenser.epoch();
   if (now == epoch_) return;
   epoch_ = now;

@@ -22,6 +22,8 @@ class SampleRunner final : public RunningSource {
   void wake() override { waker_.wake(); }
   void request_stop() override;
   bool join(Duration limit) override { return thread_.join(limit); }
+  // The intake notices the new epoch by itself.
+  void renew() override { retest(); }
   void retest() override;
   observe::SourceReport report() const override;
 
@@ -32,7 +34,7 @@ class SampleRunner final : public RunningSource {
   void await_return();
   void sleep_until_needed();
   void read_some();
-  void renew();
+  void empty_buffers();
   void lose(const std::string& why);
 
   const std::string name_;

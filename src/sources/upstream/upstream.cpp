@@ -124,7 +124,7 @@ bool Upstream::join(Duration limit) {
   return all;
 }
 
-void Upstream::retest() {
+void Upstream::renew() {
   renew_.store(true);
   for (const Link& link : links_) link.worker->renew();
   waker_.wake();
@@ -133,7 +133,7 @@ void Upstream::retest() {
 void Upstream::run() {
   while (!thread_.stopping()) {
     waker_.clear();
-    if (renew_.exchange(false) || services_.dispenser.epoch() != epoch_) renew();
+    if (renew_.exchange(false) || services_.dispenser.epoch() != epoch_) begin_anew();
     collect();
     deliver();
     if (thread_.stopping()) return;
@@ -165,7 +165,7 @@ void Upstream::rest() {
 
 // A copy of this machine would go on with the same keys on its connections, and try at the same
 // times.
-void Upstream::renew() {
+void Upstream::begin_anew() {
   epoch_ = services_.dispenser.epoch();
   for (const Contribution& given : held_.give_up()) state_.count_outdated(given.bytes.size());
   rest_until_ = {};

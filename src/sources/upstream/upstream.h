@@ -45,8 +45,8 @@ class Upstream final : public RunningSource {
   void wake() override { waker_.wake(); }
   void request_stop() override;
   bool join(Duration limit) override;
-  // Ends a back-off: the next try is now, on a connection of its own.
-  void retest() override;
+  // Ends a back-off, too: the next try is now, on a connection of its own.
+  void renew() override;
   bool at_rest() const override { return at_rest_.load(); }
   observe::SourceReport report() const override;
 
@@ -71,7 +71,7 @@ class Upstream final : public RunningSource {
 
   void run();
   void rest();
-  void renew();
+  void begin_anew();
   void collect();
   void take(std::size_t index, UpstreamWorker::Answer answer);
   void fail(Link& link, std::size_t asked, const peers::ClientError& error);

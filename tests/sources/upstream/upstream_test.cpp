@@ -170,7 +170,7 @@ TEST_F(UpstreamTest, AQuorumCreditsNothingBeforeEnoughHaveContributed) {
   ASSERT_TRUE(eventually([&] { return first.dispenser.report().total.delivered > 0; }));
   EXPECT_EQ(credited(), 0U);
   second.credit(64 << 10);
-  upstream->retest();
+  upstream->renew();
   ASSERT_TRUE(eventually([&] { return credited() > 0; }, 60s));
   EXPECT_EQ(provenance_.all()->size(), 3U) << "both stand behind each block";
   // 72 bytes of each pay for 64.
@@ -210,7 +210,7 @@ TEST_F(UpstreamTest, WhatWasContributedBeforeARenewalIsAskedForAgain) {
   const std::uint64_t before = first.dispenser.report().total.delivered;
   dispenser_.renew();
   second.credit(64 << 10);
-  upstream->retest();
+  upstream->renew();
   ASSERT_TRUE(eventually([&] { return credited() > 0; }, 60s));
   EXPECT_GT(first.dispenser.report().total.delivered, before);
   // What the second was asked for before it may have come as well.

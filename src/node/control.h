@@ -1,0 +1,52 @@
+// The control socket's answers: what `qanat invite`, `revoke` and the like ask of a running node.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "node/client_store.h"
+#include "node/state_watch.h"
+#include "observe/events.h"
+#include "outlets/http/settings.h"
+#include "share/client_book.h"
+#include "share/dispenser.h"
+
+namespace qanat::node {
+
+// What it works on; all outlive it.
+struct Controlled {
+  share::ClientBook& book;
+  ClientStore& clients;
+  share::Dispenser& dispenser;
+  observe::Events& events;
+  const StateWatch& state;
+  const Clock& clock;
+  std::function<const Identity*()> identity;  // null: a feed, which has no clients
+  std::function<std::string()> address;       // of the https outlet; empty when there is none
+  std::function<void()> check_state;          // at each action
+  std::function<void()> retest;
+  std::function<void()> feed;
+};
+
+// Any thread.
+class Control {
+ public:
+  explicit Control(Controlled node) : node_(std::move(node)) {}
+
+  // Total: whatever is asked, there is a status code and JSON.
+  outlets::ControlAnswer answer(std::string_view method, std::string_view path,
+                                std::string_view body);
+
+ private:
+  outlets::ControlAnswer invite(const boost::json::object& request);
+  outlets::ControlAnswer withdraw(const boost::json::object& request);
+  outlets::ControlAnswer revoke(const boost::json::object& request);
+  outlets::ControlAnswer allow(const boost::json::object& request);
+  outlets::ControlAnswer revoked() const;
+
+  const Controlled node_;
+};
+
+}  // namespace qanat::node

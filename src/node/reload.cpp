@@ -1,0 +1,174 @@
+// Another configuration in place of the present one: its part of node.h.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/descriptor_limit.h"
+#include "base/log.h"
+#include "node/insist.h"
+#include "node/node.h"
+#include "serve/absent.h"
+
+namespace qanat::node {
+
+outlets::OutletDefaults Node::defaults_of(const Config& config) const {
+  outlets::OutletDefaults defaults = defaults_;
+  defaults.limits = limits_of(config);
+  if (defaults.limits.request_full_bytes > dispenser_.max_request_bytes()) {
+    log_warning("reload: limits.full_bytes grows at the next start only");
+    defaults.limits.request_full_bytes = dispenser_.max_request_bytes();
+  }
+  return defaults;
+}
+
+serve::Limits Node::limits_of(const Config& config) const {
+  const std::size_t descriptors = descriptor_limit();
+  const auto limits = serve::within_descriptors(config.limits, descriptors, config.outlets.size());
+  // A part less of so large a number does not matter, and a feed has no such outlets.
+  if (!settings_.feed && limits.connections < config.limits.connections / 4) {
+    log_warning(
+        "{} descriptors (RLIMIT_NOFILE) are enough for {} connections of each outlet, not for {} "
+        "(limits.connections); raise LimitNOFILE=",
+        descriptors, limits.connections, config.limits.connections);
+  }
+  return limits;
+}
+
+// Those that had ended for others, which did not start.
+void Node::put_back(std::vector<NamedOutlet>& ended) {
+  Lists again = *running_.lists();
+  for (NamedOutlet& named : ended) {
+    try {
+      named = make_outlet(named.text);
+      named.outlet->start();
+    } catch (const Failure& problem) {
+      events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
+      named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, problem.what());
+    }
+    again.outlets.push_back(named);
+  }
+  running_.replace(std::move(again));
+}
+
+// Starts `made` and adds them to `running`. One whose place another has that leaves (with another
+// option, say) begins when that has ended. Throws Failure, and all is as it was.
+void Node::start_in_place_of(std::vector<NamedOutlet>& made,
+                             const std::vector<NamedOutlet>& leaving,
+                             const outlets::OutletDefaults& old_defaults, Lists& running) {
+  const auto before = [&](const NamedOutlet& named) {
+    const std::string place = outlets::plan_outlet(named.text).place;
+    return std::find_if(leaving.begin(), leaving.end(), [&](const NamedOutlet& other) {
+      return outlets::plan_outlet(other.text).place == place;
+    });
+  };
+  // Those that disturb nobody first.
+  std::stable_partition(made.begin(), made.end(),
+                        [&](const NamedOutlet& named) { return before(named) == leaving.end(); });
+  std::vector<NamedOutlet> ended;
+  try {
+    for (const NamedOutlet& named : made) {
+      if (const auto other = before(named); other != leaving.end()) {
+        Lists without = *running_.lists();
+        std::erase_if(without.outlets,
+                      [&](const NamedOutlet& item) { return item.text == other->text; });
+        running_.replace(std::move(without));
+        ended.push_back(*other);
+        other->outlet->stop();
+      }
+      named.outlet->start();
+    }
+  } catch (...) {
+    for (const NamedOutlet& named : made) insist([&named] { named.outlet->stop(); });
+    defaults_ = old_defaults;
+    insist([&] { return put_back(ended); });
+    throw;
+  }
+  running.outlets.insert(running.outlets.end(), made.begin(), made.end());
+}
+
+void Node::reload(const Config& config) {
+  if (const std::string changed = config.core_changes(settings_.config); !changed.empty()) {
+    log_warning("reload: {} changed, with effect from the next start", changed);
+  }
+  const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
+    return std::find(names.begin(), names.end(), text) != names.end();
+  };
+  const auto find = [](const auto& list, const std::string& text) {
+    return std::find_if(list.begin(), list.end(),
+                        [&](const auto& item) { return item.text == text; });
+  };
+  const outlets::OutletDefaults old_defaults = std::exchange(defaults_, defaults_of(config));
+  const std::size_t quorum = settings_.config.quorum;
+  const std::vector<SourceTexts> source_texts = grouped_sources(config.sources, quorum > 1);
+  const Lists before = *running_.lists();
+  Lists next;
+  std::vector<NamedSource> new_sources;
+  std::vector<NamedOutlet> new_outlets;
+  std::vector<NamedOutlet> leaving;
+  for (const NamedOutlet& named : before.outlets) {
+    // One that could not start is tried again.
+    const bool stays = named_in(config.outlets, named.text) && !named.outlet->absent();
+    (stays ? next.outlets : leaving).push_back(named);
+  }
+  try {
+    for (const SourceTexts& texts : source_texts) {
+      const auto known =
+          std::find_if(before.sources.begin(), before.sources.end(),
+                       [&](const NamedSource& named) { return named.texts == texts; });
+      if (known == before.sources.end()) new_sources.push_back(make_source(texts, quorum));
+      next.sources.push_back(known == before.sources.end() ? new_sources.back() : *known);
+    }
+    for (const std::string& text : config.outlets) {
+      if (find(next.outlets, text) == next.outlets.end()) new_outlets.push_back(make_outlet(text));
+    }
+    start_in_place_of(new_outlets, leaving, old_defaults, next);
+  } catch (...) {
+    defaults_ = old_defaults;
+    throw;
+  }
+  // From here on nothing may fail.
+  Lists old = insist([&] { return running_.replace(next); });
+  for (const NamedOutlet& named : leaving) {
+    insist([&named] { named.outlet->stop(); });
+    if (!named.outlet->idle()) (void)new std::shared_ptr<serve::Outlet>(named.outlet);
+    insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", false); });
+  }
+  for (const NamedOutlet& named : new_outlets) {
+    insist([&] {
+      const observe::OutletReport report = named.outlet->report();
+      events_.add("outlet " + report.name,
+                  report.listening ? "started, " + report.detail : "started", false);
+    });
+  }
+  for (const NamedOutlet& named : next.outlets) {
+    insist([&] {
+      named.outlet->reload();
+      named.outlet->set_limits(outlets::plan_outlet(named.text, defaults_).limits);
+    });
+  }
+  if (control_socket_) insist([this] { control_socket_->set_limits(defaults_.limits); });
+  std::erase_if(old.sources, [&](const NamedSource& named) {
+    return std::find(source_texts.begin(), source_texts.end(), named.texts) != source_texts.end();
+  });
+  for (const NamedSource& named : old.sources) {
+    insist([&] { events_.add("source " + named.source->report().name, "stopped", false); });
+  }
+  // The old first: two do not share a device.
+  if (!stop_sources(old.sources)) {
+    (void)new std::vector<NamedSource>(std::move(old.sources));
+  }
+  for (const NamedSource& named : new_sources) {
+    insist([&] {
+      events_.add("source " + named.source->report().name, "started", false);
+      named.source->start();
+    });
+  }
+  insist([this] { find_trickle_port(); });
+  insist([&] { book_.configure(config.clients); });
+  commands_.set(config.on_reseed);
+  settings_.config = config;
+  warn_of(config);
+}
+
+}  // namespace qanat::node
