@@ -217,17 +217,17 @@ int distinct(const std::string& key_file, std::uint16_t port, std::size_t count)
   for (std::size_t begin = 0; begin < count; begin += batch) {
     const std::size_t some = std::min(batch, count - begin);
     for (std::size_t i = 0; i < some; ++i) {
-      trickle::Ticket ticket;
-      ticket.session = hour % (1U << 24);
-      ticket.client = trickle::client_id(fmt::format("machine-{}", begin + i), {});
-      crypto::random_bytes(ticket.keys.view());
+      trickle::CookieContent content;
+      content.session = hour % (1U << 24);
+      content.client = trickle::client_id(fmt::format("machine-{}", begin + i), {});
+      crypto::random_bytes(content.keys.view());
       trickle::Nonce nonce;
       crypto::random_bytes(nonce);
       trickle::Request request{.cookies = 1, .bytes = 64};
-      request.cookie = trickle::seal_cookie(keys->current(), keys->generation(), nonce, ticket);
+      request.cookie = trickle::seal_cookie(keys->current(), keys->generation(), nonce, content);
       crypto::random_bytes(request.id);
       const auto datagram =
-          trickle::encode_request(request, ticket.keys.view().first(trickle::key_bytes));
+          trickle::encode_request(request, content.keys.view().first(trickle::key_bytes));
       (void)::send(fd.get(), datagram.data(), datagram.size(), 0);
     }
     for (std::size_t heard = 0; heard < some;) {

@@ -15,6 +15,8 @@ namespace qanat {
 
 struct Error {
   std::string message;
+  // Nothing went wrong: whoever waited was woken, to stop or to do something else.
+  bool interrupted = false;
 };
 
 template <typename T>
@@ -22,6 +24,9 @@ using Result = tl::expected<T, Error>;
 
 inline tl::unexpected<Error> error(std::string message) {
   return tl::unexpected<Error>(Error{std::move(message)});
+}
+inline tl::unexpected<Error> interrupted() {
+  return tl::unexpected<Error>(Error{"interrupted", true});
 }
 
 class Failure : public std::runtime_error {

@@ -6,18 +6,18 @@
 
 namespace qanat::entropy {
 
-Provenance::Ids nearest_first(const Provenance::Ids& first,
-                              const std::vector<const Provenance::Ids*>& lists) {
-  Provenance::Ids all;
+Provenance::Path nearest_first(const Provenance::Path& first,
+                               const std::vector<const Provenance::Path*>& lists) {
+  Provenance::Path all;
   std::set<std::string_view> named;
   const auto add = [&](const std::string& id) {
     if (named.insert(id).second) all.push_back(id);
   };
   std::size_t longest = 0;
   for (const std::string& id : first) add(id);
-  for (const Provenance::Ids* list : lists) longest = std::max(longest, list->size());
+  for (const Provenance::Path* list : lists) longest = std::max(longest, list->size());
   for (std::size_t distance = 0; distance < longest; ++distance) {
-    for (const Provenance::Ids* list : lists) {
+    for (const Provenance::Path* list : lists) {
       if (distance < list->size()) add((*list)[distance]);
     }
   }
@@ -35,7 +35,7 @@ void Provenance::set_own(std::string own) {
   unite();
 }
 
-void Provenance::set(SourceId source, Ids ids) {
+void Provenance::set(SourceId source, Path ids) {
   const MutexLock lock(mutex_);
   if (ids.empty()) {
     behind_.erase(source);
@@ -46,13 +46,13 @@ void Provenance::set(SourceId source, Ids ids) {
 }
 
 void Provenance::unite() {
-  const Ids own = own_.empty() ? Ids() : Ids{own_};
-  std::vector<const Ids*> lists;
+  const Path own = own_.empty() ? Path() : Path{own_};
+  std::vector<const Path*> lists;
   for (const auto& [source, nodes] : behind_) lists.push_back(&nodes);
-  all_ = std::make_shared<Ids>(nearest_first(own, lists));
+  all_ = std::make_shared<Path>(nearest_first(own, lists));
 }
 
-std::shared_ptr<const Provenance::Ids> Provenance::all() const {
+std::shared_ptr<const Provenance::Path> Provenance::all() const {
   const MutexLock lock(mutex_);
   return all_;
 }

@@ -17,7 +17,8 @@ namespace qanat::entropy {
 // sent, and a node never takes bytes in which its own may be. Thread-safe.
 class Provenance {
  public:
-  using Ids = std::vector<std::string>;
+  // Ids of nodes, the nearest first.
+  using Path = std::vector<std::string>;
 
   Provenance();
 
@@ -25,24 +26,24 @@ class Provenance {
   void set_own(std::string own);
   const std::string& own() const { return own_; }
   // What stands behind `source` from now on; empty when it is gone for good.
-  void set(SourceId source, Ids ids);
+  void set(SourceId source, Path ids);
   // This node first, then the others, the nearest first. Never null; cheap, for every transfer, and
   // the same object until it changes.
-  std::shared_ptr<const Ids> all() const;
+  std::shared_ptr<const Path> all() const;
 
  private:
   void unite() REQUIRES(mutex_);
 
   std::string own_;
   mutable Mutex mutex_;
-  std::map<SourceId, Ids> behind_ GUARDED_BY(mutex_);
-  std::shared_ptr<const Ids> all_ GUARDED_BY(mutex_);
+  std::map<SourceId, Path> behind_ GUARDED_BY(mutex_);
+  std::shared_ptr<const Path> all_ GUARDED_BY(mutex_);
 };
 
 // `first`, and then each id of the lists once, by its place there, which is its distance: so
 // whoever has to cut it short names the nearest, and no long list displaces the neighbours in
 // another.
-Provenance::Ids nearest_first(const Provenance::Ids& first,
-                              const std::vector<const Provenance::Ids*>& lists);
+Provenance::Path nearest_first(const Provenance::Path& first,
+                               const std::vector<const Provenance::Path*>& lists);
 
 }  // namespace qanat::entropy

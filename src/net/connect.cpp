@@ -110,7 +110,7 @@ class Race {
       }
       if (running_.empty()) return lost(EADDRNOTAVAIL);
       const bool more = started_ < candidates_.size();
-      if (wait((more ? std::min(next_start, end) : end) - now)) return error("");
+      if (wait((more ? std::min(next_start, end) : end) - now)) return interrupted();
       if (auto fd = winner()) return std::move(*fd);
     }
   }
@@ -228,7 +228,7 @@ Result<UniqueFd> connect_vsock(const spec::VsockAddress& address, const Waker& w
   int problem =
       ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
   if (problem == EINPROGRESS) problem = finish_connect(fd.get(), waker, timeout);
-  if (problem < 0) return error("");
+  if (problem < 0) return interrupted();
   if (problem != 0) return error(with_errno("cannot reach " + address.text(), problem));
   return fd;
 }

@@ -14,7 +14,7 @@ namespace qanat::net {
 // A non-blocking socket that is connected, with keep-alive probes. Tries all addresses that the
 // name has, IPv6 and IPv4 in turn, the next one when the last has failed or has not answered within
 // a quarter of a second (as RFC 8305 has it); `timeout` is for all of it. The error names each that
-// was tried. An Error with an empty message: the waker was woken.
+// was tried. An interrupted Error when the waker was woken.
 Result<UniqueFd> connect_tcp(const spec::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
 // As connect_tcp, to a port of a hypervisor or a guest (vsock(7)).

@@ -53,11 +53,13 @@ UniqueFd make_socket() {
   return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
+// None when another has it.
 Result<UniqueFd> lock_file(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return error(with_errno("cannot open " + path, errno));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  return error(errno == EWOULDBLOCK ? "" : with_errno("cannot lock " + path, errno));
+  if (errno == EWOULDBLOCK) return UniqueFd();
+  return error(with_errno("cannot lock " + path, errno));
 }
 
 Failure taken(const std::string& directory, std::optional<pid_t> by) {
@@ -86,8 +88,8 @@ Result<StateLock> StateLock::take(const std::string& directory) {
   if (const auto by = holder(directory)) throw taken(directory, by);
   StateLock lock(directory);
   auto file = lock_file(lock.path());
-  if (!file && file.error().message.empty()) throw taken(directory, std::nullopt);
   if (!file) return tl::unexpected(file.error());
+  if (!*file) throw taken(directory, std::nullopt);
   lock.file_ = std::move(*file);
   const auto name = place_of(directory);
   lock.place_ = make_socket();
@@ -112,8 +114,8 @@ bool StateLock::in_place() const {
 
 Result<void> StateLock::take_again() {
   auto file = lock_file(path());
-  if (!file && file.error().message.empty()) return error("another node has taken " + directory_);
   if (!file) return tl::unexpected(file.error());
+  if (!*file) return error("another node has taken " + directory_);
   file_ = std::move(*file);
   return {};
 }

@@ -116,7 +116,7 @@ Result<void> BrokerLink::log_in(const broker::User& user, Role role, Duration ti
     if (status == Status::malformed) return lost("speaks another protocol, or another version");
     const auto more = read_some(*stop_, end);
     if (!more) return tl::unexpected(more.error());
-    if (!*more) return clock_.now() >= end ? lost("says nothing") : error("");
+    if (!*more) return clock_.now() >= end ? lost("says nothing") : interrupted();
   }
   consume(used);
   try {
@@ -131,7 +131,7 @@ Result<void> BrokerLink::log_in(const broker::User& user, Role role, Duration ti
     const auto more = read_some(*stop_, end);
     // It says no word to a wrong password.
     if (!more) return lost(fmt::format("does not know {} with this password", user.name));
-    if (!*more) return clock_.now() >= end ? lost("says nothing") : error("");
+    if (!*more) return clock_.now() >= end ? lost("says nothing") : interrupted();
   }
   const std::uint32_t bits = broker::decode_integer(inbox());
   consume(broker::integer_bytes);

@@ -17,7 +17,7 @@ class BrokerLink {
  public:
   enum class Role { consumer, producer };
 
-  // Connects and logs in, within `timeout` each. An Error with an empty message: `stop` was woken,
+  // Connects and logs in, within `timeout` each. An interrupted Error: `stop` was woken,
   // which ends whatever the link does later, too, and outlives it.
   static Result<BrokerLink> open(const spec::Address& address, const wire::broker::User& user,
                                  Role role, const Waker& stop, Duration timeout);

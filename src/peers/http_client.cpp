@@ -139,7 +139,7 @@ tl::expected<void, ClientError> HttpClient::connect() {
   std::vector<net::Place> places{{endpoint_.address, endpoint_.address.host}};
   if (spec::is_service_name(endpoint_.address.host)) {
     auto found = net::discover(endpoint_.address.host, waker_);
-    if (!found && found.error().message.empty()) return trouble(Trouble::stopped, "stopped");
+    if (!found && found.error().interrupted) return trouble(Trouble::stopped, "stopped");
     if (!found) return trouble(Trouble::unreachable, found.error().message);
     places = std::move(*found);
   }
@@ -149,7 +149,7 @@ tl::expected<void, ClientError> HttpClient::connect() {
     auto fd = net::connect_tcp(place.address, waker_, at_most(timeouts_.connect));
     if (fd) {
       outcome = begin(std::move(*fd), place.certificate_name);
-    } else if (fd.error().message.empty()) {
+    } else if (fd.error().interrupted) {
       return trouble(Trouble::stopped, "stopped");
     } else {
       outcome = trouble(Trouble::unreachable, fd.error().message);

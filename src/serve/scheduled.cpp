@@ -148,38 +148,38 @@ asio::awaitable<Delivery> ScheduledOutlet::draw(MutableBytes out) {
 // Takes them; whether they arrived. What both threads use is neither's alone: this coroutine may be
 // gone before the delivery is over.
 asio::awaitable<bool> ScheduledOutlet::deliver_aside(SecretBytes& random) {
-  struct Delivery {
+  struct Attempt {
     SecretBytes random;
     Result<void> result;
     std::exception_ptr failure;
     std::atomic<bool> over{false};
   };
-  const auto delivery = std::make_shared<Delivery>();
-  delivery->random = std::move(random);
+  const auto attempt = std::make_shared<Attempt>();
+  attempt->random = std::move(random);
   boost::system::error_code ignored;
   while (aside_.busy()) {
     timer_->expires_after(aside_look);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  aside_.begin([this, delivery, timer = timer_] {
+  aside_.begin([this, attempt, timer = timer_] {
     try {
-      delivery->result = deliver(delivery->random.view(), stop_waker_);
+      attempt->result = deliver(attempt->random.view(), stop_waker_);
     } catch (...) {
-      delivery->failure = std::current_exception();
+      attempt->failure = std::current_exception();
     }
-    delivery->over = true;
+    attempt->over = true;
     try {
       asio::post(timer->get_executor(), [timer] { timer->cancel(); });
     } catch (const std::bad_alloc&) {
       return;  // it looks by itself
     }
   });
-  while (!delivery->over) {
+  while (!attempt->over) {
     timer_->expires_after(aside_look);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
-  if (delivery->failure) std::rethrow_exception(delivery->failure);
-  co_return settle(delivery->result);
+  if (attempt->failure) std::rethrow_exception(attempt->failure);
+  co_return settle(attempt->result);
 }
 
 // Counts what came of a delivery; true when it arrived.

@@ -20,98 +20,8 @@ constexpr std::size_t least_slice = 32;
 constexpr std::size_t most_slice = 4096;
 // Promises are looked at this often while anything happens.
 constexpr Duration review_interval = 1s;
-// Threads read the clock before they take the lock: so far back a time may lie without a jump.
-constexpr Duration clock_disorder = 1s;
 
 }  // namespace
-
-Flow::Flow(Flow&& other) noexcept
-    : dispenser_(std::exchange(other.dispenser_, nullptr)), id_(other.id_), terms_(other.terms_) {}
-
-Flow& Flow::operator=(Flow&& other) noexcept {
-  std::swap(dispenser_, other.dispenser_);
-  std::swap(id_, other.id_);
-  std::swap(terms_, other.terms_);
-  return *this;
-}
-
-Flow::~Flow() {
-  if (dispenser_ != nullptr) dispenser_->close_flow(id_);
-}
-
-Flow::Report Flow::report() const {
-  return dispenser_ != nullptr ? dispenser_->report_of(id_) : Report{.terms = terms_};
-}
-
-void Flow::set_terms(const Terms& terms) {
-  terms_ = terms;
-  if (dispenser_ != nullptr) dispenser_->set_terms(id_, terms);
-}
-
-void Flow::forgo_guarantee() {
-  Terms terms = report().terms;
-  terms.rate = 0;
-  terms.burst = 0;
-  set_terms(terms);
-}
-
-Withdrawal::Withdrawal(Withdrawal&& other) noexcept
-    : dispenser_(std::exchange(other.dispenser_, nullptr)), runs_(std::move(other.runs_)) {}
-
-Withdrawal& Withdrawal::operator=(Withdrawal&& other) noexcept {
-  std::swap(dispenser_, other.dispenser_);
-  std::swap(runs_, other.runs_);
-  return *this;
-}
-
-Withdrawal::~Withdrawal() {
-  if (dispenser_ != nullptr) dispenser_->settle(runs_, &Account::discarded);
-}
-
-void Withdrawal::append(Withdrawal&& other) {
-  runs_.insert(runs_.end(), other.runs_.begin(), other.runs_.end());
-  if (dispenser_ == nullptr) std::swap(dispenser_, other.dispenser_);
-  other.runs_.clear();
-}
-
-void Withdrawal::delivered(std::size_t bytes) {
-  if (dispenser_ == nullptr) return;
-  std::size_t whole = 0;
-  while (whole < runs_.size() && runs_[whole].bytes <= bytes) bytes -= runs_[whole++].bytes;
-  dispenser_->settle(std::span(runs_).first(whole), &Account::delivered);
-  runs_.erase(runs_.begin(), runs_.begin() + static_cast<std::ptrdiff_t>(whole));
-  if (bytes == 0 || runs_.empty()) return;
-  const Run part{runs_.front().source, bytes};
-  dispenser_->settle({&part, 1}, &Account::delivered);
-  runs_.front().bytes -= bytes;
-}
-
-void Withdrawal::spent_on_reseed() {
-  if (dispenser_ != nullptr) dispenser_->settle(runs_, &Account::reseed);
-  runs_.clear();
-}
-
-Ticket::Ticket(Ticket&& other) noexcept
-    : dispenser_(std::exchange(other.dispenser_, nullptr)), id_(other.id_), bytes_(other.bytes_) {}
-
-Ticket& Ticket::operator=(Ticket&& other) noexcept {
-  std::swap(dispenser_, other.dispenser_);
-  std::swap(id_, other.id_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-Ticket::~Ticket() {
-  if (dispenser_ != nullptr) dispenser_->cancel(id_);
-}
-
-bool Ticket::ready() const { return dispenser_ != nullptr && dispenser_->is_ready(id_); }
-
-Withdrawal Ticket::collect(MutableBytes out) {
-  Withdrawal collected = dispenser_->collect(id_, out);
-  dispenser_ = nullptr;
-  return collected;
-}
 
 Dispenser::Dispenser(std::size_t target_bytes, std::size_t max_request_bytes)
     : target_(target_bytes),
@@ -137,15 +47,6 @@ std::size_t Dispenser::wanted_locked() const {
 std::size_t Dispenser::wanted() const {
   const MutexLock lock(mutex_);
   return wanted_locked();
-}
-
-TimePoint Dispenser::advance_locked(TimePoint now) {
-  if (brought_ - now > clock_disorder) {
-    skew_ += brought_ - now;
-    brought_ = now;
-  }
-  brought_ = std::max(brought_, now);
-  return now_ = std::max(now_, brought_ + skew_);
 }
 
 template <typename Change>
@@ -180,12 +81,12 @@ bool Dispenser::credit(entropy::SourceId source, Bytes full_entropy, entropy::Ep
                        TimePoint now) {
   bool credited = false;
   change([&]() REQUIRES(mutex_) {
-    advance_locked(now);
+    time_.advance(now);
     credited = epoch == epoch_.load();
     if (!credited) return;
-    meter_.demand(demand_, now_);
+    meter_.demand(demand_, time_.now());
     // Both may need memory; the books come after them.
-    meter_.credit(source, full_entropy.size(), now_);
+    meter_.credit(source, full_entropy.size(), time_.now());
     Account& account = ledger_[source];
     const std::size_t kept =
         reserve_.put(source, full_entropy.first(std::min(full_entropy.size(), wanted_locked())));
@@ -198,7 +99,7 @@ bool Dispenser::credit(entropy::SourceId source, Bytes full_entropy, entropy::Ep
 
 void Dispenser::lost(entropy::SourceId source, TimePoint now) {
   change([&]() REQUIRES(mutex_) {
-    advance_locked(now);
+    time_.advance(now);
     meter_.lost(source);
     reviewed_ = TimePoint();
   });
@@ -212,7 +113,7 @@ void Dispenser::settle_locked(Callbacks& callbacks) {
 }
 
 void Dispenser::serve_locked(Callbacks& callbacks) {
-  while (const auto grant = queue_.grant(free_locked(), slice_, now_)) {
+  while (const auto grant = queue_.grant(free_locked(), slice_, time_.now())) {
     set_aside_ += grant->bytes;
     if (!grant->complete) continue;
     Place& place = places_[grant->id];
@@ -225,23 +126,23 @@ void Dispenser::update_demand_locked(Callbacks& callbacks) {
   const bool low = free_locked() < target_ / 8 * 7 || !queue_.empty();
   const bool before = demand_;
   demand_ = demand_ ? wanted_locked() > 0 : low && wanted_locked() > 0;
-  meter_.demand(demand_, now_);
+  meter_.demand(demand_, time_.now());
   if (demand_ && !before) callbacks.demand = true;
 }
 
 void Dispenser::review_locked(Callbacks& callbacks) {
-  meter_.tick(now_);
-  if (now_ - reviewed_ < review_interval && meter_.closed() == reviewed_windows_) return;
-  reviewed_ = now_;
+  meter_.tick(time_.now());
+  if (time_.now() - reviewed_ < review_interval && meter_.closed() == reviewed_windows_) return;
+  reviewed_ = time_.now();
   reviewed_windows_ = meter_.closed();
-  const double a_millisecond = meter_.usual(now_) / 1000;
+  const double a_millisecond = meter_.usual(time_.now()) / 1000;
   slice_ = std::clamp(static_cast<std::size_t>(a_millisecond), least_slice, most_slice);
   if (guarantees_.empty() || !meter_.known()) return;
-  const double proved = meter_.proved(now_);
+  const double proved = meter_.proved(time_.now());
   std::vector<Guarantees::Change> changes;
   try {
     callbacks.guarantees.reserve(callbacks.guarantees.size() + guarantees_.size());
-    changes = guarantees_.review(proved, now_);
+    changes = guarantees_.review(proved, time_.now());
   } catch (const std::bad_alloc&) {
     reviewed_ = TimePoint();  // nothing has changed yet; at the next occasion
     return;
@@ -251,7 +152,7 @@ void Dispenser::review_locked(Callbacks& callbacks) {
     const auto rate = static_cast<double>(flow.terms.rate);
     const auto burst =
         static_cast<double>(flow.terms.burst > 0 ? flow.terms.burst : flow.terms.rate);
-    queue_.guarantee(change.flow, change.kept ? rate : 0, burst, now_);
+    queue_.guarantee(change.flow, change.kept ? rate : 0, burst, time_.now());
     if (change.first || !on_guarantee_) continue;
     callbacks.guarantees.push_back({flow.name, rate, change.kept, proved});
   }
@@ -290,7 +191,7 @@ void Dispenser::agree_locked(FlowId id, const Terms& terms) {
   queue_.set_weight(id, terms.weight);
   if (terms.rate != present.rate) {
     guarantees_.remove(id);
-    queue_.guarantee(id, 0, 0, now_);
+    queue_.guarantee(id, 0, 0, time_.now());
     if (terms.rate > 0) guarantees_.add(id, static_cast<double>(terms.rate));
   }
   present = terms;
@@ -310,13 +211,13 @@ Flow::Report Dispenser::report_of(FlowId id) const {
 tl::expected<void, Dispenser::NoPromise> Dispenser::check_promise(std::uint64_t rate,
                                                                   TimePoint now) {
   const MutexLock lock(mutex_);
-  meter_.tick(advance_locked(now));
+  meter_.tick(time_.advance(now));
   if (rate == 0) return {};
   if (!meter_.known()) {
     return tl::unexpected(NoPromise{
         "the sources have not proved yet what they deliver; ask again in some seconds", true});
   }
-  const double proved = meter_.proved(now_);
+  const double proved = meter_.proved(time_.now());
   const double left = guarantees_.left(proved);
   if (static_cast<double>(rate) <= left) return {};
   return tl::unexpected(NoPromise{
@@ -348,8 +249,8 @@ Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoin
   RequestId id = 0;
   {
     const MutexLock lock(mutex_);
-    if (now) advance_locked(*now);
-    id = queue_.add(flow, bytes, now_, urgent);
+    if (now) time_.advance(*now);
+    id = queue_.add(flow, bytes, time_.now(), urgent);
     auto place = places_.end();
     try {
       place = places_.try_emplace(id).first;
@@ -368,12 +269,12 @@ Ticket Dispenser::enqueue(FlowId flow, std::size_t bytes, std::optional<TimePoin
 std::optional<Dispenser::Estimate> Dispenser::estimate(FlowId id, std::size_t bytes,
                                                        TimePoint now) {
   const MutexLock lock(mutex_);
-  advance_locked(now);
+  time_.advance(now);
   const auto free = free_locked();
   if (queue_.empty() && free >= bytes) return Estimate{Duration::zero(), Duration::zero()};
   if (meter_.all_lost()) return Estimate{Duration::max(), Duration::max()};
   if (!meter_.known()) return std::nullopt;
-  const double usual = meter_.usual(now_);
+  const double usual = meter_.usual(time_.now());
   const FairQueue::FlowView flow = queue_.view(id);
   const bool waits = flow.requests > 0;
   const double weights = queue_.waiting_weight() + (waits ? 0 : flow.weight);
@@ -441,7 +342,7 @@ DispenserReport Dispenser::report() const {
                          .in_flight = in_flight_,
                          .waiting_requests = queue_.size(),
                          .waiting_bytes = queue_.waiting_bytes(),
-                         .supply = meter_.proved(now_),
+                         .supply = meter_.proved(time_.now()),
                          .promised = guarantees_.promised(),
                          .suspended = guarantees_.promised() - guarantees_.kept()};
   // Counted on its own, so that the books and the shelf check each other.
@@ -476,7 +377,7 @@ entropy::Epoch Dispenser::renew() {
 
 void Dispenser::passed_through(entropy::SourceId source, std::size_t bytes, TimePoint now) {
   change([&]() REQUIRES(mutex_) {
-    advance_locked(now);
+    time_.advance(now);
     Account& account = ledger_[source];
     account.credited += 8 * bytes;
     account.delivered += 8 * bytes;

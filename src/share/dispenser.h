@@ -15,91 +15,14 @@
 #include "entropy/reserve.h"
 #include "entropy/sink.h"
 #include "share/fair_queue.h"
+#include "share/flow.h"
 #include "share/guarantees.h"
+#include "share/steady_time.h"
 #include "share/supply_meter.h"
 #include "share/terms.h"
+#include "share/ticket.h"
 
 namespace qanat::share {
-
-class Dispenser;
-
-// Bytes that have left the reserve and whose fate is open. What is not settled as delivered or
-// spent when this ends is discarded: they are never given to somebody else.
-class Withdrawal {
- public:
-  Withdrawal() = default;
-  Withdrawal(Withdrawal&& other) noexcept;
-  Withdrawal& operator=(Withdrawal&& other) noexcept;
-  ~Withdrawal();
-
-  // Another's bytes, after ours, for one fate. Both are of one dispenser.
-  void append(Withdrawal&& other);
-  // The first `bytes` that are still open went where they should.
-  void delivered(std::size_t bytes);
-  // All that is still open went into a DRBG.
-  void spent_on_reseed();
-
- private:
-  friend class Dispenser;
-  Withdrawal(Dispenser* dispenser, std::vector<entropy::Run> runs)
-      : dispenser_(dispenser), runs_(std::move(runs)) {}
-  Dispenser* dispenser_ = nullptr;
-  std::vector<entropy::Run> runs_;
-};
-
-// A place in line. When it ends before its bytes were collected they are free again.
-class Ticket {
- public:
-  Ticket() = default;
-  Ticket(Ticket&& other) noexcept;
-  Ticket& operator=(Ticket&& other) noexcept;
-  ~Ticket();
-
-  // Whether its bytes are set aside and can be collected.
-  bool ready() const;
-  std::size_t bytes() const { return bytes_; }
-  // Moves the bytes out; out.size() == bytes(). Precondition: ready().
-  Withdrawal collect(MutableBytes out);
-
- private:
-  friend class Dispenser;
-  Ticket(Dispenser* dispenser, RequestId id, std::size_t bytes)
-      : dispenser_(dispenser), id_(id), bytes_(bytes) {}
-  Dispenser* dispenser_ = nullptr;
-  RequestId id_ = 0;
-  std::size_t bytes_ = 0;
-};
-
-// One who draws, with terms of its own: a client, an outlet. It ends with this object, which must
-// not outlive the dispenser; without a dispenser it only holds its terms. Thread-safe.
-class Flow {
- public:
-  Flow() = default;
-  explicit Flow(const Terms& terms) : terms_(terms) {}
-  Flow(Flow&& other) noexcept;
-  Flow& operator=(Flow&& other) noexcept;
-  ~Flow();
-
-  FlowId id() const { return id_; }
-
-  struct Report {
-    Terms terms;
-    bool kept = false;         // the guarantee, now; false when there is none
-    std::size_t requests = 0;  // that wait
-    std::size_t bytes = 0;     // that they wait for
-  };
-  Report report() const;
-  void set_terms(const Terms& terms);
-  // The guarantee ends, and others may have it.
-  void forgo_guarantee();
-
- private:
-  friend class Dispenser;
-  Flow(Dispenser* dispenser, FlowId id) : dispenser_(dispenser), id_(id) {}
-  Dispenser* dispenser_ = nullptr;
-  FlowId id_ = 0;
-  Terms terms_;  // without a dispenser
-};
 
 // A guarantee that is suspended, or kept again.
 struct GuaranteeChange {
@@ -220,7 +143,6 @@ class Dispenser final : public entropy::Sink {
 
   std::size_t wanted_locked() const REQUIRES(mutex_);
   std::size_t free_locked() const REQUIRES(mutex_) { return reserve_.fill() - set_aside_; }
-  TimePoint advance_locked(TimePoint now) REQUIRES(mutex_);
   void serve_locked(Callbacks& callbacks) REQUIRES(mutex_);
   void update_demand_locked(Callbacks& callbacks) REQUIRES(mutex_);
   void review_locked(Callbacks& callbacks) REQUIRES(mutex_);
@@ -261,9 +183,7 @@ class Dispenser final : public entropy::Sink {
   std::size_t set_aside_ GUARDED_BY(mutex_) = 0;    // granted and not collected
   std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
   std::size_t slice_ GUARDED_BY(mutex_);
-  TimePoint brought_ GUARDED_BY(mutex_){};  // the last time that a caller brought
-  TimePoint now_ GUARDED_BY(mutex_){};      // and the same, without its jumps back
-  Duration skew_ GUARDED_BY(mutex_){};      // their difference
+  SteadyTime time_ GUARDED_BY(mutex_);
   TimePoint reviewed_ GUARDED_BY(mutex_){};
   std::uint64_t reviewed_windows_ GUARDED_BY(mutex_) = 0;
 };

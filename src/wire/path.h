@@ -13,7 +13,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "entropy/provenance.h"
 
 namespace qanat::wire {
 
@@ -26,8 +27,8 @@ inline constexpr std::size_t most_full_ids = 256;
 // At 9 characters each, 13.8 KB of the 16 KiB that a client takes for a header.
 inline constexpr std::size_t most_path_nodes = 1536;
 
-// Ids of nodes, the nearest first: 16 lower-case hex digits each, or the first 8 of them.
-using Path = std::vector<std::string>;
+// Of ids of 16 lower-case hex digits each, or the first 8 of them.
+using Path = entropy::Provenance::Path;
 
 // What is sent of it, most_path_nodes at the most.
 std::string encode(const Path& path);

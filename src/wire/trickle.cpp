@@ -106,17 +106,17 @@ void next_cookie_key(Bytes key, MutableBytes out) {
 }
 
 Cookie seal_cookie(Bytes cookie_key, std::uint32_t generation, const Nonce& nonce,
-                   const Ticket& ticket) {
+                   const CookieContent& content) {
   Cookie cookie{};
   put16(cookie.data(), generation >> 16);
   put16(cookie.data() + 2, generation & 0xffff);
   std::copy(nonce.begin(), nonce.end(), cookie.begin() + 4);
   WipedArray<ticket_bytes> plain;
-  plain.data()[0] = static_cast<std::uint8_t>(ticket.client_class);
-  plain.data()[1] = static_cast<std::uint8_t>(ticket.session >> 16);
-  put16(plain.data() + 2, ticket.session & 0xffff);
-  std::copy(ticket.client.begin(), ticket.client.end(), plain.data() + 4);
-  std::copy_n(ticket.keys.view().data(), keys_bytes, plain.data() + 4 + client_id_bytes);
+  plain.data()[0] = static_cast<std::uint8_t>(content.client_class);
+  plain.data()[1] = static_cast<std::uint8_t>(content.session >> 16);
+  put16(plain.data() + 2, content.session & 0xffff);
+  std::copy(content.client.begin(), content.client.end(), plain.data() + 4);
+  std::copy_n(content.keys.view().data(), keys_bytes, plain.data() + 4 + client_id_bytes);
   std::array<std::uint8_t, 27> data{};
   cookie_data(generation, data);
   crypto::seal_to(cookie_key, nonce, plain.view(), data,
@@ -129,7 +129,7 @@ std::uint32_t generation_of(std::span<const std::uint8_t, cookie_bytes> cookie) 
 }
 
 bool open_cookie(Bytes cookie_key, std::span<const std::uint8_t, cookie_bytes> cookie,
-                 Ticket& out) {
+                 CookieContent& out) {
   WipedArray<ticket_bytes> plain;
   std::array<std::uint8_t, 27> data{};
   cookie_data(generation_of(cookie), data);

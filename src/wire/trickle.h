@@ -57,7 +57,7 @@ constexpr std::size_t reply_bytes(std::size_t bytes, unsigned cookies) {
 inline constexpr std::size_t refusal_bytes = reply_bytes(4, 0);
 
 // What is in a cookie: only servers see it.
-struct Ticket {
+struct CookieContent {
   ClientClass client_class = ClientClass::certified;
   std::uint32_t session = 0;  // the generation of its TLS session, modulo 2^24
   ClientId client{};
@@ -81,10 +81,11 @@ void next_cookie_key(Bytes key, MutableBytes out);
 
 // Under the cookie key of `generation`. `nonce` must never come twice.
 Cookie seal_cookie(Bytes cookie_key, std::uint32_t generation, const Nonce& nonce,
-                   const Ticket& ticket);
+                   const CookieContent& content);
 std::uint32_t generation_of(std::span<const std::uint8_t, cookie_bytes> cookie);
 // False when it was not sealed under this key.
-bool open_cookie(Bytes cookie_key, std::span<const std::uint8_t, cookie_bytes> cookie, Ticket& out);
+bool open_cookie(Bytes cookie_key, std::span<const std::uint8_t, cookie_bytes> cookie,
+                 CookieContent& out);
 
 // A cookie as its client holds it.
 struct KeyedCookie {

@@ -120,14 +120,14 @@ TEST(Combiner, EqualContributionsNeverMakeEqualBlocks) {
 TEST(Provenance, NamesTheNearestFirstWhateverStandsBehindThem) {
   Provenance provenance;
   provenance.set_own("self");
-  Provenance::Ids wide;
+  Provenance::Path wide;
   for (int i = 0; i < 1000; ++i) wide.push_back("w" + std::to_string(i));
   provenance.set(1, wide);
   provenance.set(2, {"near", "next"});
   const auto all = provenance.all();
   ASSERT_EQ(all->size(), 1003U);
-  EXPECT_EQ(Provenance::Ids(all->begin(), all->begin() + 5),
-            (Provenance::Ids{"self", "w0", "near", "w1", "next"}));
+  EXPECT_EQ(Provenance::Path(all->begin(), all->begin() + 5),
+            (Provenance::Path{"self", "w0", "near", "w1", "next"}));
 }
 
 TEST(Provenance, NamesItselfFirstAndEachOtherOnce) {
@@ -136,9 +136,9 @@ TEST(Provenance, NamesItselfFirstAndEachOtherOnce) {
   provenance.set_own("aa");
   provenance.set(1, {"bb", "cc"});
   provenance.set(2, {"cc", "dd"});
-  EXPECT_EQ(*provenance.all(), (Provenance::Ids{"aa", "bb", "cc", "dd"}));
+  EXPECT_EQ(*provenance.all(), (Provenance::Path{"aa", "bb", "cc", "dd"}));
   provenance.set(2, {});
-  EXPECT_EQ(*provenance.all(), (Provenance::Ids{"aa", "bb", "cc"}));
+  EXPECT_EQ(*provenance.all(), (Provenance::Path{"aa", "bb", "cc"}));
 }
 
 }  // namespace

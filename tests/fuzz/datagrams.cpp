@@ -8,7 +8,7 @@
 //     ff 'Q' n n grade cookies who       a question; `who` names the client and its cookie's kind
 //     ff 'M' spoil                       the last question again, changed (see `spoil`)
 //     ff 'A' spoil spoil                 the last question with another header and id, and with
-//                                        another ticket in its cookie, authentic all the same
+//                                        another content in its cookie, authentic all the same
 //     ff 'C' n                           16 * n bytes of full entropy arrive
 //   c trickle's client, which asks as the next three bytes say
 //     ff '.'                             what was said so far is a datagram
@@ -111,21 +111,21 @@ struct Hub : test::TestHub {
     const auto keys = cookies.copy();
     auto nonce = numbered<trickle::nonce_bytes>();
     if (own) std::copy(keys.mark.begin(), keys.mark.end(), nonce.begin());
-    trickle::Ticket ticket;
-    ticket.client_class = holder.client_class;
-    ticket.session = holder.session;
-    ticket.client = holder.client;
-    std::copy(holder.keys.begin(), holder.keys.end(), ticket.keys.data());
-    return trickle::seal_cookie(keys.keys.current(), keys.keys.generation(), nonce, ticket);
+    trickle::CookieContent content;
+    content.client_class = holder.client_class;
+    content.session = holder.session;
+    content.client = holder.client;
+    std::copy(holder.keys.begin(), holder.keys.end(), content.keys.data());
+    return trickle::seal_cookie(keys.keys.current(), keys.keys.generation(), nonce, content);
   }
   // Nothing for a cookie that was not sealed here.
   std::optional<Holder> open(const trickle::Cookie& cookie) const {
     const auto keys = cookies.copy();
     const Bytes key = keys.keys.find(trickle::generation_of(cookie));
-    trickle::Ticket ticket;
-    if (key.empty() || !trickle::open_cookie(key, cookie, ticket)) return std::nullopt;
-    Holder holder{ticket.client_class, ticket.session, ticket.client, {}};
-    std::copy(ticket.keys.view().begin(), ticket.keys.view().end(), holder.keys.begin());
+    trickle::CookieContent content;
+    if (key.empty() || !trickle::open_cookie(key, cookie, content)) return std::nullopt;
+    Holder holder{content.client_class, content.session, content.client, {}};
+    std::copy(content.keys.view().begin(), content.keys.view().end(), holder.keys.begin());
     return holder;
   }
   outlets::TrickleOutlet outlet{{"trickle", {"127.0.0.1", 0}, {}, {}}, services(), cookies};

@@ -17,8 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     must(again.size() <= size);
     std::copy_n(data + header_bytes + id_bytes, mac_bytes, again.begin() + header_bytes + id_bytes);
     must(std::equal(again.begin(), again.end(), data));
-    Ticket ticket;
-    must(!open_cookie(key, request->cookie, ticket));
+    CookieContent content;
+    must(!open_cookie(key, request->cookie, content));
     (void)authentic(datagram, key);
   }
   Id id{};

@@ -53,7 +53,7 @@ class TrickleTest : public testing::Test {
 
   const Samples cookie_key_ = run(1, key_bytes);
   const std::uint32_t generation_ = 489531;
-  Ticket ticket_;
+  CookieContent ticket_;
   Cookie cookie_{};
   Request request_;
   std::vector<std::uint8_t> datagram_;
@@ -81,7 +81,7 @@ TEST_F(TrickleTest, AgreesWithAnImplementationMadeFromThePage) {
 }
 
 TEST_F(TrickleTest, ACookieGivesItsServerWhatItSealed) {
-  Ticket opened;
+  CookieContent opened;
   ASSERT_TRUE(open_cookie(cookie_key_, cookie_, opened));
   EXPECT_EQ(generation_of(cookie_), generation_);
   EXPECT_EQ(opened.client_class, ClientClass::invited);
@@ -163,7 +163,7 @@ TEST_F(TrickleTest, EveryFlippedBitIsNoticed) {
   };
   for_each_flip(datagram_, [&](const auto& packet, std::size_t bit) {
     const auto decoded = decode_request(packet);
-    Ticket opened;
+    CookieContent opened;
     EXPECT_FALSE(decoded && open_cookie(cookie_key_, decoded->cookie, opened) &&
                  authentic(packet, opened.keys.view().first(key_bytes)))
         << bit;
@@ -175,7 +175,7 @@ TEST_F(TrickleTest, EveryFlippedBitIsNoticed) {
     EXPECT_FALSE(test::answer_of(packet, request_.id, s2c())) << bit;
   });
   for_each_flip(cookie_, [&](const Cookie& cookie, std::size_t bit) {
-    Ticket opened;
+    CookieContent opened;
     EXPECT_FALSE(open_cookie(cookie_key_, cookie, opened)) << bit;
   });
 }

@@ -87,7 +87,7 @@ void BrokerProducer::run() {
       draw_.forgo();
       connected_ = 0;
       if (!ended) tell(ended.error().message);
-    } else if (!link.error().message.empty()) {
+    } else if (!link.error().interrupted) {
       tell(link.error().message);
     }
     pause(gap);

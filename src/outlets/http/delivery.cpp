@@ -37,7 +37,7 @@ std::string_view content_type(Format format) {
                                   : "text/plain";
 }
 
-std::string chunk_extension(const entropy::Provenance::Ids& ids) {
+std::string chunk_extension(const entropy::Provenance::Path& ids) {
   return fmt::format(";path=\"{}\"", wire::encode(ids));
 }
 

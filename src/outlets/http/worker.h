@@ -50,7 +50,7 @@ class HttpWorker final : public serve::StreamWorker {
   std::list<serve::StreamConnection*> handshakes_;                // the oldest first
   std::unordered_map<std::uint64_t, std::size_t> handshakes_of_;  // by block
   SecretPool pool_;
-  std::shared_ptr<const entropy::Provenance::Ids> path_;  // of the next two
+  std::shared_ptr<const entropy::Provenance::Path> path_;  // of the next two
   std::string full_origin_;
   std::string drbg_origin_;
   std::vector<std::uint8_t> scratch_;  // what is read, for the moment until it is parsed

@@ -187,13 +187,13 @@ CookieKeeper::Copy CookieKeeper::copy() const {
   return {version_.load(std::memory_order_relaxed), *keys_, mark_};
 }
 
-trickle::Cookie CookieKeeper::seal(trickle::Ticket& ticket) const {
+trickle::Cookie CookieKeeper::seal(trickle::CookieContent& content) const {
   trickle::Nonce nonce;
   crypto::random_bytes(nonce);
   const MutexLock lock(mutex_);
   std::copy(mark_.begin(), mark_.end(), nonce.begin());
-  ticket.session = keys_->generation();
-  return trickle::seal_cookie(keys_->current(), keys_->generation(), nonce, ticket);
+  content.session = keys_->generation();
+  return trickle::seal_cookie(keys_->current(), keys_->generation(), nonce, content);
 }
 
 std::string CookieKeeper::problem() const {

@@ -53,7 +53,7 @@ class CookieKeeper {
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   Copy copy() const;
   // A cookie under the present key. Its session begins now. Precondition: version() > 0.
-  wire::trickle::Cookie seal(wire::trickle::Ticket& ticket) const;
+  wire::trickle::Cookie seal(wire::trickle::CookieContent& content) const;
   SpentQuestions& spent() { return spent_; }
 
   // What an operator should know; empty while all is well.

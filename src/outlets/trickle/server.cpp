@@ -67,32 +67,33 @@ bool TrickleServer::copy_book_again() {
 }
 
 // `client` stays null for one that is not in the book and may draw all the same.
-bool TrickleServer::admit(const trickle::Ticket& ticket, std::shared_ptr<share::Client>& client) {
+bool TrickleServer::admit(const trickle::CookieContent& content,
+                          std::shared_ptr<share::Client>& client) {
   constexpr std::uint32_t modulus = 1 << 24;
   // 0 for one that began at a server whose clock is an hour ahead.
-  const std::uint32_t age = (own_.keys.generation() + 1 - ticket.session) % modulus;
+  const std::uint32_t age = (own_.keys.generation() + 1 - content.session) % modulus;
   if (age > session_generations) return false;
-  const bool invited = ticket.client_class == trickle::ClientClass::invited;
+  const bool invited = content.client_class == trickle::ClientClass::invited;
   // One that the book forgot while it was idle is here still, and can be revoked all the same.
   if (bars_version_ != services_.clients.bars_version()) copy_book();
-  auto known = clients_.find(ticket.client);
+  auto known = clients_.find(content.client);
   if (known == clients_.end() && clients_version_ != services_.clients.version() &&
       copy_book_again()) {
-    known = clients_.find(ticket.client);
+    known = clients_.find(content.client);
   }
-  if (known == clients_.end()) return !invited && !barred_.contains(ticket.client);
+  if (known == clients_.end()) return !invited && !barred_.contains(content.client);
   client = known->second;
   return !client->revoked.load(std::memory_order_relaxed);
 }
 
-Duration TrickleServer::over_rate(const trickle::Ticket& ticket, share::Client* client,
+Duration TrickleServer::over_rate(const trickle::CookieContent& content, share::Client* client,
                                   const net::Peer& peer, std::size_t bytes, TimePoint now) {
   const std::uint64_t cost = limits_.drbg_request + bytes;
   const Duration wait = serve::take_drbg(services_, limits_, peer, client, cost, now);
   if (wait > 0s || client != nullptr || (peer.local && !limits_.limit_local)) return wait;
   // Blocks of addresses have their kind in the highest byte, none of which is this.
   constexpr std::uint64_t kind_client = std::uint64_t{255} << 56;
-  return services_.blocks.take(kind_client | HashId()(ticket.client) >> 8, limits_.client_drbg,
+  return services_.blocks.take(kind_client | HashId()(content.client) >> 8, limits_.client_drbg,
                                cost, now);
 }
 
@@ -120,7 +121,7 @@ void TrickleServer::end_batch() {
 // answered: so a cookie that another has sealed is good for one question in all, and its tag stands
 // for that. Threads that have a copy each agree on who is the first.
 TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request& request,
-                                            const trickle::Ticket& ticket,
+                                            const trickle::CookieContent& content,
                                             const SpentQuestions::Mac& own_mac,
                                             const net::Peer& peer, TimePoint now) {
   if (reply.client == nullptr) reply.visitor = visitors_.of(peer.block);
@@ -131,12 +132,12 @@ TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request
   if (request.bytes > services_.dispenser.max_request_bytes()) return Full::none;
   SpentQuestions& spent = cookies_.spent();
   const std::uint32_t generation = trickle::generation_of(request.cookie);
-  if (spent.seen(generation, ticket.client, mac)) return Full::replayed;
+  if (spent.seen(generation, content.client, mac)) return Full::replayed;
   const share::FlowId flow =
       reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
   share::Ticket place = services_.dispenser.request(flow, request.bytes, now, [] {});
   if (!place.ready()) return Full::none;
-  if (!spent.spend(generation, ticket.client, mac)) return Full::replayed;
+  if (!spent.spend(generation, content.client, mac)) return Full::replayed;
   reply.delivery = serve::Delivery(place.collect(full_.view().first(request.bytes)), request.bytes,
                                    counters_, reply.client);
   return Full::given;
@@ -168,26 +169,26 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     ++counters_.generation;
     return {};
   }
-  trickle::Ticket ticket;
-  if (!trickle::open_cookie(cookie_key, request->cookie, ticket)) {
+  trickle::CookieContent content;
+  if (!trickle::open_cookie(cookie_key, request->cookie, content)) {
     ++counters_.cookie;
     return {};
   }
-  const Bytes c2s = ticket.keys.view().first(trickle::key_bytes);
-  const Bytes s2c = ticket.keys.view().last(trickle::key_bytes);
+  const Bytes c2s = content.keys.view().first(trickle::key_bytes);
+  const Bytes s2c = content.keys.view().last(trickle::key_bytes);
   if (!trickle::authentic(datagram, c2s)) {
     ++counters_.mac;
     return {};
   }
   Reply reply;
-  if (!admit(ticket, reply.client)) {
+  if (!admit(content, reply.client)) {
     return refuse(*request, Reason::session, 0s, s2c, nullptr, out);
   }
   if (reply.client != nullptr) {
     ++reply.client->requests;
     reply.client->last_seen.store(std::time(nullptr), std::memory_order_relaxed);
   }
-  if (const Duration wait = over_rate(ticket, reply.client.get(), peer, request->bytes, now);
+  if (const Duration wait = over_rate(content, reply.client.get(), peer, request->bytes, now);
       wait > 0s) {
     return refuse(*request, Reason::rate, wait, s2c, reply.client.get(), out);
   }
@@ -196,7 +197,7 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   const Full outcome =
       request->grade == trickle::Grade::drbg
           ? Full::none
-          : withdraw(reply, *request, ticket, trickle::mac_of(datagram), peer, now);
+          : withdraw(reply, *request, content, trickle::mac_of(datagram), peer, now);
   const bool full = outcome == Full::given;
   if (outcome == Full::replayed) ++counters_.replayed;
   if (!full && request->grade == trickle::Grade::full) {
@@ -229,12 +230,12 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
   };
 
   std::array<trickle::Cookie, trickle::most_cookies> cookies;
-  trickle::Ticket next;
-  next.client_class = ticket.client_class;
-  next.session = ticket.session;
-  next.client = ticket.client;
+  trickle::CookieContent next;
+  next.client_class = content.client_class;
+  next.session = content.session;
+  next.client = content.client;
   for (unsigned i = 0; i < request->cookies; ++i) {
-    trickle::next_keys(ticket.keys.view(),
+    trickle::next_keys(content.keys.view(),
                        fresh.subspan(i * trickle::fresh_bytes, trickle::fresh_bytes),
                        next.keys.view());
     trickle::Nonce nonce = next_nonce();

@@ -81,15 +81,15 @@ class TrickleServer {
     }
   };
 
-  bool admit(const wire::trickle::Ticket& ticket, std::shared_ptr<share::Client>& client);
+  bool admit(const wire::trickle::CookieContent& content, std::shared_ptr<share::Client>& client);
   void copy_book();
   bool copy_book_again();
-  Duration over_rate(const wire::trickle::Ticket& ticket, share::Client* client,
+  Duration over_rate(const wire::trickle::CookieContent& content, share::Client* client,
                      const net::Peer& peer, std::size_t bytes, TimePoint now);
   MutableBytes draw(std::size_t bytes, TimePoint now);
   enum class Full { given, none, replayed };
   Full withdraw(Reply& reply, const wire::trickle::Request& request,
-                const wire::trickle::Ticket& ticket, const SpentQuestions::Mac& mac,
+                const wire::trickle::CookieContent& content, const SpentQuestions::Mac& mac,
                 const net::Peer& peer, TimePoint now);
   Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
                Bytes s2c, share::Client* client, MutableBytes out);

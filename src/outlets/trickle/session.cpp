@@ -20,14 +20,14 @@ std::string begin_trickle_session(CookieKeeper& keeper, std::uint16_t port,
   session.port = port;
   session.lifetime = CookieKeys::generation_seconds;
   crypto::random_bytes(session.nonce);
-  trickle::Ticket ticket;
-  ticket.client_class =
+  trickle::CookieContent content;
+  content.client_class =
       client.shared_key.empty() ? trickle::ClientClass::certified : trickle::ClientClass::invited;
-  ticket.client = trickle::client_id(client.name, client.shared_key.view());
+  content.client = trickle::client_id(client.name, client.shared_key.view());
   for (unsigned i = 0; i < session_cookies; ++i) {
     trickle::session_keys(exporter.view(), client.shared_key.view(), session.nonce, i,
-                          ticket.keys.view());
-    session.cookies.push_back(keeper.seal(ticket));
+                          content.keys.view());
+    session.cookies.push_back(keeper.seal(content));
   }
   return encode(session);
 }

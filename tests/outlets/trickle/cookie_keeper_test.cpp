@@ -43,9 +43,9 @@ struct Hub {
 
 // Whether a thread that answers datagrams opens what a session gave out.
 bool opens(const CookieKeeper& keeper) {
-  trickle::Ticket ticket;
-  const trickle::Cookie cookie = keeper.seal(ticket);
-  trickle::Ticket out;
+  trickle::CookieContent content;
+  const trickle::Cookie cookie = keeper.seal(content);
+  trickle::CookieContent out;
   const auto own = keeper.copy();
   const Bytes key = own.keys.find(trickle::generation_of(cookie));
   return !key.empty() && trickle::open_cookie(key, cookie, out);

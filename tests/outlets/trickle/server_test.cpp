@@ -59,18 +59,18 @@ class TrickleServerTest : public testing::Test {
     Held held;
     held.keys.resize(trickle::keys_bytes);
     crypto::random_bytes(held.keys);
-    trickle::Ticket ticket;
-    ticket.client_class =
+    trickle::CookieContent content;
+    content.client_class =
         shared_key.empty() ? trickle::ClientClass::certified : trickle::ClientClass::invited;
-    ticket.session = session % (1U << 24);
-    ticket.client = trickle::client_id(name, shared_key.view());
-    std::copy(held.keys.begin(), held.keys.end(), ticket.keys.data());
+    content.session = session % (1U << 24);
+    content.client = trickle::client_id(name, shared_key.view());
+    std::copy(held.keys.begin(), held.keys.end(), content.keys.data());
     trickle::Nonce nonce;
     crypto::random_bytes(nonce);
     const auto own = hub_.cookies.copy();
     const CookieKeys& keys = own.keys;
     if (here) std::copy(own.mark.begin(), own.mark.end(), nonce.begin());
-    held.cookie = trickle::seal_cookie(keys.current(), keys.generation(), nonce, ticket);
+    held.cookie = trickle::seal_cookie(keys.current(), keys.generation(), nonce, content);
     return held;
   }
   std::vector<std::uint8_t> question(const Held& held, trickle::Grade grade, std::size_t bytes = 64,

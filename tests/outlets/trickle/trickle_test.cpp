@@ -31,10 +31,10 @@ class TrickleOutletTest : public testing::Test {
     hub_.cookies.begin(static_cast<std::uint64_t>(std::time(nullptr)));
     (void)hub_.clients.add("router", SecretBytes(32), {});
     crypto::random_bytes(keys_);
-    trickle::Ticket ticket;
-    ticket.client = trickle::client_id("router", SecretBytes(32).view());
-    std::copy(keys_.begin(), keys_.end(), ticket.keys.data());
-    cookie_ = hub_.cookies.seal(ticket);
+    trickle::CookieContent content;
+    content.client = trickle::client_id("router", SecretBytes(32).view());
+    std::copy(keys_.begin(), keys_.end(), content.keys.data());
+    cookie_ = hub_.cookies.seal(content);
     hub_.seed_drbg();
   }
   std::unique_ptr<TrickleOutlet> start(const std::string& host) {

@@ -99,7 +99,7 @@ TEST_F(UpstreamTest, BytesPassOneToOneAndArePaidForInBothLedgers) {
   auto upstream = start(list(hub.endpoint()));
   ASSERT_TRUE(eventually([&] { return credited() == 8U * (16 << 10); }));
   EXPECT_TRUE(eventually([&] { return hub.dispenser.report().total.delivered == credited(); }));
-  EXPECT_EQ(*provenance_.all(), (entropy::Provenance::Ids{own_id, "00000000000000bb"}));
+  EXPECT_EQ(*provenance_.all(), (entropy::Provenance::Path{own_id, "00000000000000bb"}));
 }
 
 TEST_F(UpstreamTest, TheNextIsTriedWhenOneIsDown) {
