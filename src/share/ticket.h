@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "entropy/ledger.h"
+#include "entropy/reserve.h"
 #include "share/fair_queue.h"
 
 namespace qanat::share {

@@ -53,23 +53,51 @@ std::size_t find_join_string(std::string_view text) {
   return std::string_view::npos;
 }
 
-std::string without_secrets(std::string_view text) {
-  constexpr std::string_view letters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  constexpr std::size_t key_letters = 40;  // of 32 bytes, nearly: the last may be lost
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t begin = std::min(text.find_first_of(letters), text.size());
-    out += text.substr(0, begin);
-    text.remove_prefix(begin);
-    const std::string_view word =
-        text.substr(0, std::min(text.find_first_not_of(letters), text.size()));
-    out += word.size() < key_letters ? std::string(word)
-                                     : fmt::format("{}... ({} letters, perhaps of a join string)",
-                                                   word.substr(0, 4), word.size());
-    text.remove_prefix(word.size());
+namespace {
+
+constexpr std::string_view key_letters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::size_t least_of_a_key = 40;  // of 32 bytes, nearly: the last may be lost
+
+// Calls `use(begin, word)` with each longest word of a key's letters.
+template <typename Use>
+void each_word(std::string_view text, const Use& use) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = std::min(text.find_first_of(key_letters, at), text.size());
+    const std::size_t end = std::min(text.find_first_not_of(key_letters, begin), text.size());
+    if (begin < end) use(begin, text.substr(begin, end - begin));
+    at = end;
   }
+}
+
+}  // namespace
+
+std::string without_secrets(std::string_view text) {
+  std::string out;
+  std::size_t done = 0;
+  each_word(text, [&](std::size_t begin, std::string_view word) {
+    if (word.size() < least_of_a_key) return;
+    out += text.substr(done, begin - done);
+    out +=
+        fmt::format("{}... ({} letters, perhaps of a join string)", word.substr(0, 4), word.size());
+    done = begin + word.size();
+  });
+  out += text.substr(done);
   return out;
+}
+
+bool holds_part_of_key(std::string_view text) {
+  bool found = false;
+  each_word(text, [&](std::size_t begin, std::string_view word) {
+    const auto any = [&](char first, char last) {
+      return std::any_of(word.begin(), word.end(), [=](char c) { return c >= first && c <= last; });
+    };
+    const bool in_path =
+        begin > 0 && text[begin - 1] == '/' && (begin < 2 || text[begin - 2] != '/');
+    found = found || (!in_path && word.size() >= least_of_a_key && any('A', 'Z') && any('a', 'z') &&
+                      any('0', '9'));
+  });
+  return found;
 }
 
 void wipe_text(std::string& text) {

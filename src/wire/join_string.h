@@ -24,6 +24,9 @@ std::size_t find_join_string(std::string_view text);
 // What may be shown of a text that may hold a part of one, cut or without its first letters: of
 // each word as long as a key and of a key's letters alone, its beginning and its length.
 std::string without_secrets(std::string_view text);
+// Whether a text that a person gave holds what may be a part of one: a word as long as a key, of
+// capitals, small letters and digits. Not in a path, where names are as long (/dev/serial/by-id).
+bool holds_part_of_key(std::string_view text);
 // Overwrites a text that held one, and empties it.
 void wipe_text(std::string& text);
 

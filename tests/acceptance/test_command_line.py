@@ -598,14 +598,37 @@ def test_no_message_shows_a_part_of_a_join_string(hub, run, tmp_path):
         assert not any(rest[at:at + 10] in done.stdout + done.stderr for at in range(len(rest) - 9)), (words, done.stderr)
 
 
+def test_half_a_join_string_in_the_wrong_place_does_nothing(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rest = hub.invite("leaf")[70:]
+    before = sorted(os.listdir())
+    for words in (["revoke", rest, "--state", str(hub.state)], ["allow", rest], ["invite", rest, "--state", str(hub.state)], ["serve", "--source", f"https://{rest}"],
+                  ["serve", "--source", f"device:{rest}"], ["serve", "--state", rest], ["sources", f"device:{rest}"], ["serve", "--outlet", f"file:{rest}"]):
+        done = qanat(*words, check=False)
+        assert done.returncode == 2 and "part of a join string" in done.stderr, (words, done.stderr)
+        assert rest[:10] not in done.stderr + done.stdout
+    assert sorted(os.listdir()) == before
+    assert [c["name"] for c in hub.status()["clients"]] == ["leaf"]
+    # What is long and no such thing.
+    by_id = "device:/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A10K4Z2X-if00-port0"
+    assert "part of a join string" not in qanat("sources", by_id, "--for", "10ms", check=False).stderr
+    pin = "https://127.0.0.1:1?pin=" + 32 * "0a"
+    assert "part of a join string" not in qanat("get", "32", "--from", pin, check=False).stderr
+
+
+def test_a_join_string_may_have_blanks_around_it(hub, tmp_path):
+    assert len(subprocess.run([QANAT, "get", "32", "--from", f" {hub.invite('leaf')}\n"], capture_output=True, check=True).stdout) == 32
+
+
 def test_a_join_string_in_the_wrong_place_does_nothing(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     join = hub.invite("leaf")
     before = sorted(os.listdir())
     for words in (["serve", "--state", join], ["revoke", join, "--state", str(hub.state)], ["allow", join], ["status", join], ["sources", join],
-                  ["get", "32", "--from", f"https://{join}"], ["serve", "--outlet", join], ["invite", join]):
+                  ["get", "32", "--from", f"https://{join}"], ["serve", "--outlet", join], ["invite", join],
+                  ["invite", "x", "--weight", join], ["serve", "--threads", join], [join], ["get", "32", f"--{join}"], [join, "x"]):
         done = qanat(*words, check=False)
-        assert done.returncode == 2 and "a join string" in done.stderr, (words, done.stderr)
+        assert done.returncode == 2 and "a join string" in done.stderr and "qanat1-" not in done.stderr, (words, done.stderr)
     assert sorted(os.listdir()) == before
     assert [c["name"] for c in hub.status()["clients"]] == ["leaf"]
 

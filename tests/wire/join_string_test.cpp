@@ -40,5 +40,19 @@ TEST(JoinString, EveryCutAndEveryAlterationIsNoticed) {
             std::string::npos);
 }
 
+TEST(JoinString, APartOfAKeyIsToldFromNamesThatAreAsLong) {
+  const std::string part = "Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3A";
+  EXPECT_TRUE(holds_part_of_key(part));
+  EXPECT_TRUE(holds_part_of_key("https://" + part));
+  EXPECT_TRUE(holds_part_of_key("device:" + part));
+  for (const char* other :
+       {"", "router", "device:/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A10K4Z2X-if00-port0",
+        "https://h?pin=0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
+        "./Directory-with-a-long-name-of-2026-and-so-on-and-so-on",
+        "a-host-name-without-any-dot-that-has-63-letters-which-is-most-1"}) {
+    EXPECT_FALSE(holds_part_of_key(other)) << other;
+  }
+}
+
 }  // namespace
 }  // namespace qanat::wire
