@@ -7,8 +7,6 @@
 #include <random>
 
 #include "sources/runner/skipping.h"
-#include "sources/stream_source.h"
-#include "support/bad_server.h"
 #include "support/eventually.h"
 
 namespace qanat::sources {
@@ -95,29 +93,6 @@ TEST_F(BadSourceTest, WithSkipTheyAreNeverSeen) {
       start(std::make_unique<Skipping>(std::make_unique<Resetting>(seen_, 256), 256));
   EXPECT_TRUE(eventually([&] { return dispenser_.report().total.credited > 0; }));
   EXPECT_EQ(runner->report().alarms, 0U);
-}
-
-TEST(StreamSource, OneThatDripsIsLost) {
-  const test::BadServer server(
-      [](const auto& peer) { peer.drip("x", std::chrono::milliseconds(5)); });
-  StreamSource source("", {"127.0.0.1", server.port()});
-  const Waker never;
-  ASSERT_TRUE(source.open(never));
-  source.expect(Clock().now() + 300ms);
-  std::array<std::uint8_t, 512> out{};
-  auto got = source.read(out, never);
-  while (got) got = source.read(out, never);
-  EXPECT_NE(got.error().message.find("is too slow"), std::string::npos) << got.error().message;
-}
-
-TEST(StreamSource, OneThatSaysNothingIsLost) {
-  const test::BadServer server(test::BadServer::silent());
-  StreamSource source("", {"127.0.0.1", server.port()});
-  const Waker never;
-  ASSERT_TRUE(source.open(never));
-  source.expect(Clock().now() + 100ms);
-  std::array<std::uint8_t, 512> out{};
-  EXPECT_FALSE(source.read(out, never));
 }
 
 }  // namespace

@@ -4,85 +4,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
+#include <set>
+#include <thread>
 
-#include "outlets/registry.h"
+#include "outlets/local_outlet_test.h"
 #include "support/eventually.h"
-#include "support/test_hub.h"
 
 namespace qanat::outlets {
 namespace {
 
 using test::eventually;
 
-class LocalOutletsTest : public testing::Test {
- protected:
-  LocalOutletsTest() {
-    std::string pattern = testing::TempDir() + "/qanat-outlets-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~LocalOutletsTest() override { std::filesystem::remove_all(directory_); }
-  std::unique_ptr<serve::Outlet> start(const std::string& text) {
-    auto outlet = plan_outlet(text).make(hub_.all_services());
-    outlet->start();
-    return outlet;
-  }
-  std::string path(const char* name) const { return directory_ + "/" + name; }
-  // One that is there, read by a reader of its own; whatever comes within a few seconds.
-  std::size_t read_fifo(const char* name, std::size_t bytes) {
-    UniqueFd fd;
-    std::size_t done = 0;
-    std::vector<std::uint8_t> got(bytes);
-    (void)eventually([&] {
-      if (!fd) fd = UniqueFd(::open(path(name).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-      const ssize_t n = fd ? ::read(fd.get(), got.data() + done, bytes - done) : 0;
-      if (n > 0) done += static_cast<std::size_t>(n);
-      return done == bytes;
-    });
-    return done;
-  }
-
-  std::string directory_;
-  test::TestHub hub_;
-};
-
-TEST_F(LocalOutletsTest, ASeedFileIsPrivateAndWhole) {
-  hub_.credit(64);
-  const auto outlet = start("file:" + path("seed"));
-  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 1; }));
-  EXPECT_EQ(read_secret_file(path("seed"))->size(), 64U);
-  EXPECT_EQ(hub_.dispenser.report().total.delivered, 512U);
-}
-
-TEST_F(LocalOutletsTest, AnOldSeedIsReplacedBeforeItIsUsed) {
-  ASSERT_TRUE(replace_file(path("seed"), as_bytes(std::string(64, 'o')), 0600));
-  const auto outlet = start("file:" + path("seed"));
-  // Nothing has been delivered, and the old seed is gone already.
-  EXPECT_EQ(outlet->report().deliveries, 0U);
-  EXPECT_NE(as_text(read_secret_file(path("seed"))->view()), std::string(64, 'o'));
-}
-
-TEST_F(LocalOutletsTest, ASeedThatCannotBeReplacedIsNotUsedAndTheFailureIsSaid) {
-  // A directory in which nothing can be created: replacing fails, also for root.
-  hub_.credit(64);
-  const auto outlet = start("file:/proc/qanat-seed");
-  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("failed") == 1; }));
-  EXPECT_FALSE(outlet->report().problem.empty());
-  EXPECT_TRUE(eventually([&] { return hub_.dispenser.report().total.discarded == 512; }))
-      << "not delivered, and given to nobody else";
-}
-
-TEST_F(LocalOutletsTest, ASeedThatCouldNotBeWrittenIsTriedAgainBeforeItsTime) {
-  hub_.credit(4096);
-  const auto outlet = start("file:" + path("later/seed") + "?every=1h");
-  EXPECT_TRUE(eventually([&] { return outlet->report().refused.at("failed") > 0; }));
-  ASSERT_TRUE(std::filesystem::create_directory(path("later")));
-  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 1; }));
-  EXPECT_EQ(outlet->report().problem, "");
-}
-
-TEST_F(LocalOutletsTest, AFifoGivesToEachReaderOtherBytesAndOnlyWhileItIsRead) {
+TEST_F(LocalOutletTest, AFifoGivesToEachReaderOtherBytesAndOnlyWhileItIsRead) {
   hub_.credit(64 << 10);
   const auto outlet = start("fifo:" + path("fifo"));
   EXPECT_EQ(hub_.dispenser.report().total.delivered, 0U);
@@ -108,7 +41,7 @@ TEST_F(LocalOutletsTest, AFifoGivesToEachReaderOtherBytesAndOnlyWhileItIsRead) {
   EXPECT_EQ(info.st_mode & 0777, 0600U);
 }
 
-TEST_F(LocalOutletsTest, AnotherWriterOfAFifoHoldsUpNoStop) {
+TEST_F(LocalOutletTest, AnotherWriterOfAFifoHoldsUpNoStop) {
   hub_.credit(64 << 10);
   const auto outlet = start("fifo:" + path("fifo"));
   EXPECT_EQ(read_fifo("fifo", 128), 128U);
@@ -127,7 +60,7 @@ TEST_F(LocalOutletsTest, AnotherWriterOfAFifoHoldsUpNoStop) {
   flood.join();
 }
 
-TEST_F(LocalOutletsTest, AFifoThatWasDeletedHoldsUpNoStop) {
+TEST_F(LocalOutletTest, AFifoThatWasDeletedHoldsUpNoStop) {
   auto outlet = start("fifo:" + path("fifo"));
   ASSERT_EQ(::unlink(path("fifo").c_str()), 0);
   outlet->stop();
@@ -143,7 +76,7 @@ TEST_F(LocalOutletsTest, AFifoThatWasDeletedHoldsUpNoStop) {
   EXPECT_EQ(*read_file(path("fifo")), "a file");
 }
 
-TEST_F(LocalOutletsTest, AFifoThatWasDeletedIsServedAgain) {
+TEST_F(LocalOutletTest, AFifoThatWasDeletedIsServedAgain) {
   hub_.credit(4096);
   const auto outlet = start("fifo:" + path("fifo"));
   EXPECT_EQ(read_fifo("fifo", 128), 128U);
@@ -160,7 +93,7 @@ TEST_F(LocalOutletsTest, AFifoThatWasDeletedIsServedAgain) {
   EXPECT_GE(hub_.events().size(), 4U) << "each time that it was gone, and that it was back";
 }
 
-TEST_F(LocalOutletsTest, AFifoThatCannotBeOpenedIsAProblemAndTriedAgain) {
+TEST_F(LocalOutletTest, AFifoThatCannotBeOpenedIsAProblemAndTriedAgain) {
   hub_.credit(4096);
   const auto outlet = start("fifo:" + path("fifo"));
   rlimit before{};
@@ -178,7 +111,7 @@ TEST_F(LocalOutletsTest, AFifoThatCannotBeOpenedIsAProblemAndTriedAgain) {
   EXPECT_EQ(outlet->report().problem, "");
 }
 
-TEST_F(LocalOutletsTest, WhatOneReaderLeavesInAFifoIsNotTheNextOnes) {
+TEST_F(LocalOutletTest, WhatOneReaderLeavesInAFifoIsNotTheNextOnes) {
   hub_.credit(64);
   const auto outlet = start("fifo:" + path("fifo"));
   {
@@ -194,7 +127,7 @@ TEST_F(LocalOutletsTest, WhatOneReaderLeavesInAFifoIsNotTheNextOnes) {
   EXPECT_TRUE(eventually([&] { return ::read(next.get(), got.data(), got.size()) == 64; }));
 }
 
-TEST_F(LocalOutletsTest, AFifoOfGradeDrbgIsEndless) {
+TEST_F(LocalOutletTest, AFifoOfGradeDrbgIsEndless) {
   const auto outlet = start("fifo:" + path("fifo") + "?grade=drbg");
   hub_.credit(48);
   const UniqueFd fd(::open(path("fifo").c_str(), O_RDONLY | O_CLOEXEC));
@@ -204,24 +137,6 @@ TEST_F(LocalOutletsTest, AFifoOfGradeDrbgIsEndless) {
     done += static_cast<std::size_t>(
         std::max<ssize_t>(0, ::read(fd.get(), piece.data(), piece.size())));
   EXPECT_EQ(hub_.dispenser.report().total.reseed, 8U * 48);
-}
-
-TEST_F(LocalOutletsTest, ASeedOfGradeDrbgWaitsForTheGeneratorAndCostsNothing) {
-  const auto outlet = start("file:" + path("seed") + "?grade=drbg&every=1h");
-  hub_.seed_drbg();
-  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 1; }));
-  EXPECT_EQ(outlet->report().drbg_bytes, 64U);
-  EXPECT_EQ(outlet->report().refused.at("failed"), 0U);
-  EXPECT_EQ(std::filesystem::file_size(path("seed")), 64U);
-  EXPECT_EQ(hub_.dispenser.report().total.delivered, 0U);
-}
-
-TEST_F(LocalOutletsTest, AScheduledOutletDeliversAgainWhenTold) {
-  hub_.credit(256);
-  const auto outlet = start("file:" + path("seed") + "?every=1h");
-  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 1; }));
-  outlet->feed_now();
-  EXPECT_TRUE(eventually([&] { return outlet->report().deliveries == 2; }));
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+// A source at work, with a dispenser that it fills.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "sources/registry.h"
+#include "support/eventually.h"
+#include "support/noise.h"
+
+namespace qanat::sources {
+
+class SourceTest : public testing::Test {
+ protected:
+  SourceTest() {
+    std::string pattern = testing::TempDir() + "/qanat-sources-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    dispenser_.on_demand([this] {
+      for (auto* source : running_) source->wake();
+    });
+  }
+  ~SourceTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<RunningSource> start(const std::string& text) {
+    auto source = make_source(
+        text, {dispenser_, key_, provenance_, clock_,
+               [this](const std::string& subject, const std::string& what, bool) {
+                 const std::scoped_lock lock(mutex_);
+                 events_.push_back(subject + ": " + what);
+               },
+               "", [](const std::string&, const FreshSeed&) { return false; }, false, &origins_});
+    running_.push_back(source.get());
+    source->start();
+    return source;
+  }
+  static bool reaches(const RunningSource& source, const std::string& state) {
+    return test::eventually([&] { return to_string(source.report().state) == state; });
+  }
+  std::string path(const char* name) const { return directory_ + "/" + name; }
+  void write_file(const std::string& to, const test::Samples& samples) {
+    std::ofstream(to, std::ios::binary)
+        .write(reinterpret_cast<const char*>(samples.data()),
+               static_cast<std::streamsize>(samples.size()));
+  }
+
+  std::string directory_;
+  Clock clock_;
+  share::Dispenser dispenser_{64 << 10, 1024};
+  entropy::ConditioningKey key_{as_bytes("test")};
+  entropy::Provenance provenance_;
+  Origins origins_;
+  std::vector<RunningSource*> running_;
+  std::mutex mutex_;
+  std::vector<std::string> events_;
+};
+
+}  // namespace qanat::sources
