@@ -88,16 +88,17 @@ class EgdWorker final : public serve::StreamWorker {
   bool polling_ = false;  // one of its connections does: no second one
 };
 
+// On a UNIX socket a peer that has gone shows as such; one that only ended its half (printf ... |
+// socat) waits for its answer.
 EgdConnection::EgdConnection(EgdWorker& worker, serve::Arrival arrival)
-    : serve::StreamConnection(worker, std::move(arrival)), egd_(worker) {
-  // On a UNIX socket a peer that has gone shows as such; one that only ended its half (printf ... |
-  // socat) waits for its answer.
-  one_way_ = !worker.settings_.at.unix_path.empty();
-}
+    : serve::StreamConnection(
+          worker, std::move(arrival),
+          worker.settings_.at.unix_path.empty() ? PeerEnd::is_whole : PeerEnd::may_be_half),
+      egd_(worker) {}
 
 asio::awaitable<void> EgdConnection::run() {
   bool more = false;
-  while (!closing_ && !draining_ && keep_alive_) {
+  while (!ending()) {
     if (turn_is_over()) co_await take_turns();
     net::IoResult got;
     if (more) {
@@ -109,7 +110,7 @@ asio::awaitable<void> EgdConnection::run() {
     if (got.status == net::IoStatus::want_read) continue;
     if (got.status != net::IoStatus::ok) co_return;
     received_ += got.bytes;
-    busy_ = true;
+    begin_work();
     std::size_t at = 0;
     for (;;) {
       egd::Command command;
@@ -132,7 +133,7 @@ asio::awaitable<void> EgdConnection::run() {
     received_ -= at;
     const bool sent = co_await flush();
     if (!sent) co_return;
-    busy_ = false;
+    end_work();
   }
 }
 
@@ -161,7 +162,7 @@ asio::awaitable<net::IoResult> EgdConnection::poll_for_next() {
   const TimePoint end = egd_.services_.clock.now() + poll_window;
   egd_.polling_ = true;
   net::IoResult got = transport_.read(MutableBytes(inbox_).subspan(received_));
-  while (got.status == net::IoStatus::want_read && !closing_ && egd_.services_.clock.now() < end) {
+  while (got.status == net::IoStatus::want_read && !closing() && egd_.services_.clock.now() < end) {
     co_await asio::post(egd_.context_, asio::use_awaitable);
     got = transport_.read(MutableBytes(inbox_).subspan(received_));
   }
@@ -214,7 +215,7 @@ asio::awaitable<bool> EgdConnection::answer_drbg(const egd::Command& command) {
   const MutableBytes random = MutableBytes(bytes).subspan(head, command.bytes);
   bool seeded = egd_.services_.drbg.generate(egd_.slot_, random, now);
   const TimePoint end = now + egd_.limits_.line;
-  while (!seeded && !counted && !closing_) {
+  while (!seeded && !counted && !closing()) {
     if (egd_.services_.clock.now() >= end) {
       ++egd_.counters_.unavailable;
       co_return false;
@@ -228,7 +229,7 @@ asio::awaitable<bool> EgdConnection::answer_drbg(const egd::Command& command) {
   const bool replied = co_await reply(whole);
   pending_drbg_ += given;
   wipe(bytes);
-  co_return replied && !closing_;
+  co_return replied && !closing();
 }
 
 asio::awaitable<bool> EgdConnection::answer_full(const egd::Command& command) {
@@ -237,7 +238,7 @@ asio::awaitable<bool> EgdConnection::answer_full(const egd::Command& command) {
   auto drawn = co_await draw(command.bytes, egd_.limits_.line);
   if (!drawn) {
     // There is no word for "no": what waits behind this command is not held up for ever.
-    if (!closing_) ++egd_.counters_.unavailable;
+    if (!closing()) ++egd_.counters_.unavailable;
     co_return false;
   }
   const Bytes bytes = drawn->bytes.view();

@@ -77,7 +77,7 @@ asio::awaitable<void> NetrngWorker::serve(serve::Arrival arrival) {
 asio::awaitable<void> NetrngConnection::run() {
   bool armed = false;
   asked_ = netrng_.services_.clock.now();
-  while (!closing_ && !draining_ && keep_alive_) {
+  while (!ending()) {
     netrng::Message message;
     std::size_t used = 0;
     const Status status =
@@ -98,10 +98,10 @@ asio::awaitable<void> NetrngConnection::run() {
               inbox_.begin() + static_cast<std::ptrdiff_t>(received_), inbox_.begin());
     received_ -= used;
     armed = false;
-    busy_ = true;
+    begin_work();
     const bool answered = co_await answer(message.verb);
     if (!answered) co_return;
-    busy_ = false;
+    end_work();
   }
 }
 
@@ -182,7 +182,7 @@ asio::awaitable<bool> NetrngConnection::give_full() {
   MutableBytes random;
   const MutableBytes whole = frame(lease, bytes, random);
   bool written = false;
-  if (!closing_) written = co_await deliver(whole, delivery);
+  if (!closing()) written = co_await deliver(whole, delivery);
   wipe(random);
   if (written) ++netrng_.counters_.deliveries;
   co_return written;

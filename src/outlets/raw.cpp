@@ -54,9 +54,7 @@ class RawWorker final : public serve::StreamWorker {
 };
 
 RawConnection::RawConnection(RawWorker& worker, serve::Arrival arrival)
-    : serve::StreamConnection(worker, std::move(arrival)), raw_(worker) {
-  one_way_ = true;
-}
+    : serve::StreamConnection(worker, std::move(arrival), PeerEnd::may_be_half), raw_(worker) {}
 
 asio::awaitable<void> RawConnection::run() {
   ++raw_.counters_.deliveries;
@@ -66,7 +64,7 @@ asio::awaitable<void> RawConnection::run() {
 
 // In pieces, as many readers take turns; nothing is drawn before the peer has taken the last.
 asio::awaitable<void> RawConnection::run_full() {
-  while (!closing_ && !draining_) {
+  while (!ending()) {
     const std::size_t slice = raw_.services_.dispenser.slice();
     auto drawn = co_await draw(slice, 1h);
     if (!drawn) continue;
@@ -79,7 +77,7 @@ asio::awaitable<void> RawConnection::run_full() {
 asio::awaitable<void> RawConnection::run_drbg() {
   const auto lease = raw_.pool_.lease();
   Uncharged uncharged;
-  while (!closing_ && !draining_) {
+  while (!ending()) {
     const TimePoint now = raw_.services_.clock.now();
     if (!raw_.services_.drbg.generate(raw_.slot_, lease.view(), now)) {
       co_await pause(now + 100ms);

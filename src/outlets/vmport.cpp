@@ -103,7 +103,7 @@ asio::awaitable<void> VmportWorker::serve(serve::Arrival arrival) {
 
 asio::awaitable<void> VmportConnection::run() {
   bool going = co_await give_fresh();
-  while (going && !closing_ && !draining_) {
+  while (going && !ending()) {
     if (turn_is_over()) co_await take_turns();
     const Bytes frame = reader_.next();
     if (reader_.skipped() > most_skipped) {
@@ -129,22 +129,22 @@ asio::awaitable<void> VmportConnection::run() {
       ++vmport_.counters_.malformed;
       co_return;
     }
-    busy_ = true;
+    begin_work();
     going = co_await answer(*request);
-    busy_ = false;
+    end_work();
   }
 }
 
 asio::awaitable<bool> VmportConnection::give_fresh() {
-  busy_ = true;
+  begin_work();
   bool going = co_await await_token();
   if (!going) co_return false;
   const vmport::GuestFrame whole{0, vmport::most_seed, false};
   Given given = co_await give(Kind::fresh, whole, fresh_patience);
-  while (given == Given::nothing && !closing_ && !draining_) {
+  while (given == Given::nothing && !ending()) {
     given = co_await give(Kind::fresh, whole, empty_patience);
   }
-  busy_ = false;
+  end_work();
   co_return given == Given::seed;
 }
 
@@ -173,7 +173,7 @@ asio::awaitable<VmportConnection::Given> VmportConnection::give(Kind kind,
   vmport::HostFrame frame{kind, true, request.id, 0, {}};
   if (vmport_.settings_.grade == Grade::full) {
     auto drawn = co_await draw(request.bytes, patience);
-    if (closing_) co_return Given::gone;
+    if (closing()) co_return Given::gone;
     if (drawn) {
       frame.seed = drawn->bytes.view();
       const bool sent = co_await send(frame);
@@ -204,10 +204,10 @@ asio::awaitable<bool> VmportConnection::await_token() {
   for (;;) {
     const TimePoint now = vmport_.services_.clock.now();
     const Duration over = vmport_.seeds_.take(peer_.block, seeds_of_a_guest, 1, now);
-    if (over == Duration::zero()) co_return !closing_;
+    if (over == Duration::zero()) co_return !closing();
     ++vmport_.counters_.over_share;
     co_await pause(now + over);
-    if (closing_ || draining_) co_return false;
+    if (ending()) co_return false;
   }
 }
 

@@ -13,12 +13,13 @@ namespace qanat::serve {
 namespace asio = boost::asio;
 using net::IoStatus;
 
-StreamConnection::StreamConnection(StreamWorker& worker, Arrival arrival)
+StreamConnection::StreamConnection(StreamWorker& worker, Arrival arrival, PeerEnd end)
     : fd_(std::move(arrival.fd)),
       socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
       transport_(fd_.get()),
       peer_(arrival.peer),
       worker_(worker),
+      peer_end_(end),
       place_(std::move(arrival.place)) {
   try {
     among_ = worker.came(*this);
@@ -61,12 +62,12 @@ void StreamConnection::expire(TimePoint now) {
 }
 
 void StreamConnection::drain() {
-  draining_ = true;
+  if (life_ == Life::open) life_ = Life::draining;
   if (!busy_) close();
 }
 
 void StreamConnection::close() {
-  closing_ = true;
+  life_ = Life::closing;
   boost::system::error_code ignored;
   socket_.cancel(ignored);
   if (waiting_ != nullptr) waiting_->cancel();
@@ -80,28 +81,28 @@ void StreamConnection::give_way() {
 
 // False when the wait was cut short: the deadline has passed, or the connection must end.
 asio::awaitable<bool> StreamConnection::wait(IoStatus status) {
-  if (closing_ || expired_) co_return false;
+  if (closing() || expired_) co_return false;
   if (status != IoStatus::want_read && status != IoStatus::want_write) co_return false;
   boost::system::error_code problem;
   const auto what = status == IoStatus::want_read ? Socket::wait_read : Socket::wait_write;
   co_await socket_.async_wait(what, asio::redirect_error(asio::use_awaitable, problem));
   resumed();
-  co_return !problem && !closing_ && !expired_;
+  co_return !problem && !closing() && !expired_;
 }
 
 asio::awaitable<net::IoResult> StreamConnection::receive(MutableBytes room) {
-  if (closing_ || expired_) co_return net::IoResult{IoStatus::closed, 0};
+  if (closing() || expired_) co_return net::IoResult{IoStatus::closed, 0};
   boost::system::error_code problem;
   const asio::mutable_buffer buffer(room.data(), room.size());
   const std::size_t bytes =
       co_await socket_.async_receive(buffer, asio::redirect_error(asio::use_awaitable, problem));
   resumed();
-  const bool ended = problem || closing_ || expired_;
+  const bool ended = problem || closing() || expired_;
   co_return net::IoResult{ended ? IoStatus::closed : IoStatus::ok, bytes};
 }
 
 asio::awaitable<bool> StreamConnection::wait_input_until(TimePoint time) {
-  if (closing_ || expired_) co_return false;
+  if (closing() || expired_) co_return false;
   wake_at_ = time;
   boost::system::error_code problem;
   co_await socket_.async_wait(Socket::wait_read,
@@ -109,7 +110,7 @@ asio::awaitable<bool> StreamConnection::wait_input_until(TimePoint time) {
   resumed();
   const bool woken = wake_at_ != time;
   wake_at_ = TimePoint::max();
-  co_return (!problem || woken) && !closing_ && !expired_;
+  co_return (!problem || woken) && !closing() && !expired_;
 }
 
 asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
@@ -125,7 +126,7 @@ asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
     // A peer that was told to go may still be told why.
     const bool ready = co_await wait(written.status);
     if (!ready) {
-      keep_alive_ = false;
+      life_ = Life::closing;
       co_return false;
     }
   }
@@ -134,7 +135,7 @@ asio::awaitable<bool> StreamConnection::write(Bytes bytes) {
 }
 
 bool StreamConnection::peer_has_gone() const {
-  const short ended = one_way_ ? 0 : POLLRDHUP;
+  const short ended = peer_end_ == PeerEnd::may_be_half ? 0 : POLLRDHUP;
   pollfd state{fd_.get(), ended, 0};
   return ::poll(&state, 1, 0) == 1 && (state.revents & (ended | POLLHUP | POLLERR)) != 0;
 }
@@ -175,7 +176,7 @@ asio::awaitable<void> StreamConnection::pause(TimePoint end) {
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   waiting_ = nullptr;
   resumed();
-  if (peer_has_gone()) closing_ = true;
+  if (peer_has_gone()) life_ = Life::closing;
   arm(worker_.limits_.write);
 }
 
@@ -205,7 +206,7 @@ asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, 
   deadline_ = TimePoint::max();  // the wait has its own
   waiting_ = timer.get();
   bool watching = true;
-  while (!place.ready() && !closing_ && timer->expiry() > worker_.services_.clock.now()) {
+  while (!place.ready() && !closing() && timer->expiry() > worker_.services_.clock.now()) {
     boost::system::error_code timer_problem;
     boost::system::error_code socket_problem;
     if (watching) {
@@ -214,7 +215,7 @@ asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, 
                                          asio::redirect_error(asio::use_awaitable, socket_problem));
       auto either = std::move(timed) || std::move(readable);
       co_await std::move(either);
-      if (peer_has_gone()) closing_ = true;
+      if (peer_has_gone()) life_ = Life::closing;
       // Readable: the next request is there already. Only the timer can wake us now.
       watching = timer->expiry() > worker_.services_.clock.now() && socket_problem;
     } else {
@@ -225,8 +226,8 @@ asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, 
   waiting_ = nullptr;
   arm(worker_.limits_.write);
   // It may have left while it was not watched.
-  if (!watching && peer_has_gone()) closing_ = true;
-  if (!place.ready() || closing_) co_return std::nullopt;
+  if (!watching && peer_has_gone()) life_ = Life::closing;
+  if (!place.ready() || closing()) co_return std::nullopt;
   co_return collect(place);
 }
 

@@ -20,7 +20,10 @@ namespace qanat::serve {
 // (co_await member())`.
 class StreamConnection {
  public:
-  StreamConnection(StreamWorker& worker, Arrival arrival);
+  // What it means that a peer has ended its half: it has gone; or, where it has nothing to say (nc
+  // </dev/null), only that.
+  enum class PeerEnd { is_whole, may_be_half };
+  StreamConnection(StreamWorker& worker, Arrival arrival, PeerEnd end = PeerEnd::is_whole);
   StreamConnection(const StreamConnection&) = delete;
   StreamConnection& operator=(const StreamConnection&) = delete;
   virtual ~StreamConnection();
@@ -32,7 +35,7 @@ class StreamConnection {
   const share::Client* client() const { return client_.get(); }
   const net::Peer& peer() const { return peer_; }
   bool busy() const { return busy_; }
-  bool closing() const { return closing_; }
+  bool closing() const { return life_ == Life::closing; }
   // Whether it ends for a new one of its block, when that has as many as it may. Asked of one
   // without a name.
   virtual bool gives_way() const { return false; }
@@ -41,6 +44,18 @@ class StreamConnection {
  protected:
   template <typename T>
   using Task = boost::asio::awaitable<T>;
+
+  // Between a request's first byte and its answer's last: a drain lets it end.
+  void begin_work() { busy_ = true; }
+  void end_work() { busy_ = false; }
+  // Told to end: at once, or after what is under way.
+  bool ending() const { return life_ != Life::open; }
+  // The deadline has passed: nothing is waited for any more, unless it is forgotten, for a last
+  // word.
+  bool expired() const { return expired_; }
+  void forget_deadline() { expired_ = false; }
+  // Its client had as many connections as it may before this one.
+  bool over_quota() const { return over_quota_; }
 
   // Whoever has had the thread for a turn lets the others of it have theirs. `write` and `draw` ask
   // it; so does a loop that may go on without either.
@@ -58,8 +73,8 @@ class StreamConnection {
   Task<net::IoResult> receive(MutableBytes room);
   // Waits for input, and returns true too once `time` has passed, a second late at most.
   Task<bool> wait_input_until(TimePoint time);
-  // All of it; false, and keep_alive_ is too, when the peer does not take it within Limits::write,
-  // which is for the whole and not for the next byte.
+  // All of it; false, and the connection closes, when the peer does not take it within
+  // Limits::write, which is for the whole and not for the next byte.
   Task<bool> write(Bytes bytes);
   // Until then, or until the connection must end.
   Task<void> pause(TimePoint end);
@@ -100,20 +115,20 @@ class StreamConnection {
   TimePoint deadline_ = TimePoint::max();
   TimePoint wake_at_ = TimePoint::max();          // see wait_input_until
   boost::asio::steady_timer* waiting_ = nullptr;  // while in line
-  bool keep_alive_ = true;
-  bool over_quota_ = false;  // its client had as many connections as it may before this one
-  bool busy_ = false;        // between a request's first byte and its answer's last
-  bool expired_ = false;
-  bool closing_ = false;  // told to end
-  bool draining_ = false;
-  // The peer says nothing: that it has ended its half (nc </dev/null) is no hang-up.
-  bool one_way_ = false;
 
  private:
   void resumed();
   Drawn collect(share::Ticket& place);
 
+  // From each to the next, never back.
+  enum class Life { open, draining, closing };
+
   StreamWorker& worker_;
+  const PeerEnd peer_end_;
+  Life life_ = Life::open;
+  bool busy_ = false;
+  bool expired_ = false;
+  bool over_quota_ = false;
   share::Visitors::Place place_;
   std::list<StreamConnection*>::iterator among_;  // the worker's
   TimePoint turn_began_{};

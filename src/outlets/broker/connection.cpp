@@ -85,7 +85,7 @@ asio::awaitable<void> BrokerConnection::run() {
   const bool known = co_await log_in();
   if (!known) co_return;
   bool more = true;
-  while (more && !closing_ && !draining_) {
+  while (more && !ending()) {
     if (turn_is_over()) co_await take_turns();
     more = co_await converse();
   }
@@ -127,7 +127,7 @@ asio::awaitable<bool> BrokerConnection::log_in() {
     co_return false;
   }
   become(std::move(client));
-  if (over_quota_) co_return false;
+  if (over_quota()) co_return false;
   session_.emplace(hello, password);
   if (login.delivers) {
     inflow_ = broker_.outlet_.inflow_of(*user_);
@@ -154,9 +154,9 @@ asio::awaitable<bool> BrokerConnection::converse() {
   if (status == Status::incomplete) {
     if (received_ == 0) {
       deadline_ = TimePoint::max();
-    } else if (!busy_) {
+    } else if (!busy()) {
       arm(broker_.limits_.header);
-      busy_ = true;
+      begin_work();
     }
     const bool ready = co_await wait_input_until(next_word());
     if (!ready) co_return false;
@@ -167,11 +167,11 @@ asio::awaitable<bool> BrokerConnection::converse() {
     co_return true;
   }
   if (status == Status::malformed) co_return malformed();
-  busy_ = true;
+  begin_work();
   heard_ = broker_.services_.clock.now();
   consume(used);
   const bool more = co_await answer(message);
-  busy_ = false;
+  end_work();
   co_return more;
 }
 
@@ -275,7 +275,7 @@ asio::awaitable<bool> BrokerConnection::give_full(std::size_t bytes) {
   std::optional<serve::Drawn> drawn;
   // What the line makes impossible is refused at once.
   if (!estimate || estimate->wait <= longest_wait) drawn = co_await draw(bytes, longest_wait);
-  if (closing_) co_return false;
+  if (closing()) co_return false;
   if (!drawn) {
     went_empty_ = true;
     ++broker_.counters_.unavailable;

@@ -40,13 +40,13 @@ asio::awaitable<void> HttpConnection::run() {
   if (secured) {
     identify_by_certificate();
     // Now, and not with its first request: one that sends none would keep its place.
-    if (over_quota_) co_await refuse_over_quota();
-    while (!over_quota_) {
+    if (over_quota()) co_await refuse_over_quota();
+    while (!over_quota()) {
       const bool complete = co_await read_request();
       if (!complete) break;
       co_await respond();
-      busy_ = false;
-      if (!keep_alive_ || closing_ || draining_) break;
+      end_work();
+      if (!keep_alive_ || ending()) break;
     }
   }
   transport_.shutdown();
@@ -110,7 +110,7 @@ asio::awaitable<bool> HttpConnection::read_request() {
     if (got.status == IoStatus::ok) {
       // Armed once, not again by further bytes: one a second is too slow.
       if (state == State::empty) arm_from_turn(limits.header);
-      busy_ = true;
+      begin_work();
       state = reader_.feed(Bytes(worker_.scratch_).first(got.bytes));
       // A record of TLS may hold a byte, and each costs a look at the whole header.
       if (state == State::partial && turn_is_over()) co_await take_turns();
@@ -118,13 +118,13 @@ asio::awaitable<bool> HttpConnection::read_request() {
     }
     const bool ready = co_await wait(got.status);
     if (ready) continue;
-    if (expired_ && state == State::partial) {
+    if (expired() && state == State::partial) {
       ++worker_.counters_.malformed;
       co_await refuse(408, "too slow", "a whole request within 10 s");
     }
     co_return false;
   }
-  busy_ = true;
+  begin_work();
   if (state == State::refused) {
     ++worker_.counters_.malformed;
     keep_alive_ = false;
@@ -132,7 +132,7 @@ asio::awaitable<bool> HttpConnection::read_request() {
     co_await refuse(r.status, r.error, r.hint);
     co_return false;
   }
-  keep_alive_ = reader_.keep_alive() && !draining_;
+  keep_alive_ = reader_.keep_alive() && !ending();
   arm_from_turn(limits.write);
   co_return true;
 }
@@ -255,7 +255,7 @@ asio::awaitable<void> HttpConnection::respond() {
         "connect with a join string ('qanat invite NAME' at the hub), or with a "
         "certificate of the hub's CA");
   }
-  if (over_quota_) co_return co_await refuse_over_quota();
+  if (over_quota()) co_return co_await refuse_over_quota();
   if (client_) {
     ++client_->requests;
     client_->last_seen.store(std::time(nullptr));
@@ -301,7 +301,7 @@ asio::awaitable<void> HttpConnection::refuse(const wire::Refusal& refusal) {
   if (!refusal.allow.empty()) fields += fmt::format("Allow: {}\r\n", refusal.allow);
   if (refusal.status == 401) fields += fmt::format("WWW-Authenticate: {}\r\n", wire::auth_scheme);
   if (refusal.status == 408) keep_alive_ = false;
-  expired_ = false;
+  forget_deadline();
   co_await send_whole(refusal.status, "application/json", body, fields);
 }
 

@@ -19,7 +19,7 @@ class HttpConnection final : public serve::StreamConnection {
   HttpConnection(HttpWorker& worker, serve::Arrival arrival);
 
   // A client of this protocol comes again when its idle connection has ended.
-  bool gives_way() const override { return !busy_; }
+  bool gives_way() const override { return !busy(); }
 
  private:
   Task<void> run();
@@ -66,6 +66,7 @@ class HttpConnection final : public serve::StreamConnection {
   wire::HttpRequestReader reader_;
   std::string proof_;          // to be sent with the next answer
   std::string authorization_;  // the last that was accepted on this connection
+  bool keep_alive_ = true;     // for a next request
   bool head_only_ = false;     // HEAD: all of the header, nothing of the body
   bool sent_ = false;          // the last of send_whole went out whole
   bool delivered_ = false;     // the last body went out whole

@@ -137,14 +137,14 @@ asio::awaitable<void> HttpConnection::send_random(const wire::RandomRequest& req
   if (drbg) co_return co_await send_random_body(request, {});
   auto drawn = co_await draw(request.bytes, request.wait);
   if (!drawn) {
-    if (closing_) {
+    if (closing()) {
       keep_alive_ = false;
       co_return;
     }
     co_return co_await refuse_full(request.bytes, request.wait);
   }
   co_await send_random_body(request, drawn->bytes.view());
-  if (!closing_ && delivered_) arrived(drawn->delivery);
+  if (!closing() && delivered_) arrived(drawn->delivery);
 }
 
 std::string HttpConnection::random_header(const wire::RandomRequest& request) const {
@@ -189,7 +189,7 @@ asio::awaitable<void> HttpConnection::send_random_body(const wire::RandomRequest
     const std::size_t block = out.written().size();
     written = co_await flush(out);
     if (drbg) co_await pace(uncharged, block);
-    if (closing_) co_return;
+    if (closing()) co_return;
   }
   const Bytes tail = as_bytes(body_tail(request));
   if (written && !tail.empty()) written = co_await put(out, tail);
@@ -271,7 +271,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
 
   TimePoint due = worker_.services_.clock.now();
   Uncharged uncharged;
-  while (!closing_ && !draining_) {
+  while (!ending()) {
     std::optional<serve::Drawn> drawn;
     // At grade full small pieces, as many readers take turns.
     std::size_t slice = drbg ? stream_slice : worker_.services_.dispenser.slice();
@@ -315,7 +315,7 @@ asio::awaitable<void> HttpConnection::send_stream(const wire::StreamRequest& req
     if (drbg) co_await pace(uncharged, slice);
   }
   keep_alive_ = false;
-  if (!closing_) co_await write(as_bytes("0\r\n\r\n"));
+  if (!closing()) co_await write(as_bytes("0\r\n\r\n"));
 }
 
 }  // namespace qanat::outlets
