@@ -19,7 +19,6 @@ class Backoff {
   Duration next();
   // After a success: the next delay is the first again.
   void reset() { attempts_ = 0; }
-  unsigned attempts() const { return attempts_; }
 
  private:
   Duration base_;

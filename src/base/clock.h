@@ -1,5 +1,5 @@
-// Time comes in as an argument everywhere below `node`; these are the types it has, and the one
-// place that reads the machine's clock.
+// Time comes in as an argument in `assess`, `entropy`, `share`, `spec` and `wire`; these are the
+// types it has, and the one place that reads the machine's clock, for those who do I/O.
 #pragma once
 
 #include <chrono>

@@ -1,3 +1,4 @@
+// Where nodes are found on this machine.
 #pragma once
 
 #include <string>

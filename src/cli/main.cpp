@@ -20,21 +20,13 @@ namespace {
 
 using namespace qanat;
 
-// As it is copied from a page or a mail.
-std::string_view without_blanks(std::string_view argument) {
-  constexpr std::string_view blanks = " \t\r\n";
-  const std::size_t begin = argument.find_first_not_of(blanks);
-  if (begin == std::string_view::npos || wire::find_join_string(argument) != begin) return argument;
-  return argument.substr(begin, argument.find_last_not_of(blanks) - begin + 1);
-}
-
 // A join string is a secret, and arguments can be read by everybody on the machine: it is set
 // aside, and overwritten from there to the argument's end, in whatever form it is given.
 std::vector<std::string> take_arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument(argv[i]);
-    arguments.push_back(sources::set_join_strings_aside(without_blanks(argument)));
+    arguments.push_back(sources::set_join_strings_aside(argument));
     const std::size_t at = wire::find_join_string(argument);
     if (at == std::string_view::npos) continue;
     constexpr std::size_t prefix = 7;  // "qanat1."
@@ -82,10 +74,12 @@ void check_values(const CLI::App& command) {
     for (const std::string& result : option->results()) {
       if (result.empty()) throw cli::UsageError(name + ": is empty; give a value, or leave it out");
       // A command's words are its own.
-      if (!result.starts_with("exec:") && wire::holds_part_of_key(result)) {
-        throw cli::UsageError(name +
-                              ": looks like a part of a join string, which is one word, from "
-                              "'qanat1.' to its end; a file of this name is ./NAME");
+      if (!result.starts_with("exec:")) {
+        try {
+          wire::refuse_part_of_key(result);
+        } catch (const Failure& problem) {
+          throw cli::UsageError(fmt::format("{}: {}", name, problem.what()));
+        }
       }
       const std::size_t at = sources::find_set_aside(result);
       if (at == std::string::npos) continue;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/quantity.h"
+#include "base/shell_command.h"
 #include "base/work_loop.h"
 
 namespace qanat::machine {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "base/shell_command.h"
+#include "base/waker.h"
 #include "observe/reports.h"
 
 namespace qanat::machine {

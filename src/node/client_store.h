@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/mutex.h"
-#include "node/config.h"
 #include "node/state_dir.h"
 #include "share/client_book.h"
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/quantity.h"
+#include "wire/http_api.h"
 #include "wire/join_string.h"
 
 namespace qanat::node {

@@ -190,7 +190,7 @@ void Node::open_control_socket() {
   outlets::HttpSettings settings;
   settings.name = "control";
   settings.unix_path = state_.control_socket();
-  settings.limits = settings_.config.limits;
+  settings.limits = defaults_.limits;
   settings.control = [this](std::string_view method, std::string_view path, std::string_view body) {
     return control_.answer(method, path, body);
   };

@@ -168,6 +168,8 @@ void Node::reload(const Config& config) {
   insist([&] { book_.configure(config.clients); });
   commands_.set(config.on_reseed);
   settings_.config = config;
+  // With effect from the next start: the sources that run were made with it.
+  settings_.config.quorum = quorum;
   warn_of(config);
 }
 

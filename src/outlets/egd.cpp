@@ -312,8 +312,11 @@ OutletPlan read_egd(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType egd_type{"egd", "grade mode group connections access",
-                                 "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
-                                 read_egd};
+extern const OutletType egd_type{
+    .name = "egd",
+    .options = "grade mode group connections access",
+    .summary = "EGD, on a UNIX socket or //HOST:PORT (docs/protocols/egd.md)",
+    .read = read_egd,
+};
 
 }  // namespace qanat::outlets

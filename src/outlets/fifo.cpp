@@ -283,6 +283,11 @@ OutletPlan read_fifo(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType fifo_type{"fifo", "grade", "whoever reads a FIFO", read_fifo};
+extern const OutletType fifo_type{
+    .name = "fifo",
+    .options = "grade",
+    .summary = "whoever reads a FIFO",
+    .read = read_fifo,
+};
 
 }  // namespace qanat::outlets

@@ -72,6 +72,11 @@ OutletPlan read_file(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType file_type{"file", "every bytes grade", "a boot seed", read_file};
+extern const OutletType file_type{
+    .name = "file",
+    .options = "every bytes grade",
+    .summary = "a boot seed",
+    .read = read_file,
+};
 
 }  // namespace qanat::outlets

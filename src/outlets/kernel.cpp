@@ -77,7 +77,11 @@ OutletPlan read_kernel(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType kernel_type{"kernel", "every bytes grade", "the local kernel's pool",
-                                    read_kernel};
+extern const OutletType kernel_type{
+    .name = "kernel",
+    .options = "every bytes grade",
+    .summary = "the local kernel's pool",
+    .read = read_kernel,
+};
 
 }  // namespace qanat::outlets

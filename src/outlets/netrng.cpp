@@ -265,7 +265,11 @@ OutletPlan read_netrng(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType netrng_type{"netrng", "bytes clients announce grade connections access",
-                                    "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)", read_netrng};
+extern const OutletType netrng_type{
+    .name = "netrng",
+    .options = "bytes clients announce grade connections access",
+    .summary = "NetRNG: //ADDR:8989 (docs/protocols/netrng.md)",
+    .read = read_netrng,
+};
 
 }  // namespace qanat::outlets

@@ -76,7 +76,9 @@ asio::awaitable<void> RawConnection::run_full() {
 
 asio::awaitable<void> RawConnection::run_drbg() {
   const auto lease = raw_.pool_.lease();
+  // In advance: or each connection would begin with so many bytes that nobody has counted.
   Uncharged uncharged;
+  co_await pace(uncharged, bytes_a_charge);
   while (!ending()) {
     const TimePoint now = raw_.services_.clock.now();
     if (!raw_.services_.drbg.generate(raw_.slot_, lease.view(), now)) {
@@ -112,8 +114,11 @@ OutletPlan read_raw(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType raw_type{"raw", "grade mode group connections access",
-                                 "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
-                                 read_raw};
+extern const OutletType raw_type{
+    .name = "raw",
+    .options = "grade mode group connections access",
+    .summary = "bytes for whoever connects, on a UNIX socket or //HOST:PORT",
+    .read = read_raw,
+};
 
 }  // namespace qanat::outlets

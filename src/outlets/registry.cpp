@@ -9,6 +9,7 @@
 #include "serve/options.h"
 #include "spec/options.h"
 #include "spec/type_table.h"
+#include "wire/join_string.h"
 
 namespace qanat::outlets {
 
@@ -45,6 +46,7 @@ constexpr std::string_view common_options = "rate burst weight";
 }  // namespace
 
 OutletPlan plan_outlet(const std::string& text, const OutletDefaults& defaults) {
+  wire::refuse_part_of_key(text);
   const spec::Spec spec = spec::require_spec(text);
   const OutletType* const type = spec::find_type(types, spec.type);
   if (type == nullptr) {
@@ -70,7 +72,7 @@ std::vector<std::string> default_outlets() {
 std::vector<std::string> outlet_help() {
   std::vector<std::string> lines;
   for (const OutletType* type : types) {
-    lines.push_back(fmt::format("{:<8}{}", type->name, type->summary));
+    lines.push_back(fmt::format("{:<7} {}", type->name, type->summary));
     if (!type->options.empty()) lines.push_back(fmt::format("{:<8}  {}", "", type->options));
   }
   return lines;

@@ -73,7 +73,10 @@ OutletPlan read_rngnet(const spec::Spec& spec, const OutletDefaults& defaults) {
 }  // namespace
 
 extern const OutletType rngnet_type{
-    "rngnet", "bytes every grade",
-    "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)", read_rngnet};
+    .name = "rngnet",
+    .options = "bytes every grade",
+    .summary = "datagrams to rngnet receivers: HOST:PORT,HOST:PORT (docs/protocols/rngnet.md)",
+    .read = read_rngnet,
+};
 
 }  // namespace qanat::outlets

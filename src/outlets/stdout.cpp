@@ -41,7 +41,11 @@ OutletPlan read_stdout(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType stdout_type{"stdout", "every bytes grade", "raw bytes on standard output",
-                                    read_stdout};
+extern const OutletType stdout_type{
+    .name = "stdout",
+    .options = "every bytes grade",
+    .summary = "raw bytes on standard output",
+    .read = read_stdout,
+};
 
 }  // namespace qanat::outlets

@@ -260,11 +260,18 @@ OutletPlan read_vsock(const spec::Spec& spec, const OutletDefaults& defaults) {
 }  // namespace
 
 extern const OutletType vmport_type{
-    "vmport", "grade mode group connections",
-    "seeds for guests: a UNIX socket to which hypervisors connect a virtio-serial port "
-    "(docs/virtual-machines.md)",
-    read_port};
-extern const OutletType vsock_type{"vsock", "grade connections",
-                                   "the same, at a vsock port: vsock:PORT", read_vsock};
+    .name = "vmport",
+    .options = "grade mode group connections",
+    .summary =
+        "seeds for guests: a UNIX socket to which hypervisors connect a virtio-serial port "
+        "(docs/virtual-machines.md)",
+    .read = read_port,
+};
+extern const OutletType vsock_type{
+    .name = "vsock",
+    .options = "grade connections",
+    .summary = "the same, at a vsock port: vsock:PORT",
+    .read = read_vsock,
+};
 
 }  // namespace qanat::outlets

@@ -56,7 +56,6 @@ void Delivery::arrived(std::size_t bytes, TimePoint now) {
     withdrawal_.delivered(bytes);
     withdrawal_ = {};
   }
-  counters_->undelivered += grade_ == spec::Grade::full ? bytes_ - bytes : 0;
   bytes_ = 0;
   count(*counters_, client_.get(), grade_, bytes, now);
 }

@@ -50,7 +50,7 @@ class Delivery {
   std::size_t bytes() const { return bytes_; }
   // Another's bytes after ours, for one fate. Both are of grade full, or this is empty.
   void append(Delivery&& other);
-  // All of them have; or the first so many, and the rest is lost.
+  // All of them have; or the first so many, as the peer wanted no more, and the rest is lost.
   void arrived(TimePoint now) { arrived(bytes_, now); }
   void arrived(std::size_t bytes, TimePoint now);
 

@@ -17,7 +17,7 @@ inline constexpr std::size_t least_scheduled_bytes = 32;
 inline constexpr std::size_t most_scheduled_bytes = 512;
 // every=, bytes=, grade= and the terms of an outlet that delivers by itself.
 Schedule schedule_of(const spec::Spec& spec, Schedule usual);
-// The same for people: "64 bytes every 60s, grade full".
+// The same for people: "64 bytes every 1 min 0 s, grade full".
 std::string text_of(const Schedule& schedule);
 // connections=: what one block of addresses, and one client, may have of an outlet's connections.
 void share_out(Limits& limits, const spec::Spec& spec, std::size_t usual);

@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "entropy/conditioner.h"
 #include "entropy/drbg_pool.h"
-#include "entropy/provenance.h"
-#include "net/tls.h"
 #include "observe/reports.h"
 #include "share/client_book.h"
 #include "share/dispenser.h"
@@ -37,7 +35,7 @@ struct OutletServices {
   net::IoThreads& threads;
   const Clock& clock;
   observe::OnEvent on_event;
-  // A scheduled outlet (kernel, file, stdout) has delivered.
+  // A scheduled outlet (kernel, file, rngnet, stdout) has delivered.
   std::function<void()> on_fed;
   // For outlets that have a DRBG of their own.
   entropy::ReseedPolicy reseed = {};

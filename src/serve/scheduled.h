@@ -1,4 +1,5 @@
-// Outlets that deliver by time and by event: the kernel's pool, a boot seed, standard output.
+// Outlets that deliver by time and by event: the kernel's pool, a boot seed,
+// datagrams, standard output.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

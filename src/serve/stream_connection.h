@@ -98,7 +98,7 @@ class StreamConnection {
   // Counts `bytes` of grade drbg against its rate; how long to wait before the next.
   Duration charge(std::uint64_t bytes);
   // How often that is asked in the middle of a long answer.
-  static constexpr std::size_t bytes_a_charge = 1 << 20;
+  static constexpr std::size_t bytes_a_charge = 256 << 10;
   // After `bytes` more of it were written: waits as long as its rate demands.
   struct Uncharged {
     std::size_t bytes = 0;

@@ -37,11 +37,11 @@ SourcePlan read_broker(const spec::Spec& spec, entropy::Claim usual) {
 }  // namespace
 
 extern const SourceType broker_type{
-    "broker",
-    "//USER:PASSFILE@HOST:PORT",
-    {4, false},
-    "",
-    "an Entropy Broker, as a consumer: //USER:PASSFILE@HOST:PORT; credited 0",
-    read_broker};
+    .name = "broker",
+    .target = "//USER:PASSFILE@HOST:PORT",
+    .usual = {4, false},
+    .summary = "an Entropy Broker, as a consumer: //USER:PASSFILE@HOST:PORT; credited 0",
+    .read = read_broker,
+};
 
 }  // namespace qanat::sources

@@ -5,10 +5,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
+#endif
 
 #include "sources/type.h"
 #include "spec/options.h"
-#endif
 
 namespace qanat::sources {
 namespace {
@@ -121,9 +121,18 @@ SourcePlan read_rdrand(const spec::Spec& spec, entropy::Claim usual) {
 
 // Intel and AMD claim full entropy (8); half of it, as nobody can look inside.
 extern const SourceType rdseed_type{
-    "rdseed", "", {4, true}, "", "the processor's entropy source", read_rdseed, has_rdseed};
+    .name = "rdseed",
+    .usual = {4, true},
+    .summary = "the processor's entropy source",
+    .read = read_rdseed,
+    .here = has_rdseed,
+};
 extern const SourceType rdrand_type{
-    "rdrand",    "",        {4, false}, "", "the processor's DRBG; mixed in, credited 0",
-    read_rdrand, has_rdrand};
+    .name = "rdrand",
+    .usual = {4, false},
+    .summary = "the processor's DRBG; mixed in, credited 0",
+    .read = read_rdrand,
+    .here = has_rdrand,
+};
 
 }  // namespace qanat::sources

@@ -136,11 +136,22 @@ SourcePlan read_hwrng(const spec::Spec& spec, entropy::Claim usual) {
 
 // Unknown hardware: half.
 extern const SourceType device_type{
-    "device", "PATH", {4, true}, "baud skip", "a character device or serial line", read_device};
+    .name = "device",
+    .target = "PATH",
+    .usual = {4, true},
+    .options = "baud skip",
+    .summary = "a character device or serial line",
+    .read = read_device,
+};
 // The kernel's hwrng interface: quality is the driver's word (1024 of 1024 for virtio-rng).
 extern const SourceType hwrng_type{
-    "hwrng", "[PATH]", {7, true}, "skip", "the kernel's hardware RNG, /dev/hwrng", read_hwrng, [] {
-      return ::access(hwrng_path, F_OK) == 0;
-    }};
+    .name = "hwrng",
+    .target = "[PATH]",
+    .usual = {7, true},
+    .options = "skip",
+    .summary = "the kernel's hardware RNG, /dev/hwrng",
+    .read = read_hwrng,
+    .here = [] { return ::access(hwrng_path, F_OK) == 0; },
+};
 
 }  // namespace qanat::sources

@@ -17,7 +17,11 @@ SourcePlan read_egd(const spec::Spec& spec, entropy::Claim usual) {
 
 // Nobody knows what is behind it.
 extern const SourceType egd_type{
-    "egd",   "PATH", {4, false}, "", "another EGD: a UNIX socket or //HOST:PORT; credited 0",
-    read_egd};
+    .name = "egd",
+    .target = "PATH",
+    .usual = {4, false},
+    .summary = "another EGD: a UNIX socket or //HOST:PORT; credited 0",
+    .read = read_egd,
+};
 
 }  // namespace qanat::sources

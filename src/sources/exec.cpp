@@ -79,7 +79,13 @@ SourcePlan read_exec(const spec::Spec& spec, entropy::Claim usual) {
 
 }  // namespace
 
-extern const SourceType exec_type{"exec",   "COMMAND", {4, true}, "skip", "what a command prints",
-                                  read_exec};
+extern const SourceType exec_type{
+    .name = "exec",
+    .target = "COMMAND",
+    .usual = {4, true},
+    .options = "skip",
+    .summary = "what a command prints",
+    .read = read_exec,
+};
 
 }  // namespace qanat::sources

@@ -89,6 +89,11 @@ SourcePlan read_file_source(const spec::Spec& spec, entropy::Claim usual) {
 }  // namespace
 
 extern const SourceType file_type{
-    "file", "PATH", {4, true}, "", "a FIFO, or a file that is read once", read_file_source};
+    .name = "file",
+    .target = "PATH",
+    .usual = {4, true},
+    .summary = "a FIFO, or a file that is read once",
+    .read = read_file_source,
+};
 
 }  // namespace qanat::sources

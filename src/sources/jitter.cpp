@@ -15,7 +15,12 @@ SourcePlan read_jitter(const spec::Spec& spec, entropy::Claim usual) {
 }  // namespace
 
 // The best predictor tried found 4.4 bits a sample (docs/sources.md); a quarter of that, less.
-extern const SourceType jitter_type{"jitter",           "",          {1, true},          "",
-                                    "CPU timing noise", read_jitter, [] { return true; }};
+extern const SourceType jitter_type{
+    .name = "jitter",
+    .usual = {1, true},
+    .summary = "CPU timing noise",
+    .read = read_jitter,
+    .here = [] { return true; },
+};
 
 }  // namespace qanat::sources

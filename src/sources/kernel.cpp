@@ -18,12 +18,12 @@ SourcePlan read_kernel(const spec::Spec& spec, entropy::Claim usual) {
 
 }  // namespace
 
-extern const SourceType kernel_type{"kernel",
-                                    "",
-                                    {4, false},
-                                    "",
-                                    "the local kernel's getrandom; mixed in, credited 0",
-                                    read_kernel,
-                                    [] { return true; }};
+extern const SourceType kernel_type{
+    .name = "kernel",
+    .usual = {4, false},
+    .summary = "the local kernel's getrandom; mixed in, credited 0",
+    .read = read_kernel,
+    .here = [] { return true; },
+};
 
 }  // namespace qanat::sources

@@ -10,6 +10,7 @@
 #include "net/discover_mdns.h"
 #include "sources/type.h"
 #include "spec/options.h"
+#include "wire/netrng.h"
 
 namespace qanat::sources {
 
@@ -146,7 +147,11 @@ SourcePlan read_netrng(const spec::Spec& spec, entropy::Claim usual) {
 }  // namespace
 
 extern const SourceType netrng_type{
-    "netrng",   "//HOST:PORT", {4, false}, "", "a NetRNG server: //HOST:8989; credited 0",
-    read_netrng};
+    .name = "netrng",
+    .target = "//HOST:PORT",
+    .usual = {4, false},
+    .summary = "a NetRNG server: //HOST:8989; credited 0",
+    .read = read_netrng,
+};
 
 }  // namespace qanat::sources

@@ -5,7 +5,6 @@
 
 #include "sources/source.h"
 #include "spec/address.h"
-#include "wire/netrng.h"
 
 namespace qanat::sources {
 

@@ -17,7 +17,11 @@ SourcePlan read_raw(const spec::Spec& spec, entropy::Claim usual) {
 
 // Nobody knows what is behind it.
 extern const SourceType raw_type{
-    "raw",   "PATH", {4, false}, "", "whatever a UNIX socket or //HOST:PORT sends; credited 0",
-    read_raw};
+    .name = "raw",
+    .target = "PATH",
+    .usual = {4, false},
+    .summary = "whatever a UNIX socket or //HOST:PORT sends; credited 0",
+    .read = read_raw,
+};
 
 }  // namespace qanat::sources

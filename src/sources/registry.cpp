@@ -10,6 +10,7 @@
 #include "sources/upstream/names.h"
 #include "spec/options.h"
 #include "spec/type_table.h"
+#include "wire/join_string.h"
 
 namespace qanat::sources {
 
@@ -55,6 +56,10 @@ void check_target(const SourceType& type, const spec::Spec& spec) {
 }  // namespace
 
 SourcePlan plan_source(const std::string& text) {
+  // A command's words are its own.
+  if (!text.starts_with("exec:") && !wire::looks_like_join_string(text)) {
+    wire::refuse_part_of_key(text);
+  }
   if (is_upstream(text)) return plan_upstream(text);
   const spec::Spec spec = spec::require_spec(text);
   const SourceType* const type = spec::find_type(types, spec.type);
@@ -116,7 +121,7 @@ std::vector<std::string> default_sources() {
 std::vector<std::string> source_help() {
   std::vector<std::string> lines;
   for (const SourceType* type : types) {
-    lines.push_back(fmt::format("{:<8}{}{}", type->name, type->summary,
+    lines.push_back(fmt::format("{:<7} {}{}", type->name, type->summary,
                                 type->usual.credit ? fmt::format(" (h={})", type->usual.h) : ""));
   }
   lines.emplace_back("https   another node, by URL; http likewise, credited 0; or a join string");

@@ -138,11 +138,13 @@ SourcePlan read_rngnet(const spec::Spec& spec, entropy::Claim usual) {
 
 }  // namespace
 
-extern const SourceType rngnet_type{"rngnet",
-                                    "//ADDR:PORT",
-                                    {4, false},
-                                    "bytes",
-                                    "what an rngnet sender pushes to //ADDR:PORT; credited 0",
-                                    read_rngnet};
+extern const SourceType rngnet_type{
+    .name = "rngnet",
+    .target = "//ADDR:PORT",
+    .usual = {4, false},
+    .options = "bytes",
+    .summary = "what an rngnet sender pushes to //ADDR:PORT; credited 0",
+    .read = read_rngnet,
+};
 
 }  // namespace qanat::sources

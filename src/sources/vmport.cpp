@@ -108,7 +108,7 @@ void Vmport::renew() {
 void Vmport::run() {
   while (!thread_.stopping()) {
     if (auto opened = open(); !opened) {
-      state_.set(SourceState::gone, opened.error().message);
+      if (!opened.error().interrupted) state_.set(SourceState::gone, opened.error().message);
       pause(backoff_.next());
       continue;
     }
@@ -341,10 +341,20 @@ SourcePlan read_vmport(const spec::Spec& spec, entropy::Claim usual) {
 }  // namespace
 
 extern const SourceType vmport_type{
-    "vmport",    "PATH",  {8, true}, "", "seeds of the host's, in a guest: a virtio-serial port",
-    read_vmport, nullptr, true};
+    .name = "vmport",
+    .target = "PATH",
+    .usual = {8, true},
+    .summary = "seeds of the host's, in a guest: a virtio-serial port",
+    .read = read_vmport,
+    .host_seed = true,
+};
 extern const SourceType vsock_type{
-    "vsock",     "CID:PORT", {8, true}, "", "the same, from CID:PORT; the host is CID 2",
-    read_vmport, nullptr,    true};
+    .name = "vsock",
+    .target = "CID:PORT",
+    .usual = {8, true},
+    .summary = "the same, from CID:PORT; the host is CID 2",
+    .read = read_vmport,
+    .host_seed = true,
+};
 
 }  // namespace qanat::sources

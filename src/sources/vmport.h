@@ -5,7 +5,6 @@
 
 #include "base/backoff.h"
 #include "base/files.h"
-#include "base/mutex.h"
 #include "base/timing_noise.h"
 #include "base/waker.h"
 #include "entropy/relay.h"

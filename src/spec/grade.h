@@ -1,4 +1,4 @@
-// The two grades of output, in the terms of SP 800-90C. docs/architecture.md.
+// The two grades of output, in the terms of SP 800-90C. docs/http-api.md.
 #pragma once
 
 #include <optional>

@@ -86,6 +86,13 @@ std::string without_secrets(std::string_view text) {
   return out;
 }
 
+void refuse_part_of_key(std::string_view text) {
+  if (!holds_part_of_key(text)) return;
+  throw Failure(
+      "it looks like a part of a join string, which is one word, from 'qanat1.' to its end; a file "
+      "of such a name is written ./NAME");
+}
+
 bool holds_part_of_key(std::string_view text) {
   bool found = false;
   each_word(text, [&](std::size_t begin, std::string_view word) {

@@ -27,6 +27,8 @@ std::string without_secrets(std::string_view text);
 // Whether a text that a person gave holds what may be a part of one: a word as long as a key, of
 // capitals, small letters and digits. Not in a path, where names are as long (/dev/serial/by-id).
 bool holds_part_of_key(std::string_view text);
+// Throws Failure for such a text, and does not repeat it.
+void refuse_part_of_key(std::string_view text);
 // Overwrites a text that held one, and empties it.
 void wipe_text(std::string& text);
 

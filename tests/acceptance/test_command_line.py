@@ -616,6 +616,16 @@ def test_half_a_join_string_in_the_wrong_place_does_nothing(hub, tmp_path, monke
     assert "part of a join string" not in qanat("get", "32", "--from", pin, check=False).stderr
 
 
+@pytest.mark.parametrize("name", ["device:HALF", "https://HALF:80", "file:HALF"])
+def test_half_a_join_string_in_a_file_is_refused(hub, tmp_path, name):
+    half = hub.invite("leaf")[70:]
+    config = tmp_path / "q.toml"
+    config.write_text(f"[[source]]\nname = '{name.replace('HALF', half)}'\n")
+    config.chmod(0o600)
+    done = qanat("check", "--config", str(config), check=False)
+    assert done.returncode == 1 and "part of a join string" in done.stderr and half[:10] not in done.stderr + done.stdout
+
+
 def test_a_join_string_may_have_blanks_around_it(hub, tmp_path):
     assert len(subprocess.run([QANAT, "get", "32", "--from", f" {hub.invite('leaf')}\n"], capture_output=True, check=True).stdout) == 32
 

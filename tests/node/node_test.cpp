@@ -390,9 +390,15 @@ TEST_F(RelayTest, WithAQuorumTheUpstreamsAreOneSource) {
   auto b = started(std::move(other));
   NodeSettings settings = relay("relay", {invite(*a, "relay"), invite(*b, "relay")});
   settings.config.quorum = 2;
+  Config without = settings.config;
+  without.quorum = 1;
   auto node = started(std::move(settings));
   ASSERT_TRUE(full(*node));
   EXPECT_EQ(node->snapshot().sources.size(), 1U);
+  for (int reloads = 0; reloads < 2; ++reloads) {
+    node->reload(without);
+    EXPECT_EQ(node->snapshot().sources.size(), 1U) << "with effect from the next start";
+  }
   for (const Node* upstream : {a.get(), b.get()}) {
     EXPECT_TRUE(eventually([&] { return account(*upstream).delivered > account(*node).credited; }));
   }
@@ -603,6 +609,24 @@ TEST_F(NodeTest, ReloadKeepsWhatStaysAndTheOldWholeWhenTheNewCannotStart) {
   ASSERT_EQ(node.snapshot().outlets.size(), 2U);
   EXPECT_EQ(node.snapshot().outlets[1].name, "fifo:" + directory_ + "/b");
   EXPECT_TRUE(node.snapshot().dispenser.total.balanced());
+}
+
+TEST_F(NodeTest, AControlSocketThatIsMadeAnewHasTheLimitsThatHold) {
+  Node node(hub({"http://127.0.0.1:0"}));
+  node.start();
+  ASSERT_TRUE(ready(node));
+  Config next = hub({"http://127.0.0.1:0"}).config;
+  next.limits.request_full_bytes = 1 << 20;
+  node.reload(next);
+  const std::string socket = node.state().control_socket();
+  std::filesystem::remove(socket);
+  node.check_control_socket();
+  const Waker waker;
+  peers::HttpClient client(peers::unix_endpoint(socket), waker);
+  const auto answer = client.random({.bytes = 100'000, .grade = spec::Grade::full, .wait = 0s},
+                                    [](Bytes) { return true; });
+  ASSERT_FALSE(answer);
+  EXPECT_NE(answer.error().message.find("413"), std::string::npos) << answer.error().message;
 }
 
 TEST_F(NodeTest, NothingRunsWhenOneOutletCannotStart) {

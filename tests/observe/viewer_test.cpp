@@ -27,9 +27,9 @@ class ViewerTest : public testing::Test {
     ClientReport other;
     other.name = "other";
     all_.clients = {router, other};
-    all_.events = {{.text = "a source failed", .audience = {.everybody = true}},
-                   {.text = "router is slow", .audience = {.client = "router"}},
-                   {.text = "somebody was invited", .audience = {}}};
+    all_.events = {{0, "hwrng", "a source failed", true, {.everybody = true}},
+                   {0, "clients", "router is slow", true, {.client = "router"}},
+                   {0, "clients", "somebody was invited", false, {}}};
     all_.events_total = 3;
   }
   static std::vector<std::string> texts(const Snapshot& seen) {

@@ -1,6 +1,9 @@
 #include "toy.h"
 
-#include <fstream>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "outlets/type.h"
 #include "serve/options.h"
@@ -8,11 +11,20 @@
 
 namespace qanat::outlets {
 
+void Toy::prepare() {
+  file_ = UniqueFd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!file_) throw Failure(with_errno(name() + ": cannot open " + path_, errno));
+}
+
 Result<void> Toy::deliver(Bytes random, const Waker& /*stop*/) {
-  std::ofstream file(path_, std::ios::app);
-  file << to_hex(random) << "\n";
-  file.flush();
-  if (!file) return error("cannot write to " + path_);
+  // Secret until they are written: no ordinary string.
+  SecretBytes line(2 * random.size() + 1);
+  write_hex(random, {reinterpret_cast<char*>(line.view().data()), 2 * random.size()});
+  line.view().back() = '\n';
+  const auto size = static_cast<ssize_t>(line.size());
+  if (::write(file_.get(), line.view().data(), line.size()) != size) {
+    return error(with_errno("cannot write to " + path_, errno));
+  }
   return {};
 }
 
@@ -31,7 +43,11 @@ OutletPlan read_toy(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType toy_type{"toy", "every bytes grade", "lines of hex digits in a file",
-                                 read_toy};
+extern const OutletType toy_type{
+    .name = "toy",
+    .options = "every bytes grade",
+    .summary = "lines of hex digits in a file",
+    .read = read_toy,
+};
 
 }  // namespace qanat::outlets

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/files.h"
 #include "serve/scheduled.h"
 
 namespace qanat::outlets {
@@ -16,9 +17,12 @@ class Toy final : public serve::ScheduledOutlet {
       : ScheduledOutlet(std::move(name), schedule, services), path_(std::move(path)) {}
 
  private:
+  // A path that cannot be opened is said at the start: an outlet that was named must start.
+  void prepare() override;
   Result<void> deliver(Bytes random, const Waker& stop) override;
 
   const std::string path_;
+  UniqueFd file_;
 };
 
 }  // namespace qanat::outlets

@@ -27,6 +27,7 @@ TEST(ToyTest, ATypeIsAPairOfFilesAndALine) {
   const std::string path = testing::TempDir() + "/qanat-toy";
   std::filesystem::remove(path);
   test::TestHub hub;
+  EXPECT_THROW(plan_outlet("toy:/nowhere/x").make(hub.all_services())->start(), Failure);
   const auto plan = plan_outlet("toy:" + path + "?every=60s&bytes=32");
   EXPECT_EQ(plan.note, "32 bytes every 1 min 0 s, grade full");
   const auto outlet = plan.make(hub.all_services());

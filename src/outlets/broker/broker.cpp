@@ -202,9 +202,13 @@ OutletPlan read_broker(const spec::Spec& spec, const OutletDefaults& defaults) {
 }  // namespace
 
 extern const OutletType broker_type{
-    "broker", "users cipher mac hash h credit grade connections access",
-    "Entropy Broker: //HOST:PORT for its consumers and producers, or //USER:PASSFILE@HOST:PORT, "
-    "one to deliver to (docs/protocols/broker.md)",
-    read_broker};
+    .name = "broker",
+    .options = "users cipher mac hash h credit grade connections access",
+    .summary =
+        "Entropy Broker: //HOST:PORT for its consumers and producers, or "
+        "//USER:PASSFILE@HOST:PORT, "
+        "one to deliver to (docs/protocols/broker.md)",
+    .read = read_broker,
+};
 
 }  // namespace qanat::outlets

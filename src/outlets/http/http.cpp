@@ -99,9 +99,17 @@ OutletPlan read_http(const spec::Spec& spec, const OutletDefaults& defaults) {
 
 }  // namespace
 
-extern const OutletType https_type{"https", "access cert key ca grade connections",
-                                   "the HTTP API over TLS 1.3", read_http};
-extern const OutletType http_type{"http", "access host grade connections", "the HTTP API",
-                                  read_http};
+extern const OutletType https_type{
+    .name = "https",
+    .options = "access cert key ca grade connections",
+    .summary = "the HTTP API over TLS 1.3",
+    .read = read_http,
+};
+extern const OutletType http_type{
+    .name = "http",
+    .options = "access host grade connections",
+    .summary = "the HTTP API",
+    .read = read_http,
+};
 
 }  // namespace qanat::outlets

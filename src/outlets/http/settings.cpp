@@ -8,6 +8,7 @@
 
 #include "serve/options.h"
 #include "spec/options.h"
+#include "wire/http_api.h"
 
 namespace qanat::outlets {
 

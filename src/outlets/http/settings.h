@@ -1,4 +1,4 @@
-// What one HTTP outlet is told, and its limits with their reasons.
+// What one HTTP outlet is told, and the handler of the control socket.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,6 @@
 #include "serve/limits.h"
 #include "share/terms.h"
 #include "spec/address.h"
-#include "wire/http_api.h"
 
 namespace qanat::outlets {
 

@@ -342,6 +342,10 @@ OutletPlan read_trickle(const spec::Spec& spec, const OutletDefaults& defaults) 
 
 }  // namespace
 
-extern const OutletType trickle_type{"trickle", "", "seeds by UDP (docs/trickle.md)", read_trickle};
+extern const OutletType trickle_type{
+    .name = "trickle",
+    .summary = "seeds by UDP (docs/trickle.md)",
+    .read = read_trickle,
+};
 
 }  // namespace qanat::outlets

@@ -55,10 +55,15 @@ std::optional<std::size_t> number_after(std::string_view prefix, std::string_vie
   return number;
 }
 
-// The text with `replace(word)` in place of each word that begins where `find` finds one.
+// The text with `replace(word)` in place of each word that begins where `find` finds one; without
+// blanks around one that stands alone, or at the end, as it is copied from a page or a mail.
 template <typename Find, typename Replace>
 std::string with_words(std::string_view text, const Find& find, const Replace& replace) {
+  constexpr std::string_view blanks = " \t\r\n";
   std::string out;
+  if (const std::size_t at = find(text); at < text.size() && text.find_first_not_of(blanks) == at) {
+    text.remove_prefix(at);
+  }
   while (!text.empty()) {
     const std::size_t at = std::min(find(text), text.size());
     out += text.substr(0, at);
@@ -68,6 +73,7 @@ std::string with_words(std::string_view text, const Find& find, const Replace& r
         text.substr(0, std::min(text.find_first_not_of(letters), text.size()));
     out += replace(word);
     text.remove_prefix(word.size());
+    if (text.find_first_not_of(blanks) == std::string_view::npos) break;
   }
   return out;
 }
@@ -123,7 +129,7 @@ Result<wire::JoinString> decode_join_string(std::string_view text) {
   Store& all = store();
   const MutexLock lock(all.mutex);
   if (!at || *at >= all.kept.size()) {
-    return error("'qanat1-kept' is a name within this program; write the join string itself");
+    return error("a join string stands alone: it takes no options, and nothing after it");
   }
   const wire::JoinString& join = all.kept[*at];
   return wire::JoinString{join.name, join.address, join.pin, SecretBytes(join.key.view())};

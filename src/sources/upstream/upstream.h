@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/backoff.h"
-#include "base/mutex.h"
 #include "base/timing_noise.h"
 #include "entropy/combiner.h"
 #include "entropy/relay.h"

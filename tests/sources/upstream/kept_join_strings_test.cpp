@@ -45,5 +45,22 @@ TEST(KeptJoinStrings, NamesThatNobodyGaveAreNoneOfOurs) {
   EXPECT_FALSE(decode_join_string("qanat1-kept."));
 }
 
+TEST(KeptJoinStrings, BlanksAroundOneDoNoHarm) {
+  wire::JoinString join;
+  join.name = "router";
+  join.address = {"hub.example", 7749};
+  join.key = SecretBytes(32);
+  const std::string text = wire::encode(join);
+  const std::string kept = keep_join_strings(std::string(text));
+  for (const std::string& given : {" " + text + " \n", text + "\n"}) {
+    EXPECT_EQ(keep_join_strings(std::string(given)), kept);
+    EXPECT_EQ(keep_join_strings(set_join_strings_aside(given)), kept);
+  }
+  EXPECT_EQ(keep_join_strings("--source=" + text + " "), "--source=" + kept);
+  const auto with_option = decode_join_string(kept + "?x=1");
+  ASSERT_FALSE(with_option);
+  EXPECT_EQ(with_option.error().message.find("qanat1-"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace qanat::sources
