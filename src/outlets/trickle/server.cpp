@@ -120,11 +120,12 @@ void TrickleServer::end_batch() {
 // Once for each question, however often it comes. Only this run of this hub knows what it has
 // answered: so a cookie that another has sealed is good for one question in all, and its tag stands
 // for that. Threads that have a copy each agree on who is the first.
-TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request& request,
+TrickleServer::Full TrickleServer::withdraw(Reply& reply, std::shared_ptr<share::Client>& client,
+                                            const trickle::Request& request,
                                             const trickle::CookieContent& content,
                                             const SpentQuestions::Mac& own_mac,
                                             const net::Peer& peer, TimePoint now) {
-  if (reply.client == nullptr) reply.visitor = visitors_.of(peer.block);
+  if (client == nullptr) reply.visitor = visitors_.of(peer.block);
   const Bytes mark = Bytes(request.cookie).subspan(trickle::generation_bytes, own_.mark.size());
   const bool own = std::equal(mark.begin(), mark.end(), own_.mark.begin());
   SpentQuestions::Mac mac = own_mac;
@@ -133,13 +134,12 @@ TrickleServer::Full TrickleServer::withdraw(Reply& reply, const trickle::Request
   SpentQuestions& spent = cookies_.spent();
   const std::uint32_t generation = trickle::generation_of(request.cookie);
   if (spent.seen(generation, content.client, mac)) return Full::replayed;
-  const share::FlowId flow =
-      reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
+  const share::FlowId flow = client != nullptr ? client->flow.id() : reply.visitor->id();
   share::Ticket place = services_.dispenser.request(flow, request.bytes, now, [] {});
   if (!place.ready()) return Full::none;
   if (!spent.spend(generation, content.client, mac)) return Full::replayed;
   reply.delivery = serve::Delivery(place.collect(full_.view().first(request.bytes)), request.bytes,
-                                   counters_, reply.client);
+                                   counters_, std::move(client));
   return Full::given;
 }
 
@@ -181,43 +181,42 @@ TrickleServer::Reply TrickleServer::answer(Bytes datagram, const net::Peer& peer
     return {};
   }
   Reply reply;
-  if (!admit(content, reply.client)) {
+  std::shared_ptr<share::Client> client;
+  if (!admit(content, client)) {
     return refuse(*request, Reason::session, 0s, s2c, nullptr, out);
   }
-  if (reply.client != nullptr) {
-    ++reply.client->requests;
-    reply.client->last_seen.store(std::time(nullptr), std::memory_order_relaxed);
+  if (client != nullptr) {
+    ++client->requests;
+    client->last_seen.store(std::time(nullptr), std::memory_order_relaxed);
   }
-  if (const Duration wait = over_rate(content, reply.client.get(), peer, request->bytes, now);
+  if (const Duration wait = over_rate(content, client.get(), peer, request->bytes, now);
       wait > 0s) {
-    return refuse(*request, Reason::rate, wait, s2c, reply.client.get(), out);
+    return refuse(*request, Reason::rate, wait, s2c, client.get(), out);
   }
 
   const MutableBytes full_bytes = full_.view().first(request->bytes);
   const Full outcome =
       request->grade == trickle::Grade::drbg
           ? Full::none
-          : withdraw(reply, *request, content, trickle::mac_of(datagram), peer, now);
+          : withdraw(reply, client, *request, content, trickle::mac_of(datagram), peer, now);
   const bool full = outcome == Full::given;
   if (outcome == Full::replayed) ++counters_.replayed;
   if (!full && request->grade == trickle::Grade::full) {
-    const share::FlowId flow =
-        reply.client != nullptr ? reply.client->flow.id() : reply.visitor->id();
+    const share::FlowId flow = client != nullptr ? client->flow.id() : reply.visitor->id();
     const auto estimate = services_.dispenser.estimate(flow, request->bytes, now);
-    return refuse(*request, Reason::dry, serve::worth_a_try(estimate), s2c, reply.client.get(),
-                  out);
+    return refuse(*request, Reason::dry, serve::worth_a_try(estimate), s2c, client.get(), out);
   }
   const std::size_t fresh_bytes = request->cookies * trickle::fresh_bytes;
   const std::size_t needed =
       (full ? 0 : request->bytes) + fresh_bytes + (request->cookies + 1) * trickle::nonce_bytes;
   MutableBytes drawn = draw(needed, now);
   if (drawn.empty()) {
-    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, reply.client.get(), out);
+    if (!full) return refuse(*request, Reason::unseeded, 1s, s2c, client.get(), out);
     drawn = random_.view().first(needed);
     crypto::random_bytes(drawn);
   }
   if (!full) {
-    reply.delivery = serve::Delivery::of_drbg(request->bytes, counters_, reply.client);
+    reply.delivery = serve::Delivery::of_drbg(request->bytes, counters_, std::move(client));
   }
   const MutableBytes bytes = full ? full_bytes : drawn.first(request->bytes);
   const Bytes fresh = drawn.subspan(full ? 0 : request->bytes, fresh_bytes);

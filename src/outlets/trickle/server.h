@@ -48,9 +48,8 @@ class TrickleServer {
   // What is to be sent back; nothing when `bytes` is 0.
   struct Reply {
     std::size_t bytes = 0;
-    serve::Delivery delivery;               // of the random bytes in it
-    std::shared_ptr<share::Client> client;  // null: not in the book
-    std::shared_ptr<share::Flow> visitor;   // of grade full without a client
+    serve::Delivery delivery;              // of the random bytes in it, for their client
+    std::shared_ptr<share::Flow> visitor;  // of grade full for one that is not in the book
   };
   // Once a batch of datagrams, or now and then: with the hour, new keys.
   void refresh(std::uint64_t unix_seconds) {
@@ -88,9 +87,9 @@ class TrickleServer {
                      const net::Peer& peer, std::size_t bytes, TimePoint now);
   MutableBytes draw(std::size_t bytes, TimePoint now);
   enum class Full { given, none, replayed };
-  Full withdraw(Reply& reply, const wire::trickle::Request& request,
-                const wire::trickle::CookieContent& content, const SpentQuestions::Mac& mac,
-                const net::Peer& peer, TimePoint now);
+  Full withdraw(Reply& reply, std::shared_ptr<share::Client>& client,
+                const wire::trickle::Request& request, const wire::trickle::CookieContent& content,
+                const SpentQuestions::Mac& mac, const net::Peer& peer, TimePoint now);
   Reply refuse(const wire::trickle::Request& request, wire::trickle::Reason reason, Duration wait,
                Bytes s2c, share::Client* client, MutableBytes out);
 
