@@ -11,6 +11,7 @@
 #include "cli/upstream_argument.h"
 #include "machine/boot_seed.h"
 #include "machine/daemon.h"
+#include "serve/options.h"
 #include "spec/options.h"
 #include "wire/join_string.h"
 
@@ -130,6 +131,84 @@ bool use_boot_seeds(FeedOptions& options) {
   return all;
 }
 
+// How often, how much, from whom.
+node::FeedSettings feed_settings(const FeedOptions& options) {
+  node::FeedSettings feed;
+  const auto every = parse_duration(options.every);
+  const auto bytes = parse_size(options.bytes);
+  if (!every || *every < 1s) {
+    throw UsageError("--every " + options.every + " is not a duration of at least 1s; try 60s");
+  }
+  if (!bytes || *bytes < serve::least_scheduled_bytes || *bytes > serve::most_scheduled_bytes) {
+    throw UsageError("--bytes " + options.bytes + ": from 32 (256 bits) to 512");
+  }
+  feed.schedule.every = *every;
+  feed.schedule.bytes = static_cast<std::size_t>(*bytes);
+  feed.quorum = options.quorum;
+  return feed;
+}
+
+// Each is asked for what it is: what comes from a file is read here.
+std::vector<std::string> read_upstreams(const FeedOptions& options) {
+  std::vector<std::string> upstreams;
+  for (const std::string& argument : options.upstreams) {
+    if (!sources::is_host_seed(argument)) {
+      upstreams.push_back(read_upstream_argument(argument));
+      continue;
+    }
+    const auto port = sources::describe_source(argument);
+    if (options.quorum > 1 && port.credit) {
+      throw Failure(
+          argument +
+          ": the host is not an upstream with a key of its own, and counts for no quorum; "
+          "add credit=no to mix its seeds in");
+    }
+    upstreams.push_back(argument);
+  }
+  return upstreams;
+}
+
+// What a feed can feed.
+void check_outlet(const std::string& outlet, bool once) {
+  const outlets::OutletPlan plan = outlets::plan_outlet(outlet);
+  if (once && plan.awaits_reader) {
+    throw Failure(outlet +
+                  ": a FIFO waits for its reader, and --once for nobody: leave out --once, or "
+                  "feed another outlet");
+  }
+  if (plan.serves_store) {
+    throw Failure(outlet +
+                  ": a feed keeps nothing that it could serve; use 'qanat serve --source "
+                  "UPSTREAM' for a relay");
+  }
+}
+
+int run_feed(FeedOptions& options) {
+  const bool credited = use_boot_seeds(options);
+  if (options.upstreams.empty()) {
+    if (!options.once) throw Failure("a boot seed is used once: add --once, or other upstreams");
+    return credited ? 0 : 1;
+  }
+  initialise_secret_memory();
+  node::NodeSettings settings;
+  settings.state_path = options.state.empty() ? default_feed_state() : options.state;
+  settings.config.outlets = options.outlets;
+  if (settings.config.outlets.empty()) settings.config.outlets.emplace_back("kernel");
+  for (const std::string& outlet : settings.config.outlets) {
+    as_usage([&] { return outlets::plan_outlet(outlet); });
+  }
+  settings.feed = feed_settings(options);
+  const auto wait = parse_duration(options.wait);
+  if (!wait || *wait == 0s) {
+    throw UsageError("--wait " + options.wait + " is not a duration of at least 1ms; try 30s");
+  }
+  settings.feed->upstreams = read_upstreams(options);
+  settings.config.on_reseed = options.on_reseed;
+  node::check_config(settings.config);
+  for (const std::string& outlet : settings.config.outlets) check_outlet(outlet, options.once);
+  return options.once ? run_once(std::move(settings), *wait) : run_node(std::move(settings), {});
+}
+
 }  // namespace
 
 Run add_feed(CLI::App& command) {
@@ -161,68 +240,7 @@ Run add_feed(CLI::App& command) {
           "repeatable")
       ->allow_extra_args(false);
   command.add_flag("--once", options->once, "Feed once, then end");
-  return [options] {
-    const bool credited = use_boot_seeds(*options);
-    if (options->upstreams.empty()) {
-      if (!options->once) throw Failure("a boot seed is used once: add --once, or other upstreams");
-      return credited ? 0 : 1;
-    }
-    initialise_secret_memory();
-    node::NodeSettings settings;
-    settings.state_path = options->state.empty() ? default_feed_state() : options->state;
-    settings.config.outlets = options->outlets;
-    if (settings.config.outlets.empty()) settings.config.outlets.emplace_back("kernel");
-    for (const std::string& outlet : settings.config.outlets) {
-      as_usage([&] { return outlets::plan_outlet(outlet); });
-    }
-    node::FeedSettings feed;
-    const auto every = parse_duration(options->every);
-    const auto bytes = parse_size(options->bytes);
-    const auto wait = parse_duration(options->wait);
-    if (!every || *every < 1s) {
-      throw UsageError("--every " + options->every + " is not a duration of at least 1s; try 60s");
-    }
-    if (!bytes || *bytes < 32 || *bytes > 512) {
-      throw UsageError("--bytes " + options->bytes + ": from 32 (256 bits) to 512");
-    }
-    if (!wait || *wait == 0s) {
-      throw UsageError("--wait " + options->wait + " is not a duration of at least 1ms; try 30s");
-    }
-    feed.schedule.every = *every;
-    feed.schedule.bytes = static_cast<std::size_t>(*bytes);
-    for (const std::string& argument : options->upstreams) {
-      if (sources::is_host_seed(argument)) {
-        const auto port = sources::describe_source(argument);
-        if (options->quorum > 1 && port.credit) {
-          throw Failure(
-              argument +
-              ": the host is not an upstream with a key of its own, and counts for no quorum; "
-              "add credit=no to mix its seeds in");
-        }
-        feed.upstreams.push_back(argument);
-      } else {
-        feed.upstreams.push_back(read_upstream_argument(argument));
-      }
-    }
-    feed.quorum = options->quorum;
-    settings.config.on_reseed = options->on_reseed;
-    settings.feed = std::move(feed);
-    node::check_config(settings.config);
-    for (const std::string& outlet : settings.config.outlets) {
-      const outlets::OutletPlan plan = outlets::plan_outlet(outlet);
-      if (options->once && plan.awaits_reader) {
-        throw Failure(outlet +
-                      ": a FIFO waits for its reader, and --once for nobody: leave out --once, or "
-                      "feed another outlet");
-      }
-      if (plan.serves_store) {
-        throw Failure(outlet +
-                      ": a feed keeps nothing that it could serve; use 'qanat serve --source "
-                      "UPSTREAM' for a relay");
-      }
-    }
-    return options->once ? run_once(std::move(settings), *wait) : run_node(std::move(settings), {});
-  };
+  return [options] { return run_feed(*options); };
 }
 
 }  // namespace qanat::cli

@@ -96,6 +96,11 @@ class Node {
   sources::SourceServices source_services();
   NamedOutlet make_outlet(const std::string& text);
   std::vector<NamedOutlet> start_outlets();
+  // Of a reload.
+  struct Change;
+  Change change_to(const Config& config);
+  void change_outlets(const Change& change);
+  void change_sources(const Change& change, std::vector<NamedSource> old);
   void put_back(std::vector<NamedOutlet>& ended);
   void start_in_place_of(std::vector<NamedOutlet>& made, const std::vector<NamedOutlet>& leaving,
                          const outlets::OutletDefaults& old_defaults, Lists& running);

@@ -87,88 +87,109 @@ void Node::start_in_place_of(std::vector<NamedOutlet>& made,
   running.outlets.insert(running.outlets.end(), made.begin(), made.end());
 }
 
-void Node::reload(const Config& config) {
-  if (const std::string changed = config.core_changes(settings_.config); !changed.empty()) {
-    log_warning("reload: {} changed, with effect from the next start", changed);
-  }
-  const auto named_in = [](const std::vector<std::string>& names, const std::string& text) {
-    return std::find(names.begin(), names.end(), text) != names.end();
-  };
-  const auto find = [](const auto& list, const std::string& text) {
-    return std::find_if(list.begin(), list.end(),
-                        [&](const auto& item) { return item.text == text; });
-  };
-  const outlets::OutletDefaults old_defaults = std::exchange(defaults_, defaults_of(config));
-  const std::size_t quorum = settings_.config.quorum;
-  const std::vector<SourceTexts> source_texts = grouped_sources(config.sources, quorum > 1);
-  const Lists before = *running_.lists();
+// What runs after the reload, and what of it is not there before, or no more.
+struct Node::Change {
   Lists next;
   std::vector<NamedSource> new_sources;
   std::vector<NamedOutlet> new_outlets;
   std::vector<NamedOutlet> leaving;
-  for (const NamedOutlet& named : before.outlets) {
+};
+
+Node::Change Node::change_to(const Config& config) {
+  const Lists before = *running_.lists();
+  const std::size_t quorum = settings_.config.quorum;
+  const auto named = [](const std::string& text) {
+    return [&text](const NamedOutlet& outlet) { return outlet.text == text; };
+  };
+  Change change;
+  for (const NamedOutlet& outlet : before.outlets) {
+    const bool wanted = std::find(config.outlets.begin(), config.outlets.end(), outlet.text) !=
+                        config.outlets.end();
     // One that could not start is tried again.
-    const bool stays = named_in(config.outlets, named.text) && !named.outlet->absent();
-    (stays ? next.outlets : leaving).push_back(named);
+    const bool stays = wanted && !outlet.outlet->absent();
+    (stays ? change.next.outlets : change.leaving).push_back(outlet);
   }
-  try {
-    for (const SourceTexts& texts : source_texts) {
-      const auto known =
-          std::find_if(before.sources.begin(), before.sources.end(),
-                       [&](const NamedSource& named) { return named.texts == texts; });
-      if (known == before.sources.end()) new_sources.push_back(make_source(texts, quorum));
-      next.sources.push_back(known == before.sources.end() ? new_sources.back() : *known);
-    }
-    for (const std::string& text : config.outlets) {
-      if (find(next.outlets, text) == next.outlets.end()) new_outlets.push_back(make_outlet(text));
-    }
-    start_in_place_of(new_outlets, leaving, old_defaults, next);
-  } catch (...) {
-    defaults_ = old_defaults;
-    throw;
+  for (const SourceTexts& texts : grouped_sources(config.sources, quorum > 1)) {
+    const auto known =
+        std::find_if(before.sources.begin(), before.sources.end(),
+                     [&](const NamedSource& source) { return source.texts == texts; });
+    const bool stays = known != before.sources.end();
+    change.next.sources.push_back(stays ? *known : make_source(texts, quorum));
+    if (!stays) change.new_sources.push_back(change.next.sources.back());
   }
-  // From here on nothing may fail.
-  Lists old = insist([&] { return running_.replace(next); });
-  for (const NamedOutlet& named : leaving) {
+  for (const std::string& text : config.outlets) {
+    const auto& staying = change.next.outlets;
+    if (std::none_of(staying.begin(), staying.end(), named(text))) {
+      change.new_outlets.push_back(make_outlet(text));
+    }
+  }
+  return change;
+}
+
+void Node::change_outlets(const Change& change) {
+  for (const NamedOutlet& named : change.leaving) {
     insist([&named] { named.outlet->stop(); });
     if (!named.outlet->idle()) (void)new std::shared_ptr<serve::Outlet>(named.outlet);
     insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", false); });
   }
-  for (const NamedOutlet& named : new_outlets) {
+  for (const NamedOutlet& named : change.new_outlets) {
     insist([&] {
       const observe::OutletReport report = named.outlet->report();
       events_.add("outlet " + report.name,
                   report.listening ? "started, " + report.detail : "started", false);
     });
   }
-  for (const NamedOutlet& named : next.outlets) {
+  for (const NamedOutlet& named : change.next.outlets) {
     insist([&] {
       named.outlet->reload();
       named.outlet->set_limits(outlets::plan_outlet(named.text, defaults_).limits);
     });
   }
   if (control_socket_) insist([this] { control_socket_->set_limits(defaults_.limits); });
-  std::erase_if(old.sources, [&](const NamedSource& named) {
-    return std::find(source_texts.begin(), source_texts.end(), named.texts) != source_texts.end();
+}
+
+// The old first: two do not share a device.
+void Node::change_sources(const Change& change, std::vector<NamedSource> old) {
+  std::erase_if(old, [&](const NamedSource& source) {
+    const auto& next = change.next.sources;
+    return std::any_of(next.begin(), next.end(),
+                       [&](const NamedSource& other) { return other.source == source.source; });
   });
-  for (const NamedSource& named : old.sources) {
+  for (const NamedSource& named : old) {
     insist([&] { events_.add("source " + named.source->report().name, "stopped", false); });
   }
-  // The old first: two do not share a device.
-  if (!stop_sources(old.sources)) {
-    (void)new std::vector<NamedSource>(std::move(old.sources));
-  }
-  for (const NamedSource& named : new_sources) {
+  if (!stop_sources(old)) (void)new std::vector<NamedSource>(std::move(old));
+  for (const NamedSource& named : change.new_sources) {
     insist([&] {
       events_.add("source " + named.source->report().name, "started", false);
       named.source->start();
     });
   }
+}
+
+void Node::reload(const Config& config) {
+  if (const std::string changed = config.core_changes(settings_.config); !changed.empty()) {
+    log_warning("reload: {} changed, with effect from the next start", changed);
+  }
+  const outlets::OutletDefaults old_defaults = std::exchange(defaults_, defaults_of(config));
+  Change change;
+  try {
+    change = change_to(config);
+    start_in_place_of(change.new_outlets, change.leaving, old_defaults, change.next);
+  } catch (...) {
+    defaults_ = old_defaults;
+    throw;
+  }
+  // From here on nothing may fail.
+  Lists old = insist([&] { return running_.replace(change.next); });
+  change_outlets(change);
+  change_sources(change, std::move(old.sources));
   insist([this] { find_trickle_port(); });
   insist([&] { book_.configure(config.clients); });
   commands_.set(config.on_reseed);
-  settings_.config = config;
   // With effect from the next start: the sources that run were made with it.
+  const std::size_t quorum = settings_.config.quorum;
+  settings_.config = config;
   settings_.config.quorum = quorum;
   warn_of(config);
 }

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "entropy/block_tests.h"
-#include "entropy/provenance.h"
 #include "support/noise.h"
 
 namespace qanat::entropy {
@@ -115,30 +114,6 @@ TEST(Combiner, EqualContributionsNeverMakeEqualBlocks) {
   Combiner combiner(key, 2, 7);
   const std::vector<Samples> given{Samples(share, 1), Samples(share, 2)};
   EXPECT_NE(combine(combiner, given), combine(combiner, given));
-}
-
-TEST(Provenance, NamesTheNearestFirstWhateverStandsBehindThem) {
-  Provenance provenance;
-  provenance.set_own("self");
-  Provenance::Path wide;
-  for (int i = 0; i < 1000; ++i) wide.push_back("w" + std::to_string(i));
-  provenance.set(1, wide);
-  provenance.set(2, {"near", "next"});
-  const auto all = provenance.all();
-  ASSERT_EQ(all->size(), 1003U);
-  EXPECT_EQ(Provenance::Path(all->begin(), all->begin() + 5),
-            (Provenance::Path{"self", "w0", "near", "w1", "next"}));
-}
-
-TEST(Provenance, NamesItselfFirstAndEachOtherOnce) {
-  Provenance provenance;
-  EXPECT_TRUE(provenance.all()->empty());
-  provenance.set_own("aa");
-  provenance.set(1, {"bb", "cc"});
-  provenance.set(2, {"cc", "dd"});
-  EXPECT_EQ(*provenance.all(), (Provenance::Path{"aa", "bb", "cc", "dd"}));
-  provenance.set(2, {});
-  EXPECT_EQ(*provenance.all(), (Provenance::Path{"aa", "bb", "cc"}));
 }
 
 }  // namespace

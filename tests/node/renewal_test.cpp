@@ -1,20 +1,13 @@
 // What happens to a node whose machine may be a copy of another.
 #include <gtest/gtest.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "base/files.h"
-#include "machine/generation.h"
-#include "machine/reseed_commands.h"
-#include "machine/resume_watch.h"
 #include "node/node.h"
 #include "support/eventually.h"
 #include "support/noise.h"
@@ -37,139 +30,6 @@ class RenewalTest : public testing::Test {
 
   std::string directory_;
 };
-
-TEST_F(RenewalTest, TheGenerationGoesUpUnderTheEyesOfOthersAndOverRestarts) {
-  const std::string file = path("run/generation");
-  machine::Generation first(file);
-  EXPECT_EQ(first.value(), 1U);
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY));
-  ASSERT_TRUE(fd);
-  struct stat info {};
-  ::fstat(fd.get(), &info);
-  EXPECT_EQ(info.st_size, 4096);
-  EXPECT_EQ(info.st_mode & 0777, 0644U);
-  const auto* const seen = static_cast<const volatile std::uint64_t*>(
-      ::mmap(nullptr, 8, PROT_READ, MAP_SHARED, fd.get(), 0));
-  EXPECT_EQ(*seen, 1U);
-  EXPECT_EQ(first.advance(), 2U);
-  EXPECT_EQ(*seen, 2U);
-  machine::Generation again(file);
-  EXPECT_EQ(again.value(), 2U) << "another process";
-  again.advance();
-  EXPECT_EQ(*seen, 3U) << "the same file as before";
-}
-
-TEST_F(RenewalTest, WhereTheGenerationCannotBeToldTheNodeGoesOn) {
-  machine::Generation none("/proc/no/such/place");
-  EXPECT_EQ(none.advance(), 0U);
-  machine::Generation unnamed("");
-  EXPECT_EQ(unnamed.value(), 0U);
-}
-
-class ReseedCommandsTest : public RenewalTest {
- protected:
-  // Before the commands, which may have something to tell until they end.
-  std::mutex mutex_;
-  std::string told_;
-  machine::ReseedCommands commands_{[this](const std::string&, const std::string& text, bool) {
-    const std::scoped_lock lock(mutex_);
-    told_ += text + "\n";
-  }};
-  std::string told() {
-    const std::scoped_lock lock(mutex_);
-    return told_;
-  }
-};
-
-TEST_F(ReseedCommandsTest, RunInOrderAndKnowWhy) {
-  commands_.set({"echo \"$QANAT_GENERATION $QANAT_REASON\" > " + path("a"),
-                 "cat " + path("a") + " > " + path("b")});
-  commands_.run("it's a 'copy'; $(reboot)", 7);
-  EXPECT_TRUE(eventually([&] { return content("b") == "7 it's a 'copy'; $(reboot)\n"; }));
-}
-
-TEST_F(ReseedCommandsTest, WhatHappensMeanwhileRunsThemOnceMore) {
-  ::mkfifo(path("gate").c_str(), 0600);
-  commands_.set({"read word < " + path("gate") + "; echo $QANAT_GENERATION >> " + path("runs")});
-  commands_.run("one", 1);
-  const UniqueFd gate(::open(path("gate").c_str(), O_WRONLY));  // once the first run reads
-  for (std::uint64_t i = 2; i < 10; ++i) commands_.run("more", i);
-  ASSERT_TRUE(write_all(gate.get(), "gate", as_bytes("a\nb\n")));
-  EXPECT_TRUE(eventually([&] { return content("runs") == "1\n9\n"; })) << content("runs");
-}
-
-TEST_F(ReseedCommandsTest, OneThatFailsIsToldAndTheNextRuns) {
-  commands_.set({"exit 3", "kill -9 $$", "touch " + path("done")});
-  commands_.run("test", 1);
-  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(path("done")); }));
-  EXPECT_NE(told().find("exit 3: ended with status 3"), std::string::npos) << told();
-  EXPECT_NE(told().find("died of signal 9"), std::string::npos);
-}
-
-TEST_F(RenewalTest, ACommandThatHangsEndsWithTheProgram) {
-  machine::ReseedCommands commands([](const std::string&, const std::string&, bool) {});
-  commands.set({"echo $$ > " + path("pid") + "; exec sleep 1000"});
-  commands.run("test", 1);
-  EXPECT_TRUE(eventually([&] { return !content("pid").empty(); }));
-}
-
-std::string link_message(int index, unsigned flags, std::string_view name,
-                         unsigned short type = RTM_NEWLINK) {
-  nlmsghdr head{};
-  ifinfomsg link{};
-  rtattr attribute{};
-  link.ifi_index = index;
-  link.ifi_flags = flags;
-  attribute.rta_type = IFLA_IFNAME;
-  attribute.rta_len = static_cast<unsigned short>(RTA_LENGTH(name.size() + 1));
-  head.nlmsg_type = type;
-  std::string body(NLMSG_ALIGN(sizeof link) + RTA_ALIGN(attribute.rta_len), '\0');
-  std::memcpy(body.data(), &link, sizeof link);
-  std::memcpy(body.data() + NLMSG_ALIGN(sizeof link), &attribute, sizeof attribute);
-  std::copy(name.begin(), name.end(),
-            body.begin() + static_cast<std::ptrdiff_t>(NLMSG_ALIGN(sizeof link) + RTA_LENGTH(0)));
-  head.nlmsg_len = static_cast<std::uint32_t>(NLMSG_LENGTH(0) + body.size());
-  std::string out(NLMSG_LENGTH(0), '\0');
-  std::memcpy(out.data(), &head, sizeof head);
-  return out + body;
-}
-
-constexpr unsigned up = IFF_UP | IFF_RUNNING;
-constexpr unsigned lost = IFF_UP;
-
-TEST(LinkWatch, TellsOfWhatWasLostAndHasComeBackAndOfNothingElse) {
-  machine::LinkWatch links;
-  const auto hear = [&](const std::string& messages) {
-    return links.hear(messages, [](const std::string& name) { return name.starts_with("eth"); })
-        .value_or("");
-  };
-  EXPECT_EQ(hear(link_message(2, up, "eth0")), "") << "first seen";
-  EXPECT_EQ(hear(link_message(2, up, "eth0")), "");
-  EXPECT_EQ(hear(link_message(2, lost, "eth0")), "");
-  EXPECT_EQ(hear(link_message(2, up, "eth0")), "eth0");
-  EXPECT_EQ(hear(link_message(2, up, "eth0")), "") << "once";
-  EXPECT_EQ(hear(link_message(2, lost, "eth0") + link_message(2, up, "eth0")), "eth0");
-  EXPECT_EQ(hear(link_message(3, lost, "veth9") + link_message(3, up, "veth9")), "")
-      << "a container's";
-  EXPECT_EQ(hear(link_message(2, lost, "eth0") + link_message(2, lost, "eth0", RTM_DELLINK) +
-                 link_message(2, up, "eth0")),
-            "")
-      << "another link of that number";
-}
-
-TEST(LinkWatch, TakesAnyBytes) {
-  machine::LinkWatch links;
-  const auto all = [](const std::string&) { return true; };
-  const std::string good = link_message(2, lost, "eth0") + link_message(2, up, "eth0");
-  for (std::size_t cut = 0; cut < good.size(); ++cut) {
-    links.hear(std::string_view(good).substr(0, cut), all);
-    std::string spoiled = good;
-    for (const char byte : {'\0', '\x7f', '\xff'}) {
-      spoiled[cut] = byte;
-      links.hear(spoiled, all);
-    }
-  }
-}
 
 class RenewedNodeTest : public RenewalTest {
  protected:
