@@ -35,17 +35,17 @@ struct FeedOptions {
 
 // Whether each outlet has delivered at least once.
 bool all_fed(const node::Node& node) {
-  const auto outlets = node.snapshot().outlets;
+  const auto outlets = node.report().outlets;
   return std::all_of(outlets.begin(), outlets.end(),
                      [](const auto& outlet) { return outlet.deliveries > 0; });
 }
 
 std::string why_not_fed(const node::Node& node) {
-  const auto snapshot = node.snapshot();
-  for (const auto& outlet : snapshot.outlets) {
+  const auto report = node.report();
+  for (const auto& outlet : report.outlets) {
     if (!outlet.problem.empty()) return outlet.problem;
   }
-  for (const auto& source : snapshot.sources) {
+  for (const auto& source : report.sources) {
     if (source.detail.empty()) continue;
     const bool answered = source.detail.find(" answered ") != std::string::npos;
     return source.detail +

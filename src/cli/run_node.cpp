@@ -62,7 +62,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   node::Node node(std::move(settings));
   node.start();
   log_info("qanat {} is running, state in {}", version(), node.state().path());
-  for (const auto& outlet : node.snapshot().outlets) log_info("{}: {}", outlet.name, outlet.detail);
+  for (const auto& outlet : node.report().outlets) log_info("{}: {}", outlet.name, outlet.detail);
   machine::tell_systemd("READY=1");
   const machine::ResumeWatch watch(
       [&node](const std::string& why) { node.renew(why); },

@@ -103,12 +103,12 @@ outlets::Services Node::make_services() {
                        },
                    .status =
                        [this](const observe::Viewer& viewer) {
-                         const auto document = observe::status_document(snapshot_for(viewer));
+                         const auto document = observe::status_document(report_for(viewer));
                          return boost::json::serialize(document) + "\n";
                        },
                    .metrics =
                        [this](const observe::Viewer& viewer) {
-                         return observe::metrics_text(snapshot_for(viewer));
+                         return observe::metrics_text(report_for(viewer));
                        },
                    .ready = [this] { return drbg_->pool().ready(); },
                    .shortage = [this] { return shortage(); },

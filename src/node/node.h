@@ -45,7 +45,7 @@ struct NodeSettings {
 std::vector<SourceTexts> grouped_sources(const std::vector<std::string>& texts,
                                          bool upstreams_together);
 
-// Functions are called by one thread, but for snapshot and what is marked. Throws Failure from the
+// Functions are called by one thread, but for report and what is marked. Throws Failure from the
 // constructor and `start` when it cannot work; then nothing is left running.
 class Node {
  public:
@@ -75,7 +75,7 @@ class Node {
   void check_state();
   // The control socket anew where its path is gone.
   void check_control_socket();
-  observe::Snapshot snapshot() const { return snapshot_for({.all = true}); }
+  observe::NodeReport report() const { return report_for({.all = true}); }
   // Whether every source has done what follows from its last delivery.
   bool at_rest() const;
   // Why no source can give anything, now or later; empty while there is hope. For `feed --once`.
@@ -112,7 +112,7 @@ class Node {
   void warn_of(const Config& config);
   std::string shortage() const;
   bool stop_sources(std::vector<NamedSource>& sources);
-  observe::Snapshot snapshot_for(const observe::Viewer& viewer) const;
+  observe::NodeReport report_for(const observe::Viewer& viewer) const;
 
   NodeSettings settings_;
   StateDir state_;

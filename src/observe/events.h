@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/line_limiter.h"
 #include "base/mutex.h"
-#include "observe/snapshot.h"
+#include "observe/node_report.h"
 
 namespace qanat::observe {
 

@@ -32,7 +32,7 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
-void add_ledger(Families& out, const Snapshot& s) {
+void add_ledger(Families& out, const NodeReport& s) {
   // In bytes, as Prometheus wants it; a double holds eighths of them exactly.
   constexpr double bits = 1.0 / 8;
   out.counter(
@@ -54,7 +54,7 @@ void add_ledger(Families& out, const Snapshot& s) {
   }
 }
 
-void add_sources(Families& out, const Snapshot& s) {
+void add_sources(Families& out, const NodeReport& s) {
   static constexpr std::array states{"start-up", "healthy", "suspect", "failed", "gone", "refuted"};
   out.gauge("qanat_source_state", "1 for the state that the source is in");
   for (const auto& source : s.sources) {
@@ -85,7 +85,7 @@ void add_sources(Families& out, const Snapshot& s) {
   each([](const auto& r) { return static_cast<double>(r.blocks.weak); });
 }
 
-void add_trickle(Families& out, const Snapshot& s) {
+void add_trickle(Families& out, const NodeReport& s) {
   out.counter("qanat_source_trickle_total", "Of an upstream: datagrams and what came of them");
   for (const auto& source : s.sources) {
     for (const auto& [what, count] : source.trickle) {
@@ -94,7 +94,7 @@ void add_trickle(Families& out, const Snapshot& s) {
   }
 }
 
-void add_dropped(Families& out, const Snapshot& s) {
+void add_dropped(Families& out, const NodeReport& s) {
   out.counter("qanat_source_dropped_total", "Messages that came and were not used, by reason");
   for (const auto& source : s.sources) {
     for (const auto& [reason, count] : source.dropped) {
@@ -103,7 +103,7 @@ void add_dropped(Families& out, const Snapshot& s) {
   }
 }
 
-void add_outlets(Families& out, const Snapshot& s) {
+void add_outlets(Families& out, const NodeReport& s) {
   out.gauge("qanat_outlet_connections", "Connections open");
   for (const auto& o : s.outlets) {
     out.add(static_cast<double>(o.connections), {{"outlet", o.name}});
@@ -125,7 +125,7 @@ void add_outlets(Families& out, const Snapshot& s) {
   }
 }
 
-void add_tls(Families& out, const Snapshot& s) {
+void add_tls(Families& out, const NodeReport& s) {
   out.counter("qanat_outlet_tls_handshakes_total", "TLS handshakes, by group of the key exchange");
   for (const auto& o : s.outlets) {
     for (const auto& [group, count] : o.groups) {
@@ -141,7 +141,7 @@ void add_tls(Families& out, const Snapshot& s) {
   }
 }
 
-void add_clients(Families& out, const Snapshot& s) {
+void add_clients(Families& out, const NodeReport& s) {
   out.counter("qanat_client_bytes_total", "Random bytes delivered to a client, by grade");
   for (const auto& c : s.clients) {
     out.add(static_cast<double>(c.full_bytes), {{"client", c.name}, {"grade", "full"}});
@@ -162,7 +162,7 @@ void add_clients(Families& out, const Snapshot& s) {
 
 }  // namespace
 
-std::string metrics_text(const Snapshot& s) {
+std::string metrics_text(const NodeReport& s) {
   Families out;
   out.gauge("qanat_info", "Always 1");
   out.add(1, {{"id", s.node_id}, {"version", s.version}, {"role", s.role}});

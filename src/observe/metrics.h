@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "observe/snapshot.h"
+#include "observe/node_report.h"
 
 namespace qanat::observe {
 
-std::string metrics_text(const Snapshot& snapshot);
+std::string metrics_text(const NodeReport& snapshot);
 
 }  // namespace qanat::observe

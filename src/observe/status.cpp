@@ -16,7 +16,7 @@ json::object account(const entropy::Account& a) {
           {"reserve", a.reserve}};
 }
 
-json::object source(const observe::SourceReport& s, const Snapshot& snapshot) {
+json::object source(const observe::SourceReport& s, const NodeReport& snapshot) {
   json::object dropped;
   for (const auto& [reason, count] : s.dropped) dropped[reason] = count;
   json::object trickle;
@@ -82,7 +82,7 @@ json::array list(const List& items, const Convert& convert) {
 
 }  // namespace
 
-json::value status_document(const Snapshot& s) {
+json::value status_document(const NodeReport& s) {
   return json::object{
       {"node",
        {{"id", s.node_id},

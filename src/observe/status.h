@@ -4,11 +4,11 @@
 #include <boost/json/value.hpp>
 #include <string>
 
-#include "observe/snapshot.h"
+#include "observe/node_report.h"
 
 namespace qanat::observe {
 
-boost::json::value status_document(const Snapshot& snapshot);
+boost::json::value status_document(const NodeReport& snapshot);
 // Aligned columns, 80 wide, units named.
 std::string status_text(const boost::json::value& document);
 std::string clients_text(const boost::json::value& document);

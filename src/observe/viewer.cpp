@@ -1,12 +1,12 @@
 // Who sees what of a node.
 #include <algorithm>
 
-#include "observe/snapshot.h"
+#include "observe/node_report.h"
 #include "share/client_book.h"
 
 namespace qanat::observe {
 
-Snapshot seen_by(Snapshot s, const observe::Viewer& viewer) {
+NodeReport seen_by(NodeReport s, const observe::Viewer& viewer) {
   if (viewer.all) return s;
   const std::string name = viewer.client != nullptr ? viewer.client->name : std::string();
   std::erase_if(s.clients, [&](const auto& client) { return name.empty() || client.name != name; });

@@ -8,6 +8,7 @@
 #include "crypto/hash.h"
 #include "outlets/type.h"
 #include "serve/nameless.h"
+#include "serve/rates.h"
 #include "serve/stream_connection.h"
 #include "wire/vmport.h"
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "base/clock.h"
 #include "entropy/conditioner.h"
@@ -44,10 +45,20 @@ struct OutletServices {
 // Between two questions to a DRBG that has no seed yet.
 inline constexpr Duration seed_pause = std::chrono::milliseconds(200);
 
-// How long `stop` waits for loops that were told to end, which they do as soon as they run; and
-// between two looks at them.
-inline constexpr Duration longest_end = std::chrono::seconds(2);
-inline constexpr Duration end_look = std::chrono::milliseconds(1);
+// Waits, as `stop` does, until what was told to end rests: that is, as soon as it runs. False when
+// it does not within two seconds: it is left behind, and not destroyed. `resting` is asked once at
+// least, and then every millisecond. Not on an I/O thread.
+template <typename Resting>
+bool await_rest(const Clock& clock, const Resting& resting) {
+  constexpr Duration longest_end = std::chrono::seconds(2);
+  constexpr Duration look_interval = std::chrono::milliseconds(1);
+  const TimePoint end = clock.now() + longest_end;
+  while (!resting()) {
+    if (clock.now() >= end) return false;
+    std::this_thread::sleep_for(look_interval);
+  }
+  return true;
+}
 
 // Its functions are called by one thread, which is no I/O thread; `report` by any.
 class Outlet {

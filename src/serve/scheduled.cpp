@@ -5,7 +5,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <thread>
 
 #include "base/quantity.h"
 #include "crypto/aead.h"
@@ -62,17 +61,12 @@ void ScheduledOutlet::drain() {
 
 void ScheduledOutlet::stop() {
   if (!started_) return;
-  const TimePoint end = services_.clock.now() + longest_end;
-  for (;;) {
+  const bool ended = await_rest(services_.clock, [this] {
     // At least once: what feed_now posted before is then done with.
     drain();
-    if (!loop_.running()) return;
-    if (services_.clock.now() >= end) {
-      services_.on_event(name_, "a delivery does not end; left behind", true);
-      return;
-    }
-    std::this_thread::sleep_for(end_look);
-  }
+    return !loop_.running();
+  });
+  if (!ended) services_.on_event(name_, "a delivery does not end; left behind", true);
 }
 
 void ScheduledOutlet::feed_now() {

@@ -1,4 +1,5 @@
 #include "serve/stream_connection.h"
+#include "serve/rates.h"
 
 #include <poll.h>
 

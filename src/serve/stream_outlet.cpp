@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <thread>
 
 #include "net/io_threads.h"
 #include "net/listen.h"
@@ -63,21 +62,18 @@ void StreamOutlet::stop() {
   drain();
   // Cancelled operations complete on the threads; then the coroutines of connections, accept loops
   // and sweeps have ended.
-  const TimePoint end = services_.clock.now() + longest_end;
-  bool resting = false;
-  while (!resting) {
-    resting = true;
+  const bool ended = await_rest(services_.clock, [this] {
+    bool resting = true;
     for_each_worker([&](StreamWorker& worker) {
       worker.close_all();
       resting = resting && worker.at_rest();
     });
-    if (resting) break;
-    if (services_.clock.now() >= end) {
-      stuck_ = true;
-      services_.on_event(name_, "a connection does not end; left behind", true);
-      return;
-    }
-    std::this_thread::sleep_for(end_look);
+    return resting;
+  });
+  if (!ended) {
+    stuck_ = true;
+    services_.on_event(name_, "a connection does not end; left behind", true);
+    return;
   }
   while (!workers_.empty()) {
     services_.threads.run_on(workers_.back()->slot(), [this] { workers_.back().reset(); });

@@ -70,7 +70,7 @@ class Hub {
     };
     node = std::make_unique<node::Node>(std::move(settings));
     node->start();
-    while (!node->snapshot().ready) std::this_thread::sleep_for(1ms);
+    while (!node->report().ready) std::this_thread::sleep_for(1ms);
     const Waker never;
     peers::HttpClient control(peers::unix_endpoint(node->state().control_socket()), never);
     const auto answer = control.text("POST", "/control/invite", "{\"name\": \"leaf\"}");
@@ -83,7 +83,7 @@ class Hub {
   }
   ~Hub() {
     must(node->stop(10s));
-    must(node->snapshot().dispenser.total.balanced());
+    must(node->report().dispenser.total.balanced());
   }
 
   const std::uint16_t http = free_port();
@@ -362,10 +362,10 @@ void await_rest(std::uint8_t kind) {
   if (kind == 'b' || kind == 'B') return;
   const auto end = std::chrono::steady_clock::now() + 15s;
   for (;;) {
-    const auto snapshot = hub().node->snapshot();
-    must(snapshot.dispenser.total.balanced());
+    const auto report = hub().node->report();
+    must(report.dispenser.total.balanced());
     std::uint64_t open = 0;
-    for (const auto& outlet : snapshot.outlets) {
+    for (const auto& outlet : report.outlets) {
       if (!outlet.name.starts_with("broker:")) open += outlet.connections;
     }
     if (open == 0) return;

@@ -58,7 +58,7 @@ class NodeTest : public testing::Test {
     return answer->substr(begin, answer->find('"', begin) - begin);
   }
   static bool ready(const Node& node) {
-    return eventually([&] { return node.snapshot().ready; });
+    return eventually([&] { return node.report().ready; });
   }
   std::string directory_;
 };
@@ -78,7 +78,7 @@ TEST_F(NodeTest, AFeedIsFedByAHubItWasInvitedTo) {
   EXPECT_TRUE(eventually([&] { return fed == 1; }));
   leaf.renew("the test");
   EXPECT_TRUE(eventually([&] { return fed == 2; }));
-  const auto at_leaf = leaf.snapshot();
+  const auto at_leaf = leaf.report();
   EXPECT_EQ(at_leaf.role, "feed");
   EXPECT_EQ(at_leaf.dispenser.total.delivered, 1024U);
   EXPECT_EQ(at_leaf.dispenser.total.discarded, 0U);
@@ -87,14 +87,14 @@ TEST_F(NodeTest, AFeedIsFedByAHubItWasInvitedTo) {
   EXPECT_EQ(at_leaf.outlets.at(0).refused.at("failed"), 0U) << at_leaf.outlets.at(0).problem;
   EXPECT_TRUE(at_leaf.dispenser.total.balanced());
   EXPECT_EQ(at_leaf.dispenser.fill, 0U) << "a feed keeps nothing";
-  EXPECT_TRUE(eventually([&] { return hub_node.snapshot().dispenser.total.delivered >= 1024; }));
-  EXPECT_TRUE(eventually([&] { return hub_node.snapshot().clients.at(0).full_bytes >= 128; }));
-  EXPECT_EQ(hub_node.snapshot().dispenser.total.delivered, 1024U)
+  EXPECT_TRUE(eventually([&] { return hub_node.report().dispenser.total.delivered >= 1024; }));
+  EXPECT_TRUE(eventually([&] { return hub_node.report().clients.at(0).full_bytes >= 128; }));
+  EXPECT_EQ(hub_node.report().dispenser.total.delivered, 1024U)
       << "each bit is paid for once, at both ends";
   EXPECT_TRUE(leaf.stop(5s));
   EXPECT_TRUE(hub_node.stop(5s));
-  EXPECT_TRUE(hub_node.snapshot().dispenser.total.balanced());
-  EXPECT_EQ(hub_node.snapshot().dispenser.total.reserve, 0U) << "wiped";
+  EXPECT_TRUE(hub_node.report().dispenser.total.balanced());
+  EXPECT_EQ(hub_node.report().dispenser.total.reserve, 0U) << "wiped";
 }
 
 TEST_F(NodeTest, ClientsOutliveARestartAndTheirKeysCannotBeReadOff) {
@@ -121,8 +121,8 @@ TEST_F(NodeTest, ClientsOutliveARestartAndTheirKeysCannotBeReadOff) {
   }
   Node again(hub());
   again.start();
-  EXPECT_EQ(again.snapshot().clients.at(0).name, "router");
-  EXPECT_EQ(again.snapshot().pin, to_hex(decoded->pin));
+  EXPECT_EQ(again.report().clients.at(0).name, "router");
+  EXPECT_EQ(again.report().pin, to_hex(decoded->pin));
 }
 
 TEST_F(NodeTest, TermsOfTheConfigurationGoBeforeOthers) {
@@ -133,7 +133,7 @@ TEST_F(NodeTest, TermsOfTheConfigurationGoBeforeOthers) {
   // As soon as the sources have proved what they deliver.
   ASSERT_TRUE(eventually([&] { return invite(node, "router").starts_with("qanat1."); }));
   EXPECT_TRUE(invite(node, "other").starts_with("qanat1."));
-  const auto clients = node.snapshot().clients;
+  const auto clients = node.report().clients;
   ASSERT_EQ(clients.size(), 2U);
   EXPECT_EQ(clients[0].weight, 1);
   EXPECT_EQ(clients[1].weight, 3);
@@ -143,8 +143,8 @@ TEST_F(NodeTest, TermsOfTheConfigurationGoBeforeOthers) {
   Config config = hub().config;
   config.clients = {{"router", {1024, 0, 5}}};
   node.reload(config);
-  EXPECT_EQ(node.snapshot().clients[1].rate, 1024U);
-  EXPECT_EQ(node.snapshot().clients[1].weight, 5);
+  EXPECT_EQ(node.report().clients[1].rate, 1024U);
+  EXPECT_EQ(node.report().clients[1].weight, 5);
 }
 
 TEST_F(NodeTest, PromisesWhatTheSourcesHaveProvedAndNoMore) {
@@ -158,8 +158,8 @@ TEST_F(NodeTest, PromisesWhatTheSourcesHaveProvedAndNoMore) {
                                ", \"weight\": -5", ", \"weight\": 1e9", ", \"burst\": 5"}) {
     EXPECT_TRUE(invite(node, "odd", nonsense).starts_with("error")) << nonsense;
   }
-  EXPECT_EQ(node.snapshot().clients.size(), 1U);
-  EXPECT_EQ(node.snapshot().dispenser.promised, 1000);
+  EXPECT_EQ(node.report().clients.size(), 1U);
+  EXPECT_EQ(node.report().dispenser.promised, 1000);
 }
 
 TEST_F(NodeTest, PromisesAreKeptInTheOrderInWhichTheyWereMade) {
@@ -199,10 +199,10 @@ class RelayTest : public NodeTest {
     node->start();
     return node;
   }
-  static entropy::Account account(const Node& node) { return node.snapshot().dispenser.total; }
+  static entropy::Account account(const Node& node) { return node.report().dispenser.total; }
   static bool full(const Node& node) {
     return eventually([&] {
-      const auto report = node.snapshot().dispenser;
+      const auto report = node.report().dispenser;
       return report.fill >= report.target / 8 * 7;
     });
   }
@@ -270,8 +270,8 @@ TEST_F(RelayTest, WithADeadUplinkItServesWhatItHasAndThenDrbgOnly) {
   EXPECT_NE(answer.error().message.find("503"), std::string::npos) << answer.error().message;
   EXPECT_GT(answer.error().retry_after, 0U);
   EXPECT_EQ(draw(join, "grade=drbg&bytes=100000")->size(), 100000U);
-  EXPECT_TRUE(eventually(
-      [&] { return node->snapshot().sources.at(0).state == entropy::SourceState::gone; }));
+  EXPECT_TRUE(
+      eventually([&] { return node->report().sources.at(0).state == entropy::SourceState::gone; }));
   // Now that it is known, nobody is kept waiting.
   answer = draw(join, "grade=full&bytes=4096&wait=10m");
   EXPECT_NE(answer.error().message.find("no source delivers"), std::string::npos)
@@ -346,7 +346,7 @@ TEST_F(RelayTest, ASessionOverHttpsGivesCookiesForSeedsByUdp) {
     EXPECT_EQ(answer->grade, trickle::Grade::full);
     EXPECT_TRUE(seeds.insert(to_hex(answer->entropy())).second);
   }
-  EXPECT_TRUE(eventually([&] { return node->snapshot().clients.at(0).full_bytes == 8 * 64; }));
+  EXPECT_TRUE(eventually([&] { return node->report().clients.at(0).full_bytes == 8 * 64; }));
   EXPECT_TRUE(account(*node).balanced());
   // The keys are kept, for the owner only.
   struct stat info {};
@@ -371,14 +371,14 @@ TEST_F(RelayTest, ALoopIsNamedAndCreditsNothing) {
   const std::string reader = invite(*a, "reader");
   ASSERT_TRUE(eventually([&] {
     (void)draw(reader, "grade=full&bytes=65536");
-    const auto sources = a->snapshot().sources;
+    const auto sources = a->report().sources;
     return sources.at(1).state == entropy::SourceState::suspect;
   }));
-  const auto snapshot = a->snapshot();
-  EXPECT_NE(snapshot.sources.at(1).detail.find("a loop"), std::string::npos);
-  EXPECT_NE(snapshot.sources.at(1).detail.find(b->snapshot().node_id), std::string::npos);
-  EXPECT_EQ(snapshot.dispenser.sources.at(snapshot.sources.at(1).account).second.credited, 0U);
-  EXPECT_TRUE(std::any_of(snapshot.events.begin(), snapshot.events.end(), [](const auto& event) {
+  const auto report = a->report();
+  EXPECT_NE(report.sources.at(1).detail.find("a loop"), std::string::npos);
+  EXPECT_NE(report.sources.at(1).detail.find(b->report().node_id), std::string::npos);
+  EXPECT_EQ(report.dispenser.sources.at(report.sources.at(1).account).second.credited, 0U);
+  EXPECT_TRUE(std::any_of(report.events.begin(), report.events.end(), [](const auto& event) {
     return event.alarm && event.text.find("a loop") != std::string::npos;
   }));
 }
@@ -394,10 +394,10 @@ TEST_F(RelayTest, WithAQuorumTheUpstreamsAreOneSource) {
   without.quorum = 1;
   auto node = started(std::move(settings));
   ASSERT_TRUE(full(*node));
-  EXPECT_EQ(node->snapshot().sources.size(), 1U);
+  EXPECT_EQ(node->report().sources.size(), 1U);
   for (int reloads = 0; reloads < 2; ++reloads) {
     node->reload(without);
-    EXPECT_EQ(node->snapshot().sources.size(), 1U) << "with effect from the next start";
+    EXPECT_EQ(node->report().sources.size(), 1U) << "with effect from the next start";
   }
   for (const Node* upstream : {a.get(), b.get()}) {
     EXPECT_TRUE(eventually([&] { return account(*upstream).delivered > account(*node).credited; }));
@@ -475,7 +475,7 @@ TEST_F(RelayTest, NoByteLeavesTwiceThroughRelaysRetriesDisconnectsAndRestarts) {
     EXPECT_TRUE(progress(50));
     NodeSettings again = settings_of(i);
     nodes[i]->stop(0s);
-    EXPECT_TRUE(nodes[i]->snapshot().dispenser.total.balanced());
+    EXPECT_TRUE(nodes[i]->report().dispenser.total.balanced());
     nodes[i].reset();
     nodes[i] = started(std::move(again));
     for (const auto& node : nodes) node->renew("the test");  // ends the back-offs of its relays
@@ -510,7 +510,7 @@ TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWh
   const std::string path = directory_ + "/hub";
   Node node(hub());
   node.start();
-  const std::string pin = node.snapshot().pin;
+  const std::string pin = node.report().pin;
   ASSERT_TRUE(invite(node, "before").starts_with("qanat1."));
   ASSERT_TRUE(ready(node));
   // Emptied.
@@ -519,13 +519,13 @@ TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWh
   EXPECT_THROW(second.start(), Failure);
   node.check_state();
   node.check_control_socket();
-  EXPECT_EQ(node.snapshot().problem, "");
+  EXPECT_EQ(node.report().problem, "");
   ASSERT_TRUE(invite(node, "after").starts_with("qanat1."));
   // Deleted: not made again by itself, and nobody is invited.
   fs::remove_all(path);
   node.check_state();
   node.check_control_socket();
-  EXPECT_NE(node.snapshot().problem.find("was deleted"), std::string::npos);
+  EXPECT_NE(node.report().problem.find("was deleted"), std::string::npos);
   EXPECT_FALSE(fs::exists(path));
   // Another node's directory is not touched.
   fs::create_directory(path);
@@ -533,9 +533,9 @@ TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWh
   (void)StateDir(path).identity();
   node.check_state();
   node.check_control_socket();
-  EXPECT_NE(node.snapshot().problem.find("another server key"), std::string::npos);
+  EXPECT_NE(node.report().problem.find("another server key"), std::string::npos);
   EXPECT_FALSE(fs::exists(path + "/clients.json"));
-  const auto events = node.snapshot().events;
+  const auto events = node.report().events;
   EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const auto& event) {
     return event.subject == "state" && event.alarm;
   }));
@@ -544,7 +544,7 @@ TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWh
   ::chmod(path.c_str(), 0700);
   node.check_state();
   node.check_control_socket();
-  EXPECT_EQ(node.snapshot().problem, "");
+  EXPECT_EQ(node.report().problem, "");
   EXPECT_TRUE(invite(node, "later").starts_with("qanat1."));
   // Another's socket in the place of ours, which nobody serves any more.
   fs::remove(node.state().control_socket());
@@ -562,7 +562,7 @@ TEST_F(NodeTest, NobodyIsInvitedWhileTheStateDirectoryIsLost) {
   ASSERT_TRUE(fs::remove(directory_ + "/hub/lock"));
   ::chmod((directory_ + "/hub").c_str(), 0777);
   EXPECT_NE(invite(node, "late").find("chmod 700"), std::string::npos) << invite(node, "late");
-  EXPECT_TRUE(node.snapshot().clients.empty());
+  EXPECT_TRUE(node.report().clients.empty());
   ::chmod((directory_ + "/hub").c_str(), 0700);
   EXPECT_TRUE(invite(node, "late").starts_with("qanat1."));
 }
@@ -573,7 +573,7 @@ TEST_F(NodeTest, AStateDirectoryThatCannotBeWrittenIsSaidAndServingGoesOn) {
   Node node(std::move(settings));
   node.start();
   EXPECT_TRUE(ready(node));
-  const auto events = node.snapshot().events;
+  const auto events = node.report().events;
   EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const auto& event) {
     return event.subject == "state" && event.alarm;
   }));
@@ -592,11 +592,11 @@ TEST_F(NodeTest, ReloadKeepsWhatStaysAndTheOldWholeWhenTheNewCannotStart) {
   Node node(hub({"http://127.0.0.1:0", "fifo:" + directory_ + "/a"}));
   node.start();
   ASSERT_TRUE(ready(node));
-  const auto before = node.snapshot();
+  const auto before = node.report();
   Config next = hub({"http://127.0.0.1:0", "fifo:" + directory_ + "/b"}).config;
   next.sources.emplace_back("kernel");
   node.reload(next);
-  const auto after = node.snapshot();
+  const auto after = node.report();
   ASSERT_EQ(after.outlets.size(), 2U);
   EXPECT_EQ(after.outlets[0].detail, before.outlets[0].detail) << "the same port: never restarted";
   EXPECT_EQ(after.outlets[1].name, "fifo:" + directory_ + "/b");
@@ -606,9 +606,9 @@ TEST_F(NodeTest, ReloadKeepsWhatStaysAndTheOldWholeWhenTheNewCannotStart) {
   Config broken = next;
   broken.outlets = {"fifo:" + directory_ + "/c", "fifo:/proc/none/fifo"};
   EXPECT_THROW(node.reload(broken), Failure);
-  ASSERT_EQ(node.snapshot().outlets.size(), 2U);
-  EXPECT_EQ(node.snapshot().outlets[1].name, "fifo:" + directory_ + "/b");
-  EXPECT_TRUE(node.snapshot().dispenser.total.balanced());
+  ASSERT_EQ(node.report().outlets.size(), 2U);
+  EXPECT_EQ(node.report().outlets[1].name, "fifo:" + directory_ + "/b");
+  EXPECT_TRUE(node.report().dispenser.total.balanced());
 }
 
 TEST_F(NodeTest, AControlSocketThatIsMadeAnewHasTheLimitsThatHold) {
@@ -636,7 +636,7 @@ TEST_F(NodeTest, NothingRunsWhenOneOutletCannotStart) {
   settings.state_path = directory_ + "/other";
   Node node(std::move(settings));
   EXPECT_THROW(node.start(), Failure);
-  EXPECT_TRUE(node.snapshot().sources.empty());
+  EXPECT_TRUE(node.report().sources.empty());
 }
 
 TEST_F(NodeTest, AFeedWithARevokedInvitationKnowsThatWaitingIsOfNoUse) {

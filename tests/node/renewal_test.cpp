@@ -47,13 +47,13 @@ TEST_F(RenewedNodeTest, NothingOfBeforeIsGivenToAnybody) {
   Node node(settings());
   node.start();
   const auto full = [&] {
-    const auto report = node.snapshot().dispenser;
+    const auto report = node.report().dispenser;
     return report.fill == report.target;
   };
   ASSERT_TRUE(eventually(full));
-  const auto before = node.snapshot();
+  const auto before = node.report();
   node.renew("the test");
-  const auto after = node.snapshot();
+  const auto after = node.report();
   EXPECT_EQ(after.generation, before.generation + 1);
   EXPECT_GE(after.dispenser.total.discarded - before.dispenser.total.discarded,
             8 * before.dispenser.fill)
@@ -70,7 +70,7 @@ TEST_F(RenewedNodeTest, TheGeneratorsOfOutletsAreSeededAnewToo) {
   with_fifo.config.outlets = {"fifo:" + path("fifo") + "?grade=drbg"};
   Node node(std::move(with_fifo));
   node.start();
-  const auto spent = [&] { return node.snapshot().dispenser.total.reseed; };
+  const auto spent = [&] { return node.report().dispenser.total.reseed; };
   constexpr std::uint64_t seed = 8U * 48;
   ASSERT_TRUE(eventually([&] { return spent() == 2 * seed; })) << "the thread's and the FIFO's";
   const UniqueFd reader(::open(path("fifo").c_str(), O_RDONLY | O_CLOEXEC));
@@ -88,7 +88,7 @@ TEST_F(RenewedNodeTest, ASeedThatNoKernelTakesIsLeftToItsSource) {
   node.start();
   const std::string seed(64, 's');
   EXPECT_FALSE(node.renew("the test", {0, as_bytes(seed), 64}));
-  EXPECT_TRUE(node.snapshot().dispenser.total.balanced());
+  EXPECT_TRUE(node.report().dispenser.total.balanced());
 }
 
 // The writer of a FIFO keeps it full: what lies in it was read by nobody, and both copies have it.
@@ -113,7 +113,7 @@ TEST_F(RenewedNodeTest, WhatLiesInAPipeAtARenewalIsNotCredited) {
     return bytes;
   };
   const auto full = [&] {
-    const auto report = node.snapshot().dispenser;
+    const auto report = node.report().dispenser;
     return report.fill == report.target;
   };
   ASSERT_TRUE(eventually([&] {
@@ -123,19 +123,18 @@ TEST_F(RenewedNodeTest, WhatLiesInAPipeAtARenewalIsNotCredited) {
   while (write(4096)) {
   }
   ASSERT_GT(held(), 32 << 10);
-  const auto before = node.snapshot();
+  const auto before = node.report();
   node.renew("the test");
   ASSERT_TRUE(eventually([&] { return held() == 0; }));
-  EXPECT_EQ(node.snapshot().dispenser.total.credited, before.dispenser.total.credited);
+  EXPECT_EQ(node.report().dispenser.total.credited, before.dispenser.total.credited);
   // Two windows for the start-up tests, and one that counts: seven blocks of 72 samples.
-  const std::uint64_t samples = node.snapshot().sources.at(0).bytes;
+  const std::uint64_t samples = node.report().sources.at(0).bytes;
   ASSERT_TRUE(write(3 * entropy::window_samples));
-  EXPECT_TRUE(eventually([&] {
-    return node.snapshot().sources.at(0).bytes >= samples + 3 * entropy::window_samples;
-  }));
   EXPECT_TRUE(eventually(
-      [&] { return node.snapshot().sources.at(0).state == entropy::SourceState::healthy; }));
-  EXPECT_LE(node.snapshot().dispenser.total.credited,
+      [&] { return node.report().sources.at(0).bytes >= samples + 3 * entropy::window_samples; }));
+  EXPECT_TRUE(eventually(
+      [&] { return node.report().sources.at(0).state == entropy::SourceState::healthy; }));
+  EXPECT_LE(node.report().dispenser.total.credited,
             before.dispenser.total.credited + 7U * entropy::output_bits);
   EXPECT_TRUE(node.stop(5s));
 }
@@ -150,14 +149,14 @@ TEST_F(RenewedNodeTest, AFreshSeedGoesToTheKernelAndIsPaidForOnce) {
   node.start();
   const std::string seed = to_hex(std::array<std::uint8_t, 32>{});
   ASSERT_TRUE(node.renew("the test", {0, as_bytes(seed), 64}));
-  const auto after = node.snapshot();
+  const auto after = node.report();
   EXPECT_EQ(after.dispenser.total.credited, 512U);
   EXPECT_EQ(after.dispenser.total.delivered, 512U);
   EXPECT_TRUE(after.dispenser.total.balanced());
   EXPECT_EQ(after.outlets.at(0).full_bytes, 64U);
   // Uncredited: mixed in, and nothing is booked.
   ASSERT_TRUE(node.renew("the test", {0, as_bytes(seed), 0}));
-  EXPECT_EQ(node.snapshot().dispenser.total.credited, 512U);
+  EXPECT_EQ(node.report().dispenser.total.credited, 512U);
 }
 
 }  // namespace

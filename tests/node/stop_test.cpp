@@ -57,13 +57,13 @@ class StopTest : public testing::Test {
   }
   static peers::Endpoint endpoint(const Node& node, std::size_t outlet = 0) {
     peers::Endpoint endpoint;
-    const std::string detail = node.snapshot().outlets.at(outlet).detail;
+    const std::string detail = node.report().outlets.at(outlet).detail;
     endpoint.address = *spec::parse_address(detail.substr(detail.rfind(' ') + 1));
     endpoint.tls = false;
     return endpoint;
   }
   static bool ready(const Node& node) {
-    return eventually([&] { return node.snapshot().ready; });
+    return eventually([&] { return node.report().ready; });
   }
   static std::uint16_t free_port() {
     const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -139,14 +139,14 @@ TEST_F(StopTest, ADefaultOutletThatCannotStartIsAProblemAndNoEnd) {
   Node node(settings);
   node.start();
   EXPECT_TRUE(ready(node));
-  const auto before = node.snapshot();
+  const auto before = node.report();
   EXPECT_EQ(before.outlets.at(0).problem, "");
   EXPECT_NE(before.outlets.at(1).problem.find("later/egd"), std::string::npos);
   EXPECT_TRUE(std::any_of(before.events.begin(), before.events.end(),
                           [&](const auto& event) { return event.alarm; }));
   std::filesystem::remove(path("later"));
   node.reload(config);
-  const auto after = node.snapshot();
+  const auto after = node.report();
   ASSERT_EQ(after.outlets.size(), 2U);
   EXPECT_EQ(after.outlets.at(1).problem, "") << "tried again";
   EXPECT_TRUE(net::connect_unix(path("later/egd")));
@@ -194,7 +194,7 @@ TEST_F(StopTest, ReloadedOptionsTakeOverTheirSocket) {
   EXPECT_TRUE(net::connect_unix(path("egd")));
   const auto names = [&] {
     std::vector<std::string> all;
-    for (const auto& outlet : node.snapshot().outlets) all.push_back(outlet.name);
+    for (const auto& outlet : node.report().outlets) all.push_back(outlet.name);
     std::sort(all.begin(), all.end());
     return all;
   };
@@ -205,7 +205,7 @@ TEST_F(StopTest, ReloadedOptionsTakeOverTheirSocket) {
   EXPECT_THROW(node.reload(broken), Failure);
   EXPECT_EQ(names(), config.outlets);
   Waker waker;
-  peers::HttpClient client(endpoint(node, node.snapshot().outlets.at(0).name == names()[1] ? 0 : 1),
+  peers::HttpClient client(endpoint(node, node.report().outlets.at(0).name == names()[1] ? 0 : 1),
                            waker);
   EXPECT_TRUE(client.text("GET", "/healthz", ""));
   EXPECT_TRUE(node.stop(2s));

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "observe/snapshot.h"
+#include "observe/node_report.h"
 #include "share/client_book.h"
 
 namespace qanat::observe {
@@ -32,7 +32,7 @@ class ViewerTest : public testing::Test {
                    {0, "clients", "somebody was invited", false, {}}};
     all_.events_total = 3;
   }
-  static std::vector<std::string> texts(const Snapshot& seen) {
+  static std::vector<std::string> texts(const NodeReport& seen) {
     std::vector<std::string> out;
     for (const Event& event : seen.events) out.push_back(event.text);
     return out;
@@ -41,11 +41,11 @@ class ViewerTest : public testing::Test {
   share::ClientBook book_{
       [](const std::string&, const share::Terms& terms) { return share::Flow(terms); }};
   std::shared_ptr<share::Client> client_ = book_.find_or_add_certified("router", 1'700'000'000);
-  Snapshot all_;
+  NodeReport all_;
 };
 
 TEST_F(ViewerTest, TheOperatorSeesEverything) {
-  const Snapshot seen = seen_by(all_, {.all = true});
+  const NodeReport seen = seen_by(all_, {.all = true});
   EXPECT_EQ(seen.clients.size(), 2U);
   EXPECT_EQ(seen.outlets.size(), 2U);
   EXPECT_EQ(seen.sources.size(), 2U);
@@ -53,7 +53,7 @@ TEST_F(ViewerTest, TheOperatorSeesEverything) {
 }
 
 TEST_F(ViewerTest, AClientSeesTheSourcesAndItselfAlone) {
-  const Snapshot seen = seen_by(all_, {.client = client_.get()});
+  const NodeReport seen = seen_by(all_, {.client = client_.get()});
   ASSERT_EQ(seen.clients.size(), 1U);
   EXPECT_EQ(seen.clients[0].name, "router");
   EXPECT_TRUE(seen.outlets.empty());
@@ -67,7 +67,7 @@ TEST_F(ViewerTest, AClientSeesTheSourcesAndItselfAlone) {
 }
 
 TEST_F(ViewerTest, WhoHasNoNameSeesNoClient) {
-  const Snapshot seen = seen_by(all_, {});
+  const NodeReport seen = seen_by(all_, {});
   EXPECT_TRUE(seen.clients.empty());
   EXPECT_EQ(texts(seen), (std::vector<std::string>{"a source failed"}));
   EXPECT_EQ(seen.dispenser.waiting_requests, 0U);

@@ -9,6 +9,7 @@
 
 #include "crypto/aead.h"
 #include "serve/inflow.h"
+#include "serve/rates.h"
 
 namespace qanat::outlets {
 

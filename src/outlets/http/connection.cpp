@@ -15,6 +15,7 @@
 #include "base/shown.h"
 #include "outlets/http/index_page.h"
 #include "outlets/trickle/session.h"
+#include "serve/rates.h"
 #include "wire/proof.h"
 #include "wire/web_page.h"
 

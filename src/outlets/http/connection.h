@@ -3,6 +3,7 @@
 
 #include "base/block_writer.h"
 #include "outlets/http/worker.h"
+#include "serve/rates.h"
 #include "serve/stream_connection.h"
 #include "wire/http_api.h"
 #include "wire/http_request.h"

@@ -8,6 +8,7 @@
 #include "base/quantity.h"
 #include "outlets/http/connection.h"
 #include "serve/limits.h"
+#include "serve/rates.h"
 #include "wire/path.h"
 #include "wire/pollen.h"
 

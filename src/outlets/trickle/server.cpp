@@ -5,6 +5,7 @@
 
 #include "crypto/aead.h"
 #include "serve/limits.h"
+#include "serve/rates.h"
 
 namespace qanat::outlets {
 

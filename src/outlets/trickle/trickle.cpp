@@ -12,7 +12,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <ctime>
-#include <thread>
 
 #include "net/io_threads.h"
 #include "net/kept_loop.h"
@@ -267,19 +266,15 @@ void TrickleOutlet::drain() {
 void TrickleOutlet::stop() {
   if (workers_.empty()) return;
   drain();
-  const auto resting = [this] {
+  const bool ended = serve::await_rest(services_.clock, [this] {
     bool all = true;
     for_each_worker([&](Worker& worker) { all = all && worker.at_rest(); });
     return all;
-  };
-  const TimePoint end = services_.clock.now() + serve::longest_end;
-  while (!resting()) {
-    if (services_.clock.now() >= end) {
-      stuck_ = true;
-      services_.on_event(settings_.name, "its UDP loops do not end; left behind", true);
-      return;
-    }
-    std::this_thread::sleep_for(serve::end_look);
+  });
+  if (!ended) {
+    stuck_ = true;
+    services_.on_event(settings_.name, "its UDP loops do not end; left behind", true);
+    return;
   }
   while (!workers_.empty()) {
     services_.threads.run_on(workers_.back()->slot(), [this] { workers_.back().reset(); });

@@ -11,7 +11,7 @@
 
 namespace qanat::observe {
 
-struct Snapshot {
+struct NodeReport {
   std::string node_id;
   std::string version;
   std::string role;     // "hub" or "feed"
@@ -33,6 +33,6 @@ struct Snapshot {
 // What of it is the viewer's business. The operator's is all. A client sees what it draws from (the
 // sources, the reserve, the ledger) and itself alone: of clients, events, lines and promises. Who
 // has no name sees no client.
-Snapshot seen_by(Snapshot snapshot, const Viewer& viewer);
+NodeReport seen_by(NodeReport snapshot, const Viewer& viewer);
 
 }  // namespace qanat::observe

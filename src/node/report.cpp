@@ -68,8 +68,8 @@ std::string Node::shortage() const {
   return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
-observe::Snapshot Node::snapshot_for(const observe::Viewer& viewer) const {
-  observe::Snapshot s;
+observe::NodeReport Node::report_for(const observe::Viewer& viewer) const {
+  observe::NodeReport s;
   s.node_id = node_id_;
   s.version = version();
   s.role = settings_.feed ? "feed" : "hub";
