@@ -35,7 +35,7 @@ struct OutletPlan {
 
 struct OutletType {
   std::string_view name;
-  std::string_view options = "";  // beside those of all outlets (registry.cpp)
+  std::string_view options = {};  // beside those of all outlets (registry.cpp)
   std::string_view summary;       // for --help
   // Throws Failure for a value that is wrong, and for an address beyond loopback that nothing
   // guards. Options that the type does not know have been refused.

@@ -114,7 +114,7 @@ std::optional<unsigned> baud_of(const spec::Spec& spec) {
   return baud;
 }
 
-SourcePlan plan(std::string path, const spec::Spec& spec, entropy::Claim usual) {
+SourcePlan plan(const std::string& path, const spec::Spec& spec, entropy::Claim usual) {
   const std::optional<unsigned> baud = baud_of(spec);
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),

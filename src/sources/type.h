@@ -27,10 +27,10 @@ struct SourcePlan {
 
 struct SourceType {
   std::string_view name;
-  std::string_view target = "";  // what must follow its ':', for people; empty: nothing; "[X]": may
+  std::string_view target = {};  // what must follow its ':', for people; empty: nothing; "[X]": may
   entropy::Claim usual;  // where the operator makes none: a claim that is too high is a lie to
                          // every client, and one that is too low only costs time
-  std::string_view options = "";  // beside h and credit
+  std::string_view options = {};  // beside h and credit
   std::string_view summary;       // for --help
   // Throws Failure for a value that is wrong. Options that the type does not know have been
   // refused.
