@@ -51,6 +51,23 @@ TEST_F(RawTest, OfGradeDrbgThereIsNoEndAndNothingToPay) {
   EXPECT_EQ(outlet->report().full_bytes, 0U);
 }
 
+TEST_F(RawTest, AConnectionBeginsWithNoBytesThatNobodyHasCounted) {
+  hub_.seed_drbg();
+  ASSERT_TRUE(eventually([&] { return hub_.services().drbg.ready(); }));
+  OutletDefaults defaults;
+  defaults.limits.limit_local = true;
+  defaults.limits.block_drbg = {1024, 256 << 10};
+  const auto outlet =
+      plan_outlet("raw:" + path_ + "?grade=drbg", defaults).make(hub_.all_services());
+  outlet->start();
+  const UniqueFd first = connect(*outlet);
+  EXPECT_EQ(hear(first, 256 << 10).size(), 256U << 10) << "as much as its burst";
+  const UniqueFd second = connect(*outlet);
+  EXPECT_NE(wait_for(second.get(), POLLIN, waker_, std::chrono::milliseconds(300)), Wake::ready)
+      << "its block owes already";
+  EXPECT_LE(outlet->report().drbg_bytes, 256U << 10);
+}
+
 TEST_F(RawTest, AnAddressMustHaveItsPort) {
   EXPECT_THROW(plan_outlet("raw://127.0.0.1"), Failure);
   EXPECT_EQ(plan_outlet("raw://127.0.0.1:1").place, "tcp 127.0.0.1:1");
