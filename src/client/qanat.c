@@ -175,7 +175,7 @@ void qanat_set_timeout(qanat_client* q, unsigned milliseconds) {
 
 const char* qanat_error(const qanat_client* q) { return q == NULL ? "no memory" : q->error; }
 
-/* The counter in a node's file (src/machine/generation.h), mapped; NULL where there is none. */
+/* The counter in a node's file (src/machine/generation.h), mapped; NULL without such a file. */
 static const uint64_t* map_generation(void) {
   char path[256];
   struct stat info;

@@ -26,7 +26,7 @@ struct Place {
 // Avahi daemon. Whoever is on the link can answer: the certificate must be for the host that did.
 //
 // Finding is no trusting: pin, CA and pre-shared key decide, as ever. Blocks for some seconds at
-// most. An Error when there is none, or nobody to ask; an interrupted one when woken.
+// most. An Error when no server is found, or nobody can be asked; interrupted when woken.
 Result<std::vector<Place>> discover(const std::string& service, const Waker& waker);
 
 struct SrvRecord {

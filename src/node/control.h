@@ -24,7 +24,7 @@ struct Controlled {
   const StateWatch& state;
   const Clock& clock;
   std::function<const Identity*()> identity;  // null: a feed, which has no clients
-  std::function<std::string()> address;       // of the https outlet; empty when there is none
+  std::function<std::string()> address;       // of the https outlet; empty without one
   std::function<void()> check_state;          // at each action
   std::function<void()> retest;
   std::function<void()> feed;

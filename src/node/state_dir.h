@@ -72,7 +72,7 @@ class StateDir {
   Result<StoredClients> load_clients() const;
   Result<void> store_clients(const StoredClients& clients) const;
 
-  // The text of outlets/trickle/cookie_keys.h; empty when there is none yet.
+  // The text of outlets/trickle/cookie_keys.h; empty before it was first written.
   Result<SecretBytes> cookie_keys() const;
   Result<void> store_cookie_keys(Bytes text) const;
 

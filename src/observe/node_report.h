@@ -16,7 +16,7 @@ struct NodeReport {
   std::string version;
   std::string role;     // "hub" or "feed"
   std::string pin;      // of the server key, hex; empty for a feed
-  std::string problem;  // of the node as a whole; empty when there is none
+  std::string problem;  // of the node as a whole; empty while all is well
   double uptime = 0;    // seconds
   bool ready = false;
   std::uint64_t generation = 0;  // machine/generation.h; 0 where none is told

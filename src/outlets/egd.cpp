@@ -8,7 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "outlets/type.h"
+#include "outlets/plans.h"
 #include "serve/nameless.h"
 #include "serve/stream_connection.h"
 #include "wire/egd.h"
@@ -300,14 +300,8 @@ std::unique_ptr<serve::Outlet> make_egd(serve::StreamSettings settings,
 namespace {
 
 OutletPlan read_egd(const spec::Spec& spec, const OutletDefaults& defaults) {
-  serve::StreamSettings settings =
-      serve::read_stream(spec, defaults.limits, {.usual_port = egd::usual_port});
-  return {.place = settings.at.place(),
-          .note = settings.note(),
-          .limits = settings.limits,
-          .make = [settings = std::move(settings)](const Services& services) {
-            return make_egd(settings, services.common);
-          }};
+  return plan_stream(serve::read_stream(spec, defaults.limits, {.usual_port = egd::usual_port}),
+                     make_egd);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "machine/kernel_random.h"
-#include "outlets/type.h"
+#include "outlets/plans.h"
 #include "serve/options.h"
 
 namespace qanat::outlets {
@@ -61,27 +61,13 @@ Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
   return {};
 }
 
-namespace {
-
 static_assert(serve::most_scheduled_bytes <= machine::most_kernel_bytes);
-
-OutletPlan read_kernel(const spec::Spec& spec, const OutletDefaults& defaults) {
-  const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
-  return {.place = spec.target.empty() ? spec.type : spec.target,
-          .note = text_of(schedule),
-          .limits = defaults.limits,
-          .make = [name = spec.text, schedule](const Services& services) {
-            return std::make_unique<KernelPool>(name, schedule, services.common);
-          }};
-}
-
-}  // namespace
 
 extern const OutletType kernel_type{
     .name = "kernel",
     .options = "every bytes grade",
     .summary = "the local kernel's pool",
-    .read = read_kernel,
+    .read = plan_scheduled<KernelPool>,
 };
 
 }  // namespace qanat::outlets

@@ -2,7 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "outlets/type.h"
+#include "outlets/plans.h"
 #include "serve/nameless.h"
 #include "serve/stream_connection.h"
 
@@ -103,13 +103,7 @@ std::unique_ptr<serve::Outlet> make_raw(serve::StreamSettings settings,
 namespace {
 
 OutletPlan read_raw(const spec::Spec& spec, const OutletDefaults& defaults) {
-  serve::StreamSettings settings = serve::read_stream(spec, defaults.limits, {});
-  return {.place = settings.at.place(),
-          .note = settings.note(),
-          .limits = settings.limits,
-          .make = [settings = std::move(settings)](const Services& services) {
-            return make_raw(settings, services.common);
-          }};
+  return plan_stream(serve::read_stream(spec, defaults.limits, {}), make_raw);
 }
 
 }  // namespace

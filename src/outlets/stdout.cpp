@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <climits>
 
-#include "outlets/type.h"
+#include "outlets/plans.h"
 #include "serve/options.h"
 
 namespace qanat::outlets {
@@ -27,25 +27,11 @@ Result<void> StandardOutput::deliver(Bytes random, const Waker& stop) {
   return {};
 }
 
-namespace {
-
-OutletPlan read_stdout(const spec::Spec& spec, const OutletDefaults& defaults) {
-  const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
-  return {.place = spec.target.empty() ? spec.type : spec.target,
-          .note = text_of(schedule),
-          .limits = defaults.limits,
-          .make = [name = spec.text, schedule](const Services& services) {
-            return std::make_unique<StandardOutput>(name, schedule, services.common);
-          }};
-}
-
-}  // namespace
-
 extern const OutletType stdout_type{
     .name = "stdout",
     .options = "every bytes grade",
     .summary = "raw bytes on standard output",
-    .read = read_stdout,
+    .read = plan_scheduled<StandardOutput>,
 };
 
 }  // namespace qanat::outlets

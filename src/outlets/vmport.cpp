@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
-#include "outlets/type.h"
+#include "outlets/plans.h"
 #include "serve/nameless.h"
 #include "serve/rates.h"
 #include "serve/stream_connection.h"
@@ -236,26 +236,18 @@ std::unique_ptr<serve::Outlet> make_vmport(serve::StreamSettings settings,
 
 namespace {
 
-OutletPlan plan(serve::StreamSettings settings) {
-  return {.place = settings.at.place(),
-          .note = settings.note(),
-          .limits = settings.limits,
-          .make = [settings = std::move(settings)](const Services& services) {
-            return make_vmport(settings, services.common);
-          }};
-}
-
 OutletPlan read_port(const spec::Spec& spec, const OutletDefaults& defaults) {
   if (spec.target.starts_with("//")) {
     throw Failure(
         fmt::format("{}: a hypervisor connects to a UNIX socket; write vmport:PATH", spec.text));
   }
-  return plan(serve::read_stream(spec, defaults.limits,
-                                 {.usual_connections = serve::usual_guest_connections}));
+  return plan_stream(serve::read_stream(spec, defaults.limits,
+                                        {.usual_connections = serve::usual_guest_connections}),
+                     make_vmport);
 }
 
 OutletPlan read_vsock(const spec::Spec& spec, const OutletDefaults& defaults) {
-  return plan(serve::read_vsock(spec, defaults.limits));
+  return plan_stream(serve::read_vsock(spec, defaults.limits), make_vmport);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "support/noise.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::machine {
 namespace {
@@ -15,11 +16,8 @@ using test::Samples;
 
 class BootSeedTest : public testing::Test {
  protected:
-  BootSeedTest() {
-    std::string pattern = testing::TempDir() + "/qanat-boot-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~BootSeedTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
 
   std::string write(const std::string& name, const Samples& bytes, unsigned mode = 0600) {
     const std::string path = directory_ + "/" + name;
@@ -40,7 +38,6 @@ class BootSeedTest : public testing::Test {
     std::string bytes;
     std::size_t credited = 0;
   };
-  std::string directory_;
   std::string used_ = "";
   std::vector<Given> given_;
   bool refuse_ = false;

@@ -9,21 +9,18 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::machine {
 namespace {
 
 class GenerationTest : public testing::Test {
  protected:
-  GenerationTest() {
-    std::string pattern = testing::TempDir() + "/qanat-generation-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~GenerationTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
+
   std::string path(const char* name) const { return directory_ + "/" + name; }
   std::string content(const char* name) const { return read_file(path(name)).value_or(""); }
-
-  std::string directory_;
 };
 
 TEST_F(GenerationTest, TheGenerationGoesUpUnderTheEyesOfOthersAndOverRestarts) {

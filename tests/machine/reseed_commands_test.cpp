@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "support/eventually.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::machine {
 namespace {
@@ -17,15 +18,12 @@ using test::eventually;
 
 class ReseedCommandsTest : public testing::Test {
  protected:
-  ReseedCommandsTest() {
-    std::string pattern = testing::TempDir() + "/qanat-commands-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~ReseedCommandsTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
+
   std::string path(const char* name) const { return directory_ + "/" + name; }
   std::string content(const char* name) const { return read_file(path(name)).value_or(""); }
 
-  std::string directory_;
   // Before the commands, which may have something to tell until they end.
   std::mutex mutex_;
   std::string told_;

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "net/connect.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::net {
 namespace {
@@ -72,14 +73,10 @@ TEST(ListenTest, EachThreadGetsItsPartOfTheConnections) {
 
 class UnixListenTest : public testing::Test {
  protected:
-  UnixListenTest() {
-    std::string pattern = testing::TempDir() + "/qanat-listen-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~UnixListenTest() override { std::filesystem::remove_all(directory_); }
-  std::string path() const { return directory_ + "/socket"; }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
 
-  std::string directory_;
+  std::string path() const { return directory_ + "/socket"; }
 };
 
 TEST_F(UnixListenTest, ADeadSocketIsReplacedAndALiveOneIsNot) {

@@ -20,6 +20,7 @@
 #include "net/listen.h"
 #include "sources/upstream/names.h"
 #include "support/eventually.h"
+#include "support/temporary_directory.h"
 #include "support/trickle_answer.h"
 #include "wire/join_string.h"
 #include "wire/path.h"
@@ -33,11 +34,8 @@ using namespace std::chrono_literals;
 
 class NodeTest : public testing::Test {
  protected:
-  NodeTest() {
-    std::string pattern = testing::TempDir() + "/qanat-node-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~NodeTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
 
   NodeSettings hub(std::vector<std::string> outlets = {"https://127.0.0.1:0"}) {
     NodeSettings settings;
@@ -60,7 +58,6 @@ class NodeTest : public testing::Test {
   static bool ready(const Node& node) {
     return eventually([&] { return node.report().ready; });
   }
-  std::string directory_;
 };
 
 TEST_F(NodeTest, AFeedIsFedByAHubItWasInvitedTo) {

@@ -11,6 +11,7 @@
 #include "node/node.h"
 #include "support/eventually.h"
 #include "support/noise.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::node {
 namespace {
@@ -20,15 +21,11 @@ using namespace std::chrono_literals;
 
 class RenewalTest : public testing::Test {
  protected:
-  RenewalTest() {
-    std::string pattern = testing::TempDir() + "/qanat-renewal-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~RenewalTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
+
   std::string path(const char* name) const { return directory_ + "/" + name; }
   std::string content(const char* name) const { return read_file(path(name)).value_or(""); }
-
-  std::string directory_;
 };
 
 class RenewedNodeTest : public RenewalTest {

@@ -16,6 +16,7 @@
 #include "node/node.h"
 #include "peers/http_client.h"
 #include "support/eventually.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::node {
 namespace {
@@ -40,11 +41,9 @@ void must_end(const std::string& what, const std::function<void()>& work) {
 
 class StopTest : public testing::Test {
  protected:
-  StopTest() {
-    std::string pattern = testing::TempDir() + "/qanat-stop-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~StopTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
+
   std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
   NodeSettings hub(std::vector<std::string> outlets) const {
@@ -75,8 +74,6 @@ class StopTest : public testing::Test {
     ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&at), &size);
     return ntohs(at.sin_port);
   }
-
-  std::string directory_;
 };
 
 TEST_F(StopTest, EndsWhileOthersAskForMetricsAndStatus) {

@@ -7,9 +7,7 @@
 #include <filesystem>
 #include <set>
 
-#include "net/connect.h"
-#include "support/eventually.h"
-#include "support/test_hub.h"
+#include "outlets/stream_test.h"
 
 namespace qanat::outlets {
 namespace {
@@ -17,13 +15,9 @@ namespace {
 using spec::Grade;
 using test::eventually;
 using test::Samples;
-using test::TestHub;
 
-class EgdTest : public testing::Test {
+class EgdTest : public StreamTest {
  protected:
-  EgdTest() { std::filesystem::create_directories(directory_); }
-  ~EgdTest() override { std::filesystem::remove_all(directory_); }
-
   std::unique_ptr<serve::Outlet> start(Grade grade, unsigned mode = 0600) {
     serve::StreamSettings settings;
     settings.name = "egd";
@@ -36,30 +30,10 @@ class EgdTest : public testing::Test {
     return outlet;
   }
   UniqueFd connect() { return *net::connect_unix(path_); }
-  static void say(const UniqueFd& fd, const Samples& bytes) {
-    ASSERT_EQ(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  // So many bytes; fewer when the peer closed before, or is silent for 30 s.
-  Samples hear(const UniqueFd& fd, std::size_t count) {
-    Samples in(count);
-    std::size_t have = 0;
-    while (have < count &&
-           wait_for(fd.get(), POLLIN, waker_, std::chrono::seconds(30)) == Wake::ready) {
-      const ssize_t n = ::recv(fd.get(), in.data() + have, count - have, 0);
-      if (n <= 0) break;
-      have += static_cast<std::size_t>(n);
-    }
-    in.resize(have);
-    return in;
-  }
+  static void say(const UniqueFd& fd, const Samples& bytes) { StreamTest::say(fd, bytes); }
   std::uint64_t delivered() const { return hub_.dispenser.report().total.delivered; }
 
-  const std::string directory_ = testing::TempDir() + "/qanat-egd-" + std::to_string(::getpid());
-  const std::string path_ = directory_ + "/egd";
   std::size_t peer_connections_ = 1000;
-  TestHub hub_;
-  Waker waker_;
 };
 
 TEST_F(EgdTest, AnswersAllCommandsAndPaysForFull) {

@@ -10,17 +10,16 @@
 
 #include "outlets/registry.h"
 #include "support/eventually.h"
+#include "support/temporary_directory.h"
 #include "support/test_hub.h"
 
 namespace qanat::outlets {
 
 class LocalOutletTest : public testing::Test {
  protected:
-  LocalOutletTest() {
-    std::string pattern = testing::TempDir() + "/qanat-outlets-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~LocalOutletTest() override { std::filesystem::remove_all(directory_); }
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
+
   std::unique_ptr<serve::Outlet> start(const std::string& text) {
     auto outlet = plan_outlet(text).make(hub_.all_services());
     outlet->start();
@@ -41,7 +40,6 @@ class LocalOutletTest : public testing::Test {
     return done;
   }
 
-  std::string directory_;
   test::TestHub hub_;
 };
 

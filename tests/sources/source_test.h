@@ -10,19 +10,20 @@
 #include "sources/registry.h"
 #include "support/eventually.h"
 #include "support/noise.h"
+#include "support/temporary_directory.h"
 
 namespace qanat::sources {
 
 class SourceTest : public testing::Test {
  protected:
+  const test::TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path();
+
   SourceTest() {
-    std::string pattern = testing::TempDir() + "/qanat-sources-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
     dispenser_.on_demand([this] {
       for (auto* source : running_) source->wake();
     });
   }
-  ~SourceTest() override { std::filesystem::remove_all(directory_); }
 
   std::unique_ptr<RunningSource> start(const std::string& text) {
     auto source = make_source(
@@ -46,7 +47,6 @@ class SourceTest : public testing::Test {
                static_cast<std::streamsize>(samples.size()));
   }
 
-  std::string directory_;
   Clock clock_;
   share::Dispenser dispenser_{64 << 10, 1024};
   entropy::ConditioningKey key_{as_bytes("test")};

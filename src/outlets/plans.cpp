@@ -1,0 +1,16 @@
+#include "outlets/plans.h"
+
+namespace qanat::outlets {
+
+OutletPlan plan_stream(serve::StreamSettings settings,
+                       std::unique_ptr<serve::Outlet> (*make)(serve::StreamSettings,
+                                                              const serve::OutletServices&)) {
+  return {.place = settings.at.place(),
+          .note = settings.note(),
+          .limits = settings.limits,
+          .make = [settings = std::move(settings), make](const Services& services) {
+            return make(settings, services.common);
+          }};
+}
+
+}  // namespace qanat::outlets
