@@ -50,6 +50,9 @@ class Upstream final : public RunningSource {
   observe::SourceReport report() const override;
 
  private:
+  // Another is asked beside one that has not answered for so long.
+  static constexpr Duration slow_after = std::chrono::seconds(3);
+
   struct Link {
     std::unique_ptr<UpstreamWorker> worker;
     Backoff backoff;       // while it does not answer
