@@ -185,12 +185,22 @@ std::vector<NamedOutlet> Node::start_outlets() {
   return outlets;
 }
 
+serve::Limits Node::control_limits() const {
+  constexpr std::size_t least = 64;
+  serve::Limits limits = defaults_.limits;
+  for (std::size_t* count :
+       {&limits.connections, &limits.peer_connections, &limits.client_connections}) {
+    *count = std::max(*count, least);
+  }
+  return limits;
+}
+
 void Node::open_control_socket() {
   if (!watch_.writable()) return;
   outlets::HttpSettings settings;
   settings.name = "control";
   settings.unix_path = state_.control_socket();
-  settings.limits = defaults_.limits;
+  settings.limits = control_limits();
   settings.control = [this](std::string_view method, std::string_view path, std::string_view body) {
     return control_.answer(method, path, body);
   };

@@ -107,6 +107,8 @@ class Node {
   // As the descriptors allow; says so where they allow less.
   serve::Limits limits_of(const Config& config) const;
   outlets::OutletDefaults defaults_of(const Config& config) const;
+  // The operator's own socket: however few connections peers may have, he has some.
+  serve::Limits control_limits() const;
   void wake_sources();
   void find_trickle_port();
   void warn_of(const Config& config);

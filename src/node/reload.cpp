@@ -145,7 +145,7 @@ void Node::change_outlets(const Change& change) {
       named.outlet->set_limits(outlets::plan_outlet(named.text, defaults_).limits);
     });
   }
-  if (control_socket_) insist([this] { control_socket_->set_limits(defaults_.limits); });
+  if (control_socket_) insist([this] { control_socket_->set_limits(control_limits()); });
 }
 
 // The old first: two do not share a device.

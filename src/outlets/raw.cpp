@@ -1,9 +1,11 @@
 #include "outlets/raw.h"
 
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 
 #include "outlets/plans.h"
 #include "serve/nameless.h"
+#include "serve/rates.h"
 #include "serve/stream_connection.h"
 
 namespace qanat::outlets {
@@ -76,20 +78,26 @@ asio::awaitable<void> RawConnection::run_full() {
 
 asio::awaitable<void> RawConnection::run_drbg() {
   const auto lease = raw_.pool_.lease();
-  // In advance: or each connection would begin with so many bytes that nobody has counted.
-  Uncharged uncharged;
-  co_await pace(uncharged, bytes_a_charge);
   while (!ending()) {
+    // Before each block, and not after many: or each of a thousand connections would have them.
     const TimePoint now = raw_.services_.clock.now();
-    if (!raw_.services_.drbg.generate(raw_.slot_, lease.view(), now)) {
-      co_await pause(now + 100ms);
+    const Duration wait =
+        serve::take_drbg(raw_.services_, raw_.limits_, peer(), client_.get(), drbg_block, now);
+    if (wait > Duration::zero()) {
+      // Soon again: the peer may go, and the operator may change the rate.
+      co_await pause(now + std::min<Duration>(wait, 1s));
       continue;
     }
+    bool seeded = raw_.services_.drbg.generate(raw_.slot_, lease.view(), now);
+    while (!seeded && !ending()) {
+      co_await pause(raw_.services_.clock.now() + 100ms);
+      seeded = raw_.services_.drbg.generate(raw_.slot_, lease.view(), raw_.services_.clock.now());
+    }
+    if (!seeded) co_return;
     const bool written = co_await write(lease.view());
     wipe(lease.view());
     if (!written) co_return;
     count_drbg(drbg_block);
-    co_await pace(uncharged, drbg_block);
   }
 }
 
