@@ -134,7 +134,12 @@ class Reader {
     if (!name->is_string()) {
       fail(*name, fmt::format("{}.name: must be a text, such as \"{}\"", where, example));
     }
-    return name->as_string()->get();
+    const std::string& text = name->as_string()->get();
+    // As a join string is copied from a page or a mail.
+    constexpr std::string_view blanks = " \t\r\n";
+    const std::size_t begin = std::min(text.find_first_not_of(blanks), text.size());
+    const std::string trimmed = text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
+    return sources::is_upstream(trimmed) ? trimmed : text;
   }
 
   // `check` with the table's spec; what it says is wrong is said of the key at fault: the one

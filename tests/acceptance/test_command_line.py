@@ -627,7 +627,12 @@ def test_half_a_join_string_in_a_file_is_refused(hub, tmp_path, name):
 
 
 def test_a_join_string_may_have_blanks_around_it(hub, tmp_path):
-    assert len(subprocess.run([QANAT, "get", "32", "--from", f" {hub.invite('leaf')}\n"], capture_output=True, check=True).stdout) == 32
+    join = hub.invite("leaf")
+    assert len(subprocess.run([QANAT, "get", "32", "--from", f" {join}\n"], capture_output=True, check=True).stdout) == 32
+    config = tmp_path / "q.toml"
+    config.write_text(f"[[source]]\nname = ' {join} '\n")
+    config.chmod(0o600)
+    assert "as leaf" in qanat("check", "--config", str(config)).stdout
 
 
 def test_a_join_string_in_the_wrong_place_does_nothing(hub, tmp_path, monkeypatch):
