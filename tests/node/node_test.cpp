@@ -17,7 +17,6 @@
 #include <thread>
 #include <unordered_set>
 
-#include "net/connect.h"
 #include "net/listen.h"
 #include "sources/upstream/names.h"
 #include "support/eventually.h"
@@ -625,19 +624,6 @@ TEST_F(NodeTest, AControlSocketThatIsMadeAnewHasTheLimitsThatHold) {
                                     [](Bytes) { return true; });
   ASSERT_FALSE(answer);
   EXPECT_NE(answer.error().message.find("413"), std::string::npos) << answer.error().message;
-}
-
-TEST_F(NodeTest, FewConnectionsForPeersAreEnoughForTheOperator) {
-  NodeSettings settings = hub({"http://127.0.0.1:0"});
-  settings.config.limits.connections = 1;
-  Node node(std::move(settings));
-  node.start();
-  const UniqueFd other = *net::connect_unix(node.state().control_socket());
-  const Bytes half = as_bytes("GET /v1/st");
-  ASSERT_EQ(::send(other.get(), half.data(), half.size(), 0), static_cast<ssize_t>(half.size()));
-  const Waker waker;
-  peers::HttpClient client(peers::unix_endpoint(node.state().control_socket()), waker);
-  EXPECT_TRUE(client.text("GET", "/healthz"));
 }
 
 TEST_F(NodeTest, NothingRunsWhenOneOutletCannotStart) {
