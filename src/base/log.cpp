@@ -1,16 +1,41 @@
 #include "base/log.h"
 
+#include <fmt/chrono.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
+#ifdef QANAT_SYSTEMD
+#include <sys/uio.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include <array>
+#endif
+
 #include "base/clock.h"
 #include "base/line_limiter.h"
+#include "base/shown.h"
 
 namespace qanat {
 namespace {
+
+// Whether stderr is the journal (systemd.exec(5), JOURNAL_STREAM), and not a file or a pipe that
+// somebody has put in its place since.
+bool is_journal() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets any
+  const char* const stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &info) != 0) return false;
+  return fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
+}
 
 spdlog::logger& logger() {
   static const auto instance = [] {
@@ -23,6 +48,11 @@ spdlog::logger& logger() {
     return made;
   }();
   return *instance;
+}
+
+std::atomic<LogFormat>& format_of_lines() {
+  static std::atomic<LogFormat> format{LogFormat::text};
+  return format;
 }
 
 spdlog::level::level_enum translate(LogLevel level) {
@@ -39,13 +69,61 @@ spdlog::level::level_enum translate(LogLevel level) {
   return spdlog::level::info;
 }
 
-// What a peer sends may end up in a line: control characters would let it forge others.
-std::string printable(std::string_view line) {
-  std::string out(line);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+// What a line is of; empty where it is of no event.
+struct Subject {
+  std::string_view name;
+  std::string_view text;
+  std::string_view kind;
+};
+
+std::string as_json(LogLevel level, std::string_view line, const Subject& subject) {
+  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now());
+  const auto part = now.time_since_epoch().count() % 1000;
+  std::string out = fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03}Z","level":"{}")",
+                                fmt::gmtime(std::chrono::system_clock::to_time_t(now)), part,
+                                fmt::string_view(spdlog::level::to_string_view(translate(level))));
+  if (!subject.name.empty()) {
+    out += fmt::format(R"(,"kind":"{}","subject":{})", subject.kind, json_quoted(subject.name));
   }
-  return out;
+  return out + fmt::format(R"(,"text":{}}})",
+                           json_quoted(subject.name.empty() ? line : subject.text));
+}
+
+#ifdef QANAT_SYSTEMD
+// Whether the journal has taken it.
+bool to_journal(LogLevel level, std::string_view line, const Subject& subject) {
+  static const bool journal = is_journal();
+  if (!journal) return false;
+  // syslog(3)
+  const int priority = level == LogLevel::error     ? 3
+                       : level == LogLevel::warning ? 4
+                       : level == LogLevel::info    ? 6
+                                                    : 7;
+  std::array<std::string, 5> fields{"MESSAGE=" + std::string(line),
+                                    fmt::format("PRIORITY={}", priority), "SYSLOG_IDENTIFIER=qanat",
+                                    fmt::format("QANAT_SUBJECT={}", subject.name),
+                                    fmt::format("QANAT_KIND={}", subject.kind)};
+  std::array<iovec, 5> parts{};
+  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = {fields[i].data(), fields[i].size()};
+  return ::sd_journal_sendv(parts.data(), subject.name.empty() ? 3 : 5) == 0;
+}
+#else
+bool to_journal(LogLevel, std::string_view, const Subject&) { return false; }
+#endif
+
+// `line` is escaped: what a peer sends may end up in it, and control characters would let it forge
+// others.
+void put(LogLevel level, const std::string& line, const Subject& subject) {
+  if (!logger().should_log(translate(level))) return;
+  if (format_of_lines() == LogFormat::json) {
+    const std::string object = as_json(level, line, subject) + "\n";
+    // Whole lines of several threads; one that cannot be written is nobody's to mend.
+    (void)std::fwrite(object.data(), 1, object.size(), stderr);
+    return;
+  }
+  if (to_journal(level, line, subject)) return;
+  logger().log(translate(level), "{}", line);
 }
 
 // Lines of one call in a minute. Four times what a large host's guests say when all of them start.
@@ -71,8 +149,13 @@ void tell(const std::vector<LineLimiter::Sum>& sums) {
 
 void set_log_level(LogLevel level) { logger().set_level(translate(level)); }
 
-void log_line(LogLevel level, std::string_view line) {
-  logger().log(translate(level), "{}", printable(line));
+void set_log_format(LogFormat format) { format_of_lines() = format; }
+
+void log_line(LogLevel level, std::string_view line) { put(level, escaped(line), {}); }
+
+void log_event(std::string_view subject, std::string_view text, EventKind kind) {
+  put(is_alarm(kind) ? LogLevel::warning : LogLevel::info,
+      escaped(fmt::format("{}: {}", subject, text)), {subject, text, to_string(kind)});
 }
 
 void log_limited(LogLevel level, std::string_view format, std::string_view peer,

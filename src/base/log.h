@@ -7,12 +7,22 @@
 #include <exception>
 #include <string_view>
 
+#include "base/event_kind.h"
+
 namespace qanat {
 
 enum class LogLevel { debug, info, warning, error };
 
 // Lines below `level` are dropped. Default: info.
 void set_log_level(LogLevel level);
+// How lines are written to stderr. `text` is for people; under systemd, where stderr is the
+// journal, lines go there with fields (QANAT_SUBJECT, QANAT_KIND, PRIORITY). `json`: an object a
+// line (docs/monitoring.md).
+enum class LogFormat { text, json };
+void set_log_format(LogFormat format);
+// Of an event; in words "subject: text".
+void log_event(std::string_view subject, std::string_view text, EventKind kind);
+
 // Written in any case: for what the operator does, and for lines that were counted before.
 void log_line(LogLevel level, std::string_view line);
 

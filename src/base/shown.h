@@ -13,4 +13,12 @@ inline constexpr std::size_t most_shown = 64;
 // most `limit` characters, of which the last two are ".." when something was cut off.
 std::string shown(std::string_view text, std::size_t limit = most_shown);
 
+// What the operator named, whole, for a log line or a terminal: letters of any script stay; what
+// would act (control characters, marks that turn the direction of writing, invisible ones, bytes
+// that are no UTF-8) is written as "\n", "\u{202e}" or "\xff".
+std::string escaped(std::string_view text);
+// The same in quotes as a JSON string; every character stays what it is, but for bytes that are no
+// UTF-8: those become U+FFFD.
+std::string json_quoted(std::string_view text);
+
 }  // namespace qanat

@@ -78,6 +78,15 @@ int check(const std::string& option) {
   }
   if (!config.on_reseed.empty()) fmt::print("\nWhen this machine may be a copy\n");
   for (const std::string& command : config.on_reseed) fmt::print("  {}\n", command);
+  if (!config.alarms.empty()) fmt::print("\nAlarms\n");
+  for (const observe::AlarmRule& rule : config.alarms) {
+    std::string kinds;
+    for (const EventKind kind : rule.on) kinds += fmt::format(" {}", to_string(kind));
+    fmt::print("  {:<30} on{}\n", rule.name(), kinds);
+  }
+  if (!config.observe.loopback) {
+    fmt::print("\nWho asks on loopback without a token sees no clients, outlets or events\n");
+  }
   if (!config.clients.empty()) {
     fmt::print("\nTerms for clients (from the moment they are invited, or show a certificate)\n");
   }

@@ -44,6 +44,8 @@ Run add_seed(CLI::App& command);
 Run add_sources(CLI::App& command);
 Run add_status(CLI::App& command);
 Run add_top(CLI::App& command);
+Run add_events(CLI::App& command);
+Run add_alarm(CLI::App& command);
 Run add_check(CLI::App& command);
 Run add_bench(CLI::App& command);
 

@@ -29,6 +29,7 @@ struct FeedOptions {
   std::string bytes = "64";
   std::string wait = "30s";
   std::string state;
+  std::string log;
   std::size_t quorum = 1;
   bool once = false;
 };
@@ -204,6 +205,7 @@ int run_feed(FeedOptions& options) {
   }
   settings.feed->upstreams = read_upstreams(options);
   settings.config.on_reseed = options.on_reseed;
+  settings.config.observe.log = log_format(options.log);
   node::check_config(settings.config);
   for (const std::string& outlet : settings.config.outlets) check_outlet(outlet, options.once);
   return options.once ? run_once(std::move(settings), *wait) : run_node(std::move(settings), {});
@@ -239,6 +241,7 @@ Run add_feed(CLI::App& command) {
           "A command to run when this machine may be a copy of another and was seeded anew; "
           "repeatable")
       ->allow_extra_args(false);
+  add_log_option(command, options->log);
   command.add_flag("--once", options->once, "Feed once, then end");
   return [options] { return run_feed(*options); };
 }

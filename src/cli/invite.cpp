@@ -24,6 +24,7 @@ struct InviteOptions {
   double weight = 1;
   std::string address;
   std::string state;
+  bool observer = false;
 };
 
 std::uint64_t parsed_or_zero(const std::string& text, const char* what, const char* example,
@@ -86,9 +87,24 @@ void check_name(const std::string& name) {
       fmt::format("'{}' is not a client name: 1 to 64 letters, digits, '.', '_' and '-'", name));
 }
 
+void give_out_offline(Offline& offline, const std::string& name,
+                      node::ClientStore::Invitation& invited) {
+  give_out(invited.join, [&] {
+    if (auto undone = offline.store().withdraw(name, invited.serial); !undone) {
+      throw Failure(undone.error().message);
+    }
+  });
+}
+
 void invite_offline(const std::string& path, const InviteOptions& options, share::Terms terms) {
   // Before anything in it is believed.
   if (auto safe = node::StateDir(path).check_owner(); !safe) throw Failure(safe.error().message);
+  if (options.observer) {
+    Offline offline(path);
+    auto invited = offline.store().invite_observer(options.name);
+    if (!invited) throw Failure(invited.error().message);
+    return give_out_offline(offline, options.name, *invited);
+  }
   const std::string address =
       options.address.empty() ? node::StateDir(path).address().value_or("") : options.address;
   if (address.empty()) {
@@ -106,11 +122,7 @@ void invite_offline(const std::string& path, const InviteOptions& options, share
         "no node runs: {} will be kept as soon as the next one's sources have proved enough",
         options.rate));
   }
-  give_out(invited->join, [&] {
-    if (auto undone = offline.store().withdraw(options.name, invited->serial); !undone) {
-      throw Failure(undone.error().message);
-    }
-  });
+  give_out_offline(offline, options.name, *invited);
 }
 
 void invite(const InviteOptions& options, share::Terms terms) {
@@ -121,7 +133,8 @@ void invite(const InviteOptions& options, share::Terms terms) {
                           {"rate", terms.rate},
                           {"burst", terms.burst},
                           {"weight", terms.weight},
-                          {"address", options.address}},
+                          {"address", options.address},
+                          {"observer", options.observer}},
                          proof_of_supply);
   if (!answer) return invite_offline(state, options, terms);
   boost::json::string& said = answer->at("join").as_string();
@@ -161,9 +174,21 @@ Run add_invite(CLI::App& command) {
       ->check(CLI::Range(share::least_weight, share::most_weight));
   command.add_option("--address", options->address,
                      "HOST:PORT at which the client reaches the node");
+  command.add_flag("--observer", options->observer,
+                   "One who sees all of the node and draws nothing: print a token");
   command.add_option("--state", options->state, "The node's state directory");
-  return [options] {
+  command.footer(
+      "An observer's token is for Prometheus ('Authorization: Bearer TOKEN') and browsers (any\n"
+      "name, and the token as password) beyond this machine: docs/monitoring.md.");
+  return [options, &command] {
     check_name(options->name);
+    if (options->observer) {
+      for (const char* const option : {"--rate", "--burst", "--weight", "--address"}) {
+        if (command.count(option) == 0) continue;
+        throw UsageError(fmt::format("{} does not go with --observer: an observer draws nothing",
+                                     option));
+      }
+    }
     const share::Terms terms{parsed_or_zero(options->rate, "--rate", "1KiB/s", parse_rate),
                              parsed_or_zero(options->burst, "--burst", "4KiB", parse_size),
                              options->weight};

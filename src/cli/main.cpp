@@ -59,6 +59,8 @@ constexpr std::array commands{
     Command{"sources", "Find and try this machine's entropy sources", cli::add_sources},
     Command{"status", "What a running node does", cli::add_status},
     Command{"top", "The same, live", cli::add_top},
+    Command{"events", "What happened on a running node", cli::add_events},
+    Command{"alarm", "Try the alarms of a node", cli::add_alarm},
     Command{"check", "Validate a configuration and say what it would do", cli::add_check},
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
 };

@@ -1,5 +1,6 @@
 #include "cli/run_node.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 
 #include "base/log.h"
@@ -33,6 +34,15 @@ void end_node(node::Node& node, machine::Signals& signals, const std::string& pr
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
   if (!problem.empty()) log_error("{}", problem);
   std::_Exit(code);
+}
+
+void add_log_option(CLI::App& command, std::string& format) {
+  command.add_option("--log", format, "Lines of the log as text or json (text)")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+LogFormat log_format(const std::string& name) {
+  return name == "json" ? LogFormat::json : LogFormat::text;
 }
 
 namespace {

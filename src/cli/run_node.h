@@ -6,7 +6,15 @@
 #include "machine/daemon.h"
 #include "node/node.h"
 
+namespace CLI {
+class App;
+}
+
 namespace qanat::cli {
+
+// "--log text|json": how lines of the log are written; it goes before the configuration's.
+void add_log_option(CLI::App& command, std::string& format);
+LogFormat log_format(const std::string& name);
 
 // Until SIGTERM or SIGINT. `reread` makes the configuration anew for SIGHUP; empty: there is none.
 int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread);

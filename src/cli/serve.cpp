@@ -18,6 +18,7 @@ struct ServeOptions {
   std::vector<std::string> sources;
   std::vector<std::string> outlets;
   std::string state;
+  std::string log;
   std::size_t threads = 0;
   std::size_t quorum = 0;
 };
@@ -35,6 +36,7 @@ node::Config effective_config(ServeOptions& options) {
     config.sources.push_back(source);
   }
   if (!options.outlets.empty()) config.outlets = options.outlets;
+  if (!options.log.empty()) config.observe.log = log_format(options.log);
   if (options.threads > 0) config.threads = options.threads;
   if (options.quorum > 0) config.quorum = options.quorum;
   if (config.sources.empty()) config.sources = sources::default_sources();
@@ -68,6 +70,7 @@ Run add_serve(CLI::App& command) {
       .add_option("--quorum", options->quorum,
                   "Credit upstreams only for what so many of them, with different keys, gave (1)")
       ->check(CLI::Range(std::size_t{1}, node::most_quorum));
+  add_log_option(command, options->log);
   command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
   command.footer(
       with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +

@@ -20,6 +20,7 @@ constexpr std::size_t window_samples = 512;
 using Window = std::span<const std::uint8_t, window_samples>;
 
 enum class Alarm { none, repetition_count, adaptive_proportion, pattern, frequency };
+inline constexpr std::size_t alarm_kinds = 5;
 const char* to_string(Alarm alarm);
 
 // SP 800-90B 4.4.1. A run may cross windows.

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/quantity.h"
 
@@ -32,12 +33,13 @@ void Intake::samples(Bytes raw, Epoch epoch, TimePoint began, TimePoint now) {
     }
     if (!told_gone_.empty()) {
       told_gone_.clear();
-      news = note_locked("back: start-up tests", false);
+      news = note_locked("back: start-up tests", EventKind::note);
     }
     measure_rate_locked(raw.size(), now - began);
     samples_ += raw.size();
     last_samples_ = now;
     block_tests_.add(raw);
+    estimate_.add(raw);
   }
   tell(news, now);
   while (!raw.empty()) {
@@ -62,6 +64,7 @@ void Intake::samples(Bytes raw, Epoch epoch, TimePoint began, TimePoint now) {
 
 // Of a whole window.
 std::optional<Intake::News> Intake::judge_locked(TimePoint now) {
+  last_window_ = now;
   const Bytes window = window_.view();
   const Verdict verdict = health_.window(window.first<window_samples>(), now);
   if (verdict.alarm != Alarm::none || health_.state() == SourceState::refuted) {
@@ -117,15 +120,16 @@ void Intake::measure_rate_locked(std::size_t count, Duration took) {
   }
 }
 
-Intake::News Intake::note_locked(std::string text, bool alarm) {
-  detail_ = alarm ? text : "";
-  return {std::move(text), alarm, false};
+Intake::News Intake::note_locked(std::string text, EventKind kind) {
+  detail_ = is_alarm(kind) ? text : "";
+  was_lost_ = was_lost_ || kind == EventKind::source_failed || kind == EventKind::source_gone;
+  return {std::move(text), kind, false};
 }
 
 void Intake::tell(const std::optional<News>& news, TimePoint now) {
   if (!news) return;
   if (news->lost) sink_.lost(id_, now);
-  if (!news->text.empty()) on_event_(news->text, news->alarm);
+  if (!news->text.empty()) on_event_(news->text, news->kind);
 }
 
 std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoint now) {
@@ -133,21 +137,23 @@ std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoin
     return News{fmt::format("measured {:.2f} bits a byte, {:g} claimed: credited all the same, as "
                             "credit=insist says",
                             *verdict.measured, claim_.h),
-                true, false};
+                EventKind::warning, false};
   }
   if (!verdict.changed) return std::nullopt;
   News news;
   switch (health_.state()) {
     case SourceState::healthy:
-      return note_locked("healthy: passed 1,024 samples", false);
+      return note_locked("healthy: passed 1,024 samples",
+                         std::exchange(was_lost_, false) ? EventKind::source_back : EventKind::note);
     case SourceState::suspect:
       return note_locked(
-          fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)), true);
+          fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)),
+          EventKind::warning);
     case SourceState::failed:
       news = note_locked(fmt::format("failed: {} test at {} claimed per byte; next try in {:.0f} s",
                                      to_string(verdict.alarm), format_bits(claim_.h),
                                      seconds(health_.retry_at() - now)),
-                         true);
+                         EventKind::source_failed);
       news.lost = true;
       return news;
     case SourceState::refuted:
@@ -155,7 +161,7 @@ std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoin
           fmt::format("refuted: measured {:.2f} bits a byte, {:g} claimed; nothing is credited "
                       "until h= is corrected, or credit=insist says otherwise",
                       verdict.measured.value_or(0), claim_.h),
-          true);
+          EventKind::source_failed);
       news.lost = true;
       return news;
     case SourceState::start_up:
@@ -217,7 +223,10 @@ void Intake::gone(const std::string& why, TimePoint now) {
     // A peer may find new words each time.
     constexpr std::size_t most_reasons = 8;
     const bool fresh = told_gone_.size() < most_reasons && told_gone_.insert(why).second;
-    if (was_there || fresh) news = News{fresh ? detail_ : "", fresh, was_there};
+    was_lost_ = true;
+    if (was_there || fresh) {
+      news = News{fresh ? detail_ : "", EventKind::source_gone, was_there};
+    }
   }
   tell(news, now);
 }
@@ -232,7 +241,7 @@ void Intake::broke(const std::string& why, TimePoint now) {
     filled_ = 0;
     news = note_locked(
         fmt::format("failed: {}; next try in {:.0f} s", why, seconds(health_.retry_at() - now)),
-        true);
+        EventKind::source_failed);
     news.lost = true;
   }
   tell(news, now);
@@ -259,7 +268,7 @@ void Intake::withhold(const std::string& why) {
     wipe(passed_.view());
     left_ = 0;
   }
-  if (!why.empty() && claim_.credit) on_event_("credited 0: " + why, true);
+  if (!why.empty() && claim_.credit) on_event_("credited 0: " + why, EventKind::warning);
 }
 
 SourceState Intake::state() const {
@@ -291,7 +300,10 @@ IntakeReport Intake::report() const {
           .rate = health_.state() != SourceState::gone && recent_seconds_ > 0
                       ? recent_samples_ / recent_seconds_
                       : 0,
-          .outdated = outdated_};
+          .outdated = outdated_,
+          .last_window = last_window_,
+          .test_failures = health_.test_failures(),
+          .estimate = estimate_.result()};
 }
 
 }  // namespace qanat::entropy

@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "assess/running_estimate.h"
+#include "base/event_kind.h"
 #include "base/mutex.h"
 #include "entropy/block_tests.h"
 #include "entropy/conditioner.h"
@@ -39,10 +41,13 @@ struct IntakeReport {
   double rate = 0;             // samples per second of reading, over the last few seconds of it;
                                // 0 while it is gone
   std::uint64_t outdated = 0;  // samples that were read or asked for before a renewal
+  TimePoint last_window{};     // when one was judged; 0: none yet
+  SourceHealth::TestFailures test_failures{};
+  std::optional<assess::RunningEstimate::Result> estimate;
 };
 
 // `text` says what happened, without the source's name.
-using HealthEvent = std::function<void(const std::string& text, bool alarm)>;
+using HealthEvent = std::function<void(const std::string& text, EventKind kind)>;
 
 // Thread-safe. `sink` and `on_event` are called with no lock held.
 class Intake {
@@ -97,7 +102,7 @@ class Intake {
   // What is told once the lock is released.
   struct News {
     std::string text;
-    bool alarm = false;
+    EventKind kind = EventKind::note;
     bool lost = false;
   };
 
@@ -105,7 +110,7 @@ class Intake {
   bool credits_locked() const REQUIRES(mutex_);
   void measure_rate_locked(std::size_t count, Duration took) REQUIRES(mutex_);
   std::optional<News> news_locked(const Verdict& verdict, TimePoint now) REQUIRES(mutex_);
-  News note_locked(std::string text, bool alarm) REQUIRES(mutex_);
+  News note_locked(std::string text, EventKind kind) REQUIRES(mutex_);
   void retest_locked() REQUIRES(mutex_);
   void renew_locked() REQUIRES(mutex_);
   void tell(const std::optional<News>& news, TimePoint now) EXCLUDES(mutex_);
@@ -120,6 +125,9 @@ class Intake {
   SourceHealth health_ GUARDED_BY(mutex_);
   Conditioner conditioner_ GUARDED_BY(mutex_);
   BlockTests block_tests_ GUARDED_BY(mutex_);
+  assess::RunningEstimate estimate_ GUARDED_BY(mutex_);
+  bool was_lost_ GUARDED_BY(mutex_) = false;  // failed, refuted or gone, and not healthy since
+  TimePoint last_window_ GUARDED_BY(mutex_){};
   Epoch epoch_ GUARDED_BY(mutex_);  // of all that is held below
   SecretBytes window_ GUARDED_BY(mutex_);
   std::size_t filled_ GUARDED_BY(mutex_) = 0;  // of window_, while it is gathered

@@ -55,6 +55,7 @@ Verdict SourceHealth::window(Window window, TimePoint now) {
   ++windows_;
   if (verdict.alarm != Alarm::none) {
     last_alarm_ = verdict.alarm;
+    ++test_failures_[static_cast<std::size_t>(verdict.alarm)];
     alarm_at_[alarms_ % alarm_limit] = windows_;
     ++alarms_;
     if (state_ == SourceState::healthy && !too_many_alarms()) {

@@ -67,6 +67,9 @@ class SourceHealth {
   std::uint64_t alarms() const { return alarms_; }
   std::uint64_t failures() const { return failures_; }
   Alarm last_alarm() const { return last_alarm_; }
+  // Windows that each test rejected, by Alarm; `none` stays 0.
+  using TestFailures = std::array<std::uint64_t, alarm_kinds>;
+  const TestFailures& test_failures() const { return test_failures_; }
 
  private:
   void begin(SourceState state);
@@ -85,6 +88,7 @@ class SourceHealth {
   std::uint64_t alarms_ = 0;
   std::uint64_t failures_ = 0;
   Alarm last_alarm_ = Alarm::none;
+  TestFailures test_failures_{};
   TimePoint retry_at_{};
 };
 

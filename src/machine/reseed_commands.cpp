@@ -39,7 +39,7 @@ void ReseedCommands::run(const std::string& reason, std::uint64_t generation) {
     if (!thread_.joinable()) {
       thread_ = std::thread([this] {
         run_work([this] { work(); },
-                 [this](const std::string& why) { on_event_("on-reseed", why, true); },
+                 [this](const std::string& why) { on_event_("on-reseed", why, EventKind::warning); },
                  [this](Duration gap) { return wait_for(-1, 0, stop_, gap) == Wake::timeout; });
       });
     }
@@ -56,7 +56,7 @@ void ReseedCommands::work() {
         run_one(command, variables);
       } catch (const std::exception& problem) {
         // The others run all the same.
-        on_event_("on-reseed", fmt::format("{}: {}", command, problem.what()), true);
+        on_event_("on-reseed", fmt::format("{}: {}", command, problem.what()), EventKind::warning);
       }
     }
   }
@@ -78,7 +78,7 @@ void ReseedCommands::run_one(const std::string& command,
   ShellCommand child;
   // Its output is ours: it is the service's log.
   if (auto started = child.start(command, -1, variables); !started) {
-    on_event_("on-reseed", fmt::format("{}: {}", command, started.error().message), true);
+    on_event_("on-reseed", fmt::format("{}: {}", command, started.error().message), EventKind::warning);
     return;
   }
   const auto status = child.wait(stop_, limit);
@@ -87,9 +87,9 @@ void ReseedCommands::run_one(const std::string& command,
   if (!status && wait_for(-1, 0, stop_, Duration::zero()) == Wake::woken) return;
   if (!status) {
     on_event_("on-reseed",
-              fmt::format("{}: not done after {}; killed", command, format_duration(limit)), true);
+              fmt::format("{}: not done after {}; killed", command, format_duration(limit)), EventKind::warning);
   } else if (*status != 0) {
-    on_event_("on-reseed", fmt::format("{}: {}", command, describe_wait_status(*status)), true);
+    on_event_("on-reseed", fmt::format("{}: {}", command, describe_wait_status(*status)), EventKind::warning);
   }
 }
 

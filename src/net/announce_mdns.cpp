@@ -26,7 +26,7 @@ constexpr unsigned retry_ms = 5000;
 // Avahi's thread calls the callbacks; it ends before the object does.
 class AvahiAnnouncement final : public Announcement {
  public:
-  AvahiAnnouncement(Service service, std::function<void(const std::string&, bool)> on_event)
+  AvahiAnnouncement(Service service, std::function<void(const std::string&, EventKind)> on_event)
       : service_(std::move(service)),
         on_event_(std::move(on_event)),
         poll_(::avahi_threaded_poll_new(), ::avahi_threaded_poll_free) {
@@ -71,7 +71,7 @@ class AvahiAnnouncement final : public Announcement {
   }
   void problem(int code) {
     on_event_(fmt::format("cannot announce {} by mDNS: {}", service_.type, ::avahi_strerror(code)),
-              true);
+              EventKind::warning);
   }
 
   static void on_client(AvahiClient* client, AvahiClientState state, void* self) {
@@ -90,7 +90,7 @@ class AvahiAnnouncement final : public Announcement {
         break;
       case AVAHI_CLIENT_CONNECTING:
         announcement->on_event_("mDNS: no Avahi daemon answers; announcing as soon as one does",
-                                true);
+                                EventKind::warning);
         break;
       case AVAHI_CLIENT_S_COLLISION:
       case AVAHI_CLIENT_S_REGISTERING:
@@ -106,7 +106,7 @@ class AvahiAnnouncement final : public Announcement {
     if (state == AVAHI_ENTRY_GROUP_ESTABLISHED) {
       announcement->on_event_(fmt::format("announced as {}.{}.local by mDNS", announcement->name_,
                                           announcement->service_.type),
-                              false);
+                              EventKind::note);
     } else if (state == AVAHI_ENTRY_GROUP_COLLISION) {
       announcement->take_another_name();
       announcement->publish();
@@ -145,7 +145,7 @@ class AvahiAnnouncement final : public Announcement {
   }
 
   const Service service_;
-  const std::function<void(const std::string&, bool)> on_event_;
+  const std::function<void(const std::string&, EventKind)> on_event_;
   std::string name_;
   const std::unique_ptr<AvahiThreadedPoll, decltype(&::avahi_threaded_poll_free)> poll_;
   AvahiClient* client_ = nullptr;
@@ -156,7 +156,7 @@ class AvahiAnnouncement final : public Announcement {
 }  // namespace
 
 std::unique_ptr<Announcement> announce_mdns(
-    Service service, std::function<void(const std::string& text, bool alarm)> on_event) {
+    Service service, std::function<void(const std::string& text, EventKind kind)> on_event) {
   return std::make_unique<AvahiAnnouncement>(std::move(service), std::move(on_event));
 }
 
@@ -167,7 +167,7 @@ std::unique_ptr<Announcement> announce_mdns(
 namespace qanat::net {
 
 std::unique_ptr<Announcement> announce_mdns(Service,
-                                            std::function<void(const std::string&, bool)>) {
+                                            std::function<void(const std::string&, EventKind)>) {
   throw Failure("mDNS: this qanat was built without Avahi's library (libavahi-client-dev)");
 }
 

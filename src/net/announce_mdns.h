@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/event_kind.h"
+
 namespace qanat::net {
 
 // It lasts as long as this object.
@@ -25,6 +27,6 @@ struct Service {
 // waits for one; `on_event` says so (alarm), and what was announced. On a thread of its own, which
 // calls on_event.
 std::unique_ptr<Announcement> announce_mdns(
-    Service service, std::function<void(const std::string& text, bool alarm)> on_event);
+    Service service, std::function<void(const std::string& text, EventKind kind)> on_event);
 
 }  // namespace qanat::net

@@ -51,6 +51,21 @@ void IoThreads::stop() {
   }
 }
 
+void IoThreads::beat() {
+  for (const auto& thread : threads_) {
+    if (thread->beating.exchange(true)) continue;
+    try {
+      boost::asio::post(thread->context, [&thread = *thread] {
+        thread.turned.store(Clock().now().time_since_epoch().count(), std::memory_order_relaxed);
+        thread.beating.store(false);
+      });
+    } catch (...) {
+      thread->beating.store(false);
+      throw;
+    }
+  }
+}
+
 void IoThreads::run_on(std::size_t index, const std::function<void()>& work) {
   // No future: its state lies on the heap, and what ends an outlet must not fail for want of
   // memory.

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace qanat::net {
 
 class IoThreads {
@@ -22,6 +24,13 @@ class IoThreads {
 
   std::size_t size() const { return threads_.size(); }
   boost::asio::io_context& context(std::size_t index) { return threads_[index]->context; }
+  // Asks each thread to note the time, as soon as it gets to it; called now and then, from one
+  // thread. Throws bad_alloc.
+  void beat();
+  // When the thread last did.
+  TimePoint last_turn(std::size_t index) const {
+    return TimePoint(Duration(threads_[index]->turned.load(std::memory_order_relaxed)));
+  }
   // Runs `work` on that thread and waits for it; it may throw. Not to be called from an I/O thread.
   void run_on(std::size_t index, const std::function<void()>& work);
   void stop();
@@ -33,6 +42,8 @@ class IoThreads {
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{
         context.get_executor()};
     std::atomic<bool> ending{false};
+    std::atomic<bool> beating{false};  // asked, and not done yet
+    std::atomic<Duration::rep> turned{Clock().now().time_since_epoch().count()};
     std::thread thread;
   };
   static void serve(Thread& thread);

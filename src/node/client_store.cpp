@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "wire/join_string.h"
+#include "wire/observer_token.h"
 
 namespace qanat::node {
 
@@ -15,7 +16,9 @@ ClientStore::ClientStore(const StateDir& state, share::ClientBook& book)
   auto stored = state.load_clients();
   if (!stored) throw Failure(stored.error().message);
   for (StoredClient& client : stored->clients) {
-    if (auto added = book.add(client.name, std::move(client.key), client.terms); !added) {
+    if (auto added =
+            book.add(client.name, std::move(client.key), client.terms, client.observer);
+        !added) {
       log_warning("stored client ignored: {}", added.error().message);
     }
   }
@@ -31,8 +34,8 @@ Result<void> ClientStore::store() {
             [](const auto& a, const auto& b) { return a->serial < b->serial; });
   for (const auto& client : clients) {
     if (client->shared_key.empty()) continue;  // known by its certificate
-    stored.clients.push_back(
-        {client->name, SecretBytes(client->shared_key.view()), client->invited});
+    stored.clients.push_back({client->name, SecretBytes(client->shared_key.view()),
+                              client->invited, client->observer});
   }
   stored.bars = book_.bars();
   return state_.store_clients(stored);
@@ -50,14 +53,32 @@ Result<ClientStore::Invitation> ClientStore::invite(const std::string& name, sha
   if (!parsed) return tl::unexpected(parsed.error());
   join.address = *parsed;
   if (auto possible = share::check(terms); !possible) return tl::unexpected(possible.error());
-  const auto added = book_.add(name, SecretBytes(join.key.view()), terms);
-  if (!added) return tl::unexpected(added.error());
+  return add(name, SecretBytes(join.key.view()), terms, encode(join));
+}
+
+Result<ClientStore::Invitation> ClientStore::invite_observer(const std::string& name) {
+  wire::ObserverToken token{name, SecretBytes(wire::ObserverToken::key_bytes)};
+  crypto::random_bytes(token.key.view());
+  return add(name, wire::kept_of_key(token.key.view()), std::nullopt, encode(token));
+}
+
+// `terms`: none of an observer.
+Result<ClientStore::Invitation> ClientStore::add(const std::string& name, SecretBytes key,
+                                                 const std::optional<share::Terms>& terms,
+                                                 std::string invitation) {
+  const auto added =
+      book_.add(name, std::move(key), terms.value_or(share::Terms()), !terms.has_value());
+  if (!added) {
+    wire::wipe_text(invitation);
+    return tl::unexpected(added.error());
+  }
   const std::uint64_t serial = (*added)->serial;
   if (auto stored = store(); !stored) {
     book_.withdraw(name, serial);
+    wire::wipe_text(invitation);
     return error("the invitation was not kept: " + stored.error().message);
   }
-  return Invitation{encode(join), serial};
+  return Invitation{std::move(invitation), serial};
 }
 
 Result<void> ClientStore::withdraw(const std::string& name, std::uint64_t serial) {

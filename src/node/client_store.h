@@ -1,6 +1,9 @@
 // Inviting and revoking: the client book and its copy on disk, together.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "base/mutex.h"
 #include "node/state_dir.h"
 #include "share/client_book.h"
@@ -23,6 +26,8 @@ class ClientStore {
   // restart forgets is none.
   Result<Invitation> invite(const std::string& name, share::Terms terms, const std::string& address,
                             const crypto::Pin& pin);
+  // The same for one who may see all and draws nothing: `join` is its token.
+  Result<Invitation> invite_observer(const std::string& name);
   // Undoes an invitation whose join string nobody got; the name stays free.
   Result<void> withdraw(const std::string& name, std::uint64_t serial);
   // Bars the name, and ends its client: true when there was one. An Error when it is barred
@@ -34,6 +39,8 @@ class ClientStore {
   Result<void> keep();
 
  private:
+  Result<Invitation> add(const std::string& name, SecretBytes key,
+                         const std::optional<share::Terms>& terms, std::string invitation);
   Result<void> store() EXCLUDES(mutex_);
 
   const StateDir& state_;

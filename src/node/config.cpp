@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "base/quantity.h"
+#include "node/alarms.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "sources/upstream/kept_join_strings.h"
@@ -303,6 +304,93 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
   }
 }
 
+// One of two or more words.
+template <typename Value>
+void read_word(const Reader& reader, const toml::table& table, const std::string& where,
+               std::string_view key, Value& out,
+               std::initializer_list<std::pair<std::string_view, Value>> words) {
+  const toml::node* const node = table.get(key);
+  if (node == nullptr) return;
+  const auto text = node->value<std::string>();
+  std::string list;
+  for (const auto& [word, value] : words) {
+    if (text && *text == word) {
+      out = value;
+      return;
+    }
+    list += fmt::format("{}\"{}\"", list.empty() ? "" : " or ", word);
+  }
+  reader.fail(*node, fmt::format("{}.{}: must be {}", where, key, list));
+}
+
+// More often than once a second nobody reads; less often than once a day is as good as never.
+constexpr Reader::Range stat_range{"1s", "24h"};
+
+void read_observe(const Reader& reader, const toml::table& root, Config& config) {
+  const auto* const t = reader.section(root, "observe");
+  if (t == nullptr) return;
+  reader.only(*t, "observe", {"loopback", "stat", "log"});
+  read_word<bool>(reader, *t, "observe", "loopback", config.observe.loopback,
+                  {{"open", true}, {"closed", false}});
+  read_word<LogFormat>(reader, *t, "observe", "log", config.observe.log,
+                       {{"text", LogFormat::text}, {"json", LogFormat::json}});
+  if (t->get("stat") != nullptr) {
+    reader.duration(*t, "observe", "stat", config.observe.stat, stat_range);
+  }
+}
+
+constexpr Reader::Range alarm_timeout_range{"1s", "10m"};
+constexpr Reader::Range alarm_repeat_range{"1s", "24h"};
+constexpr Reader::Range alarm_retries_range{"0", "20"};
+
+observe::AlarmRule read_alarm(const Reader& reader, const toml::table& table) {
+  const std::string where = "alarm";
+  reader.only(table, where, {"command", "webhook", "ca", "on", "timeout", "retries", "repeat"});
+  observe::AlarmRule rule;
+  const auto text = [&](std::string_view key, const auto& put) {
+    const toml::node* const node = table.get(key);
+    if (node == nullptr) return;
+    if (!node->is_string() || node->as_string()->get().empty()) {
+      reader.fail(*node, fmt::format("alarm.{}: must be a text", key));
+    }
+    put(node->as_string()->get());
+  };
+  text("command", [&](const std::string& value) { rule.command = value; });
+  text("webhook", [&](const std::string& value) { rule.webhook = value; });
+  text("ca", [&](const std::string& value) { rule.ca = value; });
+  reader.duration(table, where, "timeout", rule.timeout, alarm_timeout_range);
+  reader.duration(table, where, "repeat", rule.repeat, alarm_repeat_range);
+  reader.size(table, where, "retries", rule.retries, alarm_retries_range);
+  rule.on = observe::usual_alarms();
+  if (const toml::node* const on = table.get("on")) {
+    rule.on.clear();
+    const auto add = [&](const toml::node& item) {
+      const auto name = item.value<std::string>();
+      const auto kind = name ? parse_event_kind(*name) : std::nullopt;
+      if (!kind || *kind == EventKind::note) {
+        std::string known;
+        for (const std::string_view each : event_kind_names) {
+          if (each != to_string(EventKind::note)) known += fmt::format(" {}", each);
+        }
+        reader.fail(item, fmt::format("alarm.on: must name kinds of events, of{}", known));
+      }
+      rule.on.push_back(*kind);
+    };
+    if (const toml::array* const list = on->as_array()) {
+      for (const toml::node& item : *list) add(item);
+    } else {
+      add(*on);
+    }
+    if (rule.on.empty()) reader.fail(*on, "alarm.on: names nothing; leave it out for the usual");
+  }
+  try {
+    check_alarm(rule);
+  } catch (const Failure& problem) {
+    reader.fail(table, fmt::format("alarm: {}", problem.what()));
+  }
+  return rule;
+}
+
 std::pair<std::string, share::Terms> read_client(const Reader& reader, const toml::table& table) {
   share::Terms terms;
   reader.only(table, "client", {"name", "rate", "burst", "weight"});
@@ -379,8 +467,16 @@ Config parse_config(std::string_view text, const std::string& path) {
     reader.fail(e.source(), std::string(e.description()));
   }
   Config config;
-  reader.only(root, "", {"node", "reserve", "drbg", "limits", "source", "outlet", "client"});
+  reader.only(root, "", {"node", "reserve", "drbg", "limits", "observe", "source", "outlet", "client",
+                        "alarm"});
   read_core(reader, root, config);
+  read_observe(reader, root, config);
+  reader.list(root, "alarm", [&](const toml::table& table) {
+    if (config.alarms.size() == Alarms::most_rules) {
+      reader.fail(table, fmt::format("alarm: at most {}", Alarms::most_rules));
+    }
+    config.alarms.push_back(read_alarm(reader, table));
+  });
   reader.list(root, "source", [&](const toml::table& table) {
     config.sources.push_back(reader.spec(table, "source", "hwrng"));
     reader.checked(table, "source", "hwrng", sources::describe_source);

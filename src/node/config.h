@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "entropy/drbg_pool.h"
+#include "base/log.h"
+#include "observe/alarm.h"
 #include "outlets/http/settings.h"
 #include "share/terms.h"
 
@@ -26,6 +28,13 @@ struct Config {
   bool default_outlets = false;  // nobody named them: the node goes on where one of them fails
   std::map<std::string, share::Terms> clients;  // by name
   std::vector<std::string> on_reseed;           // commands, run after this machine was renewed
+  struct Observe {
+    bool loopback = true;              // who asks on loopback without a name is the operator
+    Duration stat = Duration::zero();  // between STAT lines; 0: none
+    LogFormat log = LogFormat::text;
+  };
+  Observe observe;
+  std::vector<observe::AlarmRule> alarms;
 
   // Which of the values that a reload cannot change differ, "node.threads, reserve.size"; empty:
   // none.

@@ -64,7 +64,25 @@ ControlAnswer Control::answer(std::string_view method, std::string_view path,
     node_.feed();
     return done();
   }
+  if (path == "/control/alarm-test") return begin_alarm_test();
+  if (path == "/control/alarm-tested") return alarms_tested();
   return refused(404, "no such control path");
+}
+
+ControlAnswer Control::begin_alarm_test() {
+  const std::size_t alarms = node_.alarms.begin_test();
+  return done({{"alarms", alarms}});
+}
+
+// Whoever asks waits: "not yet" is a 503.
+ControlAnswer Control::alarms_tested() {
+  const auto tried = node_.alarms.tested();
+  if (!tried) return refused(503, "the alarms are still being tried");
+  json::array all;
+  for (const auto& [name, problem] : *tried) {
+    all.push_back(json::object{{"name", name}, {"problem", problem}});
+  }
+  return done({{"tried", std::move(all)}});
 }
 
 ControlAnswer Control::revoked() const {
@@ -79,6 +97,10 @@ ControlAnswer Control::invite(const json::object& request) {
   // Its clients would be unknown after a restart.
   if (const std::string problem = node_.state.problem(); !problem.empty()) {
     return refused(409, "nobody is invited: " + problem);
+  }
+  if (const auto* const observer = request.if_contains("observer");
+      observer != nullptr && observer->is_bool() && observer->get_bool()) {
+    return invite_observer(text_of(request, "name"));
   }
   std::string at = text_of(request, "address");
   const std::string own = node_.address();
@@ -107,14 +129,27 @@ ControlAnswer Control::invite(const json::object& request) {
         "this node has no https outlet, so the join string will not work yet; add one: --outlet "
         "'https://*:7749'";
   }
+  return given_out(given, name, *invited);
+}
+
+ControlAnswer Control::invite_observer(const std::string& name) {
+  auto invited = node_.clients.invite_observer(name);
+  if (!invited) return refused(400, invited.error().message);
+  node_.events.record("clients", fmt::format("'{}' may observe", name));
+  return given_out({{"join", invited->join}, {"serial", invited->serial}}, name, *invited);
+}
+
+ControlAnswer Control::given_out(const json::object& given, const std::string& name,
+                                 ClientStore::Invitation& invited) {
   ControlAnswer answer = done(given);
-  answer.undo = [this, name, serial = invited->serial] {
+  answer.undo = [this, name, serial = invited.serial] {
     if (node_.clients.withdraw(name, serial)) {
       node_.events.add("clients",
-                       fmt::format("nobody took the join string of '{}': withdrawn", name), false);
+                       fmt::format("nobody took what '{}' was to show: withdrawn", name),
+                       EventKind::note);
     }
   };
-  wire::wipe_text(invited->join);
+  wire::wipe_text(invited.join);
   return answer;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "node/alarms.h"
 #include "node/client_store.h"
 #include "node/state_watch.h"
 #include "observe/events.h"
@@ -28,6 +29,7 @@ struct Controlled {
   std::function<void()> check_state;          // at each action
   std::function<void()> retest;
   std::function<void()> feed;
+  Alarms& alarms;
 };
 
 // Any thread.
@@ -41,6 +43,12 @@ class Control {
 
  private:
   outlets::ControlAnswer invite(const boost::json::object& request);
+  outlets::ControlAnswer invite_observer(const std::string& name);
+  // The answer with what was invited, which is undone where nobody takes it.
+  outlets::ControlAnswer given_out(const boost::json::object& given, const std::string& name,
+                                   ClientStore::Invitation& invited);
+  outlets::ControlAnswer begin_alarm_test();
+  outlets::ControlAnswer alarms_tested();
   outlets::ControlAnswer withdraw(const boost::json::object& request);
   outlets::ControlAnswer revoke(const boost::json::object& request);
   outlets::ControlAnswer allow(const boost::json::object& request);

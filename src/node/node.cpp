@@ -34,6 +34,13 @@ constexpr std::size_t block_places = 16384;
 std::size_t target_of(const NodeSettings& settings) {
   return settings.feed ? 0 : settings.config.reserve_bytes;
 }
+// Another for each start: by it a follower of events knows that the node is another run.
+std::uint64_t start_number() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
 std::size_t max_request_of(const NodeSettings& settings) {
   return settings.feed ? feed_request_bytes
                        : static_cast<std::size_t>(settings.config.limits.request_full_bytes);
@@ -45,9 +52,10 @@ Node::Node(NodeSettings settings)
     : settings_(std::move(settings)),
       state_(settings_.state_path),
       started_(clock_.now()),
+      events_(start_number()),
       generation_(settings_.generation_path),
-      commands_([this](const std::string& subject, const std::string& text, bool alarm) {
-        events_.add(subject, text, alarm);
+      commands_([this](const std::string& subject, const std::string& text, EventKind kind) {
+        events_.add(subject, text, kind);
       }),
       dispenser_(target_of(settings_), max_request_of(settings_)),
       key_(gather_start_material().view()),
@@ -59,7 +67,7 @@ Node::Node(NodeSettings settings)
       blocks_(block_places, crypto::random_seed()),
       drbg_(share::SeededDrbg::make(dispenser_, settings_.config.threads, settings_.config.reseed)),
       cookies_(cookie_file(), [this](const std::string& text,
-                                     bool alarm) { events_.add("trickle", text, alarm); }),
+                                     EventKind kind) { events_.add("trickle", text, kind); }),
       threads_(settings_.config.threads,
                [this](const std::string& why) { alarm("threads", "a task has ended: " + why); }),
       services_(make_services()),
@@ -71,10 +79,31 @@ Node::Node(NodeSettings settings)
                 .commands = commands_,
                 .events = events_,
                 .clock = clock_}),
-      control_(controlled()) {
+      alarms_(events_, [this] { return node_id_; }),
+      control_(controlled()),
+      pulse_({.report =
+                  [this](bool clients) {
+                    return report_for({.all = true},
+                                      clients ? Of::busy_clients : Of::no_clients);
+                  },
+              .recorder = recorder_,
+              .events = events_,
+              .live = live_,
+              .threads = threads_,
+              .clock = clock_}),
+      ringing_(events_.listeners().add([this](const observe::Event&) { live_.bell().tell(); })) {
   defaults_ = {.limits = limits_of(settings_.config), .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
   commands_.set(settings_.config.on_reseed);
+  observe(settings_.config);
+}
+
+// What a reload changes, too.
+void Node::observe(const Config& config) {
+  loopback_sees_all_ = config.observe.loopback;
+  pulse_.set_stat_interval(config.observe.stat);
+  set_log_format(config.observe.log);
+  alarms_.set(config.alarms);
 }
 
 Node::~Node() { stop(0s); }
@@ -88,32 +117,58 @@ outlets::Services Node::make_services() {
                      .threads = threads_,
                      .clock = clock_,
                      .on_event = [this](const std::string& subject, const std::string& text,
-                                        bool alarm) { events_.add(subject, text, alarm); },
+                                        EventKind kind) { events_.add(subject, text, kind); },
                      .on_fed =
                          [this] {
                            if (settings_.on_fed) settings_.on_fed();
                          },
                      .reseed = settings_.config.reseed},
-          .http = {.provenance = provenance_,
-                   .identity =
-                       [this] {
-                         return net::ServerTls{.key_pem = identity_->key_pem.view(),
-                                               .certificate_pem = identity_->certificate_pem,
-                                               .client_ca = {}};
-                       },
-                   .status =
-                       [this](const observe::Viewer& viewer) {
-                         const auto document = observe::status_document(report_for(viewer));
-                         return boost::json::serialize(document) + "\n";
-                       },
-                   .metrics =
-                       [this](const observe::Viewer& viewer) {
-                         return observe::metrics_text(report_for(viewer));
-                       },
-                   .ready = [this] { return drbg_->pool().ready(); },
-                   .shortage = [this] { return shortage(); },
-                   .trickle_port = [this] { return trickle_port_.load(); }},
+          .http = http_services(),
           .cookies = cookies_};
+}
+
+outlets::HttpServices Node::http_services() {
+  const auto text = [](const boost::json::value& document) {
+    return boost::json::serialize(document) + "\n";
+  };
+  return {.provenance = provenance_,
+          .identity =
+              [this] {
+                return net::ServerTls{.key_pem = identity_->key_pem.view(),
+                                      .certificate_pem = identity_->certificate_pem,
+                                      .client_ca = {}};
+              },
+          .status =
+              [this, text](const observe::Viewer& viewer) {
+                return text(observe::status_document(report_for(viewer)));
+              },
+          .live =
+              [this](const observe::Viewer& viewer) {
+                return boost::json::serialize(
+                    observe::live_document(report_for(viewer, Of::busy_clients)));
+              },
+          .status_text =
+              [this](const observe::Viewer& viewer) {
+                return observe::status_text(
+                    observe::live_document(report_for(viewer, Of::busy_clients)));
+              },
+          .metrics =
+              [this](const observe::Viewer& viewer, bool clients) {
+                return observe::metrics_text(
+                    report_for(viewer, clients ? Of::busy_clients : Of::no_clients));
+              },
+          .history =
+              [this](const observe::Viewer& viewer, std::string_view span) {
+                const auto tier = observe::Recorder::tier_of(span).value_or(0);
+                const auto report = report_for(viewer, Of::no_clients);
+                return recorder_.history(tier, report, report.now);
+              },
+          .events = events_,
+          .live_status = live_,
+          .loopback_sees_all = [this] { return loopback_sees_all_.load(); },
+          .ready = [this] { return drbg_->pool().ready(); },
+          .shortage = [this] { return shortage(); },
+          .trickle_port = [this] { return trickle_port_.load(); }};
 }
 
 outlets::CookieKeeper::File Node::cookie_file() {
@@ -141,7 +196,8 @@ void Node::start() {
                     ? fmt::format("the guarantee of {} is kept again", format_rate(change.rate))
                     : fmt::format("the guarantee of {} is suspended: the sources deliver {}",
                                   format_rate(change.rate), format_rate(change.proved)),
-                !change.kept, {.client = *change.name});
+                change.kept ? EventKind::guarantee_kept : EventKind::guarantee_suspended,
+                {.client = *change.name});
   });
   std::vector<NamedSource> sources = make_sources();
   book_.on_revoke([this](const std::shared_ptr<share::Client>& client) {
@@ -159,6 +215,7 @@ void Node::start() {
   open_control_socket();
   if (!settings_.feed) drbg_->pool().start();
   for (const NamedSource& named : sources) named.source->start();
+  pulse_.start();
 }
 
 // All of them listen, or the node does not start. Of the default set, which nobody asked for by
@@ -178,7 +235,7 @@ std::vector<NamedOutlet> Node::start_outlets() {
       const std::string what = fmt::format(
           "{}; going on without this default outlet (name those you want with --outlet)",
           problem.what());
-      events_.add(named.text, what, true);
+      events_.add(named.text, what, EventKind::warning);
       named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, what);
     }
   }
@@ -209,7 +266,7 @@ void Node::open_control_socket() {
     socket->start();
   } catch (const Failure& problem) {
     events_.add("control",
-                fmt::format("{}; 'qanat status' will not find this node", problem.what()), true);
+                fmt::format("{}; 'qanat status' will not find this node", problem.what()), EventKind::warning);
     return;
   }
   control_socket_ = std::move(socket);
@@ -234,7 +291,8 @@ Controlled Node::controlled() {
           .address = [this] { return address(); },
           .check_state = [this] { check_state(); },
           .retest = [this] { retest(); },
-          .feed = [this] { feed_now(); }};
+          .feed = [this] { feed_now(); },
+          .alarms = alarms_};
 }
 
 void Node::check_state() {
@@ -293,7 +351,7 @@ sources::SourceServices Node::source_services() {
       .clock = clock_,
       // All draw from the sources.
       .on_event = [this](const std::string& subject, const std::string& text,
-                         bool alarm) { events_.add(subject, text, alarm, {.everybody = true}); },
+                         EventKind kind) { events_.add(subject, text, kind, {.everybody = true}); },
       .cookie_directory = cookie_directory_,
       .on_fresh_seed = [this](const std::string& why,
                               const sources::FreshSeed& seed) { return renew(why, seed); },
@@ -316,7 +374,7 @@ void Node::find_trickle_port() {
 
 void Node::warn_of(const Config& config) {
   for (const std::string& warning : config_warnings(config)) {
-    events_.add("configuration", warning, true);
+    events_.add("configuration", warning, EventKind::warning);
   }
 }
 
@@ -343,6 +401,7 @@ bool Node::stop_sources(std::vector<NamedSource>& sources) {
 
 bool Node::stop(Duration limit) {
   bool ended = true;
+  pulse_.stop();
   // What fails is left behind, and keeps nothing else from its end.
   const auto end_one = [&ended](const auto& work) {
     try {
@@ -381,7 +440,7 @@ bool Node::stop(Duration limit) {
 }
 
 void Node::alarm(const std::string& subject, const std::string& text) {
-  events_.add(subject, text, true);
+  events_.add(subject, text, EventKind::warning);
 }
 
 void Node::feed_now() {

@@ -11,12 +11,16 @@
 #include "net/io_threads.h"
 #include "node/client_store.h"
 #include "node/config.h"
+#include "node/alarms.h"
 #include "node/control.h"
+#include "node/pulse.h"
 #include "node/renewal.h"
 #include "node/running.h"
 #include "node/state_dir.h"
 #include "node/state_watch.h"
 #include "observe/events.h"
+#include "observe/live.h"
+#include "observe/recorder.h"
 #include "outlets/http/http.h"
 #include "outlets/registry.h"
 #include "outlets/trickle/cookie_keeper.h"
@@ -114,7 +118,13 @@ class Node {
   void warn_of(const Config& config);
   std::string shortage() const;
   bool stop_sources(std::vector<NamedSource>& sources);
-  observe::NodeReport report_for(const observe::Viewer& viewer) const;
+  // Which clients it has of those that the viewer may see.
+  enum class Of { all_clients, busy_clients, no_clients };
+  observe::NodeReport report_for(const observe::Viewer& viewer, Of clients = Of::all_clients) const;
+  std::vector<observe::ThreadReport> threads_report(
+      const std::vector<observe::SourceReport>& sources) const;
+  outlets::HttpServices http_services();
+  void observe(const Config& config);
 
   NodeSettings settings_;
   StateDir state_;
@@ -124,6 +134,9 @@ class Node {
   Clock clock_;
   TimePoint started_;
   observe::Events events_;
+  observe::Recorder recorder_;
+  observe::LiveStatus live_;
+  std::atomic<bool> loopback_sees_all_{true};
   machine::Generation generation_;
   machine::ReseedCommands commands_;
   share::Dispenser dispenser_;
@@ -142,8 +155,11 @@ class Node {
   outlets::OutletDefaults defaults_;
   Running running_;
   Renewal renewal_;
+  Alarms alarms_;
   Control control_;
+  Pulse pulse_;
   std::unique_ptr<outlets::HttpOutlet> control_socket_;
+  std::unique_ptr<Listeners<observe::Event>::Subscription> ringing_;
 };
 
 }  // namespace qanat::node

@@ -43,7 +43,7 @@ void Node::put_back(std::vector<NamedOutlet>& ended) {
       named = make_outlet(named.text);
       named.outlet->start();
     } catch (const Failure& problem) {
-      events_.add(named.text, fmt::format("does not come back: {}", problem.what()), true);
+      events_.add(named.text, fmt::format("does not come back: {}", problem.what()), EventKind::warning);
       named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, problem.what());
     }
     again.outlets.push_back(named);
@@ -130,13 +130,13 @@ void Node::change_outlets(const Change& change) {
   for (const NamedOutlet& named : change.leaving) {
     insist([&named] { named.outlet->stop(); });
     if (!named.outlet->idle()) (void)new std::shared_ptr<serve::Outlet>(named.outlet);
-    insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", false); });
+    insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", EventKind::note); });
   }
   for (const NamedOutlet& named : change.new_outlets) {
     insist([&] {
       const observe::OutletReport report = named.outlet->report();
       events_.add("outlet " + report.name,
-                  report.listening ? "started, " + report.detail : "started", false);
+                  report.listening ? "started, " + report.detail : "started", EventKind::note);
     });
   }
   for (const NamedOutlet& named : change.next.outlets) {
@@ -156,12 +156,12 @@ void Node::change_sources(const Change& change, std::vector<NamedSource> old) {
                        [&](const NamedSource& other) { return other.source == source.source; });
   });
   for (const NamedSource& named : old) {
-    insist([&] { events_.add("source " + named.source->report().name, "stopped", false); });
+    insist([&] { events_.add("source " + named.source->report().name, "stopped", EventKind::note); });
   }
   if (!stop_sources(old)) (void)new std::vector<NamedSource>(std::move(old));
   for (const NamedSource& named : change.new_sources) {
     insist([&] {
-      events_.add("source " + named.source->report().name, "started", false);
+      events_.add("source " + named.source->report().name, "started", EventKind::note);
       named.source->start();
     });
   }
@@ -187,6 +187,7 @@ void Node::reload(const Config& config) {
   insist([this] { find_trickle_port(); });
   insist([&] { book_.configure(config.clients); });
   commands_.set(config.on_reseed);
+  insist([&] { observe(config); });
   // With effect from the next start: the sources that run were made with it.
   const std::size_t quorum = settings_.config.quorum;
   settings_.config = config;

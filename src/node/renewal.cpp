@@ -22,7 +22,7 @@ void Renewal::do_all(const Work& work) {
   try {
     insist(work);
   } catch (const std::exception& problem) {
-    all_.events.add("node", fmt::format("not everything is seeded anew: {}", problem.what()), true);
+    all_.events.add("node", fmt::format("not everything is seeded anew: {}", problem.what()), EventKind::warning);
   }
 }
 
@@ -31,7 +31,7 @@ bool Renewal::run(const std::string& why, const sources::FreshSeed& seed) {
   const std::uint64_t generation = all_.generation.advance();
   renew_node(seed, taken);
   renew_lists();
-  do_all([&] { all_.events.add("node", why + ": everything is seeded anew", false); });
+  do_all([&] { all_.events.add("node", why + ": everything is seeded anew", EventKind::note); });
   do_all([&] { all_.commands.run(why, generation); });
   return taken;
 }

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/shown.h"
 #include "base/version.h"
@@ -26,6 +27,23 @@ observe::ClientReport report_of(const share::Client& client, TimePoint now) {
           .requests = client.requests,
           .refused = client.refused,
           .last_seen = client.last_seen};
+}
+
+// Of very many, those that have drawn most lately, without a lock for each of the others.
+std::vector<std::shared_ptr<share::Client>> busiest(
+    std::vector<std::shared_ptr<share::Client>> clients, bool few, TimePoint now) {
+  if (!few || clients.size() <= observe::most_busy_clients) return clients;
+  std::vector<std::pair<std::uint64_t, std::size_t>> drawn;
+  drawn.reserve(clients.size());
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    // Who waits is seen, too: it has a connection.
+    drawn.emplace_back(2 * clients[i]->recent_bytes.sum(now) + clients[i]->connections.load(), i);
+  }
+  const auto end = drawn.begin() + static_cast<std::ptrdiff_t>(observe::most_busy_clients);
+  std::nth_element(drawn.begin(), end, drawn.end(), std::greater());
+  std::vector<std::shared_ptr<share::Client>> most;
+  for (auto it = drawn.begin(); it != end; ++it) most.push_back(std::move(clients[it->second]));
+  return most;
 }
 
 }  // namespace
@@ -68,7 +86,29 @@ std::string Node::shortage() const {
   return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
-observe::NodeReport Node::report_for(const observe::Viewer& viewer) const {
+// The longest that one of an I/O thread's tasks may take is some ms (StreamWorker::turn); a source's
+// read ends after peer_patience, or it rests.
+std::vector<observe::ThreadReport> Node::threads_report(
+    const std::vector<observe::SourceReport>& sources) const {
+  constexpr Duration io_patience = std::chrono::seconds(5);
+  constexpr Duration source_patience = std::chrono::seconds(120);
+  const TimePoint now = clock_.now();
+  std::vector<observe::ThreadReport> threads;
+  const auto add = [&](std::string name, TimePoint last_turn, Duration patience) {
+    threads.push_back({std::move(name), last_turn, now - last_turn > patience});
+  };
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    add(fmt::format("io-{}", i), threads_.last_turn(i), io_patience);
+  }
+  add("pulse", pulse_.last_turn(), io_patience);
+  for (const observe::SourceReport& source : sources) {
+    if (source.last_turn == TimePoint{}) continue;
+    add("source " + source.name, source.last_turn, source_patience);
+  }
+  return threads;
+}
+
+observe::NodeReport Node::report_for(const observe::Viewer& viewer, Of clients) const {
   observe::NodeReport s;
   s.node_id = node_id_;
   s.version = version();
@@ -93,15 +133,30 @@ observe::NodeReport Node::report_for(const observe::Viewer& viewer) const {
   s.dispenser = dispenser_.report();
   // Of other clients not even the figures are gathered, as that takes locks.
   const TimePoint now = clock_.now();
-  if (viewer.client != nullptr) s.clients.push_back(report_of(*viewer.client, now));
-  if (viewer.all) {
-    for (const auto& client : book_.list()) s.clients.push_back(report_of(*client, now));
+  s.now = now;
+  s.time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                  std::chrono::system_clock::now().time_since_epoch())
+                  .count();
+  s.clients_total = book_.size();
+  if (viewer.client != nullptr && !viewer.all) s.clients.push_back(report_of(*viewer.client, now));
+  if (viewer.all && clients != Of::no_clients) {
+    for (const auto& client : busiest(book_.list(), clients == Of::busy_clients, now)) {
+      if (client->observer) {
+        s.observers.push_back({client->name, client->connections, client->last_seen});
+      } else {
+        s.clients.push_back(report_of(*client, now));
+      }
+    }
   }
   const bool fed = std::any_of(s.outlets.begin(), s.outlets.end(),
                                [](const auto& outlet) { return outlet.deliveries > 0; });
   s.ready = settings_.feed ? fed : drbg_->pool().ready();
   s.events = events_.recent();
   s.events_total = events_.total();
+  s.events_by_kind = events_.counts();
+  s.alarms = alarms_.counts();
+  s.threads = threads_report(s.sources);
+  recorder_.add_rates(s);
   return seen_by(std::move(s), viewer);
 }
 

@@ -250,6 +250,10 @@ StoredClient client_from(const json::value& item, Bytes sealing_key) {
   client.terms = {item.at("rate").to_number<std::uint64_t>(),
                   item.at("burst").to_number<std::uint64_t>(),
                   item.at("weight").to_number<double>()};
+  // Older versions knew none.
+  if (const auto* const observer = item.as_object().if_contains("observer")) {
+    client.observer = observer->as_bool();
+  }
   if (auto possible = share::check(client.terms); !possible) {
     throw Failure(fmt::format("'{}': {}", client.name, possible.error().message));
   }
@@ -312,12 +316,14 @@ Result<void> StateDir::store_clients(const StoredClients& stored) const {
   if (!key) return tl::unexpected(key.error());
   json::array clients;
   for (const StoredClient& client : stored.clients) {
-    clients.push_back(json::object{
+    json::object item{
         {"name", client.name},
         {"key", to_base64url(crypto::seal(key->view(), client.key.view(), as_bytes(client.name)))},
         {"rate", client.terms.rate},
         {"burst", client.terms.burst},
-        {"weight", client.terms.weight}});
+        {"weight", client.terms.weight}};
+    if (client.observer) item["observer"] = true;
+    clients.push_back(std::move(item));
   }
   json::array barred;
   for (const share::Bar& bar : stored.bars) {

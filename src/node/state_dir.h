@@ -23,6 +23,7 @@ struct StoredClient {
   std::string name;
   SecretBytes key;
   share::Terms terms;
+  bool observer = false;
 };
 struct StoredClients {
   std::vector<StoredClient> clients;

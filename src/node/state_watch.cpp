@@ -22,7 +22,7 @@ void StateWatch::begin() {
               fmt::format("{}; the node runs without its state directory: it invites nobody, and "
                           "keeps nothing for its next start",
                           lock.error().message),
-              true);
+              EventKind::warning);
 }
 
 bool StateWatch::check(const Kept& kept) {
@@ -43,10 +43,11 @@ bool StateWatch::check(const Kept& kept) {
                 fmt::format("files were missing in the state directory {}; keys and clients are "
                             "written back",
                             state_.path()),
-                true);
+                EventKind::warning);
   }
   if (now != before) {
-    events_.add("state", now.empty() ? state_.path() + " is in order again" : now, !now.empty());
+    events_.add("state", now.empty() ? state_.path() + " is in order again" : now,
+                warning_if(!now.empty()));
   }
   return written_back;
 }

@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
-#include <map>
 #include <new>
 #include <utility>
 
@@ -24,7 +24,26 @@ std::deque<Event>::iterator least_missed(std::deque<Event>& events) {
                       [&](const Event& event) { return event.subject == most->first; });
 }
 
+template <int base>
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 }  // namespace
+
+std::string EventId::text() const { return fmt::format("{:x}-{}", run, number); }
+
+std::optional<EventId> EventId::parse(std::string_view text) {
+  const auto dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto run = whole_number<16>(text.substr(0, dash));
+  const auto number = whole_number<10>(text.substr(dash + 1));
+  if (!run || !number) return std::nullopt;
+  return EventId{*run, *number};
+}
 
 Events::~Events() {
   try {
@@ -34,42 +53,77 @@ Events::~Events() {
   }
 }
 
-void Events::add(const std::string& subject, const std::string& text, bool alarm, Audience audience,
-                 TimePoint now) {
+void Events::add(const std::string& subject, const std::string& text, EventKind kind,
+                 Audience audience, TimePoint now) {
   try {
     tell_sums(now);
-    LineLimiter& limiter = alarm ? alarms_ : notices_;
-    if (limiter.admit(subject, text, now)) return keep(subject, text, alarm, std::move(audience));
+    LineLimiter& limiter = is_alarm(kind) ? alarms_ : notices_;
+    if (limiter.admit(subject, text, now)) return keep(subject, text, kind, std::move(audience));
   } catch (const std::bad_alloc&) {
     // Whoever tells what has failed must not fail for that.
   }
   const MutexLock lock(mutex_);
   ++total_;
+  ++counts_[static_cast<std::size_t>(kind)];
 }
 
-void Events::keep(const std::string& subject, const std::string& text, bool alarm,
+void Events::keep(const std::string& subject, const std::string& text, EventKind kind,
                   Audience audience) const {
-  log_line(alarm ? LogLevel::warning : LogLevel::info, fmt::format("{}: {}", subject, text));
-  const MutexLock lock(mutex_);
-  events_.push_back({std::time(nullptr), subject, text, alarm, std::move(audience)});
-  if (events_.size() > kept) events_.erase(least_missed(events_));
-  ++total_;
+  log_event(subject, text, kind);
+  Event event{.id = {},
+              .time = std::time(nullptr),
+              .subject = subject,
+              .text = text,
+              .kind = kind,
+              .audience = std::move(audience)};
+  {
+    const MutexLock lock(mutex_);
+    event.id = EventId{run_, last_ + 1}.text();
+    event.number = last_ + 1;
+    events_.push_back(event);
+    ++last_;
+    if (events_.size() > kept) events_.erase(least_missed(events_));
+    ++total_;
+    ++counts_[static_cast<std::size_t>(kind)];
+  }
+  listeners_.tell(event);
 }
 
 void Events::tell_sums(TimePoint now) const {
-  for (const auto& sum : notices_.sums(now)) keep(sum.key, sum.text(), false);
-  for (const auto& sum : alarms_.sums(now)) keep(sum.key, sum.text(), true);
+  for (const auto& sum : notices_.sums(now)) keep(sum.key, sum.text(), EventKind::note);
+  for (const auto& sum : alarms_.sums(now)) keep(sum.key, sum.text(), EventKind::warning);
 }
 
-std::vector<Event> Events::recent(TimePoint now) const {
+std::vector<Event> Events::recent(TimePoint now, std::size_t most) const {
   tell_sums(now);
   const MutexLock lock(mutex_);
-  return {events_.begin(), events_.end()};
+  const std::size_t left_out = events_.size() - std::min(most, events_.size());
+  return {events_.begin() + static_cast<std::ptrdiff_t>(left_out), events_.end()};
+}
+
+std::vector<Event> Events::since(const EventId& last) const {
+  const MutexLock lock(mutex_);
+  const std::uint64_t after = last.run == run_ ? last.number : 0;
+  const auto begin = std::find_if(events_.begin(), events_.end(),
+                                  [after](const Event& event) { return event.number > after; });
+  return {begin, events_.end()};
+}
+
+EventId Events::last() const {
+  const MutexLock lock(mutex_);
+  return {run_, last_};
 }
 
 std::uint64_t Events::total() const {
   const MutexLock lock(mutex_);
   return total_;
+}
+
+std::map<EventKind, std::uint64_t> Events::counts() const {
+  const MutexLock lock(mutex_);
+  std::map<EventKind, std::uint64_t> counts;
+  for (std::size_t i = 0; i < counts_.size(); ++i) counts[static_cast<EventKind>(i)] = counts_[i];
+  return counts;
 }
 
 }  // namespace qanat::observe

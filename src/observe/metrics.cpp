@@ -3,6 +3,8 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <limits>
+
 namespace qanat::observe {
 namespace {
 
@@ -26,18 +28,37 @@ class Families {
         value;
     families_.back().metric.push_back(std::move(metric));
   }
+  void histogram(const char* name, const char* help) { begin(name, help, MetricType::Histogram); }
+  void add(const LatencyCounts& latency, Labels labels) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < latency.counts.size(); ++i) {
+      below += latency.counts[i];
+      const double bound = i < latency_bounds.size() ? latency_bounds[i]
+                                                     : std::numeric_limits<double>::infinity();
+      metric.histogram.bucket.push_back({below, bound});
+    }
+    metric.histogram.sample_count = below;
+    metric.histogram.sample_sum = latency.sum;
+    families_.back().metric.push_back(std::move(metric));
+  }
   std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
  private:
   std::vector<MetricFamily> families_;
 };
 
+double wall_seconds(TimePoint time, const NodeReport& s) {
+  return static_cast<double>(s.time_ms) / 1000 - seconds(s.now - time);
+}
+
 void add_ledger(Families& out, const NodeReport& s) {
   // In bytes, as Prometheus wants it; a double holds eighths of them exactly.
   constexpr double bits = 1.0 / 8;
   out.counter(
       "qanat_ledger_bytes_total",
-      "Full-entropy bytes, by source and what became of them (was qanat_ledger_bits_total)");
+      "Full-entropy bytes, by source and what became of them");
   for (const auto& [name, account] : s.dispenser.sources) {
     if (name.empty()) continue;  // not the viewer's business
     for (const auto& [kind, amount] :
@@ -47,7 +68,7 @@ void add_ledger(Families& out, const NodeReport& s) {
     }
   }
   out.gauge("qanat_ledger_reserve_bytes",
-            "Full-entropy bytes here, by source (was qanat_ledger_reserve_bits)");
+            "Full-entropy bytes here, by source");
   for (const auto& [name, account] : s.dispenser.sources) {
     if (name.empty()) continue;
     out.add(static_cast<double>(account.reserve) * bits, {{"source", name}});
@@ -66,14 +87,35 @@ void add_sources(Families& out, const NodeReport& s) {
   const auto each = [&](double (*value)(const observe::SourceReport&)) {
     for (const auto& source : s.sources) out.add(value(source), {{"source", source.name}});
   };
-  out.counter("qanat_source_bytes_total", "Raw bytes read");
+  out.counter("qanat_source_samples_total", "Samples of 8 bits that were read");
   each([](const auto& r) { return static_cast<double>(r.bytes); });
-  out.gauge("qanat_source_rate_bytes", "Raw bytes per second while it is read");
+  out.gauge("qanat_source_bytes_per_second", "Samples of 8 bits a second while it is read");
   each([](const auto& r) { return r.rate; });
   out.gauge("qanat_source_claimed_min_entropy_ratio",
-            "Claimed min-entropy of a bit, 0 to 1; 0 when not credited (was _bits, of a byte)");
+            "Claimed min-entropy of a bit, 0 to 1; 0 when not credited");
   each([](const auto& r) { return r.credit ? r.h / 8 : 0; });
-  out.counter("qanat_source_alarms_total", "Health tests failed");
+  out.gauge("qanat_source_estimated_min_entropy_ratio",
+            "Estimated min-entropy of a bit over the last 65,536 samples (SP 800-90B 6.3.1, 6.3.3)");
+  for (const auto& source : s.sources) {
+    if (!source.estimate) continue;
+    out.add(source.estimate->most_common_value / 8,
+            {{"source", source.name}, {"estimator", "most_common_value"}});
+    out.add(source.estimate->markov / 8, {{"source", source.name}, {"estimator", "markov"}});
+  }
+  out.gauge("qanat_source_last_window_timestamp_seconds",
+            "When samples of the source were last judged, seconds since 1970");
+  for (const auto& source : s.sources) {
+    if (source.last_window == TimePoint{}) continue;
+    out.add(wall_seconds(source.last_window, s), {{"source", source.name}});
+  }
+  out.counter("qanat_source_test_failures_total", "Windows that a health test rejected");
+  for (const auto& source : s.sources) {
+    for (const auto& [test, count] : source.test_failures) {
+      out.add(static_cast<double>(count), {{"source", source.name}, {"test", test}});
+    }
+  }
+  out.counter("qanat_source_alarms_total",
+              "Windows, or transfers of another node, that were not believed");
   each([](const auto& r) { return static_cast<double>(r.alarms); });
   out.counter("qanat_source_failures_total", "Times that the source was failed");
   each([](const auto& r) { return static_cast<double>(r.failures); });
@@ -112,6 +154,10 @@ void add_outlets(Families& out, const NodeReport& s) {
   for (const auto& o : s.outlets) {
     out.add(static_cast<double>(o.deliveries), {{"outlet", o.name}});
   }
+  out.gauge("qanat_outlet_waiting_requests", "Requests in line for full entropy");
+  for (const auto& o : s.outlets) out.add(static_cast<double>(o.waiting), {{"outlet", o.name}});
+  out.histogram("qanat_outlet_latency_seconds", "From a request to the last byte of its answer");
+  for (const auto& o : s.outlets) out.add(o.latency, {{"outlet", o.name}});
   out.counter("qanat_outlet_bytes_total", "Random bytes delivered, by grade");
   for (const auto& o : s.outlets) {
     out.add(static_cast<double>(o.full_bytes), {{"outlet", o.name}, {"grade", "full"}});
@@ -141,7 +187,36 @@ void add_tls(Families& out, const NodeReport& s) {
   }
 }
 
+void add_node(Families& out, const NodeReport& s) {
+  if (!s.whole) return;
+  out.gauge("qanat_clients", "Clients with a name");
+  out.add(static_cast<double>(s.clients_total));
+  out.gauge("qanat_clients_suspended", "Of these, those whose guarantee is suspended");
+  out.add(static_cast<double>(s.dispenser.suspended_flows));
+  out.gauge("qanat_thread_last_turn_timestamp_seconds",
+            "When a thread last turned, or now where it rests; seconds since 1970");
+  for (const auto& thread : s.threads) {
+    out.add(wall_seconds(thread.last_turn, s), {{"thread", thread.name}});
+  }
+  out.counter("qanat_events_total", "Events, by kind");
+  for (const auto& [kind, count] : s.events_by_kind) {
+    out.add(static_cast<double>(count), {{"kind", std::string(to_string(kind))}});
+  }
+  out.counter("qanat_alarms_total", "What alarms had to tell, by what came of it");
+  for (const auto& [name, alarm] : s.alarms) {
+    for (const auto& [outcome, count] : {std::pair{"sent", alarm.sent}, std::pair{"failed", alarm.failed},
+                                         std::pair{"dropped", alarm.dropped}}) {
+      out.add(static_cast<double>(count), {{"alarm", name}, {"outcome", outcome}});
+    }
+  }
+}
+
 void add_clients(Families& out, const NodeReport& s) {
+  if (s.whole) {
+    out.gauge("qanat_clients_left_out",
+              "Clients that are not below, as they have drawn least lately");
+    out.add(static_cast<double>(s.clients_total - s.clients.size()));
+  }
   out.counter("qanat_client_bytes_total", "Random bytes delivered to a client, by grade");
   for (const auto& c : s.clients) {
     out.add(static_cast<double>(c.full_bytes), {{"client", c.name}, {"grade", "full"}});
@@ -150,7 +225,7 @@ void add_clients(Families& out, const NodeReport& s) {
   const auto each = [&](double (*value)(const ClientReport&)) {
     for (const auto& c : s.clients) out.add(value(c), {{"client", c.name}});
   };
-  out.gauge("qanat_client_promised_bytes", "Guaranteed, bytes per second");
+  out.gauge("qanat_client_promised_bytes_per_second", "Guaranteed");
   each([](const auto& c) { return static_cast<double>(c.rate); });
   out.gauge("qanat_client_suspended", "1 while the supply does not allow its guarantee");
   each([](const auto& c) { return c.suspended ? 1.0 : 0.0; });
@@ -176,29 +251,30 @@ std::string metrics_text(const NodeReport& s) {
   out.add(static_cast<double>(s.dispenser.fill));
   out.gauge("qanat_reserve_target_bytes", "Bytes it is filled up to");
   out.add(static_cast<double>(s.dispenser.target));
+  out.gauge("qanat_reserve_in_flight_bytes", "Bytes on their way to whoever asked for them");
+  out.add(static_cast<double>(s.dispenser.in_flight));
   out.gauge("qanat_waiting_requests", "Requests in line for full entropy");
   out.add(static_cast<double>(s.dispenser.waiting_requests));
   out.gauge("qanat_waiting_bytes", "Bytes that they wait for");
   out.add(static_cast<double>(s.dispenser.waiting_bytes));
-  out.gauge("qanat_supply_bytes", "What the sources have proved to deliver, bytes per second");
+  out.gauge("qanat_supply_bytes_per_second", "What the sources have proved to deliver");
   out.add(s.dispenser.supply);
-  out.gauge("qanat_promised_bytes", "Sum of all guarantees, bytes per second");
+  out.gauge("qanat_promised_bytes_per_second", "Sum of all guarantees");
   out.add(s.dispenser.promised);
-  out.gauge("qanat_suspended_bytes", "Of these, what the supply does not allow now");
+  out.gauge("qanat_suspended_bytes_per_second", "Of these, what the supply does not allow now");
   out.add(s.dispenser.suspended);
   out.counter("qanat_drbg_reseeds_total", "DRBG reseeds from the reserve");
   out.add(static_cast<double>(s.drbg.reseeds));
   out.counter("qanat_drbg_bytes_total", "DRBG output, bytes");
   out.add(static_cast<double>(s.drbg.bytes));
-  out.counter("qanat_events_total", "Events logged");
-  out.add(static_cast<double>(s.events_total));
   add_ledger(out, s);
   add_sources(out, s);
   add_trickle(out, s);
   add_dropped(out, s);
   add_outlets(out, s);
   add_tls(out, s);
-  add_clients(out, s);
+  add_node(out, s);
+  if (!s.clients.empty()) add_clients(out, s);
   return out.text();
 }
 

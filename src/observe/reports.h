@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/event_kind.h"
 #include "entropy/intake.h"
+#include "observe/latency.h"
 
 namespace qanat::share {
 struct Client;
@@ -32,6 +35,12 @@ struct SourceReport {
   std::map<std::string, std::uint64_t> trickle = {};  // of an upstream: counters by name
   std::map<std::string, std::uint64_t> dropped = {};  // what came and was not used, by reason
   entropy::SourceId account = 0;
+  bool upstream = false;                                   // another node, or a peer like one
+  TimePoint last_window = {};                              // of samples judged; 0: none yet
+  std::map<std::string, std::uint64_t> test_failures = {};  // health tests, by name
+  std::optional<assess::RunningEstimate::Result> estimate = std::nullopt;
+  TimePoint last_turn = {};  // of its thread; 0: it has none
+  double credited_rate = 0;  // bytes of full entropy a second, lately
 };
 
 // Of what is tested and credited by an intake.
@@ -60,6 +69,16 @@ struct OutletReport {
   std::vector<InflowReport> inflows = {};
   std::int64_t certificate_until = 0;                // seconds since 1970; 0: it shows none
   std::map<std::string, std::uint64_t> groups = {};  // TLS handshakes, by key exchange
+  std::uint64_t waiting = 0;                         // requests in line for grade full
+  bool guests = false;                               // virtual machines are at the other end
+  LatencyCounts latency = {};                        // from a request to its last byte
+  struct Schedule {
+    std::int64_t last = 0;  // seconds since 1970; 0: not yet
+    std::int64_t next = 0;  // the same; 0: under way, or as fast as it goes
+  };
+  std::optional<Schedule> schedule = std::nullopt;  // of what feeds by time
+  double full_rate = 0;                             // bytes a second, lately
+  double drbg_rate = 0;
 };
 
 // Whose business an event is, beside the operator's.
@@ -70,10 +89,12 @@ struct Audience {
 
 // Something that an operator should know of: an alarm, a recovery.
 struct Event {
+  std::string id;         // EventId::text
+  std::uint64_t number = 0;
   std::int64_t time = 0;  // seconds since 1970
   std::string subject;
   std::string text;
-  bool alarm = false;
+  EventKind kind = EventKind::note;
   Audience audience = {};
 };
 
@@ -100,8 +121,8 @@ struct Viewer {
   const share::Client* client = nullptr;  // else: sees itself alone; null sees no client
 };
 
-// An alarm or a change, for the log, the status and the metrics.
+// Something has happened: for the log, the status, the metrics and the alarms.
 using OnEvent =
-    std::function<void(const std::string& subject, const std::string& text, bool alarm)>;
+    std::function<void(const std::string& subject, const std::string& text, EventKind kind)>;
 
 }  // namespace qanat::observe

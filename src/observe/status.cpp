@@ -1,6 +1,12 @@
 #include "observe/status.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <ctime>
+#include <tuple>
+#include <utility>
+
+#include "observe/verdict.h"
 
 namespace qanat::observe {
 
@@ -16,11 +22,27 @@ json::object account(const entropy::Account& a) {
           {"reserve", a.reserve}};
 }
 
+json::object counts(const std::map<std::string, std::uint64_t>& by_name) {
+  json::object out;
+  for (const auto& [name, count] : by_name) out[name] = count;
+  return out;
+}
+
+// Of a moment that only the steady clock has seen; 0 for none.
+std::int64_t wall_seconds(TimePoint time, const NodeReport& s) {
+  if (time == TimePoint{}) return 0;
+  return (s.time_ms - std::chrono::duration_cast<std::chrono::milliseconds>(s.now - time).count()) /
+         1000;
+}
+
+json::value estimate(const SourceReport& s) {
+  if (!s.estimate) return nullptr;
+  return json::object{{"most_common_value", s.estimate->most_common_value},
+                      {"markov", s.estimate->markov},
+                      {"samples", s.estimate->samples}};
+}
+
 json::object source(const observe::SourceReport& s, const NodeReport& snapshot) {
-  json::object dropped;
-  for (const auto& [reason, count] : s.dropped) dropped[reason] = count;
-  json::object trickle;
-  for (const auto& [what, count] : s.trickle) trickle[what] = count;
   return {{"name", s.name},
           {"state", to_string(s.state)},
           {"detail", s.detail},
@@ -33,14 +55,17 @@ json::object source(const observe::SourceReport& s, const NodeReport& snapshot) 
           {"blocks", s.blocks.blocks},
           {"fips_failed", s.blocks.fips_failed},
           {"weak", s.blocks.weak},
-          {"trickle", std::move(trickle)},
-          {"dropped", std::move(dropped)},
+          {"trickle", counts(s.trickle)},
+          {"dropped", counts(s.dropped)},
+          {"credited_rate", s.credited_rate},
+          {"upstream", s.upstream},
+          {"last_window", wall_seconds(s.last_window, snapshot)},
+          {"test_failures", counts(s.test_failures)},
+          {"estimate", estimate(s)},
           {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
 }
 
 json::object outlet(const observe::OutletReport& o) {
-  json::object refused;
-  for (const auto& [reason, count] : o.refused) refused[reason] = count;
   json::object document{{"name", o.name},
                         {"detail", o.detail},
                         {"problem", o.problem},
@@ -48,11 +73,16 @@ json::object outlet(const observe::OutletReport& o) {
                         {"deliveries", o.deliveries},
                         {"full_bytes", o.full_bytes},
                         {"drbg_bytes", o.drbg_bytes},
-                        {"refused", std::move(refused)}};
+                        {"refused", counts(o.refused)},
+                        {"full_rate", o.full_rate},
+                        {"drbg_rate", o.drbg_rate},
+                        {"waiting_requests", o.waiting},
+                        {"guests", o.guests}};
+  if (o.schedule) {
+    document["schedule"] = {{"last", o.schedule->last}, {"next", o.schedule->next}};
+  }
   if (o.certificate_until == 0) return document;
-  json::object groups;
-  for (const auto& [group, count] : o.groups) groups[group] = count;
-  document["tls"] = {{"certificate_until", o.certificate_until}, {"groups", std::move(groups)}};
+  document["tls"] = {{"certificate_until", o.certificate_until}, {"groups", counts(o.groups)}};
   return document;
 }
 
@@ -82,7 +112,28 @@ json::array list(const List& items, const Convert& convert) {
 
 }  // namespace
 
+json::value event_document(const Event& e) {
+  return json::object{{"id", e.id},           {"time", e.time},
+                      {"subject", e.subject}, {"text", e.text},
+                      {"alarm", is_alarm(e.kind)}, {"kind", to_string(e.kind)}};
+}
+
+json::value live_document(NodeReport s) {
+  const std::size_t most = std::min(most_live_clients, s.clients.size());
+  // Who is in trouble stands before who draws much.
+  const auto rank = [](const ClientReport& c) {
+    return std::tuple(c.suspended, c.waiting_bytes > 0, c.minute_bytes, c.last_seen);
+  };
+  std::partial_sort(s.clients.begin(), s.clients.begin() + static_cast<std::ptrdiff_t>(most),
+                    s.clients.end(),
+                    [&](const auto& a, const auto& b) { return rank(a) > rank(b); });
+  s.clients.resize(most);
+  s.events.clear();
+  return status_document(s);
+}
+
 json::value status_document(const NodeReport& s) {
+  const Verdict verdict = verdict_of(s);
   return json::object{
       {"node",
        {{"id", s.node_id},
@@ -92,7 +143,10 @@ json::value status_document(const NodeReport& s) {
         {"generation", s.generation},
         {"ready", s.ready},
         {"pin", s.pin},
-        {"problem", s.problem}}},
+        {"problem", s.problem},
+        {"time", s.time_ms}}},
+      {"verdict",
+       {{"level", to_string(verdict.level)}, {"text", verdict.text}, {"hint", verdict.hint}}},
       {"ledger", account(s.dispenser.total)},
       {"reserve",
        {{"bytes", s.dispenser.fill},
@@ -105,15 +159,30 @@ json::value status_document(const NodeReport& s) {
         {"promised", s.dispenser.promised},
         {"suspended", s.dispenser.suspended}}},
       {"drbg", {{"reseeds", s.drbg.reseeds}, {"bytes", s.drbg.bytes}}},
+      {"rates",
+       {{"credited", s.rates.credited},
+        {"delivered", s.rates.delivered},
+        {"discarded", s.rates.discarded},
+        {"reseed", s.rates.reseed},
+        {"drbg", s.rates.drbg}}},
       {"sources", list(s.sources, [&](const auto& item) { return source(item, s); })},
       {"outlets", list(s.outlets, outlet)},
       {"clients", list(s.clients, client)},
-      {"events",
-       list(s.events,
-            [](const Event& e) {
+      {"clients_total", s.clients_total},
+      {"observers",
+       list(s.observers,
+            [](const ObserverReport& o) {
               return json::object{
-                  {"time", e.time}, {"subject", e.subject}, {"text", e.text}, {"alarm", e.alarm}};
+                  {"name", o.name}, {"connections", o.connections}, {"last_seen", o.last_seen}};
             })},
+      {"threads",
+       list(s.threads,
+            [&](const ThreadReport& t) {
+              return json::object{{"name", t.name},
+                                  {"last_turn", wall_seconds(t.last_turn, s)},
+                                  {"still", t.stuck ? seconds(s.now - t.last_turn) : 0}};
+            })},
+      {"events", list(s.events, event_document)},
       {"events_total", s.events_total}};
 }
 

@@ -9,6 +9,10 @@
 namespace qanat::observe {
 
 boost::json::value status_document(const NodeReport& snapshot);
+// The same for whoever looks every second: of the clients the busiest, and no events.
+inline constexpr std::size_t most_live_clients = 50;
+boost::json::value live_document(NodeReport snapshot);
+boost::json::value event_document(const Event& event);
 // Aligned columns, 80 wide, units named.
 std::string status_text(const boost::json::value& document);
 std::string clients_text(const boost::json::value& document);

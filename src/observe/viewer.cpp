@@ -6,14 +6,24 @@
 
 namespace qanat::observe {
 
+bool may_see(const Event& event, const Viewer& viewer) {
+  if (viewer.all || event.audience.everybody) return true;
+  return viewer.client != nullptr && !viewer.client->name.empty() &&
+         event.audience.client == viewer.client->name;
+}
+
 NodeReport seen_by(NodeReport s, const observe::Viewer& viewer) {
   if (viewer.all) return s;
   const std::string name = viewer.client != nullptr ? viewer.client->name : std::string();
   std::erase_if(s.clients, [&](const auto& client) { return name.empty() || client.name != name; });
-  std::erase_if(s.events, [&](const Event& event) {
-    return !event.audience.everybody && (name.empty() || event.audience.client != name);
-  });
-  s.events_total = 0;  // it would tell of the others
+  std::erase_if(s.events, [&](const Event& event) { return !may_see(event, viewer); });
+  s.whole = false;
+  s.events_total = 0;  // they would tell of the others
+  s.events_by_kind.clear();
+  s.alarms.clear();
+  s.observers.clear();
+  s.threads.clear();  // they are named after what the node has
+  s.rates.drbg = 0;
   // Their counters are of all who draw there, and their names are other machines'.
   s.outlets.clear();
   // A producer's account has its user's name.
@@ -24,6 +34,7 @@ NodeReport seen_by(NodeReport s, const observe::Viewer& viewer) {
                                    [&](const auto& source) { return source.account == id; });
     if (!shown) s.dispenser.sources[id].first.clear();
   }
+  s.clients_total = s.clients.size();
   const ClientReport own = s.clients.empty() ? ClientReport() : s.clients.front();
   s.dispenser.waiting_requests = own.waiting_requests;
   s.dispenser.waiting_bytes = own.waiting_bytes;

@@ -250,7 +250,7 @@ void Fifo::tell(const std::string& problem) {
   }
   if (!news) return;
   services_.on_event(name_, problem.empty() ? path_ + " is served again" : problem,
-                     !problem.empty());
+                     warning_if(!problem.empty()));
 }
 
 observe::OutletReport Fifo::report() const {

@@ -51,7 +51,7 @@ Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
     services().on_event(name(),
                         "no CAP_SYS_ADMIN: the kernel mixes the bytes in, but credits none. "
                         "Run as root, or with AmbientCapabilities=CAP_SYS_ADMIN",
-                        false);
+                        EventKind::note);
   }
   for (const Bytes part : {bytes, local}) {
     if (::write(device_.get(), part.data(), part.size()) != static_cast<ssize_t>(part.size())) {

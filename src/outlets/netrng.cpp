@@ -202,8 +202,8 @@ class Netrng final : public serve::StreamOutlet {
     const auto at = spec::parse_address(address_text());
     announcement_ =
         net::announce_mdns({"_netrng._tcp", at->port, {fmt::format("version={}", version())}},
-                           [this](const std::string& text, bool alarm) {
-                             services().on_event(settings_.stream.name, text, alarm);
+                           [this](const std::string& text, EventKind kind) {
+                             services().on_event(settings_.stream.name, text, kind);
                            });
   }
   void drain() override {

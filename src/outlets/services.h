@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "entropy/provenance.h"
 #include "net/tls.h"
+#include "observe/events.h"
+#include "observe/live.h"
 #include "observe/reports.h"
 #include "serve/outlet.h"
 
@@ -20,7 +23,14 @@ struct HttpServices {
   std::function<net::ServerTls()> identity;  // the node's own key and certificate
   // The documents, as far as they are the viewer's business.
   std::function<std::string(const observe::Viewer&)> status;
-  std::function<std::string(const observe::Viewer&)> metrics;
+  std::function<std::string(const observe::Viewer&)> live;         // one line
+  std::function<std::string(const observe::Viewer&)> status_text;  // for people
+  std::function<std::string(const observe::Viewer&, bool clients)> metrics;
+  std::function<std::string(const observe::Viewer&, std::string_view span)> history;
+  const observe::Events& events;
+  observe::LiveStatus& live_status;
+  // Whether a peer on this machine without a name is the operator.
+  std::function<bool()> loopback_sees_all;
   // Whether everything that drbg and full need is there, for /readyz.
   std::function<bool()> ready;
   // Why there are no bytes, for whoever is refused some: what is true of the sources. Empty when

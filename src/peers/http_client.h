@@ -79,6 +79,7 @@ class HttpClient {
     // may be waited for longer than one that drips.
     std::optional<Duration> answer;
     std::uint64_t body = std::numeric_limits<std::uint64_t>::max();  // of a 200, bytes
+    bool any_2xx = false;  // 201, 202, 204 and the like are success, too
   };
 
   // Called with each piece of a 200's body as it comes, in memory that is wiped after; false ends

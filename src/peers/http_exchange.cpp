@@ -195,7 +195,8 @@ tl::expected<Response, ClientError> HttpClient::Exchange::conclude() {
       response_.body_bytes != wire::body_size(*wanted_)) {
     return wrong_size(response_.body_bytes);
   }
-  if (response_.status == 200) return response_;
+  const bool any_2xx = client_.bounds_.any_2xx && response_.status / 100 == 2;
+  if (response_.status == 200 || any_2xx) return response_;
   if (response_.status == 401 && !client_.endpoint_.shared_key.empty()) {
     return trouble(
         Trouble::refused,

@@ -12,8 +12,8 @@ Inflow::Inflow(std::string name, entropy::Claim claim, const OutletServices& ser
     : name_(std::move(name)),
       services_(services),
       intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
-              crypto::random_seed(), [this](const std::string& text, bool alarm) {
-                services_.on_event(name_, text, alarm);
+              crypto::random_seed(), [this](const std::string& text, EventKind kind) {
+                services_.on_event(name_, text, kind);
               }) {}
 
 bool Inflow::wanted(TimePoint now) {

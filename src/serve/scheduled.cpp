@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <ctime>
 
 #include "base/quantity.h"
 #include "crypto/aead.h"
@@ -66,7 +67,7 @@ void ScheduledOutlet::stop() {
     drain();
     return !loop_.running();
   });
-  if (!ended) services_.on_event(name_, "a delivery does not end; left behind", true);
+  if (!ended) services_.on_event(name_, "a delivery does not end; left behind", EventKind::warning);
 }
 
 void ScheduledOutlet::feed_now() {
@@ -99,20 +100,30 @@ asio::awaitable<void> ScheduledOutlet::run() {
     if (delivered) retry_.reset();
     const Duration gap = delivered ? next_gap() : std::min(next_gap(), retry_.next());
     const TimePoint due = services_.clock.now() + std::max(gap, least_pause);
+    set_next(due);
     while (!stopping_ && !now_ && services_.clock.now() < due) {
       timer_->expires_at(due);
       co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
+    set_next(std::nullopt);
   }
 }
 
+void ScheduledOutlet::set_next(std::optional<TimePoint> due) {
+  const MutexLock lock(report_mutex_);
+  next_ = due;
+}
+
 asio::awaitable<bool> ScheduledOutlet::deliver_once() {
+  const TimePoint due = services_.clock.now();
   SecretBytes bytes(schedule_.bytes);
   Delivery delivery = co_await draw(bytes.view());
   if (stopping_) co_return false;
   const bool delivered = co_await deliver_aside(bytes);
   if (!delivered) co_return false;
-  delivery.arrived(services_.clock.now());
+  const TimePoint now = services_.clock.now();
+  delivery.arrived(now);
+  latency_.add(now - due);
   ++counters_.deliveries;
   co_return true;
 }
@@ -131,10 +142,12 @@ asio::awaitable<Delivery> ScheduledOutlet::draw(MutableBytes out) {
   share::Ticket place = services_.dispenser.request(
       flow_.id(), out.size(), services_.clock.now(),
       [timer = timer_] { asio::post(timer->get_executor(), [timer] { timer->cancel(); }); });
+  in_line_ = true;
   while (!place.ready() && !stopping_) {
     timer_->expires_after(line_patience);
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+  in_line_ = false;
   if (stopping_) co_return Delivery();
   co_return Delivery(place.collect(out), out.size(), counters_);
 }
@@ -191,7 +204,7 @@ bool ScheduledOutlet::settle(const Result<void>& delivered) {
     }
   }
   // The same trouble every second is told once.
-  if (!delivered && news) services_.on_event(name_, delivered.error().message, true);
+  if (!delivered && news) services_.on_event(name_, delivered.error().message, EventKind::warning);
   return delivered.has_value();
 }
 
@@ -202,7 +215,7 @@ void ScheduledOutlet::failed(const std::string& why) {
     problem_ = why;
     ++failed_;
   }
-  services_.on_event(name_, why, true);
+  services_.on_event(name_, why, EventKind::warning);
 }
 
 bool ScheduledOutlet::delivered_beside(const Result<void>& delivered, std::size_t bytes) {
@@ -229,6 +242,15 @@ observe::OutletReport ScheduledOutlet::report() const {
   report.full_bytes = counters_.full_bytes;
   report.drbg_bytes = counters_.drbg_bytes;
   report.refused["failed"] = failed_;
+  report.latency = latency_.counts();
+  report.waiting = in_line_ ? 1 : 0;
+  // By the clock on the wall, as people ask for it; both move with it where that is set.
+  const TimePoint now = services_.clock.now();
+  const std::int64_t wall = std::time(nullptr);
+  const auto at = [&](TimePoint time) {
+    return wall + std::chrono::duration_cast<std::chrono::seconds>(time - now).count();
+  };
+  report.schedule = {.last = last_ == TimePoint{} ? 0 : at(last_), .next = next_ ? at(*next_) : 0};
   const std::string when =
       counters_.deliveries == 0
           ? "not fed yet"

@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
 #include <random>
 
 #include "base/backoff.h"
@@ -55,6 +56,7 @@ class ScheduledOutlet : public Outlet {
   bool settle(const Result<void>& delivered);
   void failed(const std::string& why);
   Duration next_gap();
+  void set_next(std::optional<TimePoint> due);
 
   const std::string name_;
   const Schedule schedule_;
@@ -70,9 +72,12 @@ class ScheduledOutlet : public Outlet {
   bool now_ = false;
 
   DeliveryCounters counters_;
+  observe::Latency latency_;  // from when it was due to its end
+  std::atomic<bool> in_line_{false};
   mutable Mutex report_mutex_;
   std::uint64_t failed_ GUARDED_BY(report_mutex_) = 0;
   TimePoint last_ GUARDED_BY(report_mutex_){};
+  std::optional<TimePoint> next_ GUARDED_BY(report_mutex_);  // while it waits for it
   std::string problem_ GUARDED_BY(report_mutex_);
   std::string note_ GUARDED_BY(report_mutex_);
 

@@ -14,6 +14,26 @@ namespace qanat::serve {
 namespace asio = boost::asio;
 using net::IoStatus;
 
+namespace {
+
+// One of those who wait, for as long as it does; also where its coroutine ends in the middle.
+class InLine {
+ public:
+  InLine(std::atomic<std::uint64_t>& count, bool waits) : count_(waits ? &count : nullptr) {
+    if (count_ != nullptr) ++*count_;
+  }
+  InLine(const InLine&) = delete;
+  InLine& operator=(const InLine&) = delete;
+  ~InLine() {
+    if (count_ != nullptr) --*count_;
+  }
+
+ private:
+  std::atomic<std::uint64_t>* const count_;
+};
+
+}  // namespace
+
 StreamConnection::StreamConnection(StreamWorker& worker, Arrival arrival, PeerEnd end)
     : fd_(std::move(arrival.fd)),
       socket_(worker.context_, asio::generic::stream_protocol(AF_UNSPEC, 0), fd_.get()),
@@ -152,8 +172,23 @@ void StreamConnection::become(std::shared_ptr<share::Client> client) {
   worker_.has_name(among_);
 }
 
+// The first bytes of an answer have gone out whole: what comes after them in a stream is asked for
+// by nobody.
+void StreamConnection::answered(TimePoint now) {
+  if (asked_at_) worker_.counters_.latency.add(now - *asked_at_);
+  asked_at_.reset();
+}
+
+void StreamConnection::arrived(Delivery& delivery) {
+  const TimePoint now = worker_.services_.clock.now();
+  delivery.arrived(now);
+  answered(now);
+}
+
 void StreamConnection::count_drbg(std::size_t bytes) {
-  count(worker_.counters_, client_.get(), spec::Grade::drbg, bytes, worker_.services_.clock.now());
+  const TimePoint now = worker_.services_.clock.now();
+  count(worker_.counters_, client_.get(), spec::Grade::drbg, bytes, now);
+  answered(now);
 }
 
 // Counts `bytes` of grade drbg; how long to wait before the next.
@@ -206,6 +241,7 @@ asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, 
       });
   deadline_ = TimePoint::max();  // the wait has its own
   waiting_ = timer.get();
+  const InLine in_line(worker_.counters_.waiting, !place.ready());
   bool watching = true;
   while (!place.ready() && !closing() && timer->expiry() > worker_.services_.clock.now()) {
     boost::system::error_code timer_problem;

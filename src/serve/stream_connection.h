@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "net/peer.h"
 #include "net/transport.h"
@@ -40,13 +41,19 @@ class StreamConnection {
   // without a name.
   virtual bool gives_way() const { return false; }
   void give_way();
+  // Ends what it pauses in; nothing where it does not.
+  void wake() {
+    if (waiting_ != nullptr) waiting_->cancel();
+  }
 
  protected:
   template <typename T>
   using Task = boost::asio::awaitable<T>;
 
   // Between a request's first byte and its answer's last: a drain lets it end.
-  void begin_work() { busy_ = true; }
+  void begin_work() {
+    if (!std::exchange(busy_, true)) asked_at_ = turn_began_;
+  }
   void end_work() { busy_ = false; }
   // Told to end: at once, or after what is under way.
   bool ending() const { return life_ != Life::open; }
@@ -91,7 +98,7 @@ class StreamConnection {
   // `write`.
   Task<bool> deliver(Bytes message, Delivery& delivery);
   // They were written some other way.
-  void arrived(Delivery& delivery) { delivery.arrived(worker_.services_.clock.now()); }
+  void arrived(Delivery& delivery);
   // Of `bytes` of grade full that a peer asks for and need not get at once: what is there, or the
   // next piece of its share, no less than 64.
   std::size_t piece_of(std::size_t bytes) const;
@@ -118,6 +125,7 @@ class StreamConnection {
 
  private:
   void resumed();
+  void answered(TimePoint now);
   Drawn collect(share::Ticket& place);
 
   // From each to the next, never back.
@@ -132,6 +140,7 @@ class StreamConnection {
   share::Visitors::Place place_;
   std::list<StreamConnection*>::iterator among_;  // the worker's
   TimePoint turn_began_{};
+  std::optional<TimePoint> asked_at_;  // by what has not been answered yet
   bool named_ = false;
 };
 

@@ -72,7 +72,7 @@ void StreamOutlet::stop() {
   });
   if (!ended) {
     stuck_ = true;
-    services_.on_event(name_, "a connection does not end; left behind", true);
+    services_.on_event(name_, "a connection does not end; left behind", EventKind::warning);
     return;
   }
   while (!workers_.empty()) {
@@ -107,6 +107,8 @@ observe::OutletReport StreamOutlet::report() const {
     report.deliveries += c.deliveries;
     report.full_bytes += c.full_bytes;
     report.drbg_bytes += c.drbg_bytes;
+    report.waiting += c.waiting;
+    report.latency += c.latency.counts();
     for (const auto& [reason, count] : {
              std::pair{"handshake", &c.handshake_failed},
              std::pair{"timeout", &c.timed_out},

@@ -51,7 +51,7 @@ void StreamWorker::start() {
 }
 
 net::KeptLoop::Tell StreamWorker::alarm() const {
-  return [this](const std::string& text) { services_.on_event(visitors_.name(), text, true); };
+  return [this](const std::string& text) { services_.on_event(visitors_.name(), text, EventKind::warning); };
 }
 
 asio::awaitable<void> StreamWorker::accept_loop() {
@@ -95,7 +95,7 @@ void StreamWorker::starved(int problem) {
   services_.on_event(visitors_.name(),
                      with_errno("cannot accept connections", problem) +
                          "; raise RLIMIT_NOFILE (LimitNOFILE=), or lower limits.connections",
-                     true);
+                     EventKind::warning);
 }
 
 void StreamWorker::admit(Arrival arrival) {

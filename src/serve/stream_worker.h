@@ -44,6 +44,8 @@ struct StreamCounters : DeliveryCounters {
   std::atomic<std::uint64_t> web_page{0};      // 403, from another site's page in a browser
   std::atomic<std::uint64_t> unavailable{0};   // 503
   std::atomic<std::uint64_t> not_wanted{0};    // what a peer would deliver
+  std::atomic<std::uint64_t> waiting{0};       // in line for grade full, now
+  observe::Latency latency;                    // of answers with random bytes
 };
 
 // A peer that has connected, and its place among the others.

@@ -15,12 +15,12 @@ bool valid_client_name(std::string_view name) {
 }
 
 Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretBytes shared_key,
-                                                Terms invited) {
+                                                Terms invited, bool observer) {
   if (!valid_client_name(name)) {
     return error(
         fmt::format("'{}' is not a client name: 1 to 64 letters, digits, '.', '_' and '-'", name));
   }
-  auto client = make_client(name, std::move(shared_key), invited);
+  auto client = make_client(name, std::move(shared_key), invited, observer);
   const MutexLock lock(mutex_);
   if (bars_.contains(name)) {
     return error(fmt::format("'{}' was revoked; 'qanat allow {}' lifts that, or take another name",
@@ -31,14 +31,17 @@ Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretB
         "there is a client '{}' already; take another name, or end it with 'qanat revoke {}'", name,
         name));
   }
+  if (observer) ++observers_;
   version_.fetch_add(1, std::memory_order_release);
   return client;
 }
 
 std::shared_ptr<Client> ClientBook::make_client(const std::string& name, SecretBytes key,
-                                                const Terms& invited) {
+                                                const Terms& invited, bool observer) {
+  // The terms of a [[client]] are not an observer's of that name: it draws nothing.
   return std::make_shared<Client>(name, std::move(key), invited, ++last_serial_,
-                                  open_flow_(name, terms_for(name, invited)));
+                                  open_flow_(name, observer ? invited : terms_for(name, invited)),
+                                  observer);
 }
 
 Terms ClientBook::terms_locked(const std::string& name, const Terms& invited) const {
@@ -57,6 +60,7 @@ void ClientBook::configure(std::map<std::string, Terms> terms) {
     configured_ = std::move(terms);
   }
   for (const auto& client : list()) {
+    if (client->observer) continue;
     const Terms now = terms_for(client->name, client->invited);
     if (now != client->flow.report().terms) client->flow.set_terms(now);
   }
@@ -71,7 +75,7 @@ std::shared_ptr<Client> ClientBook::find_or_add_certified(const std::string& nam
     auto known = find_certified_locked(name, now, refused);
     if (known || refused) return known;
   }
-  auto made = make_client(name, SecretBytes(), Terms());
+  auto made = make_client(name, SecretBytes(), Terms(), false);
   const MutexLock lock(mutex_);
   // Another thread may have met it meanwhile.
   auto known = find_certified_locked(name, now, refused);
@@ -158,6 +162,7 @@ std::shared_ptr<Client> ClientBook::remove_locked(const std::string& name) {
   std::shared_ptr<Client> client = std::move(node.mapped());
   client->revoked.store(true);
   if (client->shared_key.empty()) --certified_;
+  if (client->observer) --observers_;
   version_.fetch_add(1, std::memory_order_release);
   return client;
 }
@@ -213,8 +218,14 @@ std::shared_ptr<Client> ClientBook::find(const std::string& name) const {
 std::vector<std::shared_ptr<Client>> ClientBook::list() const {
   const MutexLock lock(mutex_);
   std::vector<std::shared_ptr<Client>> all;
+  all.reserve(clients_.size());
   for (const auto& [name, client] : clients_) all.push_back(client);
   return all;
+}
+
+std::size_t ClientBook::size() const {
+  const MutexLock lock(mutex_);
+  return clients_.size() - observers_;
 }
 
 void ClientBook::on_revoke(std::function<void(const std::shared_ptr<Client>&)> callback) {

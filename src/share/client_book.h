@@ -22,17 +22,20 @@ constexpr std::size_t shared_key_bytes = 32;
 // One who draws. Counters are updated without a lock by whoever serves it.
 struct Client {
   Client(std::string client_name, SecretBytes key, Terms invited_terms, std::uint64_t number,
-         Flow client_flow)
+         Flow client_flow, bool observes)
       : name(std::move(client_name)),
         shared_key(std::move(key)),
         invited(invited_terms),
         serial(number),
+        observer(observes),
         flow(std::move(client_flow)) {}
 
   const std::string name;
-  const SecretBytes shared_key;  // empty for one known by its certificate
+  // Empty for one known by its certificate; of an observer, a hash of its token's key.
+  const SecretBytes shared_key;
   const Terms invited;           // of the invitation; the configuration's go before: see `flow`
   const std::uint64_t serial;    // the older, the smaller
+  const bool observer;           // sees all, draws nothing
   Flow flow;                     // with the terms that hold
   TokenBucket drbg_bucket;
   TokenBucket document_bucket;
@@ -73,7 +76,7 @@ class ClientBook {
 
   // An Error when the name is taken, barred or not valid.
   Result<std::shared_ptr<Client>> add(const std::string& name, SecretBytes shared_key,
-                                      Terms invited);
+                                      Terms invited, bool observer = false);
   // Takes back an `add` that nobody has heard of; the name stays free. False when the client is
   // another by now.
   bool withdraw(const std::string& name, std::uint64_t serial);
@@ -92,6 +95,8 @@ class ClientBook {
   void set_bars(const std::vector<Bar>& bars);
   std::shared_ptr<Client> find(const std::string& name) const;
   std::vector<std::shared_ptr<Client>> list() const;
+  // Of those that draw: how many there are.
+  std::size_t size() const;
   // Changes with every client that comes or goes: whoever keeps a list of its own looks here.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
   // Changes with every bar: even a client that the book has forgotten may have to end.
@@ -115,7 +120,7 @@ class ClientBook {
   };
 
   std::shared_ptr<Client> make_client(const std::string& name, SecretBytes key,
-                                      const Terms& invited) EXCLUDES(mutex_);
+                                      const Terms& invited, bool observer) EXCLUDES(mutex_);
   std::shared_ptr<Client> find_certified_locked(const std::string& name, std::int64_t now,
                                                 bool& refused) REQUIRES(mutex_);
   void forget_idle_locked(std::int64_t now) REQUIRES(mutex_);
@@ -133,6 +138,7 @@ class ClientBook {
   std::map<std::string, Terms> configured_ GUARDED_BY(mutex_);
   Clients clients_ GUARDED_BY(mutex_);
   std::size_t certified_ GUARDED_BY(mutex_) = 0;  // of them
+  std::size_t observers_ GUARDED_BY(mutex_) = 0;  // of them
   std::size_t forget_at_ GUARDED_BY(mutex_) = most_certified;
   std::map<std::string, NumberedBar> bars_ GUARDED_BY(mutex_);
   std::uint64_t last_bar_ GUARDED_BY(mutex_) = 0;

@@ -344,7 +344,8 @@ DispenserReport Dispenser::report() const {
                          .waiting_bytes = queue_.waiting_bytes(),
                          .supply = meter_.proved(time_.now()),
                          .promised = guarantees_.promised(),
-                         .suspended = guarantees_.promised() - guarantees_.kept()};
+                         .suspended = guarantees_.promised() - guarantees_.kept(),
+                         .suspended_flows = guarantees_.suspended()};
   // Counted on its own, so that the books and the shelf check each other.
   report.total.reserve = 8 * (reserve_.fill() + in_flight_);
   for (entropy::SourceId id = 0; id < ledger_.size(); ++id) {

@@ -43,6 +43,7 @@ struct DispenserReport {
   double supply = 0;     // proved, bytes per second (SupplyMeter)
   double promised = 0;   // guarantees, bytes per second
   double suspended = 0;  // of those, not kept now
+  std::size_t suspended_flows = 0;  // how many those are
 };
 
 // Thread-safe. It outlives its flows, tickets and withdrawals. What has no memory throws, and

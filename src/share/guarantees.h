@@ -1,6 +1,7 @@
 // Which promises are made and kept: admission and suspension.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -41,6 +42,10 @@ class Guarantees {
   std::size_t size() const { return promises_.size(); }
   // Bytes per second, of those that are kept.
   double kept() const { return kept_; }
+  std::size_t suspended() const {
+    return static_cast<std::size_t>(std::count_if(promises_.begin(), promises_.end(),
+                                                  [](const Promise& each) { return !each.kept; }));
+  }
   // Of all.
   double promised() const { return promised_; }
 

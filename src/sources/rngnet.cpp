@@ -28,8 +28,8 @@ Rngnet::Rngnet(std::string name, spec::Address address, std::size_t bytes, entro
       bytes_(bytes),
       services_(services),
       intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
-              crypto::random_seed(), [this](const std::string& text, bool alarm) {
-                services_.on_event(name_, text, alarm);
+              crypto::random_seed(), [this](const std::string& text, EventKind kind) {
+                services_.on_event(name_, text, kind);
               }) {}
 
 Rngnet::~Rngnet() { request_stop(); }

@@ -145,8 +145,58 @@ struct Route {
   Page page;
 };
 constexpr std::array pages{Route{"/", Page::index}, Route{"/v1/status", Page::status},
-                           Route{"/metrics", Page::metrics}, Route{"/healthz", Page::health},
-                           Route{"/readyz", Page::ready}};
+                           Route{"/healthz", Page::health}, Route{"/readyz", Page::ready}};
+
+Parsed<bool> parse_flag(const std::string& key, const std::string& value) {
+  if (value == "yes") return true;
+  if (value == "no") return false;
+  return refuse(400, fmt::format("{}={} is neither yes nor no", key, shown(value)),
+                fmt::format("write {}=yes", key));
+}
+
+Parsed<ApiRequest> parse_metrics(const Fields& fields) {
+  MetricsRequest request;
+  for (const auto& [key, value] : fields) {
+    if (key != "clients") return unknown_field(key, "clients");
+    const auto flag = parse_flag(key, value);
+    if (!flag) return tl::unexpected(flag.error());
+    request.clients = *flag;
+  }
+  return request;
+}
+
+Parsed<ApiRequest> parse_events(const Fields& fields) {
+  EventsRequest request;
+  for (const auto& [key, value] : fields) {
+    if (key != "status") return unknown_field(key, "status");
+    const auto flag = parse_flag(key, value);
+    if (!flag) return tl::unexpected(flag.error());
+    request.status = *flag;
+  }
+  return request;
+}
+
+Parsed<ApiRequest> parse_history(const Fields& fields) {
+  HistoryRequest request;
+  for (const auto& [key, value] : fields) {
+    if (key != "span") return unknown_field(key, "span");
+    if (value != "10m" && value != "2h" && value != "24h") {
+      return refuse(400, fmt::format("span={} is not one of those kept", shown(value)),
+                    "span is 10m, 2h or 24h");
+    }
+    request.span = value;
+  }
+  return request;
+}
+
+// Pages that are read, with the parameters that they take.
+struct Query {
+  std::string_view path;
+  Parsed<ApiRequest> (*parse)(const Fields& fields);
+};
+constexpr std::array queries{Query{"/v1/stream", parse_stream}, Query{"/metrics", parse_metrics},
+                             Query{"/v1/events", parse_events},
+                             Query{"/v1/history", parse_history}};
 
 }  // namespace
 
@@ -206,6 +256,45 @@ std::uint64_t body_size(const RandomRequest& request) {
   return body_head(request).size() + text + body_tail(request).size();
 }
 
+namespace {
+
+// The elements of a list (RFC 9110, 5.6.1), without their parameters but q; calls
+// `each(name, q)`, names in lower case.
+template <typename Each>
+void for_each_choice(std::string_view list, const Each& each) {
+  while (!list.empty()) {
+    std::string_view element = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), element.size() + 1));
+    std::string name;
+    for (const char c : element.substr(0, element.find(';'))) {
+      if (c != ' ' && c != '\t') name += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    // Of q only whether it is 0 counts here: what is not wanted at all.
+    const auto q = element.find("q=0");
+    const bool wanted = q == std::string_view::npos ||
+                        element.substr(q + 3).find_first_of("123456789") != std::string_view::npos;
+    each(name, wanted);
+  }
+}
+
+}  // namespace
+
+bool prefers_html(std::string_view accept) {
+  bool html = false;
+  for_each_choice(accept, [&](const std::string& name, bool wanted) {
+    html = html || (wanted && (name == "text/html" || name == "application/xhtml+xml"));
+  });
+  return html;
+}
+
+bool takes_gzip(std::string_view accept_encoding) {
+  bool gzip = false;
+  for_each_choice(accept_encoding, [&](const std::string& name, bool wanted) {
+    if (name == "gzip") gzip = wanted;
+  });
+  return gzip;
+}
+
 tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
                                                     std::string_view target, std::string_view body,
                                                     const ApiLimits& limits) {
@@ -215,10 +304,18 @@ tl::expected<ApiRequest, Refusal> parse_api_request(std::string_view method,
       parse_form(mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1));
   const bool get = method == "GET" || method == "HEAD";
   const bool post = method == "POST";
-  if (path == "/v1/random" || path == "/v1/stream") {
+  const auto* const query = std::find_if(queries.begin(), queries.end(),
+                                         [&](const Query& each) { return each.path == path; });
+  if (path == "/v1/random" || query != queries.end()) {
     if (!get) return wrong_method(allow_get);
     if (!fields) return tl::unexpected(fields.error());
-    return path == "/v1/random" ? parse_random(*fields, limits) : parse_stream(*fields);
+    return path == "/v1/random" ? parse_random(*fields, limits) : query->parse(*fields);
+  }
+  if (path.starts_with("/assets/")) {
+    if (!get) return wrong_method(allow_get);
+    if (!fields) return tl::unexpected(fields.error());
+    if (!fields->empty()) return unknown_field(fields->front().first, "none on this page");
+    return AssetRequest{std::string(path)};
   }
   const auto* const page = std::find_if(pages.begin(), pages.end(),
                                         [&](const Route& route) { return route.path == path; });

@@ -55,17 +55,35 @@ struct StreamRequest {
 struct PollenRequest {
   std::string challenge;
 };
-enum class Page { index, status, metrics, health, ready };
+enum class Page { index, status, health, ready };
 
 // POST /v1/session: docs/trickle.md.
 struct SessionRequest {};
+struct MetricsRequest {
+  bool clients = false;  // the operator's: each of them
+};
+struct EventsRequest {
+  bool status = false;  // beside the events, what all looks like, once a second
+};
+struct HistoryRequest {
+  std::string span = "10m";  // as the history names them
+};
+// A file of the dashboard, such as "/assets/index-0a1b.js".
+struct AssetRequest {
+  std::string path;
+};
 
-using ApiRequest = std::variant<Page, RandomRequest, StreamRequest, PollenRequest, SessionRequest>;
+using ApiRequest = std::variant<Page, RandomRequest, StreamRequest, PollenRequest, SessionRequest,
+                                MetricsRequest, EventsRequest, HistoryRequest, AssetRequest>;
 
 struct ApiLimits {
   std::uint64_t drbg_bytes = 1ULL << 30;
   std::uint64_t full_bytes = 64 << 10;
 };
+
+// What a browser would rather have than text (RFC 9110, 12.5.1), and whether it takes gzip.
+bool prefers_html(std::string_view accept);
+bool takes_gzip(std::string_view accept_encoding);
 
 // `target` as in the request line; `body` is a form for POST. HEAD is read as GET: nothing is drawn
 // for it. Total.

@@ -79,6 +79,9 @@ void HttpRequestReader::check_fields() {
       place = {field.value().data(), field.value().size()};
       if (seen) refuse(400, "a field twice", std::string(field.name_string()));
     };
+    const auto first = [&](std::string_view& place) {
+      if (place.data() == nullptr) place = {field.value().data(), field.value().size()};
+    };
     switch (field.name()) {
       case http::field::host:
         once(fields_.host, std::exchange(has_host, true));
@@ -96,7 +99,17 @@ void HttpRequestReader::check_fields() {
       case http::field::sec_fetch_site:
         once(fields_.fetch_site, fields_.fetch_site.data() != nullptr);
         break;
+      case http::field::accept:
+        first(fields_.accept);
+        break;
+      case http::field::accept_encoding:
+        first(fields_.accept_encoding);
+        break;
       default:
+        // Beast does not know it by number.
+        if (boost::beast::iequals(field.name_string(), "Last-Event-ID")) {
+          first(fields_.last_event_id);
+        }
         break;
     }
     if (state_ == State::refused) return;

@@ -48,6 +48,10 @@ class HttpRequestReader {
     std::string_view authorization;
     std::string_view origin;
     std::string_view fetch_site;  // Sec-Fetch-Site
+    // Of these the first counts, as no right hangs on them.
+    std::string_view accept;
+    std::string_view accept_encoding;
+    std::string_view last_event_id;
   };
   const Fields& fields() const { return fields_; }
   const std::string& body() const { return parser_->get().body(); }

@@ -37,8 +37,8 @@ class IntakeTest : public testing::Test {
             key_,
             sink_,
             1,
-            [this](const std::string& text, bool alarm) {
-              (alarm ? alarms_ : notes_).push_back(text); }};
+            [this](const std::string& text, EventKind kind) {
+              (is_alarm(kind) ? alarms_ : notes_).push_back(text); }};
   }
   void give(Intake& intake, const test::Samples& samples) {
     intake.samples(samples, sink_.now, now_, now_ + 1ms);

@@ -21,7 +21,7 @@ struct Books {
       .key = key,
       .provenance = provenance,
       .clock = clock,
-      .on_event = [](const std::string&, const std::string&, bool) {},
+      .on_event = [](const std::string&, const std::string&, EventKind) {},
       .cookie_directory = {},
       .seeds = true};
 };

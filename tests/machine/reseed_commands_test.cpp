@@ -27,7 +27,7 @@ class ReseedCommandsTest : public testing::Test {
   // Before the commands, which may have something to tell until they end.
   std::mutex mutex_;
   std::string told_;
-  ReseedCommands commands_{[this](const std::string&, const std::string& text, bool) {
+  ReseedCommands commands_{[this](const std::string&, const std::string& text, EventKind) {
     const std::scoped_lock lock(mutex_);
     told_ += text + "\n";
   }};
@@ -63,7 +63,7 @@ TEST_F(ReseedCommandsTest, OneThatFailsIsToldAndTheNextRuns) {
 }
 
 TEST_F(ReseedCommandsTest, ACommandThatHangsEndsWithTheProgram) {
-  ReseedCommands commands([](const std::string&, const std::string&, bool) {});
+  ReseedCommands commands([](const std::string&, const std::string&, EventKind) {});
   commands.set({"echo $$ > " + path("pid") + "; exec sleep 1000"});
   commands.run("test", 1);
   EXPECT_TRUE(eventually([&] { return !content("pid").empty(); }));

@@ -376,7 +376,7 @@ TEST_F(RelayTest, ALoopIsNamedAndCreditsNothing) {
   EXPECT_NE(report.sources.at(1).detail.find(b->report().node_id), std::string::npos);
   EXPECT_EQ(report.dispenser.sources.at(report.sources.at(1).account).second.credited, 0U);
   EXPECT_TRUE(std::any_of(report.events.begin(), report.events.end(), [](const auto& event) {
-    return event.alarm && event.text.find("a loop") != std::string::npos;
+    return is_alarm(event.kind) && event.text.find("a loop") != std::string::npos;
   }));
 }
 
@@ -534,7 +534,7 @@ TEST_F(NodeTest, ARunningNodeNoticesThatItsStateDirectoryIsGoneAndWritesItBackWh
   EXPECT_FALSE(fs::exists(path + "/clients.json"));
   const auto events = node.report().events;
   EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const auto& event) {
-    return event.subject == "state" && event.alarm;
+    return event.subject == "state" && is_alarm(event.kind);
   }));
   fs::remove_all(path);
   fs::create_directory(path);
@@ -572,7 +572,7 @@ TEST_F(NodeTest, AStateDirectoryThatCannotBeWrittenIsSaidAndServingGoesOn) {
   EXPECT_TRUE(ready(node));
   const auto events = node.report().events;
   EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const auto& event) {
-    return event.subject == "state" && event.alarm;
+    return event.subject == "state" && is_alarm(event.kind);
   }));
 }
 

@@ -140,7 +140,7 @@ TEST_F(StopTest, ADefaultOutletThatCannotStartIsAProblemAndNoEnd) {
   EXPECT_EQ(before.outlets.at(0).problem, "");
   EXPECT_NE(before.outlets.at(1).problem.find("later/egd"), std::string::npos);
   EXPECT_TRUE(std::any_of(before.events.begin(), before.events.end(),
-                          [&](const auto& event) { return event.alarm; }));
+                          [&](const auto& event) { return is_alarm(event.kind); }));
   std::filesystem::remove(path("later"));
   node.reload(config);
   const auto after = node.report();

@@ -27,9 +27,13 @@ class ViewerTest : public testing::Test {
     ClientReport other;
     other.name = "other";
     all_.clients = {router, other};
-    all_.events = {{0, "hwrng", "a source failed", true, {.everybody = true}},
-                   {0, "clients", "router is slow", true, {.client = "router"}},
-                   {0, "clients", "somebody was invited", false, {}}};
+    const auto event = [](const std::string& subject, const std::string& text,
+                          const Audience& audience) {
+      return Event{.id = "", .subject = subject, .text = text, .audience = audience};
+    };
+    all_.events = {event("hwrng", "a source failed", {.everybody = true}),
+                   event("clients", "router is slow", {.client = "router"}),
+                   event("clients", "somebody was invited", {})};
     all_.events_total = 3;
   }
   static std::vector<std::string> texts(const NodeReport& seen) {

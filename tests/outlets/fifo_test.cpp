@@ -90,7 +90,7 @@ TEST_F(LocalOutletTest, AFifoThatWasDeletedIsServedAgain) {
   EXPECT_TRUE(eventually([&] { return !outlet->report().problem.empty(); }));
   EXPECT_EQ(read_fifo("fifo", 128), 128U);
   EXPECT_TRUE(eventually([&] { return outlet->report().problem.empty(); }));
-  EXPECT_GE(hub_.events().size(), 4U) << "each time that it was gone, and that it was back";
+  EXPECT_GE(hub_.told().size(), 4U) << "each time that it was gone, and that it was back";
 }
 
 TEST_F(LocalOutletTest, AFifoThatCannotBeOpenedIsAProblemAndTriedAgain) {

@@ -82,7 +82,7 @@ TEST(Scenario, ASourceThatDiesMidwayStopsTheCreditAtOnceAndComesBackAfterItsRetr
   SimNode hub("hub", 1 << 20);
   std::vector<std::string> events;
   entropy::Intake intake(hub.dispenser.open_source("trng"), {7, true}, hub.key, hub.dispenser, 1,
-                         [&](const std::string& text, bool) { events.push_back(text); });
+                         [&](const std::string& text, EventKind) { events.push_back(text); });
   std::uint64_t seed = 0;
   const auto good = [&] { hub.sample(intake, clock, test::uniform(512, ++seed)); };
   for (int i = 0; i < 100; ++i) good();
@@ -110,7 +110,7 @@ TEST(Scenario, AChainOfThreeNodesLosesNothingAndRepeatsNothing) {
   SimNode relay("relay", 16 << 10);
   SimNode leaf("leaf", 0);
   entropy::Intake intake(hub.dispenser.open_source("trng"), {7, true}, hub.key, hub.dispenser, 1,
-                         [](const std::string&, bool) {});
+                         [](const std::string&, EventKind) {});
   const auto at_relay = relay.dispenser.open_source("hub");
   const auto at_leaf = leaf.dispenser.open_source("relay");
   const share::Flow hub_to_relay = hub.dispenser.open_flow("relay");

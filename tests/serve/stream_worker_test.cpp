@@ -62,9 +62,9 @@ class StreamWorkerTest : public testing::Test {
  protected:
   StreamWorkerTest() {
     std::filesystem::create_directories(directory_);
-    hub_.on_event = [this](const std::string& subject, const std::string& text, bool alarm) {
+    hub_.on_event = [this](const std::string& subject, const std::string& text, EventKind kind) {
       const std::scoped_lock lock(mutex_);
-      events_.push_back(fmt::format("{}{}: {}", alarm ? "!" : "", subject, text));
+      events_.push_back(fmt::format("{}{}: {}", is_alarm(kind) ? "!" : "", subject, text));
     };
     hub_.services().threads.run_on(0, [this] { clock_.watch(); });
   }

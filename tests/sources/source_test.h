@@ -28,7 +28,7 @@ class SourceTest : public testing::Test {
   std::unique_ptr<RunningSource> start(const std::string& text) {
     auto source = make_source(
         text, {dispenser_, key_, provenance_, clock_,
-               [this](const std::string& subject, const std::string& what, bool) {
+               [this](const std::string& subject, const std::string& what, EventKind) {
                  const std::scoped_lock lock(mutex_);
                  events_.push_back(subject + ": " + what);
                },

@@ -29,7 +29,7 @@ class VmportSourceTest : public testing::Test {
             .key = key_,
             .provenance = provenance_,
             .clock = clock_,
-            .on_event = [](const std::string&, const std::string&, bool) {},
+            .on_event = [](const std::string&, const std::string&, EventKind) {},
             .cookie_directory = {},
             .on_fresh_seed =
                 [this](const std::string&, const FreshSeed& seed) {

@@ -28,12 +28,12 @@ class TestHub {
                    .threads = threads_,
                    .clock = clock_,
                    .on_event =
-                       [this](const std::string& subject, const std::string& text, bool alarm) {
+                       [this](const std::string& subject, const std::string& text, EventKind kind) {
                          {
                            const std::scoped_lock lock(events_mutex_);
                            events_.push_back(subject + ": " + text);
                          }
-                         if (on_event) on_event(subject, text, alarm);
+                         if (on_event) on_event(subject, text, kind);
                        },
                    .on_fed = [] {}},
         .http = {.provenance = provenance,
@@ -44,7 +44,14 @@ class TestHub {
                                              .client_ca = {}};
                      },
                  .status = seen_by,
-                 .metrics = seen_by,
+                 .live = seen_by,
+                 .status_text = seen_by,
+                 .metrics = [](const observe::Viewer& viewer, bool) { return seen_by(viewer); },
+                 .history = [](const observe::Viewer& viewer,
+                               std::string_view) { return seen_by(viewer); },
+                 .events = events,
+                 .live_status = live,
+                 .loopback_sees_all = [this] { return loopback_sees_all; },
                  .ready = [this] { return drbg_->pool().ready(); },
                  .shortage = [] { return std::string(); },
                  .trickle_port = [this] { return trickle_port; }},
@@ -77,7 +84,8 @@ class TestHub {
   }
   const serve::OutletServices& services() const { return services_->common; }
   const outlets::Services& all_services() const { return *services_; }
-  std::vector<std::string> events() const {
+  // As outlets have told them.
+  std::vector<std::string> told() const {
     const std::scoped_lock lock(events_mutex_);
     return events_;
   }
@@ -95,8 +103,11 @@ class TestHub {
          cookie_text = std::string(as_text(text));
          return {};
        }},
-      [](const std::string&, bool) {}};
+      [](const std::string&, EventKind) {}};
   std::uint16_t trickle_port = 0;
+  observe::Events events{1};
+  observe::LiveStatus live;
+  bool loopback_sees_all = true;
   observe::OnEvent on_event;  // set before outlets start; from any thread
   share::ClientBook clients{[this](const std::string& name, const share::Terms& terms) {
     return dispenser.open_flow(name, terms);

@@ -73,7 +73,7 @@ void Broker::reload() {
     users_ = std::move(users);
   } catch (const Failure& problem) {
     services().on_event(settings_.stream.name,
-                        fmt::format("{}; the users stay as they were", problem.what()), true);
+                        fmt::format("{}; the users stay as they were", problem.what()), EventKind::warning);
   }
 }
 

@@ -61,8 +61,8 @@ void BrokerProducer::tell(const std::string& problem) {
     news = problem_ != problem;
     problem_ = problem;
   }
-  if (news && !problem.empty()) services_.on_event(name_, problem, true);
-  if (news && problem.empty()) services_.on_event(name_, "connected", false);
+  if (news && !problem.empty()) services_.on_event(name_, problem, EventKind::warning);
+  if (news && problem.empty()) services_.on_event(name_, "connected", EventKind::note);
 }
 
 void BrokerProducer::pause(Duration duration) {

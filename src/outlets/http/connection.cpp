@@ -13,9 +13,9 @@
 #include <iterator>
 
 #include "base/shown.h"
-#include "outlets/http/index_page.h"
 #include "outlets/trickle/session.h"
 #include "serve/rates.h"
+#include "wire/observer_token.h"
 #include "wire/proof.h"
 #include "wire/web_page.h"
 
@@ -139,15 +139,15 @@ asio::awaitable<bool> HttpConnection::read_request() {
 }
 
 std::string HttpConnection::header(unsigned status, std::string_view type,
-                                   std::optional<std::uint64_t> length,
-                                   std::string_view fields) const {
+                                   std::optional<std::uint64_t> length, std::string_view fields,
+                                   std::string_view cache) const {
   std::string out;
   out.reserve(256 + fields.size());
   // A short answer's cost is in its header: no format string is read for it.
   const auto add = [&out](const auto&... parts) { (out.append(std::string_view(parts)), ...); };
   add("HTTP/1.1 ", fmt::format_int(status).c_str(), " ",
       http::obsolete_reason(static_cast<http::status>(status)), "\r\nContent-Type: ", type,
-      "\r\nCache-Control: no-store\r\n");
+      "\r\nCache-Control: ", cache, "\r\n");
   if (length) {
     add("Content-Length: ", fmt::format_int(*length).c_str(), "\r\n");
   } else {
@@ -188,10 +188,14 @@ void HttpConnection::identify_by_certificate() {
 // Whether the peer is who the outlet's access asks for.
 bool HttpConnection::authorise(std::string_view header) {
   // A client sends the same proof with every request until it has seen ours: verified once.
-  if (!header.empty() && transport_.ssl() != nullptr && header != authorization_) {
+  const bool readable_by_others = transport_.ssl() == nullptr && !peer_.local;
+  if (!header.empty() && header != authorization_ && wire::is_observer_authorization(header)) {
+    if (readable_by_others || !identify_observer(header)) return false;
+    authorization_ = header;
+  } else if (!header.empty() && transport_.ssl() != nullptr && header != authorization_) {
     const auto shown = wire::decode_authorization(header);
     const auto known = shown ? worker_.services_.clients.find(shown->name) : nullptr;
-    if (!known || known->shared_key.empty()) return false;
+    if (!known || known->shared_key.empty() || known->observer) return false;
     WipedArray<wire::exporter_bytes> exporter;
     net::export_keying_material(transport_.ssl(), wire::exporter_label, exporter.view());
     const Bytes key = known->shared_key.view();
@@ -207,25 +211,39 @@ bool HttpConnection::authorise(std::string_view header) {
   return worker_.settings_.access == Access::open || client_ != nullptr;
 }
 
+bool HttpConnection::identify_observer(std::string_view header) {
+  const auto shown = wire::decode_observer_authorization(header);
+  const auto known = shown ? worker_.services_.clients.find(shown->name) : nullptr;
+  if (!known || !known->observer) return false;
+  const SecretBytes kept = wire::kept_of_key(shown->key.view());
+  if (!equal_constant_time(known->shared_key.view(), kept.view())) return false;
+  become(known);
+  return true;
+}
+
 // On loopback everybody may draw, and that is every page in every browser of this machine, too.
 std::optional<wire::Refusal> HttpConnection::refusal_of_web_page() const {
   const HttpSettings& settings = worker_.settings_;
   if (!settings.unix_path.empty()) return std::nullopt;
-  const auto& [host, authorization, origin, fetch_site] = reader_.fields();
-  if (wire::from_another_site(fetch_site, origin, host)) {
+  const wire::HttpRequestReader::Fields& fields = reader_.fields();
+  if (wire::from_another_site(fields.fetch_site, fields.origin, fields.host)) {
     return wire::Refusal{403, "asked by a page of another site",
                          "no page may draw here but the hub's own; docs/http-api.md"};
   }
   const bool local = peer_.local || spec::is_loopback(settings.address.host);
-  if (!settings.tls && local && !host.empty() && !wire::is_own_host(host, settings.hosts)) {
-    return wire::Refusal{403, fmt::format("'{}' is not a name of this hub here", shown(host)),
+  if (!settings.tls && local && !fields.host.empty() &&
+      !wire::is_own_host(fields.host, settings.hosts)) {
+    return wire::Refusal{403, fmt::format("'{}' is not a name of this hub here", shown(fields.host)),
                          "use its address or localhost, or give the outlet host=NAME"};
   }
   return std::nullopt;
 }
 
 observe::Viewer HttpConnection::viewer() const {
-  return {.all = client_ == nullptr && peer_.local, .client = client_.get()};
+  if (client_ != nullptr) return {.all = client_->observer, .client = client_.get()};
+  // The control socket is the operator's in any case.
+  const bool control = worker_.settings_.control != nullptr;
+  return {.all = control || (peer_.local && worker_.http_.loopback_sees_all())};
 }
 
 asio::awaitable<void> HttpConnection::respond() {
@@ -267,6 +285,24 @@ asio::awaitable<void> HttpConnection::respond() {
     co_return co_await refuse(parsed.error());
   }
   if (page != nullptr) co_return co_await send_page(*page);
+  if (const auto* metrics = std::get_if<wire::MetricsRequest>(&*parsed)) {
+    co_return co_await send_metrics(*metrics);
+  }
+  if (const auto* history = std::get_if<wire::HistoryRequest>(&*parsed)) {
+    co_return co_await send_history(*history);
+  }
+  if (const auto* events = std::get_if<wire::EventsRequest>(&*parsed)) {
+    co_return co_await send_events(*events);
+  }
+  if (const auto* asset = std::get_if<wire::AssetRequest>(&*parsed)) {
+    co_return co_await send_asset(asset->path);
+  }
+  if (client_ && client_->observer) {
+    ++worker_.counters_.unauthorised;
+    ++client_->refused;
+    co_return co_await refuse(403, "an observer draws nothing",
+                              "draw with a join string ('qanat invite NAME' at the hub)");
+  }
   if (const auto* random = std::get_if<wire::RandomRequest>(&*parsed)) {
     co_return co_await send_random(*random);
   }
@@ -278,8 +314,9 @@ asio::awaitable<void> HttpConnection::respond() {
 }
 
 asio::awaitable<void> HttpConnection::send_whole(unsigned status, std::string_view type,
-                                                 std::string_view body, std::string_view fields) {
-  const std::string head = header(status, type, body.size(), fields);
+                                                 std::string_view body, std::string_view fields,
+                                                 std::string_view cache) {
+  const std::string head = header(status, type, body.size(), fields, cache);
   const auto lease = worker_.pool_.lease();
   BlockWriter out(lease.view());
   bool written = co_await put(out, as_bytes(head));
@@ -300,7 +337,13 @@ asio::awaitable<void> HttpConnection::refuse(const wire::Refusal& refusal) {
   std::string fields;
   if (refusal.retry_after > 0) fields += fmt::format("Retry-After: {}\r\n", refusal.retry_after);
   if (!refusal.allow.empty()) fields += fmt::format("Allow: {}\r\n", refusal.allow);
-  if (refusal.status == 401) fields += fmt::format("WWW-Authenticate: {}\r\n", wire::auth_scheme);
+  if (refusal.status == 401) {
+    fields += fmt::format("WWW-Authenticate: {}\r\n", wire::auth_scheme);
+    // A browser asks its user then.
+    if (wire::prefers_html(reader_.fields().accept)) {
+      fields += fmt::format("WWW-Authenticate: {}\r\n", wire::observer_challenge);
+    }
+  }
   if (refusal.status == 408) keep_alive_ = false;
   forget_deadline();
   co_await send_whole(refusal.status, "application/json", body, fields);
@@ -336,37 +379,6 @@ asio::awaitable<void> HttpConnection::send_control() {
       worker_.settings_.control(reader_.method(), reader_.target(), reader_.body());
   co_await send_whole(answer.status, "application/json", answer.body);
   if (!sent_ && answer.undo) answer.undo();
-}
-
-asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
-  const HttpServices& node = worker_.http_;
-  switch (page) {
-    case wire::Page::index:
-      co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text);
-    case wire::Page::health:
-      co_return co_await send_whole(200, "text/plain", "ok\n");
-    case wire::Page::status:
-    case wire::Page::metrics:
-      co_return co_await send_document(page);
-    case wire::Page::ready:
-      break;
-  }
-  if (node.ready()) co_return co_await send_whole(200, "text/plain", "ready\n");
-  ++worker_.counters_.unavailable;
-  const std::string shortage = node.shortage();
-  const std::string_view hint =
-      shortage.empty() ? std::string_view("the first seed is still being gathered") : shortage;
-  co_await refuse(503, "not ready", hint, 1);
-}
-
-asio::awaitable<void> HttpConnection::send_document(wire::Page page) {
-  const bool refused = co_await refuse_often(serve::Made::document);
-  if (refused) co_return;
-  const bool status = page == wire::Page::status;
-  const std::string text =
-      status ? worker_.http_.status(viewer()) : worker_.http_.metrics(viewer());
-  co_await send_whole(200, status ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
-                      text);
 }
 
 asio::awaitable<void> HttpConnection::send_session() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/block_writer.h"
+#include "outlets/http/web_files.h"
 #include "outlets/http/worker.h"
 #include "serve/rates.h"
 #include "serve/stream_connection.h"
@@ -30,6 +31,7 @@ class HttpConnection final : public serve::StreamConnection {
   Task<void> respond();
 
   bool authorise(std::string_view header);
+  bool identify_observer(std::string_view header);
   void identify_by_certificate();
   // Why a browser's request is not taken; nullopt: it is, or no browser's.
   std::optional<wire::Refusal> refusal_of_web_page() const;
@@ -40,10 +42,10 @@ class HttpConnection final : public serve::StreamConnection {
   Task<bool> flush(BlockWriter& out);
   // A header; without a length the body is chunked. `fields`: whole lines.
   std::string header(unsigned status, std::string_view type, std::optional<std::uint64_t> length,
-                     std::string_view fields = {}) const;
+                     std::string_view fields = {}, std::string_view cache = "no-store") const;
 
   Task<void> send_whole(unsigned status, std::string_view type, std::string_view body,
-                        std::string_view fields = {});
+                        std::string_view fields = {}, std::string_view cache = "no-store");
   Task<void> send_head(std::string_view head);
   Task<void> refuse(const wire::Refusal& refusal);
   Task<void> refuse(unsigned status, std::string_view error, std::string_view hint,
@@ -55,7 +57,15 @@ class HttpConnection final : public serve::StreamConnection {
   Task<bool> refuse_fast(std::uint64_t bytes);
   Task<void> refuse_unseeded();
   Task<void> send_page(wire::Page page);
-  Task<void> send_document(wire::Page page);
+  Task<void> send_index();
+  Task<void> send_status_page();
+  Task<void> send_file(const WebFile& file);
+  Task<void> send_asset(std::string_view path);
+  Task<void> send_status();
+  Task<void> send_metrics(const wire::MetricsRequest& request);
+  Task<void> send_history(const wire::HistoryRequest& request);
+  Task<void> send_events(const wire::EventsRequest& request);
+  std::string news_since(observe::EventId& last, const observe::Viewer& viewer) const;
   Task<void> send_control();
   Task<void> send_random(const wire::RandomRequest& request);
   std::string random_header(const wire::RandomRequest& request) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 #include "outlets/http/connection.h"
 #include "wire/path.h"
@@ -26,6 +27,7 @@ HttpWorker::HttpWorker(const HttpSettings& settings, const Services& services,
       cookies_(services.cookies),
       identity_(identity),
       pool_(HttpConnection::block_bytes),
+      ringing_(services.http.live_status.bell().add([this] { call_followers(); })),
       scratch_(scratch_bytes) {}
 
 // Written once for each path that is new: it may be 14 KB.
@@ -45,6 +47,38 @@ const std::string& HttpWorker::origin_lines(spec::Grade grade) {
 
 boost::asio::awaitable<void> HttpWorker::serve(serve::Arrival arrival) {
   return HttpConnection::serve(*this, std::move(arrival));
+}
+
+// From any thread.
+void HttpWorker::call_followers() noexcept {
+  if (followers_->called.exchange(true)) return;
+  try {
+    boost::asio::post(context_, [followers = followers_] {
+      followers->called = false;
+      for (serve::StreamConnection* const each : followers->all) each->wake();
+    });
+  } catch (const std::bad_alloc&) {
+    // The next second calls again.
+    followers_->called = false;
+  }
+}
+
+bool HttpWorker::has_room_for_follower(std::uint64_t block) const {
+  const auto of_block = followers_of_.find(block);
+  return followers_->all.size() < limits_.followers &&
+         (of_block == followers_of_.end() || of_block->second < limits_.block_followers);
+}
+
+HttpWorker::Follower::Follower(HttpWorker& worker, serve::StreamConnection& connection)
+    : worker_(worker), block_(connection.peer().block) {
+  place_ = worker.followers_->all.insert(worker.followers_->all.end(), &connection);
+  ++worker.followers_of_[block_];
+}
+
+HttpWorker::Follower::~Follower() {
+  const auto of_block = worker_.followers_of_.find(block_);
+  if (--of_block->second == 0) worker_.followers_of_.erase(of_block);
+  worker_.followers_->all.erase(place_);
 }
 
 HttpWorker::Handshake::Handshake(HttpWorker& worker, serve::StreamConnection& connection)

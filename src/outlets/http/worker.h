@@ -1,7 +1,9 @@
 // The part of an HTTP outlet that lives on one thread.
 #pragma once
 
+#include <atomic>
 #include <list>
+#include <memory>
 #include <unordered_map>
 
 #include "outlets/http/server_identity.h"
@@ -43,6 +45,28 @@ class HttpWorker final : public serve::StreamWorker {
     std::list<serve::StreamConnection*>::iterator place_;
   };
 
+  // Those who follow events, as long as they do. Of the node's or this worker's end the bell is the
+  // first to know: what it posts finds nobody then.
+  struct Followers {
+    std::list<serve::StreamConnection*> all;
+    std::atomic<bool> called{false};
+  };
+  class Follower {
+   public:
+    Follower(HttpWorker& worker, serve::StreamConnection& connection);
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+    ~Follower();
+
+   private:
+    HttpWorker& worker_;
+    const std::uint64_t block_;
+    std::list<serve::StreamConnection*>::iterator place_;
+  };
+  // Whether there is room for one more of this block.
+  bool has_room_for_follower(std::uint64_t block) const;
+  void call_followers() noexcept;
+
   HttpSettings settings_;  // a copy: its limits change on this thread alone
   const HttpServices& http_;
   CookieKeeper& cookies_;
@@ -53,6 +77,9 @@ class HttpWorker final : public serve::StreamWorker {
   std::shared_ptr<const entropy::Provenance::Path> path_;  // of the next two
   std::string full_origin_;
   std::string drbg_origin_;
+  const std::shared_ptr<Followers> followers_ = std::make_shared<Followers>();
+  std::unordered_map<std::uint64_t, std::size_t> followers_of_;  // by block
+  std::unique_ptr<Listeners<>::Subscription> ringing_;
   std::vector<std::uint8_t> scratch_;  // what is read, for the moment until it is parsed
 };
 

@@ -48,7 +48,7 @@ void CookieKeeper::begin(std::uint64_t unix_seconds) {
 }
 
 void CookieKeeper::tell(const Notices& notices) const {
-  for (const auto& [text, alarm] : notices) tell_(text, alarm);
+  for (const auto& [text, kind] : notices) tell_(text, kind);
 }
 
 void CookieKeeper::publish(CookieKeys keys) {
@@ -97,18 +97,19 @@ void CookieKeeper::turn_keys(std::uint64_t unix_seconds, Notices& notices) {
                       "and clients begin new sessions. Hubs that shared its key do not "
                       "understand its cookies any more: copy {} of one of them, and send SIGHUP",
                       ahead, file_.name),
-          true);
+          EventKind::clock_off);
       break;
   }
   if (turn != told_ && !clock_problem_.empty()) {
-    notices.emplace_back(clock_problem_, turn == Turn::ahead);
+    notices.emplace_back(clock_problem_,
+                         turn == Turn::ahead ? EventKind::clock_off : EventKind::note);
   }
   told_ = turn;
 }
 
 void CookieKeeper::keep(std::uint64_t unix_seconds) {
   turn(unix_seconds);
-  if (const std::string news = write_file(); !news.empty()) tell_(news, true);
+  if (const std::string news = write_file(); !news.empty()) tell_(news, EventKind::warning);
 }
 
 // What is wrong, when that is new.
@@ -160,7 +161,7 @@ bool CookieKeeper::read_file(std::uint64_t unix_seconds, Notices& notices) {
   if (!parsed) {
     notices.emplace_back(fmt::format("{}: {}; this node goes on with the key that it has",
                                      file_.name, parsed.error().message),
-                         true);
+                         EventKind::warning);
     return false;
   }
   in_file_ = std::move(*there);
@@ -171,7 +172,7 @@ bool CookieKeeper::read_file(std::uint64_t unix_seconds, Notices& notices) {
       fmt::format("the cookie key in {} is taken up: clients with cookies under the one of "
                   "before begin new sessions",
                   file_.name),
-      false);
+      EventKind::note);
   turn_keys(unix_seconds, notices);
   return true;
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/event_kind.h"
 #include "base/error.h"
 #include "base/mutex.h"
 #include "outlets/trickle/cookie_keys.h"
@@ -26,7 +27,7 @@ class CookieKeeper {
     std::function<Result<SecretBytes>()> read;  // empty when there is none
     std::function<Result<void>(Bytes)> write;
   };
-  using Tell = std::function<void(const std::string& text, bool alarm)>;
+  using Tell = std::function<void(const std::string& text, EventKind kind)>;
   // The first bytes of the nonce of every cookie that this run has sealed.
   using Mark = std::array<std::uint8_t, 8>;
   struct Copy {
@@ -61,7 +62,7 @@ class CookieKeeper {
 
  private:
   // What there is to tell, each an alarm or not: told once no mutex is held.
-  using Notices = std::vector<std::pair<std::string, bool>>;
+  using Notices = std::vector<std::pair<std::string, EventKind>>;
 
   void turn_keys(std::uint64_t unix_seconds, Notices& notices) REQUIRES(mutex_);
   void publish(CookieKeys keys) REQUIRES(mutex_);

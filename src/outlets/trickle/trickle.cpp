@@ -94,7 +94,7 @@ class TrickleOutlet::Worker {
   }
 
   void start() {
-    const auto tell = [this](const std::string& text) { services_.on_event(name_, text, true); };
+    const auto tell = [this](const std::string& text) { services_.on_event(name_, text, EventKind::warning); };
     serving_.start(
         "answering datagrams", [this] { return serve(); }, tell);
     if (slot_ == 0)
@@ -113,6 +113,7 @@ class TrickleOutlet::Worker {
   std::size_t slot() const { return slot_; }
   const TrickleCounters& counters() const { return server_.counters(); }
   std::uint64_t unsent() const { return unsent_; }
+  const observe::Latency& latency() const { return latency_; }
   std::uint64_t failed() const { return failed_; }
 
  private:
@@ -171,7 +172,10 @@ class TrickleOutlet::Worker {
       replies_[count++] = std::move(reply);
     }
     server_.end_batch();
+    const std::uint64_t before = server_.counters().deliveries;
     send(count, now);
+    const std::uint64_t answered = server_.counters().deliveries - before;
+    if (answered > 0) latency_.add(services_.clock.now() - now, answered);
     prepare_slots(static_cast<std::size_t>(got));
     return true;
   }
@@ -187,7 +191,7 @@ class TrickleOutlet::Worker {
                            fmt::format("a datagram could not be answered: {}; others are, "
                                        "and 'failed' in the status counts such ones",
                                        problem.what()),
-                           true);
+                           EventKind::warning);
       }
       return {};
     }
@@ -224,6 +228,7 @@ class TrickleOutlet::Worker {
   std::vector<mmsghdr> received_;
   std::vector<mmsghdr> sending_;
   std::vector<TrickleServer::Reply> replies_;
+  observe::Latency latency_;  // from a batch's arrival to its last datagram
   std::atomic<std::uint64_t> unsent_{0};
   std::atomic<std::uint64_t> failed_{0};
   net::KeptLoop serving_;
@@ -273,7 +278,7 @@ void TrickleOutlet::stop() {
   });
   if (!ended) {
     stuck_ = true;
-    services_.on_event(settings_.name, "its UDP loops do not end; left behind", true);
+    services_.on_event(settings_.name, "its UDP loops do not end; left behind", EventKind::warning);
     return;
   }
   while (!workers_.empty()) {
@@ -304,6 +309,7 @@ observe::OutletReport TrickleOutlet::report() const {
     report.deliveries += c.deliveries;
     report.full_bytes += c.full_bytes;
     report.drbg_bytes += c.drbg_bytes;
+    report.latency += worker->latency().counts();
     for (const Drop drop : {Drop::too_short, Drop::too_long, Drop::malformed, Drop::padding}) {
       report.refused[std::string(to_string(drop))] += c.dropped[static_cast<std::size_t>(drop)];
     }

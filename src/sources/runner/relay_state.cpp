@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 namespace qanat::sources {
 
 using entropy::SourceState;
@@ -21,11 +23,33 @@ std::string without_name(const std::string& detail, const std::string& name) {
 RelayState::RelayState(std::string name, entropy::SourceId account, const SourceServices& services)
     : name_(std::move(name)), account_(account), services_(services) {}
 
+EventKind RelayState::kind_locked(SourceState state, const std::string& detail) {
+  // As `wire::Path` says of it (UpstreamLink::judge).
+  if (detail.starts_with("a loop: ")) return EventKind::loop_found;
+  switch (state) {
+    case SourceState::healthy:
+      return std::exchange(was_lost_, false) ? EventKind::source_back : EventKind::note;
+    case SourceState::failed:
+    case SourceState::refuted:
+      was_lost_ = true;
+      return EventKind::source_failed;
+    case SourceState::gone:
+      was_lost_ = true;
+      return EventKind::source_gone;
+    case SourceState::start_up:
+    case SourceState::suspect:
+      break;
+  }
+  return EventKind::warning;
+}
+
 void RelayState::set(SourceState state, const std::string& detail, bool hopeless) {
   const bool good = state == SourceState::healthy;
   bool changed = false;
+  EventKind kind = EventKind::warning;
   {
     const MutexLock lock(mutex_);
+    kind = kind_locked(state, detail);
     changed = state_ != state || (detail_ != detail && !good);
     if (state_ != SourceState::failed && state == SourceState::failed) ++failures_;
     state_ = state;
@@ -38,7 +62,7 @@ void RelayState::set(SourceState state, const std::string& detail, bool hopeless
                      detail.empty()
                          ? to_string(state)
                          : fmt::format("{}: {}", to_string(state), without_name(detail, name_)),
-                     !good);
+                     kind);
 }
 
 SourceState RelayState::state() const {
@@ -73,7 +97,8 @@ observe::SourceReport RelayState::report() const {
           .failures = failures_,
           .blocks = {},
           .dropped = {{"outdated", outdated_}},
-          .account = account_};
+          .account = account_,
+          .upstream = true};
 }
 
 }  // namespace qanat::sources

@@ -30,6 +30,8 @@ class RelayState {
   observe::SourceReport report() const;
 
  private:
+  EventKind kind_locked(entropy::SourceState state, const std::string& detail) REQUIRES(mutex_);
+
   const std::string name_;
   const entropy::SourceId account_;
   const SourceServices& services_;
@@ -37,6 +39,7 @@ class RelayState {
   entropy::SourceState state_ GUARDED_BY(mutex_) = entropy::SourceState::start_up;
   std::string detail_ GUARDED_BY(mutex_);
   bool hopeless_ GUARDED_BY(mutex_) = false;
+  bool was_lost_ GUARDED_BY(mutex_) = false;  // failed or gone, and not healthy since
   std::uint64_t bytes_ GUARDED_BY(mutex_) = 0;
   std::uint64_t alarms_ GUARDED_BY(mutex_) = 0;
   std::uint64_t failures_ GUARDED_BY(mutex_) = 0;

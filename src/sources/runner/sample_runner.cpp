@@ -26,7 +26,7 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
       intake_(
           services.dispenser.open_source(name_), claim, services.key, services.dispenser,
           crypto::random_seed(),
-          [this](const std::string& text, bool alarm) { services_.on_event(name_, text, alarm); }),
+          [this](const std::string& text, EventKind kind) { services_.on_event(name_, text, kind); }),
       absence_(first_absence, source_->longest_absence(), crypto::random_seed(), least_absence),
       epoch_(services.dispenser.epoch()),
       buffer_(entropy::window_samples) {}
@@ -65,9 +65,11 @@ void SampleRunner::retest() {
 
 void SampleRunner::run() {
   while (!thread_.stopping()) {
+    thread_.turn(services_.clock.now());
     waker_.clear();
     if (thread_.stopping()) return;
     if (intake_.state() == SourceState::failed) {
+      thread_.rest();
       // Whoever wants bytes wakes this too: that makes a failed device no better.
       thread_.pause(intake_.retry_at() - services_.clock.now(), waker_, services_.clock,
                     [] { return false; });
@@ -82,6 +84,7 @@ void SampleRunner::run() {
     }
     if (absent_) await_return();
     if (thread_.stopping()) return;
+    thread_.turn(services_.clock.now());
     empty_buffers();
     if (!ensure_open()) continue;
     if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
@@ -104,6 +107,7 @@ void SampleRunner::empty_buffers() {
 
 // Nor an absent one more present; but after a resume what was absent may be there.
 void SampleRunner::await_return() {
+  thread_.rest();
   thread_.pause(absence_.next(), waker_, services_.clock, [this] { return look_now_.load(); });
   if (look_now_.exchange(false)) absence_.reset();
 }
@@ -137,6 +141,7 @@ void SampleRunner::check_origin() {
 }
 
 void SampleRunner::sleep_until_needed() {
+  thread_.rest();
   const bool pacing = services_.dispenser.demand();
   const Wake wake = wait_for(source_->descriptor(), POLLRDHUP, waker_,
                              pacing ? Intake::uncredited_interval : Intake::idle_interval);
@@ -155,6 +160,7 @@ void SampleRunner::read_some() {
   std::size_t wanted = entropy::window_samples;
   while (wanted > 0 && !thread_.stopping() && services_.dispenser.epoch() == epoch_) {
     const TimePoint began = services_.clock.now();
+    thread_.turn(began);
     const auto got = source_->read(buffer_.view().first(wanted), waker_);
     if (!got) return lose(got.error().message);
     if (*got == 0) {
@@ -179,7 +185,10 @@ void SampleRunner::lose(const std::string& why) {
 }
 
 observe::SourceReport SampleRunner::report() const {
-  return observe::report_of(name_, intake_.claim(), intake_.report(), intake_.id());
+  observe::SourceReport report =
+      observe::report_of(name_, intake_.claim(), intake_.report(), intake_.id());
+  report.last_turn = thread_.last_turn(services_.clock.now());
+  return report;
 }
 
 }  // namespace qanat::sources

@@ -54,6 +54,17 @@ class SourceThread {
       if (!stopping()) waker.clear();
     }
   }
+  // `work` is at it, at this time; or it sleeps in what a waker ends.
+  void turn(TimePoint now) {
+    turned_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    resting_.store(false, std::memory_order_relaxed);
+  }
+  void rest() { resting_.store(true, std::memory_order_relaxed); }
+  // When it was last seen to go on. Any thread.
+  TimePoint last_turn(TimePoint now) const {
+    if (resting_.load(std::memory_order_relaxed)) return now;
+    return TimePoint(Duration(turned_.load(std::memory_order_relaxed)));
+  }
   // False when it has not ended within `limit`.
   bool join(Duration limit) {
     if (!thread_.joinable()) return true;
@@ -64,6 +75,8 @@ class SourceThread {
 
  private:
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> resting_{true};
+  std::atomic<Duration::rep> turned_{0};
   std::promise<void> ended_promise_;
   std::future<void> ended_;
   std::thread thread_;

@@ -101,7 +101,7 @@ void Upstream::tell_slow() {
     link.problem = fmt::format("{} is slow: it has not answered for {:.0f} s",
                                link.worker->link().name(), seconds(slow_after));
     if (!std::exchange(link.slow, true) && links_.size() > 1) {
-      services_.on_event(name_, link.problem + "; others are asked beside it", false);
+      services_.on_event(name_, link.problem + "; others are asked beside it", EventKind::note);
     }
   }
 }

@@ -123,6 +123,7 @@ void Upstream::renew() {
 
 void Upstream::run() {
   while (!thread_.stopping()) {
+    thread_.turn(services_.clock.now());
     waker_.clear();
     if (renew_.exchange(false) || services_.dispenser.epoch() != epoch_) begin_anew();
     collect();
@@ -135,6 +136,7 @@ void Upstream::run() {
     } else {
       rest();
     }
+    thread_.rest();
     wait_for(-1, 0, waker_, until);
   }
 }
@@ -202,7 +204,7 @@ void Upstream::fail(Link& link, std::size_t asked, const ClientError& error) {
   link.trouble = error.trouble;
   // Of one among several the state says nothing.
   if (!busy && !std::exchange(link.told, true) && links_.size() > 1) {
-    services_.on_event(name_, link.problem, true);
+    services_.on_event(name_, link.problem, EventKind::warning);
   }
   // Too much at once for our share there, perhaps.
   if (busy && transfer_size_.refused(asked)) return;
@@ -328,6 +330,7 @@ observe::SourceReport Upstream::report() const {
     }
   }
   observe::SourceReport report = state_.report();
+  report.last_turn = thread_.last_turn(services_.clock.now());
   report.rate = report.state == SourceState::gone ? 0 : rate_.load();
   report.credit = settings_.credit;
   report.blocks = blocks;

@@ -66,10 +66,10 @@ TEST_F(ServerIdentityTest, ARenewedCertificateIsShownToWhoComesAfter) {
   EXPECT_EQ(shown(identity_), pin(new_));
   EXPECT_EQ(crypto::pin_of(SSL_get_certificate(before.get())), pin(old_));
   EXPECT_EQ(problem(), "");
-  ASSERT_EQ(hub_.events().size(), 1U);
-  EXPECT_NE(hub_.events()[0].find("renewed"), std::string::npos);
+  ASSERT_EQ(hub_.told().size(), 1U);
+  EXPECT_NE(hub_.told()[0].find("renewed"), std::string::npos);
   identity_.look(true);
-  EXPECT_EQ(hub_.events().size(), 1U) << "nothing has changed since";
+  EXPECT_EQ(hub_.told().size(), 1U) << "nothing has changed since";
 }
 
 TEST_F(ServerIdentityTest, WhatCannotBeUsedLeavesWhatWasThereAndIsToldOnce) {
@@ -81,12 +81,12 @@ TEST_F(ServerIdentityTest, WhatCannotBeUsedLeavesWhatWasThereAndIsToldOnce) {
   EXPECT_NE(problem().find("does not belong"), std::string::npos) << problem();
   identity_.look(true);
   identity_.look(false);
-  EXPECT_EQ(hub_.events().size(), 1U);
+  EXPECT_EQ(hub_.told().size(), 1U);
   // Gone altogether: another problem.
   ASSERT_EQ(::unlink(settings_.key_file->c_str()), 0);
   identity_.look(true);
   EXPECT_NE(problem().find(*settings_.key_file), std::string::npos) << problem();
-  EXPECT_EQ(hub_.events().size(), 2U);
+  EXPECT_EQ(hub_.told().size(), 2U);
   EXPECT_EQ(shown(identity_), pin(old_));
   write(new_);
   identity_.look(false);
@@ -103,7 +103,7 @@ TEST_F(ServerIdentityTest, APairThatIsReplacedInTwoStepsIsNoAlarm) {
   write(new_, false, true);
   identity_.look(false);
   EXPECT_EQ(shown(identity_), pin(new_));
-  ASSERT_EQ(hub_.events().size(), 1U);
+  ASSERT_EQ(hub_.told().size(), 1U);
   // One that stays so is.
   write(old_, false, true);
   identity_.look(false);

@@ -28,8 +28,8 @@ struct Hub {
                disk = std::string(as_text(text));
                return {};
              }},
-            [this](const std::string& text, bool alarm) {
-              (alarm ? alarms : events).push_back(text);
+            [this](const std::string& text, EventKind kind) {
+              (is_alarm(kind) ? alarms : events).push_back(text);
               if (on_tell) on_tell();
             }};
   }

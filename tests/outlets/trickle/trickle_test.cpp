@@ -164,9 +164,9 @@ TEST_F(TrickleOutletTest, AnExceptionIsAnAlarmAndEndsNoService) {
       .threads = all.threads,
       .clock = clock,
       .on_event =
-          [&](const std::string&, const std::string& text, bool alarm) {
+          [&](const std::string&, const std::string& text, EventKind kind) {
             const std::scoped_lock lock(mutex);
-            if (alarm) alarms.push_back(text);
+            if (is_alarm(kind)) alarms.push_back(text);
           },
       .on_fed = all.on_fed};
   TrickleOutlet outlet(TrickleSettings{"trickle", {"127.0.0.1", 0}, {}, {}}, services,

@@ -49,7 +49,7 @@ class BadSourceTest : public testing::Test {
     auto runner = std::make_unique<SampleRunner>(
         "device", std::move(source), entropy::Claim{8, true},
         SourceServices{dispenser_, key_, provenance_, clock_,
-                       [this](const std::string&, const std::string& what, bool) {
+                       [this](const std::string&, const std::string& what, EventKind) {
                          const std::scoped_lock lock(mutex_);
                          events_.push_back(what);
                        },

@@ -103,9 +103,9 @@ class SampleRunnerTest : public testing::Test {
                         .provenance = provenance_,
                         .clock = clock_,
                         .on_event =
-                            [this](const std::string&, const std::string& text, bool alarm) {
+                            [this](const std::string&, const std::string& text, EventKind kind) {
                               const std::scoped_lock lock(mutex_);
-                              if (alarm) alarms_.push_back(text);
+                              if (is_alarm(kind)) alarms_.push_back(text);
                             },
                         .cookie_directory = ""}};
 };

@@ -55,9 +55,9 @@ class UpstreamTest : public testing::Test {
     return std::make_unique<Upstream>(
         "upstream", std::move(endpoints), settings,
         SourceServices{dispenser_, key_, provenance_, clock_,
-                       [this](const std::string&, const std::string& what, bool alarm) {
+                       [this](const std::string&, const std::string& what, EventKind kind) {
                          const std::scoped_lock lock(mutex_);
-                         if (alarm) alarms_.push_back(what);
+                         if (is_alarm(kind)) alarms_.push_back(what);
                        },
                        ""});
   }

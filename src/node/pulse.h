@@ -1,0 +1,61 @@
+// Once a second: the history, what nobody else notices, and the picture for those who look on.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "base/waker.h"
+#include "net/io_threads.h"
+#include "observe/conditions.h"
+#include "observe/events.h"
+#include "observe/live.h"
+#include "observe/recorder.h"
+#include "observe/stat_line.h"
+
+namespace qanat::node {
+
+// What it works on; all outlive it.
+struct Pulsed {
+  // A report of all, with its clients or without.
+  std::function<observe::NodeReport(bool clients)> report;
+  observe::Recorder& recorder;
+  observe::Events& events;
+  observe::LiveStatus& live;
+  net::IoThreads& threads;
+  const Clock& clock;
+};
+
+// On a thread of its own, which takes no lock for longer than a scrape does.
+class Pulse {
+ public:
+  static constexpr Duration interval = std::chrono::seconds(1);
+
+  explicit Pulse(Pulsed node);
+  Pulse(const Pulse&) = delete;
+  Pulse& operator=(const Pulse&) = delete;
+  ~Pulse() { stop(); }
+
+  void start();
+  void stop();
+  // How often the STAT lines are logged; zero: never. Any thread.
+  void set_stat_interval(Duration every) { stat_interval_.store(every.count()); }
+  // Any thread.
+  TimePoint last_turn() const { return TimePoint(Duration(turned_.load())); }
+
+ private:
+  void run();
+  void beat();
+  void log_stat_lines(const observe::NodeReport& report);
+
+  const Pulsed node_;
+  observe::Conditions conditions_;
+  observe::StatLines stat_lines_;
+  TimePoint stat_logged_{};
+  std::atomic<Duration::rep> stat_interval_{0};
+  std::atomic<Duration::rep> turned_{0};
+  Waker stop_;
+  std::thread thread_;
+};
+
+}  // namespace qanat::node
