@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
@@ -83,14 +84,7 @@ class TopScreen {
   }
 
   void draw() {
-    choices_.width = terminal_.width();
-    choices_.height = terminal_.height();
-    if (!choices_.paused) {
-      choices_.now = steady_seconds();
-      choices_.clock = std::time(nullptr);
-    }
-    screen_ = top::draw((frozen_ ? *frozen_ : watch_).shown(), choices_);
-    choices_.scroll = screen_.scroll;
+    lay_out();
     terminal_.draw(screen_.lines);
   }
 
@@ -105,6 +99,8 @@ class TopScreen {
       } else {
         scroll(key->kind);
       }
+      // What a key does depends on what the one before it did.
+      lay_out();
     }
     return true;
   }
@@ -130,6 +126,17 @@ class TopScreen {
   std::string problem() const { return watch_.problem(); }
 
  private:
+  void lay_out() {
+    choices_.width = terminal_.width();
+    choices_.height = terminal_.height();
+    if (!choices_.paused) {
+      choices_.now = steady_seconds();
+      choices_.clock = std::time(nullptr);
+    }
+    screen_ = top::draw((frozen_ ? *frozen_ : watch_).shown(), choices_);
+    choices_.scroll = screen_.scroll;
+  }
+
   void scroll(top::Key::Kind kind) {
     std::size_t& at = choices_.scroll;
     const auto back = [&at](std::size_t lines) { at -= std::min(at, lines); };
@@ -245,6 +252,7 @@ int run_screen(const std::vector<std::string>& named, Duration every, Duration f
   const std::vector<std::string> states =
       named.empty() ? std::vector{state_path(""), default_feed_state()} : named;
   // Which characters the terminal has; numbers stay as they are.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
   std::setlocale(LC_CTYPE, "");
   NodePoller poller(states, every);
   const std::string problem = watch_on_screen(poller, signals, states.size(), !named.empty(), end);
@@ -301,8 +309,8 @@ Run add_top(CLI::App& command) {
   command.add_option("--every", options->every, "Time between two pictures (1s)");
   command.add_option("--for", options->for_time, "End after this time");
   command.footer(
-      "On a terminal: arrows, PgUp, PgDn, Home and End scroll; n, r, t, w, g and x sort clients;\n"
-      "p pauses, ? tells all keys, q quits. Elsewhere: one picture after another, as of 'status'.");
+      "On a terminal: arrows, PgUp, PgDn, Home and End scroll; n, r, t, w, g and x sort\n"
+      "clients; p pauses, ? tells all keys, q quits. Elsewhere: 'status', again and again.");
   return [options] {
     const Duration every = duration_option(options->every, "--every");
     const Duration for_time = duration_option(options->for_time, "--for");

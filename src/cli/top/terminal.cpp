@@ -21,7 +21,7 @@ enum Pair : short { green = 1, yellow, red, blue };
 
 // Ours alone says whether there are colours: https://no-color.org.
 bool colours_wanted() {
-  const char* const no = std::getenv("NO_COLOR");
+  const char* const no = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nobody sets any
   return no == nullptr || *no == '\0';
 }
 
@@ -50,6 +50,7 @@ chtype attributes(Style style, bool colours) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the locale any more
 Terminal::Terminal() : utf8_(std::string_view(::nl_langinfo(CODESET)) == "UTF-8") {
   // initscr would end the process where it fails.
   if (::newterm(nullptr, stdout, stdin) == nullptr) {
@@ -84,7 +85,7 @@ std::size_t Terminal::width() const { return static_cast<std::size_t>(::getmaxx(
 
 std::size_t Terminal::height() const { return static_cast<std::size_t>(::getmaxy(stdscr)); }
 
-void Terminal::draw(const std::vector<Line>& lines) {
+void Terminal::draw(const std::vector<Line>& lines) const {
   ::werase(stdscr);
   int row = 0;
   for (const Line& line : lines) {

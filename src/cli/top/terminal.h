@@ -33,7 +33,7 @@ class Terminal {
   // Whether it shows more than ASCII.
   bool utf8() const { return utf8_; }
 
-  void draw(const std::vector<Line>& lines);
+  void draw(const std::vector<Line>& lines) const;
   // The next that was pressed; nullopt when there is none now.
   std::optional<Key> key();
   // After SIGWINCH: it has another size now.
