@@ -163,9 +163,13 @@ def test_clients_are_sorted_and_scrolled(hub, terminal):
     assert [line.split(",")[0] for line in screen.lines()[:3]] == [line.split(",")[0] for line in first], "the head stays"
     screen.type("End")
     eventually(lambda: re.search(r"lines \d+-(\d+) of \1$", screen.lines()[-1]))
-    # Each key counts, though nothing was drawn in between.
-    screen.type("PPage", "PPage", "End", "PPage", "Up", "Up", "Up")
+    screen.type("PPage", "Up", "Up", "Up")
     screen.wait("\nLedger ", "\nLast events")
+    # Each key counts, though nothing was drawn in between.
+    screen.type("?")
+    screen.wait("? back")
+    screen.type("?", "End")
+    eventually(lambda: re.search(r"lines \d+-(\d+) of \1$", screen.lines()[-1]))
     screen.type("End", "Home")
     screen.wait("\nSource ", "lines 1-")
 

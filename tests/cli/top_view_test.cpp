@@ -301,6 +301,9 @@ TEST(TopView, NamesAndWordsOfOthersActOnNoTerminal) {
     for (const char c : line) ASSERT_TRUE(c >= 0x20 && c < 0x7f) << line;
   }
   EXPECT_TRUE(has(shown(node, how), "file:/x\"<b>?[2J??????y'")) << shown(node, how);
+  node.problem = odd;
+  EXPECT_TRUE(has(shown(node, how), "file:/x\"<b>?[2J??????y'\n")) << shown(node, how);
+  EXPECT_FALSE(has(shown(node, how), "\x1b"));
 }
 
 TEST(TopView, AFeedShowsWhomItAsksAndWhomItFeedsAndNoRowsOfZeros) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/quantity.h"
+#include "base/shown.h"
 #include "cli/top/pieces.h"
 #include "cli/top/sections.h"
 #include "cli/top/sparkline.h"
@@ -86,10 +87,11 @@ Lines supply_lines(const Fields& document, const Choices& choices) {
 Lines verdict_lines(const Seen& node, const std::string& of, const Choices& choices) {
   Lines lines;
   if (!node.problem.empty()) {
-    const std::string words =
-        node.document ? fmt::format("no answer since {}: {}",
-                                    time_of_day(static_cast<double>(node.since)), node.problem)
-                      : node.problem;
+    const std::string why = shown(node.problem, node.problem.size());
+    const std::string words = node.document
+                                  ? fmt::format("no answer since {}: {}",
+                                                time_of_day(static_cast<double>(node.since)), why)
+                                  : why;
     say(lines, choices, {of + "Bad: ", Style::bad}, words, Style::bad);
     return lines;
   }
