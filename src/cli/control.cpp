@@ -87,8 +87,8 @@ void no_node(const std::string& state) {
 
 std::optional<json::value> ask_node(const std::string& state, const std::string& method,
                                     const std::string& path, const json::object& request,
-                                    Duration patience) {
-  auto answer = ask_for_text(state, method, path, request, patience);
+                                    Duration patience, const Waker* stop) {
+  auto answer = ask_for_text(state, method, path, request, patience, stop);
   if (!answer) return std::nullopt;
   json::value parsed = json::parse(*answer);
   wire::wipe_text(*answer);  // an invitation's join string is in it
@@ -97,12 +97,13 @@ std::optional<json::value> ask_node(const std::string& state, const std::string&
 
 std::optional<std::string> ask_for_text(const std::string& state, const std::string& method,
                                         const std::string& path, const json::object& request,
-                                        Duration patience) {
+                                        Duration patience, const Waker* stop) {
   constexpr Duration between_tries = std::chrono::milliseconds(200);
   const auto pid = find_node(state);
   if (!pid) return std::nullopt;
   const TimePoint end = Clock().now() + patience;
-  const Waker waker;
+  const Waker own;
+  const Waker& waker = stop != nullptr ? *stop : own;
   peers::HttpClient client(peers::unix_endpoint(node::StateDir(state).control_socket()), waker,
                            {.connect = node_patience, .silence = node_patience});
   const std::string body = method == "POST" ? json::serialize(request) : std::string();

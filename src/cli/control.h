@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/waker.h"
 
 namespace qanat::cli {
 
@@ -31,15 +32,17 @@ void require_state(const std::string& state);
 
 // nullopt when no node runs there; throws Failure when one does and refuses, or does not answer: it
 // does nothing then, not even later. One that says "not yet" (503) is asked again until `patience`
-// has passed.
+// has passed. `stop`, woken, ends it as a Failure.
 std::optional<std::string> ask_for_text(const std::string& state, const std::string& method,
                                         const std::string& path,
                                         const boost::json::object& request = {},
-                                        Duration patience = Duration::zero());
+                                        Duration patience = Duration::zero(),
+                                        const Waker* stop = nullptr);
 std::optional<boost::json::value> ask_node(const std::string& state, const std::string& method,
                                            const std::string& path,
                                            const boost::json::object& request = {},
-                                           Duration patience = Duration::zero());
+                                           Duration patience = Duration::zero(),
+                                           const Waker* stop = nullptr);
 // The same, but no node is a Failure that says where it was looked for.
 boost::json::value ask_running_node(const std::string& state, const std::string& method,
                                     const std::string& path,

@@ -1,19 +1,14 @@
-#include "observe/status.h"
+#include "cli/status.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
-#include <cerrno>
-#include <cstdio>
-#include <ctime>
 
-#include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "machine/daemon.h"
 #include "node/client_store.h"
+#include "observe/status.h"
 
 namespace qanat::cli {
 
@@ -23,8 +18,9 @@ namespace {
 
 constexpr const char* status_path = "/v1/status";
 
-// The documents of the nodes that run: those named, or the machine's hub and feed.
-std::vector<json::value> documents(const std::vector<std::string>& states) {
+}  // namespace
+
+std::vector<json::value> status_documents(const std::vector<std::string>& states) {
   std::vector<json::value> found;
   if (!states.empty()) {
     for (const std::string& state : states) {
@@ -39,64 +35,14 @@ std::vector<json::value> documents(const std::vector<std::string>& states) {
   return found;
 }
 
-std::string all_text(const std::vector<json::value>& found) {
+std::string status_texts(const std::vector<json::value>& documents) {
   std::string out;
-  for (const json::value& document : found) {
+  for (const json::value& document : documents) {
     if (!out.empty()) out += std::string(80, '-') + "\n";
     out += observe::status_text(document);
   }
   return out;
 }
-
-// Draws until a signal comes; on what is no terminal, one block after another.
-int run_top(const std::vector<std::string>& states, Duration every, Duration for_time) {
-  machine::prepare_process();
-  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-  const TimePoint begin = Clock().now();
-  std::string problem = "nothing was seen";
-  // A node that is away for a while is waited for; one that was never there is a failure.
-  const auto end = [&problem] {
-    if (!problem.empty()) throw Failure(problem);
-    return 0;
-  };
-  bool seen = false;
-  for (;;) {
-    std::string text;
-    try {
-      text = all_text(documents(states));
-      seen = true;
-      problem.clear();
-    } catch (const Failure& why) {
-      text = fmt::format("{}\n", why.what());
-      if (!seen) problem = why.what();
-    }
-    if (terminal) {
-      // Home, each line cleared to its end, and what is left of the screen below.
-      std::string screen = "\x1b[H";
-      for (const char c : text) screen += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
-      fmt::print("{}\x1b[J", screen);
-    } else {
-      fmt::print("{}\n", text);
-    }
-    if (std::fflush(stdout) != 0) {
-      throw Failure(with_errno("cannot write to standard output", errno));
-    }
-    if (machine::wait_for_signal(every) == machine::Signal::stop) return end();
-    if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return end();
-  }
-}
-
-Duration duration_option(const std::string& text, const char* name) {
-  if (text.empty()) return Duration::zero();
-  const auto value = parse_duration(text);
-  if (!value || *value == Duration::zero()) {
-    throw UsageError(
-        fmt::format("{} {} is not a duration of at least 1ms; write it like 2s", name, text));
-  }
-  return *value;
-}
-
-}  // namespace
 
 Run add_status(CLI::App& command) {
   auto states = std::make_shared<std::vector<std::string>>();
@@ -105,9 +51,9 @@ Run add_status(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_flag("--json", *as_json, "The status document, for scripts");
   return [states, as_json] {
-    const auto found = documents(*states);
+    const auto found = status_documents(*states);
     if (!*as_json) {
-      fmt::print("{}", all_text(found));
+      fmt::print("{}", status_texts(found));
     } else if (found.size() == 1) {
       fmt::print("{}\n", json::serialize(found.front()));
     } else {
@@ -117,20 +63,6 @@ Run add_status(CLI::App& command) {
       fmt::print("{}\n", json::serialize(both));
     }
     return 0;
-  };
-}
-
-Run add_top(CLI::App& command) {
-  auto states = std::make_shared<std::vector<std::string>>();
-  auto every = std::make_shared<std::string>("1s");
-  auto for_time = std::make_shared<std::string>();
-  command.add_option("--state", *states, "The node's state directory, repeatable")
-      ->allow_extra_args(false);
-  command.add_option("--every", *every, "Time between two pictures (1s)");
-  command.add_option("--for", *for_time, "End after this time");
-  return [states, every, for_time] {
-    return run_top(*states, duration_option(*every, "--every"),
-                   duration_option(*for_time, "--for"));
   };
 }
 

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/quantity.h"
+#include "observe/fields.h"
 #include "observe/status.h"
 
 namespace qanat::observe {
@@ -16,158 +17,187 @@ namespace {
 
 constexpr std::size_t width = 80;
 
-std::string text(const json::value& object, std::string_view key) {
-  const auto* const found = object.as_object().if_contains(key);
-  return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
-}
-
-double number(const json::value& object, std::string_view key) {
-  const auto* const found = object.as_object().if_contains(key);
-  return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
-}
-
-bool flag(const json::value& object, std::string_view key) {
-  const auto* const found = object.as_object().if_contains(key);
-  return found != nullptr && found->is_bool() && found->get_bool();
-}
-
-std::string bits(const json::value& object, std::string_view key) {
-  return format_size(number(object, key) / 8);
-}
-
-// Cut in the middle, where names differ least.
-std::string cut(const std::string& name, std::size_t limit) {
-  if (name.size() <= limit) return name;
-  const std::size_t half = (limit - 2) / 2;
-  return name.substr(0, limit - 2 - half) + ".." + name.substr(name.size() - half);
-}
-
 std::string clip(std::string line) {
   if (line.size() > width) line = line.substr(0, width - 2) + "..";
   return line + "\n";
 }
 
-// Whole words, in as many lines as it takes.
+// Whole, in as many lines as it takes; those after the first begin where its text does.
 std::string wrapped(const std::string& head, const std::string& text) {
   std::string out;
-  std::string line = head;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    if (line.size() > head.size() && line.size() + 1 + end - at > width) {
-      out += clip(line);
-      line = std::string(head.size(), ' ');
-    }
-    if (line.size() > head.size()) line += ' ';
-    line += text.substr(at, end - at);
-    at = end + 1;
+  std::string begin = head;
+  for (const std::string& line : wrap(text, width - head.size())) {
+    out += begin + line + "\n";
+    begin = std::string(head.size(), ' ');
   }
-  return out + clip(line);
+  return out;
 }
 
-std::string ago(double time) {
-  if (time <= 0) return "never";
-  const double passed = std::max(0.0, static_cast<double>(std::time(nullptr)) - time);
-  if (passed < 1) return "now";
-  return format_duration(std::chrono::seconds(static_cast<std::int64_t>(passed)));
+std::string bytes_of(const Fields& ledger, std::string_view kind) {
+  return format_size(ledger.number(kind) / 8);
 }
 
-std::string sources_text(const json::value& document) {
+std::string claim_of(const Fields& source) {
+  return source.flag("credit") ? fmt::format("{:.2f}", source.number("h")) : "0";
+}
+
+std::string sources_text(const Fields& document) {
   std::string out = fmt::format("\n{:<26} {:<8} {:>12} {:>5} {:>10} {:>6} {:>6}\n", "Source",
                                 "State", "Rate", "h", "Credited", "Alarms", "Failed");
-  for (const json::value& s : document.at("sources").as_array()) {
-    const bool credit = s.at("credit").as_bool();
-    out +=
-        fmt::format("{:<26} {:<8} {:>12} {:>5} {:>10} {:>6.0f} {:>6.0f}\n",
-                    cut(text(s, "name"), 26), text(s, "state"), format_rate(number(s, "rate")),
-                    credit ? fmt::format("{:.2f}", number(s, "h")) : "0",
-                    bits(s.at("ledger"), "credited"), number(s, "alarms"), number(s, "failures"));
-    if (!text(s, "detail").empty()) out += clip("  " + text(s, "detail"));
+  for (const Fields& s : document.list("sources")) {
+    out += fmt::format("{:<26} {:<8} {:>12} {:>5} {:>10} {:>6.0f} {:>6.0f}\n",
+                       cut(s.text("name"), 26), s.text("state"), format_rate(s.number("rate")),
+                       claim_of(s), bytes_of(s.part("ledger"), "credited"), s.number("alarms"),
+                       s.number("failures"));
+    if (!s.text("detail").empty()) out += clip("  " + s.text("detail"));
   }
   return out;
 }
 
-std::string outlets_text(const json::value& document) {
+std::string outlet_note(const Fields& outlet) {
+  const std::string problem = outlet.text("problem");
+  const std::string note = problem.empty() ? outlet.text("detail") : problem;
+  return note.empty() ? "" : clip("  " + note);
+}
+
+std::string outlets_text(const Fields& document) {
   std::string out = fmt::format("\n{:<30} {:>6} {:>11} {:>10} {:>10} {:>8}\n", "Outlet", "Open",
                                 "Deliveries", "Full", "DRBG", "Refused");
-  for (const json::value& o : document.at("outlets").as_array()) {
-    double refused = 0;
-    for (const auto& [reason, count] : o.at("refused").as_object()) {
-      if (reason != "undelivered_bytes") refused += count.to_number<double>();
-    }
+  for (const Fields& o : document.list("outlets")) {
     out += fmt::format("{:<30} {:>6.0f} {:>11.0f} {:>10} {:>10} {:>8.0f}\n",
-                       cut(text(o, "name"), 30), number(o, "connections"), number(o, "deliveries"),
-                       format_size(number(o, "full_bytes")), format_size(number(o, "drbg_bytes")),
-                       refused);
-    const std::string note = text(o, "problem").empty() ? text(o, "detail") : text(o, "problem");
-    if (!note.empty()) out += clip("  " + note);
+                       cut(o.text("name"), 30), o.number("connections"), o.number("deliveries"),
+                       format_size(o.number("full_bytes")), format_size(o.number("drbg_bytes")),
+                       refusals(o));
+    out += outlet_note(o);
   }
   return out;
 }
 
-std::string events_text(const json::value& document) {
+// A feed has no reserve, gives nobody a guarantee and is drawn from by nobody: who it asks, and
+// whom it feeds.
+std::string upstreams_text(const Fields& document) {
+  std::string out = fmt::format("\n{:<36} {:<8} {:>10} {:>10} {:>5} {:>6}\n", "Upstream", "State",
+                                "Got", "Credited", "h", "Failed");
+  for (const Fields& s : document.list("sources")) {
+    out += fmt::format("{:<36} {:<8} {:>10} {:>10} {:>5} {:>6.0f}\n", cut(s.text("name"), 36),
+                       s.text("state"), format_size(s.number("bytes")),
+                       bytes_of(s.part("ledger"), "credited"), claim_of(s), s.number("failures"));
+    if (!s.text("detail").empty()) out += clip("  " + s.text("detail"));
+  }
+  return out;
+}
+
+std::string fed_text(const Fields& document) {
+  const auto now = static_cast<double>(std::time(nullptr));
+  std::string out = fmt::format("\n{:<22} {:>6} {:>9} {:>9} {:>15} {:>14}\n", "Feeds", "Times",
+                                "Full", "DRBG", "Last feed", "Next feed");
+  for (const Fields& o : document.list("outlets")) {
+    const Fields schedule = o.part("schedule");
+    // A node of an earlier version says it in its detail alone.
+    const auto when = [&](const char* key, const auto& words) {
+      return schedule.has(key) ? words(schedule.number(key), now) : std::string("-");
+    };
+    out +=
+        fmt::format("{:<22} {:>6.0f} {:>9} {:>9} {:>15} {:>14}\n", cut(o.text("name"), 22),
+                    o.number("deliveries"), format_size(o.number("full_bytes")),
+                    format_size(o.number("drbg_bytes")), when("last", since), when("next", until));
+    if (!schedule.has("last") || !o.text("problem").empty()) out += outlet_note(o);
+  }
+  return out;
+}
+
+std::string events_text(const Fields& document) {
   constexpr std::size_t shown = 5;
-  const json::array& events = document.at("events").as_array();
+  const auto events = document.list("events");
   if (events.empty()) return "";
   std::string out = "\nLast events\n";
   for (std::size_t i = events.size() - std::min(shown, events.size()); i < events.size(); ++i) {
-    const auto time = static_cast<std::time_t>(number(events[i], "time"));
+    const auto time = static_cast<std::time_t>(events[i].number("time"));
     out += clip(fmt::format("{:%H:%M:%S} {}{}: {}", fmt::localtime(time),
-                            events[i].at("alarm").as_bool() ? "! " : "  ",
-                            cut(text(events[i], "subject"), 26), text(events[i], "text")));
+                            events[i].flag("alarm") ? "! " : "  ",
+                            cut(events[i].text("subject"), 26), events[i].text("text")));
   }
   return out;
 }
 
-}  // namespace
+// How it is and what to do, where the node says so; which one it is.
+std::string head_text(const Fields& document) {
+  const Fields node = document.part("node");
+  const Fields verdict = document.part("verdict");
+  std::string out;
+  if (verdict.has("text")) {
+    std::string level = verdict.text("level");
+    if (!level.empty() && level[0] >= 'a' && level[0] <= 'z') {
+      level[0] = static_cast<char>(level[0] - 'a' + 'A');
+    }
+    out += wrapped(level + ": ", verdict.text("text"));
+    if (!verdict.text("hint").empty()) out += wrapped("  ", verdict.text("hint"));
+  }
+  out += fmt::format(
+      "{} {}, qanat {}, up {}, {}\n", node.text("role"), node.text("id"), node.text("version"),
+      format_duration(std::chrono::milliseconds(std::llround(node.number("uptime") * 1000))),
+      node.flag("ready") ? "ready" : "not ready");
+  const std::string problem = node.text("problem");
+  if (!problem.empty() && problem != verdict.text("text")) out += wrapped("Problem  ", problem);
+  return out;
+}
 
-std::string clients_text(const json::value& document) {
+std::string reserve_text(const Fields& document) {
+  const Fields ledger = document.part("ledger");
+  const Fields reserve = document.part("reserve");
+  const Fields supply = document.part("supply");
+  std::string out =
+      fmt::format("Reserve  {} of {}, {:.0f} waiting for {}\n",
+                  format_size(reserve.number("bytes")), format_size(reserve.number("target")),
+                  reserve.number("waiting_requests"), format_size(reserve.number("waiting_bytes")));
+  out +=
+      fmt::format("Ledger   {} credited = {} delivered + {} reseed\n", bytes_of(ledger, "credited"),
+                  bytes_of(ledger, "delivered"), bytes_of(ledger, "reseed"));
+  out += fmt::format("         + {} discarded + {} here\n", bytes_of(ledger, "discarded"),
+                     bytes_of(ledger, "reserve"));
+  out += fmt::format(
+      "Supply   {} proved; {} promised{}\n", format_rate(supply.number("proved")),
+      format_rate(supply.number("promised")),
+      supply.number("suspended") > 0
+          ? fmt::format(", {} of that suspended", format_rate(supply.number("suspended")))
+          : "");
+  return out;
+}
+
+std::string clients_of(const Fields& document) {
   std::string out =
       fmt::format("{:<16} {:>10} {:>6} {:>9} {:>9} {:>8} {:>7} {:>8}\n", "Client", "Promised",
                   "Weight", "1 min", "Total", "Waiting", "Refused", "Seen");
+  const auto now = static_cast<double>(std::time(nullptr));
   bool suspended = false;
-  for (const json::value& c : document.at("clients").as_array()) {
-    const double rate = number(c, "rate");
-    const bool held = flag(c, "suspended");
+  for (const Fields& c : document.list("clients")) {
+    const double rate = c.number("rate");
+    const bool held = c.flag("suspended");
     suspended = suspended || held;
-    out += fmt::format(
-        "{:<16} {:>10} {:>6g} {:>9} {:>9} {:>8} {:>7.0f} {:>8}\n", cut(text(c, "name"), 16),
-        rate > 0 ? format_rate(rate) + (held ? "!" : "") : "-", number(c, "weight"),
-        format_size(number(c, "minute_bytes")),
-        format_size(number(c, "full_bytes") + number(c, "drbg_bytes")),
-        format_size(number(c, "waiting_bytes")), number(c, "refused"), ago(number(c, "last_seen")));
+    out +=
+        fmt::format("{:<16} {:>10} {:>6g} {:>9} {:>9} {:>8} {:>7.0f} {:>8}\n",
+                    cut(c.text("name"), 16), rate > 0 ? format_rate(rate) + (held ? "!" : "") : "-",
+                    c.number("weight"), format_size(c.number("minute_bytes")),
+                    format_size(c.number("full_bytes") + c.number("drbg_bytes")),
+                    format_size(c.number("waiting_bytes")), c.number("refused"),
+                    ago(c.number("last_seen"), now));
   }
   if (suspended) out += "! suspended: the sources do not deliver what was promised\n";
   return out;
 }
 
-std::string status_text(const json::value& document) {
-  const json::value& node = document.at("node");
-  const json::value& ledger = document.at("ledger");
-  const json::value& reserve = document.at("reserve");
-  std::string out = fmt::format(
-      "{} {}, qanat {}, up {}, {}\n", text(node, "role"), text(node, "id"), text(node, "version"),
-      format_duration(std::chrono::milliseconds(std::llround(number(node, "uptime") * 1000))),
-      node.at("ready").as_bool() ? "ready" : "not ready");
-  if (const std::string problem = text(node, "problem"); !problem.empty()) {
-    out += wrapped("Problem  ", problem);
+}  // namespace
+
+std::string clients_text(const json::value& document) { return clients_of(Fields(document)); }
+
+std::string status_text(const json::value& value) {
+  const Fields document(value);
+  std::string out = head_text(document);
+  if (document.part("node").text("role") == "feed") {
+    return out + upstreams_text(document) + fed_text(document) + events_text(document);
   }
-  out += fmt::format("Reserve  {} of {}, {:.0f} waiting for {}\n",
-                     format_size(number(reserve, "bytes")), format_size(number(reserve, "target")),
-                     number(reserve, "waiting_requests"),
-                     format_size(number(reserve, "waiting_bytes")));
-  out += fmt::format("Ledger   {} credited = {} delivered + {} reseed\n", bits(ledger, "credited"),
-                     bits(ledger, "delivered"), bits(ledger, "reseed"));
-  out += fmt::format("         + {} discarded + {} here\n", bits(ledger, "discarded"),
-                     bits(ledger, "reserve"));
-  const json::value& supply = document.at("supply");
-  out += fmt::format(
-      "Supply   {} proved; {} promised{}\n", format_rate(number(supply, "proved")),
-      format_rate(number(supply, "promised")),
-      number(supply, "suspended") > 0
-          ? fmt::format(", {} of that suspended", format_rate(number(supply, "suspended")))
-          : "");
-  out += sources_text(document) + outlets_text(document);
-  if (!document.at("clients").as_array().empty()) out += "\n" + clients_text(document);
+  out += reserve_text(document) + sources_text(document) + outlets_text(document);
+  if (!document.list("clients").empty()) out += "\n" + clients_of(document);
   return out + events_text(document);
 }
 
