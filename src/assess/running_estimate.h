@@ -47,7 +47,7 @@ class RunningEstimate {
   std::span<std::uint16_t> block(std::size_t index) const;
   void begin_block();
 
-  SecretBytes memory_;  // the totals, then the blocks
+  SecretBytes memory_;      // the totals, then the blocks
   std::size_t at_ = 0;      // the block that is filled
   std::size_t filled_ = 0;  // samples in it
   std::size_t seen_ = 0;    // samples in all blocks

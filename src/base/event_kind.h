@@ -27,9 +27,9 @@ enum class EventKind : std::uint8_t {
   thread_back,
 };
 inline constexpr std::array<std::string_view, 15> event_kind_names{
-    "note",          "warning",      "source-failed", "source-gone",         "source-back",
-    "reserve-empty", "reserve-back", "not-ready",     "ready",               "guarantee-suspended",
-    "guarantee-kept", "loop-found",  "clock-off",     "thread-stuck",        "thread-back"};
+    "note",           "warning",      "source-failed", "source-gone",  "source-back",
+    "reserve-empty",  "reserve-back", "not-ready",     "ready",        "guarantee-suspended",
+    "guarantee-kept", "loop-found",   "clock-off",     "thread-stuck", "thread-back"};
 static_assert(event_kind_names.size() == static_cast<std::size_t>(EventKind::thread_back) + 1);
 
 constexpr std::string_view to_string(EventKind kind) {

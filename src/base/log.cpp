@@ -77,8 +77,8 @@ struct Subject {
 };
 
 std::string as_json(LogLevel level, std::string_view line, const Subject& subject) {
-  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(
-      std::chrono::system_clock::now());
+  const auto now =
+      std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const auto part = now.time_since_epoch().count() % 1000;
   std::string out = fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}.{:03}Z","level":"{}")",
                                 fmt::gmtime(std::chrono::system_clock::to_time_t(now)), part,
@@ -86,8 +86,8 @@ std::string as_json(LogLevel level, std::string_view line, const Subject& subjec
   if (!subject.name.empty()) {
     out += fmt::format(R"(,"kind":"{}","subject":{})", subject.kind, json_quoted(subject.name));
   }
-  return out + fmt::format(R"(,"text":{}}})",
-                           json_quoted(subject.name.empty() ? line : subject.text));
+  return out +
+         fmt::format(R"(,"text":{}}})", json_quoted(subject.name.empty() ? line : subject.text));
 }
 
 #ifdef QANAT_SYSTEMD

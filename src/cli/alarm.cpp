@@ -37,19 +37,19 @@ bool tell(const std::string& name, const std::string& problem) {
 }
 
 int none_of(const std::string& where) {
-  throw Failure(fmt::format(
-      "{} has no [[alarm]]; docs/monitoring.md tells how to write one", where));
+  throw Failure(
+      fmt::format("{} has no [[alarm]]; docs/monitoring.md tells how to write one", where));
 }
 
 // As the account and with the rights that the node has.
 int test_in_node(const std::string& state, const json::value& begun) {
   if (begun.at("alarms").to_number<std::size_t>() == 0) return none_of("the running node");
-  const auto done =
-      ask_node(state, "POST", "/control/alarm-tested", {}, most_patience);
+  const auto done = ask_node(state, "POST", "/control/alarm-tested", {}, most_patience);
   if (!done) no_node(state);
   bool all = true;
   for (const json::value& tried : done->at("tried").as_array()) {
-    all = tell(tried.at("name").as_string().c_str(), tried.at("problem").as_string().c_str()) && all;
+    all =
+        tell(tried.at("name").as_string().c_str(), tried.at("problem").as_string().c_str()) && all;
   }
   return all ? 0 : 1;
 }
@@ -81,8 +81,8 @@ int test(const AlarmOptions& options) {
 Run add_alarm(CLI::App& command) {
   auto options = std::make_shared<AlarmOptions>();
   command.require_subcommand(1);
-  CLI::App* const trial = command.add_subcommand(
-      "test", "Send a trial event to each alarm, and say what came of it");
+  CLI::App* const trial =
+      command.add_subcommand("test", "Send a trial event to each alarm, and say what came of it");
   trial->add_option("--state", options->state, "The running node's state directory");
   trial->add_option("--config", options->config,
                     "The alarms of this file, sent from here, instead of a running node's");

@@ -50,8 +50,7 @@ void print_event(const json::object& event, bool as_json) {
 }
 
 int show(const EventsOptions& options) {
-  const json::value document =
-      ask_running_node(state_path(options.state), "GET", "/v1/status");
+  const json::value document = ask_running_node(state_path(options.state), "GET", "/v1/status");
   for (const json::value& event : document.at("events").as_array()) {
     print_event(event.as_object(), options.as_json);
   }

@@ -185,8 +185,8 @@ Run add_invite(CLI::App& command) {
     if (options->observer) {
       for (const char* const option : {"--rate", "--burst", "--weight", "--address"}) {
         if (command.count(option) == 0) continue;
-        throw UsageError(fmt::format("{} does not go with --observer: an observer draws nothing",
-                                     option));
+        throw UsageError(
+            fmt::format("{} does not go with --observer: an observer draws nothing", option));
       }
     }
     const share::Terms terms{parsed_or_zero(options->rate, "--rate", "1KiB/s", parse_rate),

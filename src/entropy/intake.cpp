@@ -143,8 +143,9 @@ std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoin
   News news;
   switch (health_.state()) {
     case SourceState::healthy:
-      return note_locked("healthy: passed 1,024 samples",
-                         std::exchange(was_lost_, false) ? EventKind::source_back : EventKind::note);
+      return note_locked("healthy: passed 1,024 samples", std::exchange(was_lost_, false)
+                                                              ? EventKind::source_back
+                                                              : EventKind::note);
     case SourceState::suspect:
       return note_locked(
           fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)),

@@ -38,9 +38,10 @@ void ReseedCommands::run(const std::string& reason, std::uint64_t generation) {
     wanted_ = true;
     if (!thread_.joinable()) {
       thread_ = std::thread([this] {
-        run_work([this] { work(); },
-                 [this](const std::string& why) { on_event_("on-reseed", why, EventKind::warning); },
-                 [this](Duration gap) { return wait_for(-1, 0, stop_, gap) == Wake::timeout; });
+        run_work(
+            [this] { work(); },
+            [this](const std::string& why) { on_event_("on-reseed", why, EventKind::warning); },
+            [this](Duration gap) { return wait_for(-1, 0, stop_, gap) == Wake::timeout; });
       });
     }
   }
@@ -78,7 +79,8 @@ void ReseedCommands::run_one(const std::string& command,
   ShellCommand child;
   // Its output is ours: it is the service's log.
   if (auto started = child.start(command, -1, variables); !started) {
-    on_event_("on-reseed", fmt::format("{}: {}", command, started.error().message), EventKind::warning);
+    on_event_("on-reseed", fmt::format("{}: {}", command, started.error().message),
+              EventKind::warning);
     return;
   }
   const auto status = child.wait(stop_, limit);
@@ -87,9 +89,11 @@ void ReseedCommands::run_one(const std::string& command,
   if (!status && wait_for(-1, 0, stop_, Duration::zero()) == Wake::woken) return;
   if (!status) {
     on_event_("on-reseed",
-              fmt::format("{}: not done after {}; killed", command, format_duration(limit)), EventKind::warning);
+              fmt::format("{}: not done after {}; killed", command, format_duration(limit)),
+              EventKind::warning);
   } else if (*status != 0) {
-    on_event_("on-reseed", fmt::format("{}: {}", command, describe_wait_status(*status)), EventKind::warning);
+    on_event_("on-reseed", fmt::format("{}: {}", command, describe_wait_status(*status)),
+              EventKind::warning);
   }
 }
 

@@ -35,8 +35,8 @@ Url parse_webhook(const AlarmRule& rule) {
   const std::string& text = rule.webhook;
   const bool tls = text.starts_with("https://");
   if (!tls && !text.starts_with("http://")) {
-    throw Failure(fmt::format("webhook '{}' is not a URL that begins with https:// or http://",
-                              shown(text)));
+    throw Failure(
+        fmt::format("webhook '{}' is not a URL that begins with https:// or http://", shown(text)));
   }
   const std::string rest = text.substr(tls ? 8 : 7);
   const auto end = std::min(rest.find_first_of("/?"), rest.size());
@@ -58,7 +58,8 @@ Url parse_webhook(const AlarmRule& rule) {
 
 Result<void> call_webhook(const AlarmRule& rule, const std::string& body, const Waker& stop) {
   Url url = parse_webhook(rule);
-  peers::HttpClient client(std::move(url.endpoint), stop, {.connect = rule.timeout, .silence = rule.timeout});
+  peers::HttpClient client(std::move(url.endpoint), stop,
+                           {.connect = rule.timeout, .silence = rule.timeout});
   // A redirect is an answer like any other that is no success: what is sent goes where the operator
   // said, and nowhere else.
   peers::HttpClient::Bounds bounds;
@@ -196,8 +197,7 @@ class Alarms::Sender {
 
   std::string try_to_send(const Queued& next) const {
     try {
-      const auto sent =
-          send_alarm(rule_, next.event, all_.node_id_(), next.repeated, stop_);
+      const auto sent = send_alarm(rule_, next.event, all_.node_id_(), next.repeated, stop_);
       return sent ? "" : sent.error().message;
     } catch (const std::exception& problem) {
       return problem.what();
@@ -262,8 +262,7 @@ class Alarms::Test {
 Alarms::Alarms(observe::Events& events, std::function<std::string()> node_id)
     : events_(events),
       node_id_(std::move(node_id)),
-      subscription_(
-          events.listeners().add([this](const Event& event) { on_event(event); })) {}
+      subscription_(events.listeners().add([this](const Event& event) { on_event(event); })) {}
 
 Alarms::~Alarms() {
   subscription_.reset();

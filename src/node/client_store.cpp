@@ -16,8 +16,7 @@ ClientStore::ClientStore(const StateDir& state, share::ClientBook& book)
   auto stored = state.load_clients();
   if (!stored) throw Failure(stored.error().message);
   for (StoredClient& client : stored->clients) {
-    if (auto added =
-            book.add(client.name, std::move(client.key), client.terms, client.observer);
+    if (auto added = book.add(client.name, std::move(client.key), client.terms, client.observer);
         !added) {
       log_warning("stored client ignored: {}", added.error().message);
     }
@@ -34,8 +33,8 @@ Result<void> ClientStore::store() {
             [](const auto& a, const auto& b) { return a->serial < b->serial; });
   for (const auto& client : clients) {
     if (client->shared_key.empty()) continue;  // known by its certificate
-    stored.clients.push_back({client->name, SecretBytes(client->shared_key.view()),
-                              client->invited, client->observer});
+    stored.clients.push_back(
+        {client->name, SecretBytes(client->shared_key.view()), client->invited, client->observer});
   }
   stored.bars = book_.bars();
   return state_.store_clients(stored);

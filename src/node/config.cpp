@@ -467,8 +467,9 @@ Config parse_config(std::string_view text, const std::string& path) {
     reader.fail(e.source(), std::string(e.description()));
   }
   Config config;
-  reader.only(root, "", {"node", "reserve", "drbg", "limits", "observe", "source", "outlet", "client",
-                        "alarm"});
+  reader.only(
+      root, "",
+      {"node", "reserve", "drbg", "limits", "observe", "source", "outlet", "client", "alarm"});
   read_core(reader, root, config);
   read_observe(reader, root, config);
   reader.list(root, "alarm", [&](const toml::table& table) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "entropy/drbg_pool.h"
 #include "base/log.h"
+#include "entropy/drbg_pool.h"
 #include "observe/alarm.h"
 #include "outlets/http/settings.h"
 #include "share/terms.h"

@@ -144,8 +144,7 @@ ControlAnswer Control::given_out(const json::object& given, const std::string& n
   ControlAnswer answer = done(given);
   answer.undo = [this, name, serial = invited.serial] {
     if (node_.clients.withdraw(name, serial)) {
-      node_.events.add("clients",
-                       fmt::format("nobody took what '{}' was to show: withdrawn", name),
+      node_.events.add("clients", fmt::format("nobody took what '{}' was to show: withdrawn", name),
                        EventKind::note);
     }
   };

@@ -83,8 +83,7 @@ Node::Node(NodeSettings settings)
       control_(controlled()),
       pulse_({.report =
                   [this](bool clients) {
-                    return report_for({.all = true},
-                                      clients ? Of::busy_clients : Of::no_clients);
+                    return report_for({.all = true}, clients ? Of::busy_clients : Of::no_clients);
                   },
               .recorder = recorder_,
               .events = events_,
@@ -266,7 +265,8 @@ void Node::open_control_socket() {
     socket->start();
   } catch (const Failure& problem) {
     events_.add("control",
-                fmt::format("{}; 'qanat status' will not find this node", problem.what()), EventKind::warning);
+                fmt::format("{}; 'qanat status' will not find this node", problem.what()),
+                EventKind::warning);
     return;
   }
   control_socket_ = std::move(socket);

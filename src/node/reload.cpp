@@ -43,7 +43,8 @@ void Node::put_back(std::vector<NamedOutlet>& ended) {
       named = make_outlet(named.text);
       named.outlet->start();
     } catch (const Failure& problem) {
-      events_.add(named.text, fmt::format("does not come back: {}", problem.what()), EventKind::warning);
+      events_.add(named.text, fmt::format("does not come back: {}", problem.what()),
+                  EventKind::warning);
       named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, problem.what());
     }
     again.outlets.push_back(named);
@@ -130,7 +131,8 @@ void Node::change_outlets(const Change& change) {
   for (const NamedOutlet& named : change.leaving) {
     insist([&named] { named.outlet->stop(); });
     if (!named.outlet->idle()) (void)new std::shared_ptr<serve::Outlet>(named.outlet);
-    insist([&] { events_.add("outlet " + named.outlet->report().name, "stopped", EventKind::note); });
+    insist(
+        [&] { events_.add("outlet " + named.outlet->report().name, "stopped", EventKind::note); });
   }
   for (const NamedOutlet& named : change.new_outlets) {
     insist([&] {
@@ -156,7 +158,8 @@ void Node::change_sources(const Change& change, std::vector<NamedSource> old) {
                        [&](const NamedSource& other) { return other.source == source.source; });
   });
   for (const NamedSource& named : old) {
-    insist([&] { events_.add("source " + named.source->report().name, "stopped", EventKind::note); });
+    insist(
+        [&] { events_.add("source " + named.source->report().name, "stopped", EventKind::note); });
   }
   if (!stop_sources(old)) (void)new std::vector<NamedSource>(std::move(old));
   for (const NamedSource& named : change.new_sources) {

@@ -86,8 +86,8 @@ std::string Node::shortage() const {
   return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
-// The longest that one of an I/O thread's tasks may take is some ms (StreamWorker::turn); a source's
-// read ends after peer_patience, or it rests.
+// The longest that one of an I/O thread's tasks may take is some ms (StreamWorker::turn); a
+// source's read ends after peer_patience, or it rests.
 std::vector<observe::ThreadReport> Node::threads_report(
     const std::vector<observe::SourceReport>& sources) const {
   constexpr Duration io_patience = std::chrono::seconds(5);

@@ -15,13 +15,13 @@ namespace qanat::observe {
 
 // As configured: one of the two is not empty.
 struct AlarmRule {
-  std::string command;           // for /bin/sh
-  std::string webhook;           // a URL
+  std::string command;            // for /bin/sh
+  std::string webhook;            // a URL
   std::optional<std::string> ca;  // PEM file for the webhook's certificate; else the system's CAs
   std::vector<EventKind> on;      // usual_alarms() where the operator names none
   Duration timeout = std::chrono::seconds(10);  // of one try
-  std::uint64_t retries = 3;                     // after the first try
-  Duration repeat = std::chrono::minutes(5);     // what is the same is told again after that
+  std::uint64_t retries = 3;                    // after the first try
+  Duration repeat = std::chrono::minutes(5);    // what is the same is told again after that
 
   // For people and metrics: the command, or where the webhook goes, without what may be secret in
   // its path.

@@ -78,20 +78,20 @@ void Conditions::look_at_reserve(const NodeReport& report, std::vector<Finding>&
   if (filled && !filled_since_) filled_since_ = report.now;
   if (empty && !told_empty_ && report.now - *empty_since_ >= empty_for) {
     told_empty_ = true;
-    found.push_back({"reserve",
-                     fmt::format("the reserve is empty: {} requests wait for {}, and the sources "
-                                 "prove {}",
-                                 d.waiting_requests,
-                                 format_size(static_cast<double>(d.waiting_bytes)),
-                                 format_rate(d.supply)),
-                     EventKind::reserve_empty});
+    found.push_back(
+        {"reserve",
+         fmt::format("the reserve is empty: {} requests wait for {}, and the sources "
+                     "prove {}",
+                     d.waiting_requests, format_size(static_cast<double>(d.waiting_bytes)),
+                     format_rate(d.supply)),
+         EventKind::reserve_empty});
   }
   if (filled && told_empty_ && report.now - *filled_since_ >= empty_for) {
     told_empty_ = false;
-    found.push_back({"reserve",
-                     fmt::format("the reserve holds {} again",
-                                 format_size(static_cast<double>(d.fill))),
-                     EventKind::reserve_back});
+    found.push_back(
+        {"reserve",
+         fmt::format("the reserve holds {} again", format_size(static_cast<double>(d.fill))),
+         EventKind::reserve_back});
   }
 }
 

@@ -15,9 +15,9 @@ constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int64_t day = 24 * 3600;
 
 constexpr std::array<std::string_view, 13> names{
-    "reserve",     "waiting",         "credited",        "delivered",    "reseed",
-    "discarded",   "drbg",            "source_rate",     "source_credited", "source_estimate",
-    "source_state", "outlet_full",    "outlet_drbg"};
+    "reserve",      "waiting",     "credited",    "delivered",       "reseed",
+    "discarded",    "drbg",        "source_rate", "source_credited", "source_estimate",
+    "source_state", "outlet_full", "outlet_drbg"};
 
 // Four digits are more than a graph shows, and half the bytes.
 double rounded(float value) {

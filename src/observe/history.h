@@ -36,8 +36,8 @@ std::string_view unit_of(Line line);
 bool is_of_source(Line line);
 bool is_of_outlet(Line line);
 
-// Not thread-safe. Time is a steady clock's: whatever happens to the clock on the wall, samples keep
-// their order and their distance.
+// Not thread-safe. Time is a steady clock's: whatever happens to the clock on the wall, samples
+// keep their order and their distance.
 class History {
  public:
   // Of each step so many samples are kept: ten minutes by the second, two hours by ten, a day by

@@ -35,8 +35,8 @@ class Families {
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < latency.counts.size(); ++i) {
       below += latency.counts[i];
-      const double bound = i < latency_bounds.size() ? latency_bounds[i]
-                                                     : std::numeric_limits<double>::infinity();
+      const double bound =
+          i < latency_bounds.size() ? latency_bounds[i] : std::numeric_limits<double>::infinity();
       metric.histogram.bucket.push_back({below, bound});
     }
     metric.histogram.sample_count = below;
@@ -56,9 +56,7 @@ double wall_seconds(TimePoint time, const NodeReport& s) {
 void add_ledger(Families& out, const NodeReport& s) {
   // In bytes, as Prometheus wants it; a double holds eighths of them exactly.
   constexpr double bits = 1.0 / 8;
-  out.counter(
-      "qanat_ledger_bytes_total",
-      "Full-entropy bytes, by source and what became of them");
+  out.counter("qanat_ledger_bytes_total", "Full-entropy bytes, by source and what became of them");
   for (const auto& [name, account] : s.dispenser.sources) {
     if (name.empty()) continue;  // not the viewer's business
     for (const auto& [kind, amount] :
@@ -67,8 +65,7 @@ void add_ledger(Families& out, const NodeReport& s) {
       out.add(static_cast<double>(amount) * bits, {{"source", name}, {"kind", kind}});
     }
   }
-  out.gauge("qanat_ledger_reserve_bytes",
-            "Full-entropy bytes here, by source");
+  out.gauge("qanat_ledger_reserve_bytes", "Full-entropy bytes here, by source");
   for (const auto& [name, account] : s.dispenser.sources) {
     if (name.empty()) continue;
     out.add(static_cast<double>(account.reserve) * bits, {{"source", name}});
@@ -94,8 +91,9 @@ void add_sources(Families& out, const NodeReport& s) {
   out.gauge("qanat_source_claimed_min_entropy_ratio",
             "Claimed min-entropy of a bit, 0 to 1; 0 when not credited");
   each([](const auto& r) { return r.credit ? r.h / 8 : 0; });
-  out.gauge("qanat_source_estimated_min_entropy_ratio",
-            "Estimated min-entropy of a bit over the last 65,536 samples (SP 800-90B 6.3.1, 6.3.3)");
+  out.gauge(
+      "qanat_source_estimated_min_entropy_ratio",
+      "Estimated min-entropy of a bit over the last 65,536 samples (SP 800-90B 6.3.1, 6.3.3)");
   for (const auto& source : s.sources) {
     if (!source.estimate) continue;
     out.add(source.estimate->most_common_value / 8,
@@ -204,8 +202,9 @@ void add_node(Families& out, const NodeReport& s) {
   }
   out.counter("qanat_alarms_total", "What alarms had to tell, by what came of it");
   for (const auto& [name, alarm] : s.alarms) {
-    for (const auto& [outcome, count] : {std::pair{"sent", alarm.sent}, std::pair{"failed", alarm.failed},
-                                         std::pair{"dropped", alarm.dropped}}) {
+    for (const auto& [outcome, count] :
+         {std::pair{"sent", alarm.sent}, std::pair{"failed", alarm.failed},
+          std::pair{"dropped", alarm.dropped}}) {
       out.add(static_cast<double>(count), {{"alarm", name}, {"outcome", outcome}});
     }
   }

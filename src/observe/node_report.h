@@ -48,21 +48,21 @@ inline constexpr std::size_t most_busy_clients = 2000;
 struct NodeReport {
   std::string node_id;
   std::string version;
-  std::string role;     // "hub" or "feed"
-  std::string pin;      // of the server key, hex; empty for a feed
-  std::string problem;  // of the node as a whole; empty while all is well
-  double uptime = 0;    // seconds
-  TimePoint now{};               // when it was made; the same by the clock on the wall:
-  std::int64_t time_ms = 0;      // since 1970
-  bool whole = true;             // nothing of it was left out for its viewer
+  std::string role;          // "hub" or "feed"
+  std::string pin;           // of the server key, hex; empty for a feed
+  std::string problem;       // of the node as a whole; empty while all is well
+  double uptime = 0;         // seconds
+  TimePoint now{};           // when it was made; the same by the clock on the wall:
+  std::int64_t time_ms = 0;  // since 1970
+  bool whole = true;         // nothing of it was left out for its viewer
   bool ready = false;
   std::uint64_t generation = 0;  // machine/generation.h; 0 where none is told
   share::DispenserReport dispenser;
   std::vector<SourceReport> sources;
   std::size_t inflows = 0;  // the last so many of the sources: what peers deliver to outlets
   std::vector<OutletReport> outlets;
-  std::vector<ClientReport> clients;   // all, some of them, or none, as was asked for
-  std::size_t clients_total = 0;       // that there are
+  std::vector<ClientReport> clients;  // all, some of them, or none, as was asked for
+  std::size_t clients_total = 0;      // that there are
   std::vector<ObserverReport> observers;
   std::vector<ThreadReport> threads;
   Rates rates;

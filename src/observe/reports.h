@@ -35,8 +35,8 @@ struct SourceReport {
   std::map<std::string, std::uint64_t> trickle = {};  // of an upstream: counters by name
   std::map<std::string, std::uint64_t> dropped = {};  // what came and was not used, by reason
   entropy::SourceId account = 0;
-  bool upstream = false;                                   // another node, or a peer like one
-  TimePoint last_window = {};                              // of samples judged; 0: none yet
+  bool upstream = false;                                    // another node, or a peer like one
+  TimePoint last_window = {};                               // of samples judged; 0: none yet
   std::map<std::string, std::uint64_t> test_failures = {};  // health tests, by name
   std::optional<assess::RunningEstimate::Result> estimate = std::nullopt;
   TimePoint last_turn = {};  // of its thread; 0: it has none
@@ -89,7 +89,7 @@ struct Audience {
 
 // Something that an operator should know of: an alarm, a recovery.
 struct Event {
-  std::string id;         // EventId::text
+  std::string id;  // EventId::text
   std::uint64_t number = 0;
   std::int64_t time = 0;  // seconds since 1970
   std::string subject;

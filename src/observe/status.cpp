@@ -113,9 +113,12 @@ json::array list(const List& items, const Convert& convert) {
 }  // namespace
 
 json::value event_document(const Event& e) {
-  return json::object{{"id", e.id},           {"time", e.time},
-                      {"subject", e.subject}, {"text", e.text},
-                      {"alarm", is_alarm(e.kind)}, {"kind", to_string(e.kind)}};
+  return json::object{{"id", e.id},
+                      {"time", e.time},
+                      {"subject", e.subject},
+                      {"text", e.text},
+                      {"alarm", is_alarm(e.kind)},
+                      {"kind", to_string(e.kind)}};
 }
 
 json::value live_document(NodeReport s) {
@@ -169,19 +172,18 @@ json::value status_document(const NodeReport& s) {
       {"outlets", list(s.outlets, outlet)},
       {"clients", list(s.clients, client)},
       {"clients_total", s.clients_total},
-      {"observers",
-       list(s.observers,
-            [](const ObserverReport& o) {
-              return json::object{
-                  {"name", o.name}, {"connections", o.connections}, {"last_seen", o.last_seen}};
-            })},
-      {"threads",
-       list(s.threads,
-            [&](const ThreadReport& t) {
-              return json::object{{"name", t.name},
-                                  {"last_turn", wall_seconds(t.last_turn, s)},
-                                  {"still", t.stuck ? seconds(s.now - t.last_turn) : 0}};
-            })},
+      {"observers", list(s.observers,
+                         [](const ObserverReport& o) {
+                           return json::object{{"name", o.name},
+                                               {"connections", o.connections},
+                                               {"last_seen", o.last_seen}};
+                         })},
+      {"threads", list(s.threads,
+                       [&](const ThreadReport& t) {
+                         return json::object{{"name", t.name},
+                                             {"last_turn", wall_seconds(t.last_turn, s)},
+                                             {"still", t.stuck ? seconds(s.now - t.last_turn) : 0}};
+                       })},
       {"events", list(s.events, event_document)},
       {"events_total", s.events_total}};
 }

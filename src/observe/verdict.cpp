@@ -80,11 +80,12 @@ std::optional<Verdict> of_supply(const NodeReport& report) {
   if (std::any_of(report.sources.begin(), report.sources.end(), delivers)) return std::nullopt;
   const auto lost = std::find_if(report.sources.begin(), report.sources.end(), is_lost);
   if (report.uptime < starting_seconds && lost == report.sources.end()) {
-    return Verdict{Level::warning, "The sources are in their start-up tests.", "Wait some seconds."};
+    return Verdict{Level::warning, "The sources are in their start-up tests.",
+                   "Wait some seconds."};
   }
   if (lost != report.sources.end()) {
-    return Verdict{Level::bad,
-                   fmt::format("No source delivers. {}", said_of(*lost)), hint_for(*lost)};
+    return Verdict{Level::bad, fmt::format("No source delivers. {}", said_of(*lost)),
+                   hint_for(*lost)};
   }
   return Verdict{Level::bad, "No source is credited.",
                  "Give a source h= and credit=yes, or add one that has a claim of its own."};
@@ -107,11 +108,11 @@ std::optional<Verdict> of_parts(const NodeReport& report) {
     if (is_lost(source)) return Verdict{Level::warning, said_of(source), hint_for(source)};
   }
   if (report.dispenser.suspended > 0) {
-    return Verdict{Level::warning,
-                   fmt::format("Guarantees of {} are suspended: the sources prove {}.",
-                               format_rate(report.dispenser.suspended),
-                               format_rate(report.dispenser.supply)),
-                   "Bring back the source that is missing, or promise less ([[client]] rate)."};
+    return Verdict{
+        Level::warning,
+        fmt::format("Guarantees of {} are suspended: the sources prove {}.",
+                    format_rate(report.dispenser.suspended), format_rate(report.dispenser.supply)),
+        "Bring back the source that is missing, or promise less ([[client]] rate)."};
   }
   for (const OutletReport& outlet : report.outlets) {
     if (outlet.problem.empty()) continue;

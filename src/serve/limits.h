@@ -54,8 +54,8 @@ struct Limits {
   share::BucketRate client_documents{5, 50};
   share::BucketRate block_documents{25, 250};
   share::BucketRate local_documents{100, 200};
-  // Those who follow events, a thread: each is written to once a second. A page in a browser is one,
-  // and a wall of screens some dozens.
+  // Those who follow events, a thread: each is written to once a second. A page in a browser is
+  // one, and a wall of screens some dozens.
   std::size_t followers = 512;
   std::size_t block_followers = 256;
   // Trickle sessions, a second: each is nine keys. A client wants one an hour, and so does each of

@@ -51,7 +51,9 @@ void StreamWorker::start() {
 }
 
 net::KeptLoop::Tell StreamWorker::alarm() const {
-  return [this](const std::string& text) { services_.on_event(visitors_.name(), text, EventKind::warning); };
+  return [this](const std::string& text) {
+    services_.on_event(visitors_.name(), text, EventKind::warning);
+  };
 }
 
 asio::awaitable<void> StreamWorker::accept_loop() {

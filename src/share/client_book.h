@@ -33,10 +33,10 @@ struct Client {
   const std::string name;
   // Empty for one known by its certificate; of an observer, a hash of its token's key.
   const SecretBytes shared_key;
-  const Terms invited;           // of the invitation; the configuration's go before: see `flow`
-  const std::uint64_t serial;    // the older, the smaller
-  const bool observer;           // sees all, draws nothing
-  Flow flow;                     // with the terms that hold
+  const Terms invited;         // of the invitation; the configuration's go before: see `flow`
+  const std::uint64_t serial;  // the older, the smaller
+  const bool observer;         // sees all, draws nothing
+  Flow flow;                   // with the terms that hold
   TokenBucket drbg_bucket;
   TokenBucket document_bucket;
   TokenBucket session_bucket;

@@ -40,9 +40,9 @@ struct DispenserReport {
   std::size_t in_flight = 0;  // bytes taken out and not settled
   std::size_t waiting_requests = 0;
   std::size_t waiting_bytes = 0;
-  double supply = 0;     // proved, bytes per second (SupplyMeter)
-  double promised = 0;   // guarantees, bytes per second
-  double suspended = 0;  // of those, not kept now
+  double supply = 0;                // proved, bytes per second (SupplyMeter)
+  double promised = 0;              // guarantees, bytes per second
+  double suspended = 0;             // of those, not kept now
   std::size_t suspended_flows = 0;  // how many those are
 };
 

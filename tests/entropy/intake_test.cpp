@@ -32,13 +32,9 @@ class CollectingSink final : public Sink {
 class IntakeTest : public testing::Test {
  protected:
   Intake make(double h, bool credit = true) {
-    return {0,
-            {h, credit},
-            key_,
-            sink_,
-            1,
-            [this](const std::string& text, EventKind kind) {
-              (is_alarm(kind) ? alarms_ : notes_).push_back(text); }};
+    return {0, {h, credit}, key_, sink_, 1, [this](const std::string& text, EventKind kind) {
+              (is_alarm(kind) ? alarms_ : notes_).push_back(text);
+            }};
   }
   void give(Intake& intake, const test::Samples& samples) {
     intake.samples(samples, sink_.now, now_, now_ + 1ms);

@@ -73,7 +73,8 @@ void Broker::reload() {
     users_ = std::move(users);
   } catch (const Failure& problem) {
     services().on_event(settings_.stream.name,
-                        fmt::format("{}; the users stay as they were", problem.what()), EventKind::warning);
+                        fmt::format("{}; the users stay as they were", problem.what()),
+                        EventKind::warning);
   }
 }
 

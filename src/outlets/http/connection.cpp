@@ -233,7 +233,8 @@ std::optional<wire::Refusal> HttpConnection::refusal_of_web_page() const {
   const bool local = peer_.local || spec::is_loopback(settings.address.host);
   if (!settings.tls && local && !fields.host.empty() &&
       !wire::is_own_host(fields.host, settings.hosts)) {
-    return wire::Refusal{403, fmt::format("'{}' is not a name of this hub here", shown(fields.host)),
+    return wire::Refusal{403,
+                         fmt::format("'{}' is not a name of this hub here", shown(fields.host)),
                          "use its address or localhost, or give the outlet host=NAME"};
   }
   return std::nullopt;

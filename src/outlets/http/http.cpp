@@ -38,7 +38,9 @@ void HttpOutlet::start() {
   services().threads.run_on(0, [this] {
     looking_.start(
         "looking at the certificate", [this] { return look_on(); },
-        [this](const std::string& text) { services().on_event(settings_.name, text, EventKind::warning); });
+        [this](const std::string& text) {
+          services().on_event(settings_.name, text, EventKind::warning);
+        });
   });
 }
 

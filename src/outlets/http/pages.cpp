@@ -36,8 +36,8 @@ constexpr std::string_view page_fields =
 
 const WebFile* find_file(std::string_view path) {
   const auto files = web_files();
-  const auto found =
-      std::find_if(files.begin(), files.end(), [path](const auto& file) { return file.path == path; });
+  const auto found = std::find_if(files.begin(), files.end(),
+                                  [path](const auto& file) { return file.path == path; });
   return found == files.end() ? nullptr : &*found;
 }
 
@@ -64,7 +64,9 @@ std::string html_escaped(std::string_view text) {
   return out;
 }
 
-std::string chunk_of(std::string_view text) { return fmt::format("{:x}\r\n{}\r\n", text.size(), text); }
+std::string chunk_of(std::string_view text) {
+  return fmt::format("{:x}\r\n{}\r\n", text.size(), text);
+}
 
 }  // namespace
 
@@ -91,8 +93,7 @@ asio::awaitable<void> HttpConnection::send_page(wire::Page page) {
 // A browser gets the dashboard; curl keeps its text.
 asio::awaitable<void> HttpConnection::send_index() {
   if (!wire::prefers_html(reader_.fields().accept)) {
-    co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text,
-                                  "Vary: Accept\r\n");
+    co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text, "Vary: Accept\r\n");
   }
   if (const WebFile* const file = find_file("/")) co_return co_await send_file(*file);
   co_await send_status_page();
@@ -106,7 +107,8 @@ asio::awaitable<void> HttpConnection::send_status_page() {
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>qanat</title>"
       "<meta name=\"viewport\" content=\"width=device-width\">"
       "<meta http-equiv=\"refresh\" content=\"5\"></head><body><main><h1>qanat</h1><pre>{}</pre>"
-      "<p>This program was built without its dashboard, for want of npm.</p></main></body></html>\n",
+      "<p>This program was built without its dashboard, for want of "
+      "npm.</p></main></body></html>\n",
       html_escaped(worker_.http_.status_text(viewer())));
   const std::string fields = std::string(page_fields) + "Vary: Accept\r\n";
   co_await send_whole(200, html_type, body, fields);
@@ -173,8 +175,8 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
   }
   const bool refused = co_await refuse_often(serve::Made::document);
   if (refused) co_return;
-  const std::string head = header(200, "text/event-stream; charset=utf-8", std::nullopt,
-                                  "X-Accel-Buffering: no\r\n");
+  const std::string head =
+      header(200, "text/event-stream; charset=utf-8", std::nullopt, "X-Accel-Buffering: no\r\n");
   if (head_only_) co_return co_await send_head(head);
   if (!worker_.has_room_for_follower(peer_.block)) {
     ++worker_.counters_.documents;
@@ -213,9 +215,8 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
         shown = live.frame();
         text += fmt::format("event: status\ndata: {}\n\n", *shown);
       } else if (request.status && !watching && now >= next_own &&
-                 serve::take_made(worker_.services_, worker_.settings_.limits, peer_,
-                                  client_.get(), serve::Made::document,
-                                  now) == Duration::zero()) {
+                 serve::take_made(worker_.services_, worker_.settings_.limits, peer_, client_.get(),
+                                  serve::Made::document, now) == Duration::zero()) {
         next_own = now + 1s;
         text += fmt::format("event: status\ndata: {}\n\n", worker_.http_.live(looks));
       }

@@ -101,7 +101,8 @@ void ServerIdentity::look(bool told) {
     if (problem == problem_ && !problem.empty()) return;
     problem_ = problem;
   }
-  services_.common.on_event(settings_.name, problem.empty() ? news : problem, warning_if(!problem.empty()));
+  services_.common.on_event(settings_.name, problem.empty() ? news : problem,
+                            warning_if(!problem.empty()));
 }
 
 crypto::SslPtr ServerIdentity::new_session() const {

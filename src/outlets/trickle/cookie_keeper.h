@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/event_kind.h"
 #include "base/error.h"
+#include "base/event_kind.h"
 #include "base/mutex.h"
 #include "outlets/trickle/cookie_keys.h"
 #include "outlets/trickle/spent_questions.h"

@@ -94,7 +94,9 @@ class TrickleOutlet::Worker {
   }
 
   void start() {
-    const auto tell = [this](const std::string& text) { services_.on_event(name_, text, EventKind::warning); };
+    const auto tell = [this](const std::string& text) {
+      services_.on_event(name_, text, EventKind::warning);
+    };
     serving_.start(
         "answering datagrams", [this] { return serve(); }, tell);
     if (slot_ == 0)

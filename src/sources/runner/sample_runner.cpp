@@ -23,10 +23,11 @@ SampleRunner::SampleRunner(std::string name, std::unique_ptr<Source> source, ent
     : name_(std::move(name)),
       source_(std::move(source)),
       services_(services),
-      intake_(
-          services.dispenser.open_source(name_), claim, services.key, services.dispenser,
-          crypto::random_seed(),
-          [this](const std::string& text, EventKind kind) { services_.on_event(name_, text, kind); }),
+      intake_(services.dispenser.open_source(name_), claim, services.key, services.dispenser,
+              crypto::random_seed(),
+              [this](const std::string& text, EventKind kind) {
+                services_.on_event(name_, text, kind);
+              }),
       absence_(first_absence, source_->longest_absence(), crypto::random_seed(), least_absence),
       epoch_(services.dispenser.epoch()),
       buffer_(entropy::window_samples) {}
