@@ -138,6 +138,7 @@ observe::NodeReport Node::report_for(const observe::Viewer& viewer, Of clients) 
                   std::chrono::system_clock::now().time_since_epoch())
                   .count();
   s.clients_total = book_.size();
+  s.clients_shown = viewer.client != nullptr || clients != Of::no_clients;
   if (viewer.client != nullptr && !viewer.all) s.clients.push_back(report_of(*viewer.client, now));
   if (viewer.all && clients != Of::no_clients) {
     for (const auto& client : busiest(book_.list(), clients == Of::busy_clients, now)) {

@@ -273,7 +273,7 @@ std::string metrics_text(const NodeReport& s) {
   add_outlets(out, s);
   add_tls(out, s);
   add_node(out, s);
-  if (!s.clients.empty()) add_clients(out, s);
+  if (s.clients_shown) add_clients(out, s);
   return out.text();
 }
 

@@ -62,6 +62,7 @@ struct NodeReport {
   std::size_t inflows = 0;  // the last so many of the sources: what peers deliver to outlets
   std::vector<OutletReport> outlets;
   std::vector<ClientReport> clients;  // all, some of them, or none, as was asked for
+  bool clients_shown = false;          // those that were asked for, though there be none
   std::size_t clients_total = 0;      // that there are
   std::vector<ObserverReport> observers;
   std::vector<ThreadReport> threads;

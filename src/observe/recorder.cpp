@@ -77,7 +77,9 @@ void Recorder::add_rates(NodeReport& report) const {
                   .reseed = rate(Line::reseed, ""),
                   .drbg = rate(Line::drbg, "")};
   for (SourceReport& source : report.sources) {
-    source.credited_rate = rate(Line::source_credited, source.name);
+    // Of one that has gone nothing comes, though it did a moment ago.
+    const bool gone = source.state == entropy::SourceState::gone;
+    source.credited_rate = gone ? 0 : rate(Line::source_credited, source.name);
   }
   for (OutletReport& outlet : report.outlets) {
     outlet.full_rate = rate(Line::outlet_full, outlet.name);

@@ -45,7 +45,11 @@ std::string hint_for(const SourceReport& source) {
 }
 
 std::string said_of(const SourceReport& source) {
-  const std::string why = source.detail.empty() ? "" : ": " + shown(source.detail, 200);
+  // The detail may begin with the state, as the event does that it comes from.
+  std::string detail = source.detail;
+  const std::string state = std::string(to_string(source.state)) + ": ";
+  if (detail.starts_with(state)) detail.erase(0, state.size());
+  const std::string why = detail.empty() ? "" : ": " + shown(detail, 200);
   switch (source.state) {
     case SourceState::failed:
       return fmt::format("Source {} has failed{}.", named(source.name), why);
@@ -150,8 +154,8 @@ Verdict good(const NodeReport& report) {
             ""};
   }
   return {Level::good,
-          fmt::format("All is well: {} of {} deliver, and the reserve holds {} of {}.", working,
-                      counted(report.sources.size(), "source", "sources"),
+          fmt::format("All is well: {}, and the reserve holds {} of {}.",
+                      counted(working, "source delivers", "sources deliver"),
                       format_size(static_cast<double>(report.dispenser.fill)),
                       format_size(static_cast<double>(report.dispenser.target))),
           ""};
