@@ -147,12 +147,12 @@ class Alarms::Sender {
     {
       const MutexLock lock(mutex_);
       const AlarmFilter::Admitted admitted = filter_.admit(event, Clock().now());
-      if (admitted.verdict == AlarmFilter::Verdict::dropped ||
-          (admitted.verdict == AlarmFilter::Verdict::send && queue_.size() >= most_queued)) {
+      if (admitted.answer == AlarmFilter::Answer::dropped ||
+          (admitted.answer == AlarmFilter::Answer::send && queue_.size() >= most_queued)) {
         ++counts_.dropped;
         return;
       }
-      if (admitted.verdict != AlarmFilter::Verdict::send) return;
+      if (admitted.answer != AlarmFilter::Answer::send) return;
       queue_.push_back({event, admitted.repeated});
     }
     changed_.notify_all();

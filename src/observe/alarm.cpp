@@ -32,11 +32,11 @@ AlarmFilter::Admitted AlarmFilter::admit(const Event& event, TimePoint now) {
   const auto found = told_.find(key);
   if (found != told_.end() && now - found->second.at < repeat_) {
     ++found->second.repeated;
-    return {Verdict::repeated};
+    return {Answer::repeated};
   }
-  if (sent_ >= most_at_once) return {Verdict::dropped};
+  if (sent_ >= most_at_once) return {Answer::dropped};
   ++sent_;
-  Admitted admitted{Verdict::send};
+  Admitted admitted{Answer::send};
   if (found != told_.end()) {
     admitted.repeated = found->second.repeated;
     found->second = {now, 0};

@@ -43,14 +43,14 @@ class AlarmFilter {
 
   AlarmFilter(std::vector<EventKind> on, Duration repeat) : on_(std::move(on)), repeat_(repeat) {}
 
-  enum class Verdict {
+  enum class Answer {
     send,
     not_wanted,  // of another kind
     repeated,    // the same was told, and is not news
     dropped,     // too many
   };
   struct Admitted {
-    Verdict verdict = Verdict::not_wanted;
+    Answer answer = Answer::not_wanted;
     std::uint64_t repeated = 0;  // of the same since it was told last: goes with what is sent
   };
   Admitted admit(const Event& event, TimePoint now);

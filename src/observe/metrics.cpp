@@ -49,10 +49,6 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
-double wall_seconds(TimePoint time, const NodeReport& s) {
-  return static_cast<double>(s.time_ms) / 1000 - seconds(s.now - time);
-}
-
 void add_ledger(Families& out, const NodeReport& s) {
   // In bytes, as Prometheus wants it; a double holds eighths of them exactly.
   constexpr double bits = 1.0 / 8;
@@ -104,7 +100,7 @@ void add_sources(Families& out, const NodeReport& s) {
             "When samples of the source were last judged, seconds since 1970");
   for (const auto& source : s.sources) {
     if (source.last_window == TimePoint{}) continue;
-    out.add(wall_seconds(source.last_window, s), {{"source", source.name}});
+    out.add(s.wall_time(source.last_window), {{"source", source.name}});
   }
   out.counter("qanat_source_test_failures_total", "Windows that a health test rejected");
   for (const auto& source : s.sources) {
@@ -194,7 +190,7 @@ void add_node(Families& out, const NodeReport& s) {
   out.gauge("qanat_thread_last_turn_timestamp_seconds",
             "When a thread last turned, or now where it rests; seconds since 1970");
   for (const auto& thread : s.threads) {
-    out.add(wall_seconds(thread.last_turn, s), {{"thread", thread.name}});
+    out.add(s.wall_time(thread.last_turn), {{"thread", thread.name}});
   }
   out.counter("qanat_events_total", "Events, by kind");
   for (const auto& [kind, count] : s.events_by_kind) {

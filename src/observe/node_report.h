@@ -54,7 +54,11 @@ struct NodeReport {
   double uptime = 0;         // seconds
   TimePoint now{};           // when it was made; the same by the clock on the wall:
   std::int64_t time_ms = 0;  // since 1970
-  bool whole = true;         // nothing of it was left out for its viewer
+  // A moment that only the steady clock has seen, in seconds since 1970; 0 for none.
+  double wall_time(TimePoint time) const {
+    return time == TimePoint{} ? 0 : static_cast<double>(time_ms) / 1000 - seconds(now - time);
+  }
+  bool whole = true;  // nothing of it was left out for its viewer
   bool ready = false;
   std::uint64_t generation = 0;  // machine/generation.h; 0 where none is told
   share::DispenserReport dispenser;
@@ -62,7 +66,7 @@ struct NodeReport {
   std::size_t inflows = 0;  // the last so many of the sources: what peers deliver to outlets
   std::vector<OutletReport> outlets;
   std::vector<ClientReport> clients;  // all, some of them, or none, as was asked for
-  bool clients_shown = false;          // those that were asked for, though there be none
+  bool clients_shown = false;         // those that were asked for, though there be none
   std::size_t clients_total = 0;      // that there are
   std::vector<ObserverReport> observers;
   std::vector<ThreadReport> threads;

@@ -28,12 +28,7 @@ json::object counts(const std::map<std::string, std::uint64_t>& by_name) {
   return out;
 }
 
-// Of a moment that only the steady clock has seen; 0 for none.
-std::int64_t wall_seconds(TimePoint time, const NodeReport& s) {
-  if (time == TimePoint{}) return 0;
-  return (s.time_ms - std::chrono::duration_cast<std::chrono::milliseconds>(s.now - time).count()) /
-         1000;
-}
+std::int64_t unix_seconds(double time) { return static_cast<std::int64_t>(time); }
 
 json::value estimate(const SourceReport& s) {
   if (!s.estimate) return nullptr;
@@ -59,7 +54,7 @@ json::object source(const observe::SourceReport& s, const NodeReport& snapshot) 
           {"dropped", counts(s.dropped)},
           {"credited_rate", s.credited_rate},
           {"upstream", s.upstream},
-          {"last_window", wall_seconds(s.last_window, snapshot)},
+          {"last_window", unix_seconds(snapshot.wall_time(s.last_window))},
           {"test_failures", counts(s.test_failures)},
           {"estimate", estimate(s)},
           {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
@@ -181,7 +176,7 @@ json::value status_document(const NodeReport& s) {
       {"threads", list(s.threads,
                        [&](const ThreadReport& t) {
                          return json::object{{"name", t.name},
-                                             {"last_turn", wall_seconds(t.last_turn, s)},
+                                             {"last_turn", unix_seconds(s.wall_time(t.last_turn))},
                                              {"still", t.stuck ? seconds(s.now - t.last_turn) : 0}};
                        })},
       {"events", list(s.events, event_document)},

@@ -188,7 +188,19 @@ std::string clients_of(const Fields& document) {
 
 }  // namespace
 
-std::string clients_text(const json::value& document) { return clients_of(Fields(document)); }
+std::string clients_text(const json::value& value) {
+  const Fields document(value);
+  std::string out = clients_of(document);
+  const std::vector<Fields> observers = document.list("observers");
+  if (observers.empty()) return out;
+  const auto now = static_cast<double>(std::time(nullptr));
+  out += "\nObservers, who see all and draw nothing\n";
+  for (const Fields& observer : observers) {
+    out += fmt::format("  {:<30} seen {}\n", cut(observer.text("name"), 30),
+                       ago(observer.number("last_seen"), now));
+  }
+  return out;
+}
 
 std::string status_text(const json::value& value) {
   const Fields document(value);

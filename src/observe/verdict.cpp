@@ -17,7 +17,7 @@ using Level = Verdict::Level;
 // A node that has just begun is given that long before what it lacks is a fault.
 constexpr double starting_seconds = 20;
 constexpr std::int64_t certificate_days = 7;
-constexpr std::int64_t day = 86400;
+constexpr std::int64_t day_seconds = 86400;
 
 bool delivers(const SourceReport& source) {
   return source.credit && source.state == SourceState::healthy;
@@ -126,7 +126,7 @@ std::optional<Verdict> of_parts(const NodeReport& report) {
   }
   for (const OutletReport& outlet : report.outlets) {
     const std::int64_t left = outlet.certificate_until - report.time_ms / 1000;
-    if (outlet.certificate_until == 0 || left > certificate_days * day) continue;
+    if (outlet.certificate_until == 0 || left > certificate_days * day_seconds) continue;
     return Verdict{Level::warning,
                    left <= 0 ? fmt::format("The certificate of {} has ended.", named(outlet.name))
                              : fmt::format("The certificate of {} ends in {}.", named(outlet.name),

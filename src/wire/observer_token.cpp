@@ -10,7 +10,7 @@
 namespace qanat::wire {
 namespace {
 
-constexpr std::string_view prefix = "qanat-observer.";
+constexpr std::string_view token_prefix = "qanat-observer.";
 constexpr std::string_view label = "qanat observer v1";
 
 bool same_ignoring_case(std::string_view one, std::string_view other) {
@@ -42,12 +42,12 @@ std::optional<std::vector<std::uint8_t>> from_padded_base64(std::string_view tex
 }  // namespace
 
 std::string encode(const ObserverToken& token) {
-  return std::string(prefix) + token.name + "." + to_base64url(token.key.view());
+  return std::string(token_prefix) + token.name + "." + to_base64url(token.key.view());
 }
 
 std::optional<ObserverToken> decode_observer_token(std::string_view text) {
-  if (!text.starts_with(prefix)) return std::nullopt;
-  text.remove_prefix(prefix.size());
+  if (!text.starts_with(token_prefix)) return std::nullopt;
+  text.remove_prefix(token_prefix.size());
   const auto dot = text.rfind('.');
   if (dot == std::string_view::npos || dot == 0) return std::nullopt;
   auto key = from_base64url(text.substr(dot + 1));

@@ -18,5 +18,49 @@ TEST(Events, OneSubjectDoesNotPushOutTheOthers) {
   EXPECT_EQ(recent.back().text, fmt::format("busy {}", 3 * Events::kept - 1)) << "the newest stays";
 }
 
+TEST(Events, FollowersGoOnWhereTheyWere) {
+  Events events(0x18bd);
+  events.add("a", "one", EventKind::note);
+  events.add("a", "two", EventKind::source_failed);
+  const auto all = events.since({});
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].id, "18bd-2");
+  const auto last = EventId::parse(all[0].id);
+  ASSERT_TRUE(last);
+  const auto rest = events.since(*last);
+  ASSERT_EQ(rest.size(), 1U);
+  EXPECT_EQ(rest[0].text, "two");
+  EXPECT_EQ(events.since({0x18bc, 2}).size(), 2U) << "of another run: all";
+  EXPECT_TRUE(events.since(events.last()).empty());
+  EXPECT_EQ(events.counts().at(EventKind::source_failed), 1U);
+}
+
+TEST(Events, OnlyAnIdIsAnId) {
+  EXPECT_EQ(EventId::parse("18bd-2"), (EventId{0x18bd, 2}));
+  for (const char* const bad : {"", "-", "18bd", "18bd-", "-2", "18bd-2x", "zz-2", "18bd--2",
+                                "18bd-99999999999999999999999", " 18bd-2"}) {
+    EXPECT_FALSE(EventId::parse(bad)) << bad;
+  }
+}
+
+TEST(Events, ListenersHearUntilTheyStop) {
+  Events events;
+  std::vector<std::string> heard;
+  auto subscription =
+      events.listeners().add([&](const Event& event) { heard.push_back(event.text); });
+  events.add("a", "one", EventKind::note);
+  subscription.reset();
+  events.add("a", "two", EventKind::note);
+  EXPECT_EQ(heard, std::vector<std::string>{"one"});
+}
+
+TEST(Events, TheStatusHasTheLastHundred) {
+  Events events;
+  for (int i = 0; i < 150; ++i) events.record("a", std::to_string(i));
+  EXPECT_EQ(events.recent().size(), Events::in_status);
+  EXPECT_EQ(events.recent().back().text, "149");
+  EXPECT_EQ(events.since({}).size(), 150U);
+}
+
 }  // namespace
 }  // namespace qanat::observe

@@ -128,5 +128,41 @@ TEST(HttpApi, WhatAPeerSentComesBackShort) {
   }
 }
 
+TEST(HttpApi, ReadsWhatIsShown) {
+  const auto request = [](std::string_view target) {
+    return parse_api_request("GET", target, "", {});
+  };
+  EXPECT_FALSE(std::get<MetricsRequest>(*request("/metrics")).clients);
+  EXPECT_TRUE(std::get<MetricsRequest>(*request("/metrics?clients=yes")).clients);
+  EXPECT_FALSE(std::get<EventsRequest>(*request("/v1/events")).status);
+  EXPECT_TRUE(std::get<EventsRequest>(*request("/v1/events?status=yes")).status);
+  EXPECT_EQ(std::get<HistoryRequest>(*request("/v1/history")).span, "10m");
+  EXPECT_EQ(std::get<HistoryRequest>(*request("/v1/history?span=24h")).span, "24h");
+  EXPECT_EQ(std::get<AssetRequest>(*request("/assets/a.js")).path, "/assets/a.js");
+  for (const char* const bad :
+       {"/metrics?clients=1", "/metrics?x=yes", "/v1/events?status=", "/v1/events?Last-Event-ID=1",
+        "/v1/history?span=1y", "/v1/history?from=0", "/assets/a.js?x=1"}) {
+    const auto refused = request(bad);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_EQ(refused.error().status, 400U) << bad;
+  }
+  for (const char* const page : {"/metrics", "/v1/events", "/v1/history", "/assets/a.js"}) {
+    EXPECT_EQ(parse_api_request("POST", page, "", {}).error().status, 405U) << page;
+  }
+}
+
+TEST(HttpApi, KnowsWhatABrowserWants) {
+  EXPECT_TRUE(prefers_html("text/html,application/xhtml+xml,*/*;q=0.8"));
+  EXPECT_TRUE(prefers_html("application/json, Text/HTML;q=0.1"));
+  EXPECT_FALSE(prefers_html("*/*")) << "curl";
+  EXPECT_FALSE(prefers_html(""));
+  EXPECT_FALSE(prefers_html("text/html;q=0"));
+  EXPECT_FALSE(prefers_html("text/htmlx"));
+  EXPECT_TRUE(takes_gzip("br, gzip"));
+  EXPECT_FALSE(takes_gzip("gzip;q=0.0, br"));
+  EXPECT_FALSE(takes_gzip("x-gzip"));
+  EXPECT_FALSE(takes_gzip(""));
+}
+
 }  // namespace
 }  // namespace qanat::wire
