@@ -177,8 +177,9 @@ def test_quickstart_shows_the_main_job():
     assert shown.returncode == 0, shown.stderr
     last = re.split(r"^hub [0-9a-f]{16}", shown.stdout, flags=re.M)[-1]
     assert re.search(r"^jitter +healthy", last, re.M), shown.stdout
-    assert re.search(r"^kernel +0 +([2-9]|\d\d)", last, re.M), "the kernel was fed more than once"
+    assert re.search(r"^kernel +([2-9]|\d\d) +\d+ B", last, re.M), "the kernel was fed more than once"
     assert "Reserve" in last and "qanat feed 'JOINSTRING'" in last
+    assert re.search(r"^A node's page, while it runs: http://127\.0\.0\.1:\d+/$", shown.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("good", [True, False])

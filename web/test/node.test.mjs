@@ -135,7 +135,8 @@ test('at every width, light and dark: first figures soon, silent, nothing for ax
     for (const scheme of schemes) {
       const where = `${width} ${scheme}`;
       const page = await open(browser, node.url, { width, scheme });
-      await pause(2200);
+      // Frames come each second.
+      await pause(1200);
       const mark = await page.evaluate(() => performance.getEntriesByName('qanat-first-data')[0].startTime);
       console.log(`# ${where}: first figures and graph after ${Math.round(mark)} ms`);
       assert.notEqual(await text(page, '#verdict-text'), '');

@@ -24,11 +24,15 @@ async function withPage(scenario, check, options = {}) {
 const text = (page, selector) => page.locator(selector).innerText();
 const column = (page, table, nth) => page.locator(`#${table} tbody tr > :nth-child(${nth})`).allInnerTexts();
 
+// node.test.mjs looks at all six with a real node behind; of each made-up one two, or with QANAT_SHOTS all.
+const views = new Set(process.env.QANAT_SHOTS ? widths.flatMap((w) => schemes.map((s) => `${w} ${s}`)) : ['390 dark', '1440 light']);
+
 for (const scenario of ['healthy', 'failed', 'suspended', 'empty', 'client', 'feed', 'nasty', 'many']) {
-  test(`${scenario}: at every width, light and dark: silent, nothing for axe, nothing sideways`, async () => {
+  test(`${scenario}: narrow and wide, light and dark: silent, nothing for axe, nothing sideways`, async () => {
     const mock = await startMock({ scenario });
     for (const width of widths) {
       for (const scheme of schemes) {
+        if (!views.has(`${width} ${scheme}`)) continue;
         const page = await open(browser, mock.url, { width, scheme });
         await page.waitForTimeout(300);
         const where = `${scenario} ${width} ${scheme}`;
