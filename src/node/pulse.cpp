@@ -18,33 +18,48 @@ void Pulse::start() {
              [this](const std::string& why) {
                node_.events.add("node", "looking each second: " + why, EventKind::warning);
              },
-             [this](Duration gap) { return wait_for(-1, 0, stop_, gap) == Wake::timeout; });
+             [this](Duration gap) {
+               wait_for(-1, 0, node_.live.wanted(), gap);
+               return !stopping_;
+             });
   });
 }
 
 void Pulse::stop() {
-  stop_.wake();
+  stopping_ = true;
+  node_.live.wanted().wake();
   if (thread_.joinable()) thread_.join();
 }
 
 void Pulse::run() {
   TimePoint next = node_.clock.now();
-  for (;;) {
+  while (!stopping_) {
+    node_.live.wanted().clear();
     beat();
     // What takes longer is not made up for.
-    next = std::max(next + interval, node_.clock.now());
-    if (wait_for(-1, 0, stop_, next - node_.clock.now()) == Wake::woken) return;
+    const Duration gap = quiet_looks_ < looks_until_idle ? interval : idle_interval;
+    next = std::max(next + gap, node_.clock.now());
+    if (stopping_) return;
+    // Who begins to watch is no reason for a second look within a second, but for one that idles.
+    while (wait_for(-1, 0, node_.live.wanted(), next - node_.clock.now()) == Wake::woken) {
+      if (stopping_) return;
+      node_.live.wanted().clear();
+      next = std::min(next, node_.clock.now() + interval);
+    }
   }
 }
 
 void Pulse::beat() {
-  turned_ = node_.clock.now().time_since_epoch().count();
+  const TimePoint began = node_.clock.now();
+  const Duration planned = quiet_looks_ < looks_until_idle ? interval : idle_interval;
+  turned_ = began.time_since_epoch().count();
   node_.threads.beat();
   const bool watched = node_.live.is_watched();
   observe::NodeReport report = node_.report(watched);
+  quiet_looks_ = watched || note_activity(report) ? 0 : quiet_looks_ + 1;
   node_.recorder.record(report, report.now);
-  for (const observe::Finding& finding : conditions_.look(report)) {
-    node_.events.add(finding.subject, finding.text, finding.kind, {.everybody = false});
+  for (const observe::Finding& finding : conditions_.look(report, planned)) {
+    node_.events.add(finding.subject, finding.text, finding.kind);
   }
   log_stat_lines(report);
   if (watched) {
@@ -53,6 +68,18 @@ void Pulse::beat() {
   }
   node_.live.bell().tell();
   log_sums();
+}
+
+// Whether anything has happened since the last look.
+bool Pulse::note_activity(const observe::NodeReport& report) {
+  const share::DispenserReport& d = report.dispenser;
+  const std::array<std::uint64_t, 4> now{
+      d.total.credited, d.total.delivered + d.total.discarded + d.total.reseed, report.drbg.bytes,
+      report.events_total};
+  const bool busy = now != activity_ || d.waiting_requests > 0 || !report.ready ||
+                    stat_interval_.load() != 0;
+  activity_ = now;
+  return busy;
 }
 
 void Pulse::log_stat_lines(const observe::NodeReport& report) {

@@ -1,6 +1,8 @@
-// Once a second: the history, what nobody else notices, and the picture for those who look on.
+// Once a second: the history, what nobody else notices, and the picture for those who look on. A
+// node where nothing happens, and nobody looks, is left to sleep for five.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -30,6 +32,9 @@ struct Pulsed {
 class Pulse {
  public:
   static constexpr Duration interval = std::chrono::seconds(1);
+  static constexpr Duration idle_interval = std::chrono::seconds(5);
+  // After so many looks that saw nothing happen.
+  static constexpr unsigned looks_until_idle = 2;
 
   explicit Pulse(Pulsed node);
   Pulse(const Pulse&) = delete;
@@ -46,6 +51,7 @@ class Pulse {
  private:
   void run();
   void beat();
+  bool note_activity(const observe::NodeReport& report);
   void log_stat_lines(const observe::NodeReport& report);
 
   const Pulsed node_;
@@ -54,7 +60,10 @@ class Pulse {
   TimePoint stat_logged_{};
   std::atomic<Duration::rep> stat_interval_{0};
   std::atomic<Duration::rep> turned_{0};
-  Waker stop_;
+  std::atomic<bool> stopping_{false};
+  // What moves while something happens; looks since it did.
+  std::array<std::uint64_t, 4> activity_{};
+  unsigned quiet_looks_ = 0;
   std::thread thread_;
 };
 

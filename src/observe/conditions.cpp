@@ -9,10 +9,10 @@
 
 namespace qanat::observe {
 
-std::vector<Finding> Conditions::look(const NodeReport& report) {
+std::vector<Finding> Conditions::look(const NodeReport& report, Duration planned) {
   std::vector<Finding> found;
   look_at_clock(report, found);
-  look_at_threads(report, found);
+  look_at_threads(report, planned, found);
   look_at_reserve(report, found);
   look_at_readiness(report, found);
   last_look_ = report.now;
@@ -40,8 +40,9 @@ void Conditions::look_at_clock(const NodeReport& report, std::vector<Finding>& f
                    EventKind::clock_off});
 }
 
-void Conditions::look_at_threads(const NodeReport& report, std::vector<Finding>& found) {
-  if (last_look_ && report.now - *last_look_ >= late_look) {
+void Conditions::look_at_threads(const NodeReport& report, Duration planned,
+                                 std::vector<Finding>& found) {
+  if (last_look_ && report.now - *last_look_ >= planned + late_look) {
     // All of them are late then, and that is no fault of theirs.
     found.push_back({"threads",
                      fmt::format("the whole process stood still for {}: it was stopped, or the "

@@ -28,18 +28,20 @@ class Conditions {
   // The clock on the wall against the steady one, between two looks: NTP slews, and people and
   // resumes jump.
   static constexpr Duration clock_jump = std::chrono::seconds(10);
-  // Looks come each second: whoever comes so late was stopped.
-  static constexpr Duration late_look = std::chrono::seconds(5);
+  // Whoever looks so much later than planned was stopped.
+  static constexpr Duration late_look = std::chrono::seconds(4);
   // 2026-01-01: nobody's clock is right before this was written.
   static constexpr std::int64_t least_time_ms = 1767225600000;
 
-  std::vector<Finding> look(const NodeReport& report);
+  // `planned`: how long after the look before.
+  std::vector<Finding> look(const NodeReport& report,
+                            Duration planned = std::chrono::seconds(1));
 
  private:
   void look_at_reserve(const NodeReport& report, std::vector<Finding>& found);
   void look_at_readiness(const NodeReport& report, std::vector<Finding>& found);
   void look_at_clock(const NodeReport& report, std::vector<Finding>& found);
-  void look_at_threads(const NodeReport& report, std::vector<Finding>& found);
+  void look_at_threads(const NodeReport& report, Duration planned, std::vector<Finding>& found);
 
   std::optional<TimePoint> last_look_;
   std::int64_t last_time_ms_ = 0;

@@ -8,6 +8,7 @@
 
 #include "base/listeners.h"
 #include "base/mutex.h"
+#include "base/waker.h"
 
 namespace qanat::observe {
 
@@ -19,7 +20,10 @@ class LiveStatus {
   // Who wants frames, for as long as it does: without any, none is made.
   class Watcher {
    public:
-    explicit Watcher(LiveStatus& live) : live_(live) { ++live_.watchers_; }
+    explicit Watcher(LiveStatus& live) : live_(live) {
+      ++live_.watchers_;
+      live_.wanted_.wake();
+    }
     Watcher(const Watcher&) = delete;
     Watcher& operator=(const Watcher&) = delete;
     ~Watcher() { --live_.watchers_; }
@@ -29,6 +33,8 @@ class LiveStatus {
   };
 
   bool is_watched() const { return watchers_.load() > 0; }
+  // Woken by each that begins to watch: whoever makes frames may be asleep.
+  const Waker& wanted() const { return wanted_; }
   // A line of JSON; null before the first.
   Frame frame() const {
     const MutexLock lock(mutex_);
@@ -43,6 +49,7 @@ class LiveStatus {
   Listeners<>& bell() { return bell_; }
 
  private:
+  const Waker wanted_;
   std::atomic<std::size_t> watchers_{0};
   mutable Mutex mutex_;
   Frame frame_ GUARDED_BY(mutex_);

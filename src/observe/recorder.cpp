@@ -62,7 +62,16 @@ void Recorder::record(const NodeReport& report, TimePoint now) {
     sample[{Line::source_state, source.name}] = static_cast<double>(source.state);
     if (source.estimate) sample[{Line::source_estimate, source.name}] = source.estimate->least();
   }
+  // Whoever looks seldom, as nothing happens, has seen the mean of the seconds in between.
+  constexpr Duration most_between = std::chrono::seconds(10);
+  if (recorded_ != TimePoint{} && now - recorded_ <= most_between) {
+    for (TimePoint at = recorded_ + std::chrono::seconds(1); at < now;
+         at += std::chrono::seconds(1)) {
+      history_.add(sample, at);
+    }
+  }
   history_.add(sample, now);
+  recorded_ = now;
 }
 
 void Recorder::add_rates(NodeReport& report) const {

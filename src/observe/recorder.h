@@ -52,6 +52,7 @@ class Recorder {
   mutable Mutex mutex_;
   std::map<Name, Meter> meters_ GUARDED_BY(mutex_);
   History history_ GUARDED_BY(mutex_);
+  TimePoint recorded_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace qanat::observe

@@ -51,7 +51,8 @@ boost::asio::awaitable<void> HttpWorker::serve(serve::Arrival arrival) {
 
 // From any thread.
 void HttpWorker::call_followers() noexcept {
-  if (followers_->called.exchange(true)) return;
+  // Without any the thread sleeps on.
+  if (followers_->count == 0 || followers_->called.exchange(true)) return;
   try {
     boost::asio::post(context_, [followers = followers_] {
       followers->called = false;
@@ -72,6 +73,7 @@ bool HttpWorker::has_room_for_follower(std::uint64_t block) const {
 HttpWorker::Follower::Follower(HttpWorker& worker, serve::StreamConnection& connection)
     : worker_(worker), block_(connection.peer().block) {
   place_ = worker.followers_->all.insert(worker.followers_->all.end(), &connection);
+  ++worker.followers_->count;
   ++worker.followers_of_[block_];
 }
 
@@ -79,6 +81,7 @@ HttpWorker::Follower::~Follower() {
   const auto of_block = worker_.followers_of_.find(block_);
   if (--of_block->second == 0) worker_.followers_of_.erase(of_block);
   worker_.followers_->all.erase(place_);
+  --worker_.followers_->count;
 }
 
 HttpWorker::Handshake::Handshake(HttpWorker& worker, serve::StreamConnection& connection)

@@ -49,6 +49,7 @@ class HttpWorker final : public serve::StreamWorker {
   // first to know: what it posts finds nobody then.
   struct Followers {
     std::list<serve::StreamConnection*> all;
+    std::atomic<std::size_t> count{0};  // of them, for the bell
     std::atomic<bool> called{false};
   };
   class Follower {
