@@ -86,11 +86,11 @@ std::string Node::shortage() const {
   return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
-// The longest that one of an I/O thread's tasks may take is some ms (StreamWorker::turn); a
-// source's read ends after peer_patience, or it rests.
+// One of an I/O thread's tasks takes some ms at the most (StreamWorker::turn), and it is asked to
+// note the time every five seconds at least. A source's read ends after peer_patience, or it rests.
 std::vector<observe::ThreadReport> Node::threads_report(
     const std::vector<observe::SourceReport>& sources) const {
-  constexpr Duration io_patience = std::chrono::seconds(5);
+  constexpr Duration io_patience = Pulse::idle_interval + std::chrono::seconds(5);
   constexpr Duration source_patience = std::chrono::seconds(120);
   const TimePoint now = clock_.now();
   std::vector<observe::ThreadReport> threads;
