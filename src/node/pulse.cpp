@@ -73,11 +73,11 @@ void Pulse::beat() {
 // Whether anything has happened since the last look.
 bool Pulse::note_activity(const observe::NodeReport& report) {
   const share::DispenserReport& d = report.dispenser;
-  const std::array<std::uint64_t, 4> now{
-      d.total.credited, d.total.delivered + d.total.discarded + d.total.reseed, report.drbg.bytes,
-      report.events_total};
-  const bool busy = now != activity_ || d.waiting_requests > 0 || !report.ready ||
-                    stat_interval_.load() != 0;
+  const std::array<std::uint64_t, 4> now{d.total.credited,
+                                         d.total.delivered + d.total.discarded + d.total.reseed,
+                                         report.drbg.bytes, report.events_total};
+  const bool busy =
+      now != activity_ || d.waiting_requests > 0 || !report.ready || stat_interval_.load() != 0;
   activity_ = now;
   return busy;
 }

@@ -34,8 +34,7 @@ class Conditions {
   static constexpr std::int64_t least_time_ms = 1767225600000;
 
   // `planned`: how long after the look before.
-  std::vector<Finding> look(const NodeReport& report,
-                            Duration planned = std::chrono::seconds(1));
+  std::vector<Finding> look(const NodeReport& report, Duration planned = std::chrono::seconds(1));
 
  private:
   void look_at_reserve(const NodeReport& report, std::vector<Finding>& found);

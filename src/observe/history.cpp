@@ -134,31 +134,41 @@ std::vector<float> History::values(std::size_t tier, const Name& name) const {
   return found == lines_.end() ? std::vector<float>() : in_order(tier, found->second);
 }
 
-json::value History::head(std::size_t tier, TimePoint now, std::int64_t wall_ms) const {
+History::Copy History::copy(std::size_t tier, TimePoint now, std::int64_t wall_ms,
+                            const std::function<bool(const Name&)>& shown) const {
   // When the newest sample was taken, by the clock on the wall as it is now.
   const TimePoint newest =
       origin_ ? *origin_ + std::chrono::seconds(std::max<std::int64_t>(second_, 0)) : now;
-  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(now - newest).count();
-  return json::object{{"end", wall_ms - age},
-                      {"step", tiers[tier].step},
-                      {"count", tiers[tier].count},
-                      {"left_out", left_out_},
-                      {"series", json::array()}};
+  Copy out{.tier = tiers[tier],
+           .end_ms = wall_ms -
+                     std::chrono::duration_cast<std::chrono::milliseconds>(now - newest).count(),
+           .left_out = left_out_,
+           .lines = {}};
+  for (const auto& [name, series] : lines_) {
+    if (shown(name)) out.lines.emplace_back(name, in_order(tier, series));
+  }
+  return out;
 }
 
-void History::append(json::value& out, std::size_t tier, const Name& name,
-                     const Series& series) const {
-  const std::vector<float> values = in_order(tier, series);
-  const auto first =
-      std::find_if(values.begin(), values.end(), [](float value) { return !std::isnan(value); });
-  if (first == values.end()) return;
-  json::array numbers;
-  numbers.reserve(static_cast<std::size_t>(values.end() - first));
-  std::for_each(first, values.end(), [&](float value) { put_number(numbers, value); });
-  out.at("series").as_array().push_back(json::object{{"kind", to_string(name.first)},
-                                                     {"of", name.second},
-                                                     {"unit", unit_of(name.first)},
-                                                     {"values", std::move(numbers)}});
+json::value history_document(const History::Copy& history) {
+  json::array lines;
+  for (const auto& [name, values] : history.lines) {
+    const auto first =
+        std::find_if(values.begin(), values.end(), [](float value) { return !std::isnan(value); });
+    if (first == values.end()) continue;
+    json::array numbers;
+    numbers.reserve(static_cast<std::size_t>(values.end() - first));
+    std::for_each(first, values.end(), [&](float value) { put_number(numbers, value); });
+    lines.push_back(json::object{{"kind", to_string(name.first)},
+                                 {"of", name.second},
+                                 {"unit", unit_of(name.first)},
+                                 {"values", std::move(numbers)}});
+  }
+  return json::object{{"end", history.end_ms},
+                      {"step", history.tier.step},
+                      {"count", history.tier.count},
+                      {"left_out", history.left_out},
+                      {"series", std::move(lines)}};
 }
 
 }  // namespace qanat::observe

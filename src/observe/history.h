@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/json/value.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,17 +58,17 @@ class History {
   // What was seen at `now`; at most one a second is taken. Seconds without a sample are unknown.
   void add(const Sample& sample, TimePoint now);
 
-  // One tier, the oldest first, as docs/http-api.md has it. `shown`: whether the viewer may see the
-  // line. `wall_ms`: the clock on the wall at `now`.
-  template <typename Shown>
-  boost::json::value document(std::size_t tier, TimePoint now, std::int64_t wall_ms,
-                              const Shown& shown) const {
-    boost::json::value out = head(tier, now, wall_ms);
-    for (const auto& [name, series] : lines_) {
-      if (shown(name)) append(out, tier, name, series);
-    }
-    return out;
-  }
+  // One tier as it is at `now`, the oldest first: a copy, so that whoever guards this with a lock
+  // makes a document of it without. `shown`: whether the viewer may see the line. `wall_ms`: the
+  // clock on the wall at `now`.
+  struct Copy {
+    Tier tier;
+    std::int64_t end_ms = 0;  // of the newest sample, since 1970
+    std::size_t left_out = 0;
+    std::vector<std::pair<Name, std::vector<float>>> lines;  // NaN where unknown
+  };
+  Copy copy(std::size_t tier, TimePoint now, std::int64_t wall_ms,
+            const std::function<bool(const Name&)>& shown) const;
   // For tests: the samples of one line in one tier, oldest first; NaN where unknown.
   std::vector<float> values(std::size_t tier, const Name& name) const;
   std::size_t left_out() const { return left_out_; }
@@ -88,9 +89,6 @@ class History {
 
   Series make_series() const;
   void advance(std::int64_t second);
-  boost::json::value head(std::size_t tier, TimePoint now, std::int64_t wall_ms) const;
-  void append(boost::json::value& out, std::size_t tier, const Name& name,
-              const Series& series) const;
   std::vector<float> in_order(std::size_t tier, const Series& series) const;
 
   std::map<Name, Series> lines_;
@@ -98,5 +96,8 @@ class History {
   std::int64_t second_ = -1;  // of the last sample, since the origin
   std::size_t left_out_ = 0;
 };
+
+// As docs/http-api.md has it.
+boost::json::value history_document(const History::Copy& history);
 
 }  // namespace qanat::observe

@@ -112,8 +112,11 @@ std::string Recorder::history(std::size_t tier, const NodeReport& report, TimePo
     if (is_of_source(name.first)) return sources.contains(name.second);
     return !is_of_outlet(name.first) && name.first != Line::waiting && name.first != Line::drbg;
   };
-  const MutexLock lock(mutex_);
-  return boost::json::serialize(history_.document(tier, now, report.time_ms, shown)) + "\n";
+  const auto copied = [&] {
+    const MutexLock lock(mutex_);
+    return history_.copy(tier, now, report.time_ms, shown);
+  };
+  return boost::json::serialize(history_document(copied())) + "\n";
 }
 
 }  // namespace qanat::observe
