@@ -1,6 +1,7 @@
 #include "node/alarms.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
@@ -82,7 +83,8 @@ Result<void> run_command(const AlarmRule& rule, const Event& event, const std::s
       {"QANAT_TEXT", escaped(event.text)},
       {"QANAT_TIME", std::to_string(event.time)},
       {"QANAT_EVENT", body}};
-  if (auto started = child.start(rule.command, -1, variables); !started) return started;
+  // Its output goes to the log: ours may be the random bytes of an outlet.
+  if (auto started = child.start(rule.command, STDERR_FILENO, variables); !started) return started;
   const auto status = child.wait(stop, rule.timeout);
   if (!status) {
     return error(fmt::format("not done after {}; killed", format_duration(rule.timeout)));

@@ -84,7 +84,8 @@ void StreamConnection::expire(TimePoint now) {
 
 void StreamConnection::drain() {
   if (life_ == Life::open) life_ = Life::draining;
-  if (!busy_) close();
+  if (!busy_) return close();
+  wake();  // whoever only waits for news has nothing to finish
 }
 
 void StreamConnection::close() {
@@ -230,8 +231,35 @@ std::size_t StreamConnection::piece_of(std::size_t bytes) const {
                    std::max({least_piece, dispenser.slice(), dispenser.available()})});
 }
 
-asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, Duration wait) {
+asio::awaitable<bool> StreamConnection::sleep(asio::steady_timer& timer, bool watching) {
   using namespace asio::experimental::awaitable_operators;
+  boost::system::error_code timer_problem;
+  boost::system::error_code socket_problem;
+  if (watching) {
+    auto timed = timer.async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
+    auto readable = socket_.async_wait(Socket::wait_read,
+                                       asio::redirect_error(asio::use_awaitable, socket_problem));
+    auto either = std::move(timed) || std::move(readable);
+    co_await std::move(either);
+    if (peer_has_gone()) life_ = Life::closing;
+  } else {
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
+  }
+  resumed();
+  // Readable: the next request is there already. Only the timer can wake us now.
+  co_return watching&& socket_problem;
+}
+
+asio::awaitable<bool> StreamConnection::await_news(TimePoint end, bool watching) {
+  asio::steady_timer timer(worker_.context_, end);
+  waiting_ = &timer;
+  deadline_ = TimePoint::max();
+  const bool silent = co_await sleep(timer, watching);
+  waiting_ = nullptr;
+  co_return silent;
+}
+
+asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, Duration wait) {
   if (turn_is_over()) co_await take_turns();
   const auto timer = std::make_shared<asio::steady_timer>(worker_.context_, wait);
   // Called by a source's thread: the timer is touched on ours only.
@@ -244,21 +272,7 @@ asio::awaitable<std::optional<Drawn>> StreamConnection::draw(std::size_t bytes, 
   const InLine in_line(worker_.counters_.waiting, !place.ready());
   bool watching = true;
   while (!place.ready() && !closing() && timer->expiry() > worker_.services_.clock.now()) {
-    boost::system::error_code timer_problem;
-    boost::system::error_code socket_problem;
-    if (watching) {
-      auto timed = timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
-      auto readable = socket_.async_wait(Socket::wait_read,
-                                         asio::redirect_error(asio::use_awaitable, socket_problem));
-      auto either = std::move(timed) || std::move(readable);
-      co_await std::move(either);
-      if (peer_has_gone()) life_ = Life::closing;
-      // Readable: the next request is there already. Only the timer can wake us now.
-      watching = timer->expiry() > worker_.services_.clock.now() && socket_problem;
-    } else {
-      co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, timer_problem));
-    }
-    resumed();
+    watching = co_await sleep(*timer, watching);
   }
   waiting_ = nullptr;
   arm(worker_.limits_.write);

@@ -85,6 +85,9 @@ class StreamConnection {
   Task<bool> write(Bytes bytes);
   // Until then, or until the connection must end.
   Task<void> pause(TimePoint end);
+  // The same until `wake`, too. False once the peer has something to say, which is not watched any
+  // more then: to be given back as `watching`. Where it has gone, the connection closes.
+  Task<bool> await_news(TimePoint end, bool watching);
   bool peer_has_gone() const;
 
   void become(std::shared_ptr<share::Client> client);
@@ -126,6 +129,7 @@ class StreamConnection {
  private:
   void resumed();
   void answered(TimePoint now);
+  Task<bool> sleep(boost::asio::steady_timer& timer, bool watching);
   Drawn collect(share::Ticket& place);
 
   // From each to the next, never back.

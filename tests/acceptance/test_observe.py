@@ -147,7 +147,22 @@ def test_a_hundred_browsers_that_never_read_harm_nobody(hub):
     times = [reader.until(lambda e: e[1] == "status")[2]["node"]["time"] for _ in range(4)]
     assert times == sorted(set(times))
     assert fetch(hub.port, "/v1/random?bytes=32")[0] == 200
+    while browsers:
+        browsers.pop().close()
+    reader.connection.close()
+    # Gone, and noticed, before there is a word to send.
+    eventually(lambda: hub.outlet("http:")["connections"] == 0)
     assert hub.stop() == 0
+
+
+def test_those_who_follow_do_not_hold_up_the_end(hub):
+    streams = [Stream(hub.port, path) for path in 20 * ("/v1/events", "/v1/events?status=yes")]
+    assert all(stream.status == 200 for stream in streams)
+    hub.process.terminate()
+    assert hub.process.wait(5) == 0
+    assert "left behind" not in hub.log()
+    while streams[0].next() is not None:
+        pass
 
 
 def test_too_many_followers_are_refused_and_the_others_go_on(hub):
@@ -194,6 +209,17 @@ def test_an_observer_sees_all_and_draws_nothing(hub):
         assert status == 403 and "observer" in json.loads(body)["error"], body
     shown = qanat("clients", "--state", str(hub.state)).stdout
     assert "Observers" in shown and "prometheus" in shown
+
+
+def test_a_token_speaks_for_its_request_and_not_for_those_behind_it(hub):
+    """As a proxy sends those of several people over one connection."""
+    token = hub.invite("me", "--observer")
+    connection = http.client.HTTPSConnection("127.0.0.1", https_port(hub), context=unverified(), timeout=30)
+    for headers, status in ((bearer(token), 200), ({}, 401), (bearer("x"), 401), (bearer(token), 200), ({"Authorization": "Qanat me " + 64 * "0"}, 401)):
+        connection.request("GET", "/v1/status", headers=headers)
+        response = connection.getresponse()
+        assert response.status == status, headers
+        response.read()
 
 
 def test_who_shows_no_token_or_a_wrong_one_is_asked_for_it(hub):

@@ -188,6 +188,11 @@ void HttpConnection::identify_by_certificate() {
 // Whether the peer is who the outlet's access asks for.
 bool HttpConnection::authorise(std::string_view header) {
   // A client sends the same proof with every request until it has seen ours: verified once.
+  // A token speaks for one request: a proxy may have those of many people on one connection.
+  if (client_ && client_->observer && header != authorization_ &&
+      !wire::is_observer_authorization(header)) {
+    return false;
+  }
   const bool readable_by_others = transport_.ssl() == nullptr && !peer_.local;
   if (!header.empty() && header != authorization_ && wire::is_observer_authorization(header)) {
     if (readable_by_others || !identify_observer(header)) return false;

@@ -203,6 +203,7 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
   }
   bool written = co_await write(as_bytes(head));
   proof_.clear();
+  bool silent_peer = true;
   while (written && !ending()) {
     const std::string chunk = chunk_of(text);
     written = co_await write(as_bytes(chunk));
@@ -226,7 +227,7 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
         break;
       }
       // Woken by the bell, each second and at each event.
-      co_await pause(quiet_until);
+      silent_peer = co_await await_news(quiet_until, silent_peer);
     }
   }
   keep_alive_ = false;
