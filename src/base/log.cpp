@@ -3,24 +3,20 @@
 #include <fmt/chrono.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
-#ifdef QANAT_SYSTEMD
-#include <sys/uio.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
-#include <array>
-#endif
-
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/line_limiter.h"
 #include "base/shown.h"
 
@@ -90,27 +86,55 @@ std::string as_json(LogLevel level, std::string_view line, const Subject& subjec
          fmt::format(R"(,"text":{}}})", json_quoted(subject.name.empty() ? line : subject.text));
 }
 
-#ifdef QANAT_SYSTEMD
-// Whether the journal has taken it.
+// The journal's own protocol: a datagram of FIELD=VALUE lines (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+// libsystemd's call waits while the journal takes nothing, and all threads write lines.
+class Journal {
+ public:
+  // What became of a line: where the journal is not there, it goes to stderr instead.
+  enum class Outcome { taken, dropped, absent };
+
+  Outcome send(LogLevel level, std::string_view line, const Subject& subject) {
+    // syslog(3)
+    const int priority = level == LogLevel::error     ? 3
+                         : level == LogLevel::warning ? 4
+                         : level == LogLevel::info    ? 6
+                                                      : 7;
+    std::string text =
+        fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER=qanat\n", line, priority);
+    if (!subject.name.empty()) {
+      text += fmt::format("QANAT_SUBJECT={}\nQANAT_KIND={}\n", escaped(subject.name), subject.kind);
+    }
+    sockaddr_un place{};
+    place.sun_family = AF_UNIX;
+    constexpr std::string_view path = "/run/systemd/journal/socket";
+    path.copy(place.sun_path, path.size());
+    const ssize_t sent = ::sendto(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL,
+                                  reinterpret_cast<const sockaddr*>(&place), sizeof place);
+    if (sent >= 0) return Outcome::taken;
+    return errno == EAGAIN || errno == ENOBUFS ? Outcome::dropped : Outcome::absent;
+  }
+
+ private:
+  const UniqueFd fd_{::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+};
+
+// Whether nothing is left to do for the line. One that the journal has no room for is counted, and
+// the next that it takes says how many there were.
 bool to_journal(LogLevel level, std::string_view line, const Subject& subject) {
   static const bool journal = is_journal();
   if (!journal) return false;
-  // syslog(3)
-  const int priority = level == LogLevel::error     ? 3
-                       : level == LogLevel::warning ? 4
-                       : level == LogLevel::info    ? 6
-                                                    : 7;
-  std::array<std::string, 5> fields{"MESSAGE=" + std::string(line),
-                                    fmt::format("PRIORITY={}", priority), "SYSLOG_IDENTIFIER=qanat",
-                                    fmt::format("QANAT_SUBJECT={}", subject.name),
-                                    fmt::format("QANAT_KIND={}", subject.kind)};
-  std::array<iovec, 5> parts{};
-  for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = {fields[i].data(), fields[i].size()};
-  return ::sd_journal_sendv(parts.data(), subject.name.empty() ? 3 : 5) == 0;
+  static Journal instance;
+  static std::atomic<std::uint64_t> dropped{0};
+  const std::uint64_t missing = dropped.load();
+  if (missing > 0) {
+    const std::string note =
+        fmt::format("{} lines were not logged, as the journal took none", missing);
+    if (instance.send(LogLevel::warning, note, {}) == Journal::Outcome::taken) dropped -= missing;
+  }
+  const Journal::Outcome outcome = instance.send(level, line, subject);
+  if (outcome == Journal::Outcome::dropped) ++dropped;
+  return outcome != Journal::Outcome::absent;
 }
-#else
-bool to_journal(LogLevel, std::string_view, const Subject&) { return false; }
-#endif
 
 // `line` is escaped: what a peer sends may end up in it, and control characters would let it forge
 // others.

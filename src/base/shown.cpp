@@ -90,6 +90,15 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    if (c.size == 0) return false;
+    text.remove_prefix(c.size);
+  }
+  return true;
+}
+
 std::string json_quoted(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {

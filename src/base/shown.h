@@ -17,6 +17,7 @@ std::string shown(std::string_view text, std::size_t limit = most_shown);
 // would act (control characters, marks that turn the direction of writing, invisible ones, bytes
 // that are no UTF-8) is written as "\n", "\u{202e}" or "\xff".
 std::string escaped(std::string_view text);
+bool is_utf8(std::string_view text);
 // The same in quotes as a JSON string; every character stays what it is, but for bytes that are no
 // UTF-8: those become U+FFFD.
 std::string json_quoted(std::string_view text);

@@ -26,7 +26,9 @@ struct AlarmOptions {
 };
 
 // One line; whether it arrived.
-bool tell(const std::string& name, const std::string& problem) {
+bool tell(const std::string& name, std::string problem) {
+  // A message begins with whom it is of, as the line does.
+  if (problem.starts_with(name + " ")) problem.erase(0, name.size() + 1);
   if (problem.empty()) {
     fmt::print("ok      {}\n", escaped(name));
   } else {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/quantity.h"
+#include "base/shown.h"
 #include "cli/command.h"
 #include "node/config.h"
 #include "outlets/registry.h"
@@ -56,7 +57,7 @@ int check(const std::string& option) {
         source.note = "it is the same as " + first->second + ", and is counted there";
       }
     }
-    fmt::print("  {:<30} {}\n", source.name,
+    fmt::print("  {:<30} {}\n", escaped(source.name),
                source.credit ? fmt::format("credited {} a byte", format_bits(source.h))
                              : "mixed in, credited 0");
     if (const std::string absence = sources::absence_of_source(text); !absence.empty()) {
@@ -71,7 +72,7 @@ int check(const std::string& option) {
   fmt::print("\nOutlets\n");
   for (const std::string& text : config.outlets) {
     const auto outlet = outlets::plan_outlet(text);
-    fmt::print("  {:<30} {}\n", text, outlet.note);
+    fmt::print("  {:<30} {}\n", escaped(text), outlet.note);
   }
   for (const std::string& warning : node::config_warnings(config)) {
     fmt::print("    warning: {}\n", warning);
@@ -82,7 +83,11 @@ int check(const std::string& option) {
   for (const observe::AlarmRule& rule : config.alarms) {
     std::string kinds;
     for (const EventKind kind : rule.on) kinds += fmt::format(" {}", to_string(kind));
-    fmt::print("  {:<30} on{}\n", rule.name(), kinds);
+    fmt::print("  {:<30} on{}\n", escaped(rule.name()),
+               rule.on == observe::usual_alarms() ? " the usual kinds" : kinds);
+    if (rule.webhook.starts_with("http://")) {
+      fmt::print("    note: http sends it in the clear, and anybody on the way can change it\n");
+    }
   }
   if (!config.observe.loopback) {
     fmt::print("\nWho asks on loopback without a token sees no clients, outlets or events\n");

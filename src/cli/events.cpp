@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <ctime>
@@ -40,8 +41,12 @@ void print_event(const json::object& event, bool as_json) {
     return;
   }
   const auto* const when = event.if_contains("time");
+  // The year 9999 is the last that a calendar knows.
+  constexpr std::int64_t last_time = 253402300799;
   const auto time =
-      when != nullptr && when->is_int64() ? static_cast<std::time_t>(when->get_int64()) : 0;
+      when != nullptr && when->is_int64()
+          ? static_cast<std::time_t>(std::clamp<std::int64_t>(when->get_int64(), 0, last_time))
+          : 0;
   const auto* const alarm = event.if_contains("alarm");
   fmt::print("{:%Y-%m-%d %H:%M:%S} {} {:<19}  {}: {}\n", fmt::localtime(time),
              alarm != nullptr && alarm->is_bool() && alarm->get_bool() ? '!' : ' ',
@@ -100,8 +105,10 @@ int follow(const EventsOptions& options) {
     if (!answer && answer.error().trouble == peers::Trouble::refused) {
       throw Failure(answer.error().message);
     }
+    const bool busy = !answer && answer.error().trouble == peers::Trouble::busy;
     if (!std::exchange(told, true)) {
-      fmt::print(stderr, "qanat: the node has gone; waiting for it\n");
+      fmt::print(stderr, "qanat: {}; waiting\n",
+                 busy ? answer.error().message : "the node has gone");
     }
     wait_for(-1, 0, never, 1s);
   }

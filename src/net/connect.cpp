@@ -10,10 +10,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <thread>
 #include <vector>
 
 namespace qanat::net {
@@ -65,6 +68,57 @@ Result<AddressList> resolve(const spec::Address& address, int type) {
     return error(fmt::format("cannot find {}: {}", address.host, ::gai_strerror(problem)));
   }
   return AddressList(raw, ::freeaddrinfo);
+}
+
+// What a look-up on another thread and whoever waits for it have in common; it may outlive him.
+struct LookUp {
+  Waker done;
+  std::mutex mutex;
+  std::optional<Result<AddressList>> result;
+};
+
+// The resolver waits for as long as its configuration says, and nothing ends it: whoever has no
+// more time, or is told to stop, leaves it behind.
+Result<AddressList> resolve(const spec::Address& address, int type, const Waker& waker,
+                            Duration timeout) {
+  // Of those that were left behind.
+  constexpr int most_lookups = 64;
+  static std::atomic<int> lookups{0};
+  addrinfo hints{};
+  hints.ai_socktype = type;
+  hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
+  addrinfo* raw = nullptr;
+  if (::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &raw) ==
+      0) {
+    return AddressList(raw, ::freeaddrinfo);
+  }
+  if (lookups.load() >= most_lookups) {
+    return error(fmt::format("cannot find {}: {} names are being looked up, and none is found",
+                             address.host, most_lookups));
+  }
+  auto look_up = std::make_shared<LookUp>();
+  ++lookups;
+  try {
+    std::thread([look_up, address, type] {
+      auto found = resolve(address, type);
+      {
+        const std::scoped_lock lock(look_up->mutex);
+        look_up->result.emplace(std::move(found));
+      }
+      look_up->done.wake();
+      --lookups;
+    }).detach();
+  } catch (...) {
+    --lookups;
+    throw;
+  }
+  const Wake wake = wait_for(look_up->done.fd(), POLLIN, waker, timeout);
+  if (wake == Wake::woken) return interrupted();
+  const std::scoped_lock lock(look_up->mutex);
+  if (!look_up->result) {
+    return error(fmt::format("cannot find {}: no name server answers", address.host));
+  }
+  return std::move(*look_up->result);
 }
 
 // The families take turns, so that one that leads nowhere holds up nothing (RFC 8305, section 4).
@@ -196,9 +250,11 @@ class Race {
 }  // namespace
 
 Result<UniqueFd> connect_tcp(const spec::Address& address, const Waker& waker, Duration timeout) {
-  const auto list = resolve(address, SOCK_STREAM);
+  const TimePoint end = std::chrono::steady_clock::now() + timeout;
+  const auto list = resolve(address, SOCK_STREAM, waker, timeout);
   if (!list) return tl::unexpected(list.error());
-  return Race(address, in_turn(list->get()), waker, timeout).run();
+  const Duration left = std::max<Duration>(end - std::chrono::steady_clock::now(), Duration(0));
+  return Race(address, in_turn(list->get()), waker, left).run();
 }
 
 Result<UniqueFd> connect_unix(const std::string& path) {

@@ -134,13 +134,16 @@ class Alarms::Sender {
   Sender(const AlarmRule& rule, const Alarms& all)
       : rule_(rule), all_(all), filter_(rule.on, rule.repeat), thread_([this] { run(); }) {}
   ~Sender() {
+    request_stop();
+    thread_.join();
+  }
+  void request_stop() {
     {
       const MutexLock lock(mutex_);
       stopping_ = true;
     }
     changed_.notify_all();
     stop_.wake();
-    thread_.join();
   }
 
   const AlarmRule& rule() const { return rule_; }
@@ -154,8 +157,10 @@ class Alarms::Sender {
         ++counts_.dropped;
         return;
       }
-      if (admitted.answer != AlarmFilter::Answer::send) return;
-      queue_.push_back({event, admitted.repeated});
+      const bool held = admitted.answer == AlarmFilter::Answer::held;
+      if (admitted.answer != AlarmFilter::Answer::send && !held) return;
+      // Of what is held the thread must learn when it is due.
+      if (!held) queue_.push_back({event, admitted.repeated});
     }
     changed_.notify_all();
   }
@@ -176,7 +181,16 @@ class Alarms::Sender {
       Queued next;
       {
         const MutexLock lock(mutex_);
-        while (queue_.empty() && !stopping_) changed_.wait(mutex_);
+        while (queue_.empty() && !stopping_) {
+          const TimePoint now = Clock().now();
+          if (auto held = filter_.due(now)) {
+            queue_.push_back({std::move(*held), 0});
+          } else if (const auto due = filter_.next_due()) {
+            changed_.wait_for(mutex_, std::max<Duration>(*due - now, std::chrono::milliseconds(1)));
+          } else {
+            changed_.wait(mutex_);
+          }
+        }
         if (stopping_) return;
         next = std::move(queue_.front());
         queue_.pop_front();
@@ -294,12 +308,14 @@ void Alarms::set(const std::vector<AlarmRule>& rules) {
     const auto same = std::find_if(old.begin(), old.end(),
                                    [&](const auto& sender) { return sender->rule() == rule; });
     next.push_back(same != old.end() ? *same : std::make_shared<Sender>(rule, *this));
+    if (same != old.end()) old.erase(same);
   }
   {
     const MutexLock lock(mutex_);
     senders_ = std::move(next);
   }
-  // Those that go end here, with no lock held: they may be telling of an event.
+  // Those that go end here, side by side, with no lock held: they may be telling of an event.
+  for (const auto& sender : old) sender->request_stop();
   old.clear();
 }
 

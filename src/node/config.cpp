@@ -12,6 +12,7 @@
 
 #include "base/files.h"
 #include "base/quantity.h"
+#include "base/shown.h"
 #include "node/alarms.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
@@ -345,16 +346,18 @@ constexpr Reader::Range alarm_retries_range{"0", "20"};
 
 observe::AlarmRule read_alarm(const Reader& reader, const toml::table& table) {
   const std::string where = "alarm";
-  reader.only(table, where, {"command", "webhook", "ca", "on", "timeout", "retries", "repeat"});
+  reader.only(table, where,
+              {"name", "command", "webhook", "ca", "on", "timeout", "retries", "repeat"});
   observe::AlarmRule rule;
   const auto text = [&](std::string_view key, const auto& put) {
     const toml::node* const node = table.get(key);
     if (node == nullptr) return;
     if (!node->is_string() || node->as_string()->get().empty()) {
-      reader.fail(*node, fmt::format("alarm.{}: must be a text", key));
+      reader.fail(*node, fmt::format("alarm.{}: must be a text that is not empty", key));
     }
     put(node->as_string()->get());
   };
+  text("name", [&](const std::string& value) { rule.label = value; });
   text("command", [&](const std::string& value) { rule.command = value; });
   text("webhook", [&](const std::string& value) { rule.webhook = value; });
   text("ca", [&](const std::string& value) { rule.ca = value; });
@@ -372,7 +375,9 @@ observe::AlarmRule read_alarm(const Reader& reader, const toml::table& table) {
         for (const std::string_view each : event_kind_names) {
           if (each != to_string(EventKind::note)) known += fmt::format(" {}", each);
         }
-        reader.fail(item, fmt::format("alarm.on: must name kinds of events, of{}", known));
+        reader.fail(item,
+                    fmt::format("alarm.on: '{}' is no kind that an alarm tells of; those are{}",
+                                shown(name.value_or("")), known));
       }
       rule.on.push_back(*kind);
     };
@@ -386,7 +391,9 @@ observe::AlarmRule read_alarm(const Reader& reader, const toml::table& table) {
   try {
     check_alarm(rule);
   } catch (const Failure& problem) {
-    reader.fail(table, fmt::format("alarm: {}", problem.what()));
+    const toml::node* at = table.get("ca");
+    if (at == nullptr) at = table.get("webhook");
+    reader.fail(at == nullptr ? table : *at, fmt::format("alarm: {}", problem.what()));
   }
   return rule;
 }
@@ -476,7 +483,15 @@ Config parse_config(std::string_view text, const std::string& path) {
     if (config.alarms.size() == Alarms::most_rules) {
       reader.fail(table, fmt::format("alarm: at most {}", Alarms::most_rules));
     }
-    config.alarms.push_back(read_alarm(reader, table));
+    observe::AlarmRule rule = read_alarm(reader, table);
+    // Two at one host are told apart.
+    const std::string name = rule.name();
+    const auto same =
+        std::count_if(config.alarms.begin(), config.alarms.end(), [&](const auto& other) {
+          return other.name() == name || other.name().starts_with(name + " #");
+        });
+    if (same > 0) rule.label = fmt::format("{} #{}", name, same + 1);
+    config.alarms.push_back(std::move(rule));
   });
   reader.list(root, "source", [&](const toml::table& table) {
     config.sources.push_back(reader.spec(table, "source", "hwrng"));

@@ -75,7 +75,7 @@ ControlAnswer Control::begin_alarm_test() {
 }
 
 // Whoever asks waits: "not yet" is a 503.
-ControlAnswer Control::alarms_tested() {
+ControlAnswer Control::alarms_tested() const {
   const auto tried = node_.alarms.tested();
   if (!tried) return refused(503, "the alarms are still being tried");
   json::array all;

@@ -48,7 +48,7 @@ class Control {
   outlets::ControlAnswer given_out(const boost::json::object& given, const std::string& name,
                                    ClientStore::Invitation& invited);
   outlets::ControlAnswer begin_alarm_test();
-  outlets::ControlAnswer alarms_tested();
+  outlets::ControlAnswer alarms_tested() const;
   outlets::ControlAnswer withdraw(const boost::json::object& request);
   outlets::ControlAnswer revoke(const boost::json::object& request);
   outlets::ControlAnswer allow(const boost::json::object& request);

@@ -85,6 +85,7 @@ Node::Node(NodeSettings settings)
                   [this](bool clients) {
                     return report_for({.all = true}, clients ? Of::busy_clients : Of::no_clients);
                   },
+              .wake_sources = [this] { wake_sources(); },
               .recorder = recorder_,
               .events = events_,
               .live = live_,

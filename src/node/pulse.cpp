@@ -61,6 +61,7 @@ void Pulse::beat() {
   for (const observe::Finding& finding : conditions_.look(report, planned)) {
     node_.events.add(finding.subject, finding.text, finding.kind);
   }
+  wake_the_quiet(report);
   log_stat_lines(report);
   if (watched) {
     node_.recorder.add_rates(report);
@@ -68,6 +69,17 @@ void Pulse::beat() {
   }
   node_.live.bell().tell();
   log_sums();
+}
+
+// A device that gives nothing keeps its thread waiting, and that is no fault of the thread.
+void Pulse::wake_the_quiet(const observe::NodeReport& report) {
+  constexpr Duration quiet = std::chrono::seconds(45);
+  if (report.now - woken_ < quiet) return;
+  for (const observe::SourceReport& source : report.sources) {
+    if (source.last_turn == TimePoint{} || report.now - source.last_turn < quiet) continue;
+    woken_ = report.now;
+    return node_.wake_sources();
+  }
 }
 
 // Whether anything has happened since the last look.

@@ -21,6 +21,8 @@ namespace qanat::node {
 struct Pulsed {
   // A report of all, with its clients or without.
   std::function<observe::NodeReport(bool clients)> report;
+  // Those that wait for a device turn then; one that does not is stuck.
+  std::function<void()> wake_sources;
   observe::Recorder& recorder;
   observe::Events& events;
   observe::LiveStatus& live;
@@ -51,6 +53,7 @@ class Pulse {
  private:
   void run();
   void beat();
+  void wake_the_quiet(const observe::NodeReport& report);
   bool note_activity(const observe::NodeReport& report);
   void log_stat_lines(const observe::NodeReport& report);
 
@@ -64,6 +67,7 @@ class Pulse {
   // What moves while something happens; looks since it did.
   std::array<std::uint64_t, 4> activity_{};
   unsigned quiet_looks_ = 0;
+  TimePoint woken_{};  // the sources, last
   std::thread thread_;
 };
 

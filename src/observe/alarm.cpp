@@ -9,6 +9,7 @@
 namespace qanat::observe {
 
 std::string AlarmRule::name() const {
+  if (!label.empty()) return label;
   if (!command.empty()) return command;
   const auto host = webhook.find("//");
   if (host == std::string::npos) return webhook;
@@ -21,34 +22,116 @@ std::vector<EventKind> usual_alarms() {
           EventKind::loop_found,    EventKind::clock_off,   EventKind::thread_stuck};
 }
 
-AlarmFilter::Admitted AlarmFilter::admit(const Event& event, TimePoint now) {
-  if (std::find(on_.begin(), on_.end(), event.kind) == on_.end()) return {};
+namespace {
+
+// The kinds that are one state of a subject, by the first of them; others are alone.
+EventKind state_of(EventKind kind) {
+  switch (kind) {
+    case EventKind::source_gone:
+    case EventKind::source_back:
+      return EventKind::source_failed;
+    case EventKind::reserve_back:
+      return EventKind::reserve_empty;
+    case EventKind::ready:
+      return EventKind::not_ready;
+    case EventKind::guarantee_kept:
+      return EventKind::guarantee_suspended;
+    case EventKind::thread_back:
+      return EventKind::thread_stuck;
+    default:
+      return kind;
+  }
+}
+
+}  // namespace
+
+bool AlarmFilter::wants(EventKind kind) const {
+  return std::find(on_.begin(), on_.end(), kind) != on_.end();
+}
+
+bool AlarmFilter::has_room(TimePoint now) {
   if (sent_ == 0 || now - began_ >= repeat_) {
     began_ = now;
     sent_ = 0;
-    std::erase_if(told_, [&](const auto& told) { return now - told.second.at >= 2 * repeat_; });
+    std::erase_if(states_, [&](const auto& entry) {
+      return !entry.second.held && now - entry.second.told_at >= 2 * repeat_;
+    });
   }
-  const std::pair key(event.kind, event.subject);
-  const auto found = told_.find(key);
-  if (found != told_.end() && now - found->second.at < repeat_) {
-    ++found->second.repeated;
-    return {Answer::repeated};
-  }
-  if (sent_ >= most_at_once) return {Answer::dropped};
+  return sent_ < most_at_once;
+}
+
+void AlarmFilter::note_sent(State& state, EventKind kind, TimePoint now) {
   ++sent_;
-  Admitted admitted{Answer::send};
-  if (found != told_.end()) {
-    admitted.repeated = found->second.repeated;
-    found->second = {now, 0};
-  } else if (told_.size() < most_remembered) {
-    told_.emplace(key, Told{now, 0});
+  state.last = kind;
+  state.told_at = now;
+  state.told = true;
+  state.repeated = 0;
+  state.held.reset();
+}
+
+AlarmFilter::Admitted AlarmFilter::admit(const Event& event, TimePoint now) {
+  const bool wanted = wants(event.kind);
+  const std::pair key(state_of(event.kind), event.subject);
+  const bool has_two_sides = std::any_of(on_.begin(), on_.end(), [&](EventKind kind) {
+    return state_of(kind) == key.first && kind != event.kind;
+  });
+  if (!wanted && !has_two_sides) {
+    // A fault whose end nobody asked for is news after it all the same.
+    const auto known = states_.find(key);
+    if (known != states_.end()) known->second.last = event.kind;
+    return {};
   }
-  // It is news when the fault comes back after this.
-  if (event.kind == EventKind::source_back) {
-    told_.erase({EventKind::source_failed, event.subject});
-    told_.erase({EventKind::source_gone, event.subject});
+  const bool room = has_room(now);
+  auto known = states_.find(key);
+  if (known == states_.end() && states_.size() < most_remembered) {
+    known = states_.emplace(key, State{}).first;
   }
+  State one_of_many;
+  State& state = known == states_.end() ? one_of_many : known->second;
+  if (!wanted) {
+    state.last = event.kind;
+    state.held.reset();
+    return {};
+  }
+  if (state.told && state.last == event.kind) {
+    // Back where it was before anybody heard of the change.
+    state.held.reset();
+    if (now - state.told_at < repeat_) {
+      ++state.repeated;
+      return {Answer::repeated};
+    }
+  }
+  const bool soon = state.told && now - state.told_at < between_changes;
+  if (soon || (!room && known != states_.end() && state.told)) {
+    state.held = event;
+    return {Answer::held};
+  }
+  if (!room) return {Answer::dropped};
+  const Admitted admitted{Answer::send, state.repeated};
+  note_sent(state, event.kind, now);
   return admitted;
+}
+
+std::optional<Event> AlarmFilter::due(TimePoint now) {
+  if (!has_room(now)) return std::nullopt;
+  for (auto& [key, state] : states_) {
+    if (!state.held || now - state.told_at < between_changes) continue;
+    Event event = std::move(*state.held);
+    note_sent(state, event.kind, now);
+    return event;
+  }
+  return std::nullopt;
+}
+
+std::optional<TimePoint> AlarmFilter::next_due() const {
+  std::optional<TimePoint> next;
+  for (const auto& [key, state] : states_) {
+    if (!state.held) continue;
+    const TimePoint at = state.told_at + between_changes;
+    next = next ? std::min(*next, at) : at;
+  }
+  if (next && sent_ >= most_at_once) next = std::max(*next, began_ + repeat_);
+  return next;
 }
 
 std::string alarm_json(const Event& event, const std::string& node_id, std::uint64_t repeated) {

@@ -13,8 +13,9 @@
 
 namespace qanat::observe {
 
-// As configured: one of the two is not empty.
+// As configured; command or webhook is not empty.
 struct AlarmRule {
+  std::string label;              // as the operator calls it; may be empty
   std::string command;            // for /bin/sh
   std::string webhook;            // a URL
   std::optional<std::string> ca;  // PEM file for the webhook's certificate; else the system's CAs
@@ -32,13 +33,18 @@ struct AlarmRule {
 // What should wake somebody, and a source's return.
 std::vector<EventKind> usual_alarms();
 
-// What one alarm lets through. Of one kind and subject once in `repeat`; of all at most
-// `most_at_once` in `repeat`, so that a fault that shows in a thousand ways sends no thousand
-// messages. Not thread-safe; reads no clock.
+// What one alarm lets through. Kinds that say one thing of a subject, and its opposite (gone and
+// back), are a state: each change of it is told, at once or, while it changes every moment, some
+// seconds later; so that what was told last is true. What says the same again is told once in
+// `repeat`. Of all at most `most_at_once` in `repeat`, so that a fault that shows in a thousand
+// ways sends no thousand messages; states that are to be told then wait. Not thread-safe; reads no
+// clock.
 class AlarmFilter {
  public:
   static constexpr std::size_t most_at_once = 20;
-  // Kinds and subjects that are remembered; beyond, none is the same as another.
+  // Between two messages on one state.
+  static constexpr Duration between_changes = std::chrono::seconds(10);
+  // Subjects that are remembered; beyond, none is the same as another.
   static constexpr std::size_t most_remembered = 1024;
 
   AlarmFilter(std::vector<EventKind> on, Duration repeat) : on_(std::move(on)), repeat_(repeat) {}
@@ -47,6 +53,7 @@ class AlarmFilter {
     send,
     not_wanted,  // of another kind
     repeated,    // the same was told, and is not news
+    held,        // a state that is told later, unless it changes back
     dropped,     // too many
   };
   struct Admitted {
@@ -55,15 +62,26 @@ class AlarmFilter {
   };
   Admitted admit(const Event& event, TimePoint now);
 
+  // One that was held and is to be sent now; and when to look again, where any is held.
+  std::optional<Event> due(TimePoint now);
+  std::optional<TimePoint> next_due() const;
+
  private:
-  struct Told {
-    TimePoint at{};
+  struct State {
+    EventKind last = EventKind::note;  // as it is known to whoever is told
+    TimePoint told_at{};
+    bool told = false;  // anything yet
     std::uint64_t repeated = 0;
+    std::optional<Event> held;
   };
+
+  bool wants(EventKind kind) const;
+  bool has_room(TimePoint now);
+  void note_sent(State& state, EventKind kind, TimePoint now);
 
   const std::vector<EventKind> on_;
   const Duration repeat_;
-  std::map<std::pair<EventKind, std::string>, Told> told_;
+  std::map<std::pair<EventKind, std::string>, State> states_;  // by its first kind, and subject
   TimePoint began_{};
   std::size_t sent_ = 0;  // since `began_`
 };

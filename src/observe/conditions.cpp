@@ -44,7 +44,7 @@ void Conditions::look_at_threads(const NodeReport& report, Duration planned,
                                  std::vector<Finding>& found) {
   if (last_look_ && report.now - *last_look_ >= planned + late_look) {
     // All of them are late then, and that is no fault of theirs.
-    found.push_back({"threads",
+    found.push_back({"process",
                      fmt::format("the whole process stood still for {}: it was stopped, or the "
                                  "machine was",
                                  format_duration(report.now - *last_look_)),
@@ -56,14 +56,14 @@ void Conditions::look_at_threads(const NodeReport& report, Duration planned,
     if (!thread.stuck) continue;
     stuck.push_back(thread.name);
     if (std::find(stuck_.begin(), stuck_.end(), thread.name) != stuck_.end()) continue;
-    found.push_back({"threads",
-                     fmt::format("{} has stood still for {}", thread.name,
+    found.push_back({thread.name,
+                     fmt::format("the thread has stood still for {}",
                                  format_duration(report.now - thread.last_turn)),
                      EventKind::thread_stuck});
   }
   for (const std::string& name : stuck_) {
     if (std::find(stuck.begin(), stuck.end(), name) != stuck.end()) continue;
-    found.push_back({"threads", name + " goes on", EventKind::thread_back});
+    found.push_back({name, "the thread goes on", EventKind::thread_back});
   }
   stuck_ = std::move(stuck);
 }

@@ -76,12 +76,16 @@ void Events::keep(const std::string& subject, const std::string& text, EventKind
               .text = text,
               .kind = kind,
               .audience = std::move(audience)};
+  // Numbers are microseconds of the steady clock, and no count: who sees a part of the events
+  // learns nothing of how many others there were.
+  const auto moment = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock().now() - began_).count());
   {
     const MutexLock lock(mutex_);
-    event.id = EventId{run_, last_ + 1}.text();
-    event.number = last_ + 1;
+    last_ = std::max(last_ + 1, moment);
+    event.id = EventId{run_, last_}.text();
+    event.number = last_;
     events_.push_back(event);
-    ++last_;
     if (events_.size() > kept) events_.erase(least_missed(events_));
     ++total_;
     ++counts_[static_cast<std::size_t>(kind)];
@@ -103,7 +107,8 @@ std::vector<Event> Events::recent(TimePoint now, std::size_t most) const {
 
 std::vector<Event> Events::since(const EventId& last) const {
   const MutexLock lock(mutex_);
-  const std::uint64_t after = last.run == run_ ? last.number : 0;
+  // What never was is of another run, whatever it says.
+  const std::uint64_t after = last.run == run_ && last.number <= last_ ? last.number : 0;
   const auto begin = std::find_if(events_.begin(), events_.end(),
                                   [after](const Event& event) { return event.number > after; });
   return {begin, events_.end()};

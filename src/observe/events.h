@@ -71,6 +71,7 @@ class Events {
             Audience audience = {}) const;
 
   const std::uint64_t run_;
+  const TimePoint began_ = Clock().now();
   mutable Mutex mutex_;
   mutable LineLimiter notices_{at_once};
   mutable LineLimiter alarms_{at_once};

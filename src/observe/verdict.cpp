@@ -36,7 +36,8 @@ std::string counted(std::size_t count, std::string_view one, std::string_view ma
 std::string hint_for(const SourceReport& source) {
   switch (source.state) {
     case SourceState::gone:
-      return "Look whether it is plugged in and may be read; it is taken up again by itself.";
+      return "See that it is there and may be read, and look at what it says; it is looked for all "
+             "the time.";
     case SourceState::refuted:
       return "Correct h= of this source, or say credit=insist; docs/sources.md tells how.";
     default:
@@ -107,9 +108,22 @@ std::optional<Verdict> of_readiness(const NodeReport& report) {
                  starting ? "Wait some seconds." : "Look at the sources below, and the log."};
 }
 
+// In its start-up test, for which nothing comes: a FIFO that nobody writes to.
+bool is_silent(const SourceReport& source, const NodeReport& report) {
+  const bool tested = source.state == SourceState::start_up || source.state == SourceState::suspect;
+  return tested && !source.upstream && report.uptime >= starting_seconds &&
+         (source.last_window == TimePoint{} ||
+          seconds(report.now - source.last_window) >= starting_seconds);
+}
+
 std::optional<Verdict> of_parts(const NodeReport& report) {
   for (const SourceReport& source : report.sources) {
     if (is_lost(source)) return Verdict{Level::warning, said_of(source), hint_for(source)};
+  }
+  for (const SourceReport& source : report.sources) {
+    if (!is_silent(source, report)) continue;
+    return Verdict{Level::warning, fmt::format("Source {} gives nothing.", named(source.name)),
+                   "Look whether something writes to it, or the device is in order."};
   }
   if (report.dispenser.suspended > 0) {
     return Verdict{

@@ -235,7 +235,15 @@ tl::expected<Response, ClientError> HttpClient::Exchange::run(const std::string&
       return trouble(Trouble::protocol, where() + " sent an endless header");
     }
     const auto received = receive(filled);
-    if (!received) return tl::unexpected(received.error());
+    if (!received) {
+      // HTTP/1.0, and many a small server: the body ends with the connection.
+      boost::beast::error_code problem;
+      if (client_.bounds_.any_2xx && closed_ && header_checked_ && parser_.need_eof()) {
+        parser_.put_eof(problem);
+        if (!problem && parser_.is_done()) break;
+      }
+      return tl::unexpected(received.error());
+    }
     const auto left = parse(*received);
     if (!left) return tl::unexpected(left.error());
     filled = *left;

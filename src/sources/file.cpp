@@ -21,7 +21,11 @@ Result<void> File::open(const Waker& /*stop*/) {
   if (S_ISDIR(info.st_mode)) return error(path_ + " is a directory");
   origin_ = origin_of(info);
   is_fifo_ = !S_ISREG(info.st_mode);
-  if (is_fifo_) return {};
+  if (is_fifo_) {
+    device_ = info.st_dev;
+    inode_ = info.st_ino;
+    return {};
+  }
   if (info.st_dev != device_ || info.st_ino != inode_) {
     device_ = info.st_dev;
     inode_ = info.st_ino;
@@ -38,6 +42,11 @@ Result<void> File::open(const Waker& /*stop*/) {
 Result<std::size_t> File::read(MutableBytes out, const Waker& waker) {
   for (;;) {
     if (is_fifo_ && wait_for(fd_.get(), POLLIN, waker, std::nullopt) == Wake::woken) {
+      // Somebody may have put another in its place, to which others write now.
+      struct stat info {};
+      if (::stat(path_.c_str(), &info) == 0 && (info.st_dev != device_ || info.st_ino != inode_)) {
+        return error(path_ + " is another one now");
+      }
       return std::size_t{0};
     }
     const ssize_t n = ::read(fd_.get(), out.data(), out.size());

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/quantity.h"
+#include "base/shown.h"
 
 namespace qanat::spec {
 namespace {
@@ -42,6 +43,11 @@ std::optional<std::string> Spec::option(std::string_view key) const {
 }
 
 Result<Spec> parse_spec(std::string_view text) {
+  // It stands in documents that are UTF-8, and whose readers refuse the whole for one byte.
+  if (!is_utf8(text)) {
+    return error(fmt::format("'{}' is not UTF-8; give what it names another name, or a link",
+                             escaped(text)));
+  }
   Spec spec;
   spec.text = text;
   std::string_view head = text;

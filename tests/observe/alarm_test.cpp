@@ -44,8 +44,48 @@ TEST_F(AlarmFilterTest, TheSameIsToldOnceInAWhileWithHowOftenItCame) {
 
 TEST_F(AlarmFilterTest, AFaultAfterARecoveryIsNews) {
   EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::send);
+  now_ += 20s;
   EXPECT_EQ(offer(EventKind::source_back, "a"), Answer::send);
+  now_ += 20s;
   EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::send);
+}
+
+TEST_F(AlarmFilterTest, WhatIsToldLastIsTrue) {
+  EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::send);
+  now_ += 1s;
+  EXPECT_EQ(offer(EventKind::source_back, "a"), Answer::held);
+  EXPECT_FALSE(filter_.due(now_));
+  EXPECT_EQ(filter_.next_due(), now_ + 9s);
+  now_ += 9s;
+  const auto back = filter_.due(now_);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->kind, EventKind::source_back);
+  EXPECT_FALSE(filter_.due(now_));
+  now_ += 1s;
+  EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::held);
+  now_ += 1s;
+  EXPECT_EQ(offer(EventKind::source_back, "a"), Answer::repeated) << "as was told";
+  now_ += 1h;
+  EXPECT_FALSE(filter_.due(now_));
+}
+
+TEST_F(AlarmFilterTest, WhereTooManyWereToldAStateWaitsForItsTurn) {
+  EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::send);
+  for (int i = 0; i < 100; ++i) offer(EventKind::source_failed, std::to_string(i));
+  now_ += 1min;
+  EXPECT_EQ(offer(EventKind::source_back, "a"), Answer::held);
+  EXPECT_EQ(filter_.next_due(), TimePoint(1h) + 5min);
+  now_ = TimePoint(1h) + 5min;
+  EXPECT_TRUE(filter_.due(now_));
+}
+
+TEST_F(AlarmFilterTest, AnEndThatNobodyAskedForMakesItsFaultNews) {
+  AlarmFilter faults({EventKind::reserve_empty}, 24h);
+  EXPECT_EQ(faults.admit(event_of(EventKind::reserve_empty, "r"), now_).answer, Answer::send);
+  now_ += 1min;
+  EXPECT_EQ(faults.admit(event_of(EventKind::reserve_back, "r"), now_).answer, Answer::not_wanted);
+  now_ += 1min;
+  EXPECT_EQ(faults.admit(event_of(EventKind::reserve_empty, "r"), now_).answer, Answer::send);
 }
 
 TEST_F(AlarmFilterTest, AThousandFaultsAreNoThousandMessages) {

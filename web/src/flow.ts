@@ -273,7 +273,7 @@ function wide(input: FlowInput, width: number): Layout {
     { key: 'sources', text: input.caption, x: x.source, y: 12 },
     { key: 'outlets', text: 'Outlets', x: x.outlet, y: 12 },
   ];
-  if (columns === 4) captions.push({ key: 'clients', text: 'Clients, mean of the last minute', x: x.client, y: 12 });
+  if (columns === 4) captions.push({ key: 'clients', text: 'Clients, last minute', x: x.client, y: 12 });
   return { width, height, boxes: [...sources, ...middle, ...outlets, ...clients], bands, captions };
 }
 

@@ -257,8 +257,8 @@ function drawVerdict(): void {
     mood = 'lost';
     words = `refused, ${link.code}`;
     if (link.code === 401) {
-      text = 'The node does not know you, so it shows nothing.';
-      hint = 'Ask its operator for a name and a token (qanat invite --observer NAME prints one), load this page again and enter them.';
+      text = since ? `The node shows you nothing any more: the figures are of ${since}.` : 'The node does not know you.';
+      hint = 'Ask its operator for a token (qanat invite --observer NAME prints one), load this page again and enter it as the password.';
     } else if (link.code === 403) {
       text = 'The node refuses to show this page to you.';
       hint = 'Open it by the address of the node, not by another name or through another site. If your name was revoked, ask the operator for a new one.';

@@ -127,7 +127,10 @@ Lines summary_lines(const Seen& node, const Choices& choices) {
   const Fields document(*node.document);
   const Fields of = document.part("node");
   Lines lines;
-  const auto uptime = std::chrono::milliseconds(std::llround(of.number("uptime") * 1000));
+  // A century is more than any node's, and less than a duration holds.
+  constexpr double most_seconds = 3e9;
+  const auto uptime = std::chrono::milliseconds(
+      std::llround(std::clamp(of.number("uptime"), 0.0, most_seconds) * 1000));
   lines.push_back({{fmt::format("{} {}, qanat {}, up {}, {}", of.text("role"), of.text("id"),
                                 of.text("version"), format_duration(uptime),
                                 of.flag("ready") ? "ready" : "not ready")}});

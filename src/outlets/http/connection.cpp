@@ -191,7 +191,10 @@ bool HttpConnection::authorise(std::string_view header) {
   // A token speaks for one request: a proxy may have those of many people on one connection.
   if (client_ && client_->observer && header != authorization_ &&
       !wire::is_observer_authorization(header)) {
-    return false;
+    authorization_.clear();
+    if (worker_.settings_.access != Access::ca) return false;
+    identify_by_certificate();
+    if (client_->observer) return false;
   }
   const bool readable_by_others = transport_.ssl() == nullptr && !peer_.local;
   if (!header.empty() && header != authorization_ && wire::is_observer_authorization(header)) {
@@ -277,8 +280,8 @@ asio::awaitable<void> HttpConnection::respond() {
     }
     co_return co_await refuse(
         401, "who are you?",
-        "connect with a join string ('qanat invite NAME' at the hub), or with a "
-        "certificate of the hub's CA");
+        "connect with a join string ('qanat invite NAME' at the hub) or a certificate of the hub's "
+        "CA; to look on, show an observer's token ('qanat invite --observer NAME')");
   }
   if (over_quota()) co_return co_await refuse_over_quota();
   if (client_) {

@@ -95,6 +95,14 @@ asio::awaitable<void> HttpConnection::send_index() {
   if (!wire::prefers_html(reader_.fields().accept)) {
     co_return co_await send_whole(200, "text/plain; charset=utf-8", index_text, "Vary: Accept\r\n");
   }
+  // Where loopback is closed, a browser asks its user for a token, as elsewhere.
+  const bool closed = client_ == nullptr && peer_.local && !viewer().all;
+  if (closed) {
+    ++worker_.counters_.unauthorised;
+    co_return co_await refuse(401, "who are you?",
+                              "enter an observer's token as the password ('qanat invite --observer "
+                              "NAME' prints one)");
+  }
   if (const WebFile* const file = find_file("/")) co_return co_await send_file(*file);
   co_await send_status_page();
 }
@@ -178,7 +186,7 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
   const std::string head =
       header(200, "text/event-stream; charset=utf-8", std::nullopt, "X-Accel-Buffering: no\r\n");
   if (head_only_) co_return co_await send_head(head);
-  if (!worker_.has_room_for_follower(peer_.block)) {
+  if (!worker_.make_room_for_follower(peer_.block)) {
     ++worker_.counters_.documents;
     if (client_) ++client_->refused;
     co_return co_await refuse(429, "too many follow the events here",
@@ -186,7 +194,8 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
   }
   const HttpWorker::Follower place(worker_, *this);
   // The picture of all is made once for all; a client's own for itself.
-  const observe::Viewer looks = viewer();
+  // What he may see may change while he looks: a token is revoked, loopback is closed.
+  observe::Viewer looks = viewer();
   observe::LiveStatus& live = worker_.http_.live_status;
   std::optional<observe::LiveStatus::Watcher> watching;
   if (request.status && looks.all) watching.emplace(live);
@@ -211,6 +220,12 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
     const TimePoint quiet_until = worker_.services_.clock.now() + silence;
     while (written && !ending() && text.empty()) {
       const TimePoint now = worker_.services_.clock.now();
+      looks = viewer();
+      if (!looks.all) {
+        watching.reset();
+      } else if (request.status && !watching) {
+        watching.emplace(live);
+      }
       text += news_since(last, looks);
       if (watching && live.frame() != shown) {
         shown = live.frame();

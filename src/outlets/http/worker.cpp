@@ -64,10 +64,25 @@ void HttpWorker::call_followers() noexcept {
   }
 }
 
-bool HttpWorker::has_room_for_follower(std::uint64_t block) const {
-  const auto of_block = followers_of_.find(block);
-  return followers_->all.size() < limits_.followers &&
-         (of_block == followers_of_.end() || of_block->second < limits_.block_followers);
+bool HttpWorker::make_room_for_follower(std::uint64_t block) {
+  const auto count = [this](std::uint64_t of) {
+    const auto found = followers_of_.find(of);
+    return found == followers_of_.end() ? 0 : found->second;
+  };
+  if (count(block) >= limits_.block_followers) return false;
+  if (followers_->all.size() < limits_.followers) return true;
+  // The oldest of those who have most, if they have more than would be had here.
+  const auto most = std::max_element(followers_->all.begin(), followers_->all.end(),
+                                     [&](const auto* one, const auto* other) {
+                                       const auto weight = [&](const auto* each) {
+                                         return each->closing() ? 0 : count(each->peer().block);
+                                       };
+                                       return weight(one) < weight(other);
+                                     });
+  if ((*most)->closing() || count((*most)->peer().block) <= count(block) + 1) return false;
+  ++counters_.displaced;
+  (*most)->close();
+  return true;
 }
 
 HttpWorker::Follower::Follower(HttpWorker& worker, serve::StreamConnection& connection)

@@ -64,8 +64,8 @@ class HttpWorker final : public serve::StreamWorker {
     const std::uint64_t block_;
     std::list<serve::StreamConnection*>::iterator place_;
   };
-  // Whether there is room for one more of this block.
-  bool has_room_for_follower(std::uint64_t block) const;
+  // Whether there is room for one more of this block; one of those who have most gives way.
+  bool make_room_for_follower(std::uint64_t block);
   void call_followers() noexcept;
 
   HttpSettings settings_;  // a copy: its limits change on this thread alone

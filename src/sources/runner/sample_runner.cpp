@@ -88,7 +88,7 @@ void SampleRunner::run() {
     thread_.turn(services_.clock.now());
     empty_buffers();
     if (!ensure_open()) continue;
-    if (intake_.due(services_.dispenser.demand(), services_.clock.now())) {
+    if (lost_ || intake_.due(services_.dispenser.demand(), services_.clock.now())) {
       read_some();
     } else {
       sleep_until_needed();
@@ -123,7 +123,6 @@ bool SampleRunner::ensure_open() {
   open_ = true;
   absent_ = false;
   check_origin();
-  intake_.back();
   return true;
 }
 
@@ -153,7 +152,7 @@ void SampleRunner::sleep_until_needed() {
 void SampleRunner::read_some() {
   const TimePoint began_at = services_.clock.now();
   // What was read before is enough, unless it was long ago.
-  if (!intake_.drain(began_at) && !intake_.due(false, began_at)) return;
+  if (!lost_ && !intake_.drain(began_at) && !intake_.due(false, began_at)) return;
   // A whole window, however little a read gives.
   // Who had it may have ended.
   if (withheld_) check_origin();
@@ -171,6 +170,9 @@ void SampleRunner::read_some() {
     }
     const TimePoint now = services_.clock.now();
     absence_.reset();
+    // A FIFO opens without anybody who writes, and a device that gives nothing: it is back with its
+    // first bytes.
+    if (std::exchange(lost_, false)) intake_.back();
     intake_.samples(Bytes(buffer_.view()).first(*got), epoch_, began, now);
     wipe(buffer_.view().first(*got));
     wanted -= *got;
@@ -182,6 +184,7 @@ void SampleRunner::lose(const std::string& why) {
   source_->close();
   open_ = false;
   absent_ = true;
+  lost_ = true;
   intake_.gone(why, services_.clock.now());
 }
 

@@ -48,6 +48,7 @@ class SampleRunner final : public RunningSource {
   bool open_ = false;
   entropy::Epoch epoch_;    // of the buffers that are read
   bool absent_ = false;     // could not be opened, or was lost
+  bool lost_ = false;       // and has given nothing since
   bool kept_open_ = false;  // at the last retry after a failure
   bool withheld_ = false;   // credited 0, as another source has the same
   SecretBytes buffer_;
