@@ -147,33 +147,30 @@ struct Route {
 constexpr std::array pages{Route{"/", Page::index}, Route{"/v1/status", Page::status},
                            Route{"/healthz", Page::health}, Route{"/readyz", Page::ready}};
 
-Parsed<bool> parse_flag(const std::string& key, const std::string& value) {
-  if (value == "yes") return true;
-  if (value == "no") return false;
-  return refuse(400, fmt::format("{}={} is neither yes nor no", key, shown(value)),
-                fmt::format("write {}=yes", key));
+// Of a page with one parameter, yes or no: no where it is left out.
+Parsed<bool> only_flag(const Fields& fields, std::string_view name) {
+  bool flag = false;
+  for (const auto& [key, value] : fields) {
+    if (key != name) return unknown_field(key, name);
+    if (value != "yes" && value != "no") {
+      return refuse(400, fmt::format("{}={} is neither yes nor no", key, shown(value)),
+                    fmt::format("write {}=yes", key));
+    }
+    flag = value == "yes";
+  }
+  return flag;
 }
 
 Parsed<ApiRequest> parse_metrics(const Fields& fields) {
-  MetricsRequest request;
-  for (const auto& [key, value] : fields) {
-    if (key != "clients") return unknown_field(key, "clients");
-    const auto flag = parse_flag(key, value);
-    if (!flag) return tl::unexpected(flag.error());
-    request.clients = *flag;
-  }
-  return request;
+  return only_flag(fields, "clients").map([](bool clients) -> ApiRequest {
+    return MetricsRequest{clients};
+  });
 }
 
 Parsed<ApiRequest> parse_events(const Fields& fields) {
-  EventsRequest request;
-  for (const auto& [key, value] : fields) {
-    if (key != "status") return unknown_field(key, "status");
-    const auto flag = parse_flag(key, value);
-    if (!flag) return tl::unexpected(flag.error());
-    request.status = *flag;
-  }
-  return request;
+  return only_flag(fields, "status").map([](bool status) -> ApiRequest {
+    return EventsRequest{status};
+  });
 }
 
 Parsed<ApiRequest> parse_history(const Fields& fields) {

@@ -7,7 +7,7 @@ import { Graph, restyleGraphs } from './graph';
 import { History, type Span } from './history';
 import { Figures, SourceCards } from './sources';
 import { fetchHistory, Stream, type Link } from './stream';
-import { Table } from './table';
+import { type Column, Table } from './table';
 import type { Client, Outlet, Source, Status } from './types';
 
 // Asked for before anything else: both answers are on their way while the page is put together.
@@ -120,18 +120,21 @@ const outletState = (o: Outlet) => {
   const until = o.tls?.certificate_until;
   return visible(o.detail) + (until ? `; certificate until ${day(new Date(until * 1000))}` : '');
 };
+const whichOutlet: Column<Outlet>[] = [
+  { key: 'name', label: 'Outlet', value: (o) => o.name, text: (o) => o.name },
+  {
+    key: 'state',
+    label: 'State',
+    value: outletState,
+    text: (o) => cut(outletState(o), 90),
+    title: outletState,
+    warn: (o) => o.problem !== '',
+  },
+];
 const outlets = new Table<Outlet>(
   'Outlets: what leaves through each, and what was refused',
   [
-    { key: 'name', label: 'Outlet', value: (o) => o.name, text: (o) => o.name },
-    {
-      key: 'state',
-      label: 'State',
-      value: outletState,
-      text: (o) => cut(outletState(o), 90),
-      title: outletState,
-      warn: (o) => o.problem !== '',
-    },
+    ...whichOutlet,
     { key: 'open', label: 'Connections', number: true, value: (o) => o.connections, text: (o) => whole(o.connections) },
     { key: 'deliveries', label: 'Deliveries', number: true, value: (o) => o.deliveries, text: (o) => whole(o.deliveries) },
     { key: 'full', label: 'Full, now', number: true, value: (o) => o.full_rate ?? 0, text: (o) => rate(o.full_rate ?? 0) },
@@ -164,15 +167,7 @@ const outlets = new Table<Outlet>(
 const feeding = new Table<Outlet>(
   'What this node feeds, and when',
   [
-    { key: 'name', label: 'Outlet', value: (o) => o.name, text: (o) => o.name },
-    {
-      key: 'state',
-      label: 'State',
-      value: outletState,
-      text: (o) => cut(outletState(o), 90),
-      title: outletState,
-      warn: (o) => o.problem !== '',
-    },
+    ...whichOutlet,
     { key: 'last', label: 'Last fed', number: true, value: (o) => o.schedule?.last ?? 0, text: (o) => ago(o.schedule?.last ?? 0, now) },
     {
       key: 'next',
@@ -217,15 +212,7 @@ byId('upstreams').append(upstreams.root);
 const guests = new Table<Outlet>(
   'Guests: the virtual machines that are served, by outlet',
   [
-    { key: 'name', label: 'Outlet', value: (o) => o.name, text: (o) => o.name },
-    {
-      key: 'state',
-      label: 'State',
-      value: outletState,
-      text: (o) => cut(outletState(o), 90),
-      title: outletState,
-      warn: (o) => o.problem !== '',
-    },
+    ...whichOutlet,
     { key: 'open', label: 'Connected', number: true, value: (o) => o.connections, text: (o) => count(o.connections, 'guest') },
     { key: 'seeds', label: 'Seeds given', number: true, value: (o) => o.deliveries, text: (o) => whole(o.deliveries) },
     { key: 'full', label: 'Full, in all', number: true, value: (o) => o.full_bytes, text: (o) => size(o.full_bytes) },
