@@ -230,19 +230,24 @@ asio::awaitable<void> HttpConnection::send_events(const wire::EventsRequest& req
       if (watching && live.frame() != shown) {
         shown = live.frame();
         text += fmt::format("event: status\ndata: {}\n\n", *shown);
-      } else if (request.status && !watching && now >= next_own &&
-                 serve::take_made(worker_.services_, worker_.settings_.limits, peer_, client_.get(),
-                                  serve::Made::document, now) == Duration::zero()) {
+      } else if (request.status && !watching && now >= next_own) {
         next_own = now + 1s;
-        text += fmt::format("event: status\ndata: {}\n\n", worker_.http_.live(looks));
+        const Duration wait = serve::take_made(worker_.services_, worker_.settings_.limits, peer_,
+                                               client_.get(), serve::Made::document, now);
+        // Who has had too many documents misses this one.
+        if (wait == Duration::zero()) {
+          text += fmt::format("event: status\ndata: {}\n\n", worker_.http_.live(looks));
+        }
       }
       if (!text.empty()) break;
       if (now >= quiet_until) {
         text = ":\n\n";
         break;
       }
-      // Woken by the bell, each second and at each event.
-      silent_peer = co_await await_news(quiet_until, silent_peer);
+      // Woken by the bell, at each event and each picture; for its own picture by itself.
+      const bool own = request.status && !watching;
+      silent_peer =
+          co_await await_news(own ? std::min(quiet_until, next_own) : quiet_until, silent_peer);
     }
   }
   keep_alive_ = false;
