@@ -2,11 +2,6 @@
 
 #include <fmt/core.h>
 
-// toml++ 3.3 fails its own assertions in some malformed texts, and then reports them as it should
-// (found by fuzzing): the same in every build, so that the sanitizers see what runs in the field.
-#define TOML_ASSERT(condition) static_cast<void>(0)
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <map>
 
@@ -14,6 +9,7 @@
 #include "base/quantity.h"
 #include "base/shown.h"
 #include "node/alarms.h"
+#include "node/toml_reader.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "sources/upstream/kept_join_strings.h"
@@ -22,221 +18,20 @@
 namespace qanat::node {
 namespace {
 
-// Reads one TOML document and says where things are wrong in it.
-class Reader {
- public:
-  explicit Reader(const std::string& path) : path_(path) {}
-
-  [[noreturn]] void fail(const toml::source_region& at, const std::string& what) const {
-    throw Failure(fmt::format("{}:{}:{}: {}", path_, at.begin.line, at.begin.column, what));
-  }
-  [[noreturn]] void fail(const toml::node& node, const std::string& what) const {
-    fail(node.source(), what);
-  }
-
-  void only(const toml::table& table, const std::string& where,
-            std::initializer_list<std::string_view> known) const {
-    for (const auto& [key, node] : table) {
-      if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-      std::string list;
-      for (const std::string_view name : known) list += fmt::format(" {}", name);
-      fail(key.source(), fmt::format("{}{}{}: unknown key; known:{}", where,
-                                     where.empty() ? "" : ".", key.str(), list));
-    }
-  }
-
-  // A text that `parse` understands.
-  template <typename T, typename Parse>
-  void read(const toml::table& table, const std::string& where, std::string_view key, T& out,
-            const Parse& parse, std::string_view example) const {
-    const toml::node* const node = table.get(key);
-    if (node == nullptr) return;
-    std::string text;
-    if (const auto* s = node->as_string()) {
-      text = s->get();
-    } else if (const auto* i = node->as_integer()) {
-      text = std::to_string(i->get());
-    }
-    const auto value = parse(text);
-    if (!value) fail(*node, fmt::format("{}.{}: write it like {}", where, key, example));
-    out = static_cast<T>(*value);
-  }
-
-  void size(const toml::table& t, const std::string& where, std::string_view key, auto& out) const {
-    read(t, where, key, out, parse_size, "256 or \"256KiB\"");
-  }
-  void rate(const toml::table& t, const std::string& where, std::string_view key, auto& out) const {
-    read(t, where, key, out, parse_rate, "\"1KiB/s\"");
-  }
-  void duration(const toml::table& t, const std::string& where, std::string_view key,
-                Duration& out) const {
-    read(t, where, key, out, parse_duration, "\"60s\"");
-  }
-
-  // A value that must lie between two others, as they are written.
-  struct Range {
-    std::string_view least;
-    std::string_view most;
-  };
-  void size(const toml::table& t, const std::string& where, std::string_view key, auto& out,
-            const Range& range) const {
-    size(t, where, key, out);
-    check(t, where, key, range, out >= *parse_size(range.least) && out <= *parse_size(range.most));
-  }
-  void duration(const toml::table& t, const std::string& where, std::string_view key, Duration& out,
-                const Range& range) const {
-    duration(t, where, key, out);
-    check(t, where, key, range,
-          out >= *parse_duration(range.least) && out <= *parse_duration(range.most));
-  }
-
-  // One command, or a list of them.
-  void commands(const toml::table& table, const std::string& where, std::string_view key,
-                std::vector<std::string>& out) const {
-    const toml::node* const node = table.get(key);
-    if (node == nullptr) return;
-    const auto add = [&](const toml::node& item) {
-      const auto* text = item.as_string();
-      if (text == nullptr || text->get().empty()) {
-        fail(item, fmt::format("{}.{}: write commands for /bin/sh, such as [\"systemctl reload "
-                               "nginx\"]",
-                               where, key));
-      }
-      out.push_back(text->get());
-    };
-    if (const toml::array* const list = node->as_array()) {
-      for (const toml::node& item : *list) add(item);
-    } else {
-      add(*node);
-    }
-  }
-
-  // A name with its options: `name = "device:/dev/ttyUSB0"` and any other key as an option.
-  std::string spec(const toml::table& table, const std::string& where, std::string_view example,
-                   std::string_view without = {}) const {
-    std::string text = name(table, where, example);
-    char mark = text.find('?') == std::string::npos ? '?' : '&';
-    for (const auto& [key, node] : table) {
-      if (key.str() == "name" || key.str() == without) continue;
-      text += fmt::format("{}{}={}", mark, key.str(), option(node, where, key.str()));
-      mark = '&';
-    }
-    return text;
-  }
-
-  std::string name(const toml::table& table, const std::string& where,
-                   std::string_view example) const {
-    const toml::node* const name = table.get("name");
-    if (name == nullptr) {
-      std::string keys;
-      for (const auto& [key, node] : table) keys += fmt::format(" {}", key.str());
-      fail(table, fmt::format("{}: has no name, such as name = \"{}\"{}", where, example,
-                              keys.empty() ? "" : "; it has" + keys));
-    }
-    if (!name->is_string()) {
-      fail(*name, fmt::format("{}.name: must be a text, such as \"{}\"", where, example));
-    }
-    const std::string& text = name->as_string()->get();
-    // As a join string is copied from a page or a mail.
-    constexpr std::string_view blanks = " \t\r\n";
-    const std::size_t begin = std::min(text.find_first_not_of(blanks), text.size());
-    const std::string trimmed = text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
-    return sources::is_upstream(trimmed) ? trimmed : text;
-  }
-
-  // `check` with the table's spec; what it says is wrong is said of the key at fault: the one
-  // without which nothing is wrong, or something else.
-  template <typename Check>
-  auto checked(const toml::table& table, const std::string& where, std::string_view example,
-               const Check& check) const {
-    const auto complaint = [&](const std::string& text) -> std::string {
-      try {
-        check(text);
-        return "";
-      } catch (const Failure& problem) {
-        std::string what = problem.what();
-        // Failures begin with the name that they are of, perhaps in quotes.
-        if (const auto at = what.find(text); at <= 1) what.erase(at, text.size());
-        return what;
-      }
-    };
-    const std::string whole = spec(table, where, example);
-    try {
-      return check(whole);
-    } catch (const Failure& problem) {
-      const toml::node* at = table.get("name");
-      const std::string said = complaint(whole);
-      for (const auto& [key, node] : table) {
-        if (key.str() == "name") continue;
-        if (complaint(spec(table, where, example, key.str())) != said) at = &node;
-      }
-      fail(*at, fmt::format("{}: {}", where, problem.what()));
-    }
-  }
-
-  const toml::table* section(const toml::table& root, std::string_view key) const {
-    const toml::node* const node = root.get(key);
-    if (node != nullptr && !node->is_table()) {
-      fail(*node, fmt::format("{}: must be a section, [{}]", key, key));
-    }
-    return node == nullptr ? nullptr : node->as_table();
-  }
-
-  template <typename Each>
-  void list(const toml::table& root, std::string_view key, const Each& each) const {
-    const toml::node* const node = root.get(key);
-    if (node == nullptr) return;
-    const toml::array* const array = node->as_array();
-    if (array == nullptr) fail(*node, fmt::format("{}: must be a list, [[{}]]", key, key));
-    for (const toml::node& item : *array) {
-      const toml::table* const table = item.as_table();
-      if (table == nullptr) fail(item, fmt::format("{}: must be a list, [[{}]]", key, key));
-      each(*table);
-    }
-  }
-
- private:
-  void check(const toml::table& table, const std::string& where, std::string_view key,
-             const Range& range, bool good) const {
-    if (good) return;
-    fail(*table.get(key), fmt::format("{}.{}: from {} to {}", where, key, range.least, range.most));
-  }
-
-  std::string option(const toml::node& node, const std::string& where, std::string_view key) const {
-    std::string text;
-    if (const auto* s = node.as_string()) {
-      text = s->get();
-    } else if (const auto* i = node.as_integer()) {
-      text = std::to_string(i->get());
-    } else if (const auto* f = node.as_floating_point()) {
-      text = fmt::format("{}", f->get());
-    } else if (const auto* b = node.as_boolean()) {
-      text = b->get() ? "yes" : "no";
-    } else {
-      fail(node, fmt::format("{}.{}: must be a text, a number, true or false", where, key));
-    }
-    std::string escaped;
-    for (const char c : text) escaped += c == '%' ? "%25" : c == '&' ? "%26" : std::string(1, c);
-    return escaped;
-  }
-
-  const std::string& path_;
-};
-
 // What an outlet may ask for at once, at grade full: a datagram of rngnet is the largest. Each
 // request's bytes lie in locked memory.
-constexpr Reader::Range full_range{"8KiB", "16MiB"};
+constexpr TomlReader::Range full_range{"8KiB", "16MiB"};
 // Fewer than a file's worth is no service; more is an hour's work of a core.
-constexpr Reader::Range drbg_range{"4KiB", "1024GiB"};
-constexpr Reader::Range connections_range{"1", "1000000"};
+constexpr TomlReader::Range drbg_range{"4KiB", "1024GiB"};
+constexpr TomlReader::Range connections_range{"1", "1000000"};
 // Below a second no peer beyond this machine gets through; above, a dead one stays.
-constexpr Reader::Range deadline_range{"1s", "1h"};
-constexpr Reader::Range idle_range{"1s", "24h"};
+constexpr TomlReader::Range deadline_range{"1s", "1h"};
+constexpr TomlReader::Range idle_range{"1s", "24h"};
 // More often than once a second, seeds eat up a source; SP 800-90A wants one within 2^48 requests.
-constexpr Reader::Range reseed_interval_range{"1s", "24h"};
-constexpr Reader::Range reseed_bytes_range{"64KiB", "1024GiB"};
+constexpr TomlReader::Range reseed_interval_range{"1s", "24h"};
+constexpr TomlReader::Range reseed_bytes_range{"64KiB", "1024GiB"};
 
-void read_core(const Reader& reader, const toml::table& root, Config& config) {
+void read_core(const TomlReader& reader, const toml::table& root, Config& config) {
   constexpr std::size_t most_threads = 256;
   if (const auto* t = reader.section(root, "node")) {
     reader.only(*t, "node", {"threads", "quorum", "on-reseed"});
@@ -305,46 +100,27 @@ void read_core(const Reader& reader, const toml::table& root, Config& config) {
   }
 }
 
-// One of two or more words.
-template <typename Value>
-void read_word(const Reader& reader, const toml::table& table, const std::string& where,
-               std::string_view key, Value& out,
-               std::initializer_list<std::pair<std::string_view, Value>> words) {
-  const toml::node* const node = table.get(key);
-  if (node == nullptr) return;
-  const auto text = node->value<std::string>();
-  std::string list;
-  for (const auto& [word, value] : words) {
-    if (text && *text == word) {
-      out = value;
-      return;
-    }
-    list += fmt::format("{}\"{}\"", list.empty() ? "" : " or ", word);
-  }
-  reader.fail(*node, fmt::format("{}.{}: must be {}", where, key, list));
-}
-
 // More often than once a second nobody reads; less often than once a day is as good as never.
-constexpr Reader::Range stat_range{"1s", "24h"};
+constexpr TomlReader::Range stat_range{"1s", "24h"};
 
-void read_observe(const Reader& reader, const toml::table& root, Config& config) {
+void read_observe(const TomlReader& reader, const toml::table& root, Config& config) {
   const auto* const t = reader.section(root, "observe");
   if (t == nullptr) return;
   reader.only(*t, "observe", {"loopback", "stat", "log"});
-  read_word<bool>(reader, *t, "observe", "loopback", config.observe.loopback,
-                  {{"open", true}, {"closed", false}});
-  read_word<LogFormat>(reader, *t, "observe", "log", config.observe.log,
-                       {{"text", LogFormat::text}, {"json", LogFormat::json}});
+  reader.word<bool>(*t, "observe", "loopback", config.observe.loopback,
+                    {{"open", true}, {"closed", false}});
+  reader.word<LogFormat>(*t, "observe", "log", config.observe.log,
+                         {{"text", LogFormat::text}, {"json", LogFormat::json}});
   if (t->get("stat") != nullptr) {
     reader.duration(*t, "observe", "stat", config.observe.stat, stat_range);
   }
 }
 
-constexpr Reader::Range alarm_timeout_range{"1s", "10m"};
-constexpr Reader::Range alarm_repeat_range{"1s", "24h"};
-constexpr Reader::Range alarm_retries_range{"0", "20"};
+constexpr TomlReader::Range alarm_timeout_range{"1s", "10m"};
+constexpr TomlReader::Range alarm_repeat_range{"1s", "24h"};
+constexpr TomlReader::Range alarm_retries_range{"0", "20"};
 
-observe::AlarmRule read_alarm(const Reader& reader, const toml::table& table) {
+observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table) {
   const std::string where = "alarm";
   reader.only(table, where,
               {"name", "command", "webhook", "ca", "on", "timeout", "retries", "repeat"});
@@ -398,7 +174,8 @@ observe::AlarmRule read_alarm(const Reader& reader, const toml::table& table) {
   return rule;
 }
 
-std::pair<std::string, share::Terms> read_client(const Reader& reader, const toml::table& table) {
+std::pair<std::string, share::Terms> read_client(const TomlReader& reader,
+                                                 const toml::table& table) {
   share::Terms terms;
   reader.only(table, "client", {"name", "rate", "burst", "weight"});
   const std::string client_name = reader.name(table, "client", "router");
@@ -465,7 +242,7 @@ std::string Config::core_changes(const Config& other) const {
 
 Config parse_config(std::string_view text, const std::string& path) {
   refuse_odd_characters(text, path);
-  const Reader reader(path);
+  const TomlReader reader(path);
   toml::table root;
   try {
     // Without the path: it would copy that in a constructor that ends the program without memory.
