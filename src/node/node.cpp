@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <ctime>
 #include <thread>
 
@@ -12,8 +11,6 @@
 #include "crypto/aead.h"
 #include "net/listen.h"
 #include "node/insist.h"
-#include "observe/metrics.h"
-#include "observe/status.h"
 #include "serve/absent.h"
 #include "sources/upstream/names.h"
 
@@ -125,50 +122,6 @@ outlets::Services Node::make_services() {
                      .reseed = settings_.config.reseed},
           .http = http_services(),
           .cookies = cookies_};
-}
-
-outlets::HttpServices Node::http_services() {
-  const auto text = [](const boost::json::value& document) {
-    return boost::json::serialize(document) + "\n";
-  };
-  return {.provenance = provenance_,
-          .identity =
-              [this] {
-                return net::ServerTls{.key_pem = identity_->key_pem.view(),
-                                      .certificate_pem = identity_->certificate_pem,
-                                      .client_ca = {}};
-              },
-          .status =
-              [this, text](const observe::Viewer& viewer) {
-                return text(observe::status_document(report_for(viewer)));
-              },
-          .live =
-              [this](const observe::Viewer& viewer) {
-                return boost::json::serialize(
-                    observe::live_document(report_for(viewer, Of::busy_clients)));
-              },
-          .status_text =
-              [this](const observe::Viewer& viewer) {
-                return observe::status_text(
-                    observe::live_document(report_for(viewer, Of::busy_clients)));
-              },
-          .metrics =
-              [this](const observe::Viewer& viewer, bool clients) {
-                return observe::metrics_text(
-                    report_for(viewer, clients ? Of::busy_clients : Of::no_clients));
-              },
-          .history =
-              [this](const observe::Viewer& viewer, std::string_view span) {
-                const auto tier = observe::Recorder::tier_of(span).value_or(0);
-                const auto report = report_for(viewer, Of::no_clients);
-                return recorder_.history(tier, report, report.now);
-              },
-          .events = events_,
-          .live_status = live_,
-          .loopback_sees_all = [this] { return loopback_sees_all_.load(); },
-          .ready = [this] { return drbg_->pool().ready(); },
-          .shortage = [this] { return shortage(); },
-          .trickle_port = [this] { return trickle_port_.load(); }};
 }
 
 outlets::CookieKeeper::File Node::cookie_file() {

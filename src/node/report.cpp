@@ -2,11 +2,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <functional>
 
 #include "base/shown.h"
 #include "base/version.h"
 #include "node/node.h"
+#include "observe/metrics.h"
+#include "observe/status.h"
 
 namespace qanat::node {
 namespace {
@@ -159,6 +162,51 @@ observe::NodeReport Node::report_for(const observe::Viewer& viewer, Of clients) 
   s.threads = threads_report(s.sources);
   recorder_.add_rates(s);
   return seen_by(std::move(s), viewer);
+}
+
+// The documents, as far as they are the viewer's business.
+outlets::HttpServices Node::http_services() {
+  const auto text = [](const boost::json::value& document) {
+    return boost::json::serialize(document) + "\n";
+  };
+  return {.provenance = provenance_,
+          .identity =
+              [this] {
+                return net::ServerTls{.key_pem = identity_->key_pem.view(),
+                                      .certificate_pem = identity_->certificate_pem,
+                                      .client_ca = {}};
+              },
+          .status =
+              [this, text](const observe::Viewer& viewer) {
+                return text(observe::status_document(report_for(viewer)));
+              },
+          .live =
+              [this](const observe::Viewer& viewer) {
+                return boost::json::serialize(
+                    observe::live_document(report_for(viewer, Of::busy_clients)));
+              },
+          .status_text =
+              [this](const observe::Viewer& viewer) {
+                return observe::status_text(
+                    observe::live_document(report_for(viewer, Of::busy_clients)));
+              },
+          .metrics =
+              [this](const observe::Viewer& viewer, bool clients) {
+                return observe::metrics_text(
+                    report_for(viewer, clients ? Of::busy_clients : Of::no_clients));
+              },
+          .history =
+              [this](const observe::Viewer& viewer, std::string_view span) {
+                const auto tier = observe::Recorder::tier_of(span).value_or(0);
+                const auto report = report_for(viewer, Of::no_clients);
+                return recorder_.history(tier, report, report.now);
+              },
+          .events = events_,
+          .live_status = live_,
+          .loopback_sees_all = [this] { return loopback_sees_all_.load(); },
+          .ready = [this] { return drbg_->pool().ready(); },
+          .shortage = [this] { return shortage(); },
+          .trickle_port = [this] { return trickle_port_.load(); }};
 }
 
 }  // namespace qanat::node
