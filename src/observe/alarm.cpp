@@ -70,29 +70,22 @@ void AlarmFilter::note_sent(State& state, EventKind kind, TimePoint now) {
 }
 
 AlarmFilter::Admitted AlarmFilter::admit(const Event& event, TimePoint now) {
-  const bool wanted = wants(event.kind);
   const std::pair key(state_of(event.kind), event.subject);
-  const bool has_two_sides = std::any_of(on_.begin(), on_.end(), [&](EventKind kind) {
-    return state_of(kind) == key.first && kind != event.kind;
-  });
-  if (!wanted && !has_two_sides) {
-    // A fault whose end nobody asked for is news after it all the same.
-    const auto known = states_.find(key);
-    if (known != states_.end()) known->second.last = event.kind;
-    return {};
-  }
   const bool room = has_room(now);
   auto known = states_.find(key);
+  if (!wants(event.kind)) {
+    // The end of a fault that nobody asked for: the fault is news after it all the same.
+    if (known != states_.end()) {
+      known->second.last = event.kind;
+      known->second.held.reset();
+    }
+    return {};
+  }
   if (known == states_.end() && states_.size() < most_remembered) {
     known = states_.emplace(key, State{}).first;
   }
   State one_of_many;
   State& state = known == states_.end() ? one_of_many : known->second;
-  if (!wanted) {
-    state.last = event.kind;
-    state.held.reset();
-    return {};
-  }
   if (state.told && state.last == event.kind) {
     // Back where it was before anybody heard of the change.
     state.held.reset();

@@ -494,6 +494,7 @@ def test_stat_lines_on_request(run, config):
     assert of_source[1][1] == of_source[0][1] + of_source[1][0]
 
 
+# Stands in for journald, and starts a node whose stderr is the journal's.
 JOURNAL = """
 import os, socket, subprocess, sys
 os.makedirs("/run/systemd/journal")
@@ -503,6 +504,9 @@ read, write = os.pipe()
 info = os.fstat(write)
 environment = dict(os.environ, JOURNAL_STREAM=f"{info.st_dev}:{info.st_ino}")
 node = subprocess.Popen(sys.argv[1:], stderr=write, env=environment)
+"""
+
+READ_JOURNAL = JOURNAL + """
 while True:
     message = journal.recv(65536)
     if b"QANAT_KIND" in message:
@@ -516,22 +520,14 @@ node.wait()
 def test_under_systemd_lines_have_fields(tmp_path, config):
     need_namespaces("-m")
     shell = f"mount -t tmpfs tmpfs /run && exec {sys.executable} -c \"$1\" {QANAT} serve --config {config()} --state {tmp_path}/state"
-    done = subprocess.run(["unshare", "-m", "sh", "-c", shell, "sh", JOURNAL], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", shell, "sh", READ_JOURNAL], capture_output=True, text=True, timeout=60)
     fields = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     assert fields["QANAT_SUBJECT"] == "exec:cat /dev/urandom?h=8" and fields["QANAT_KIND"] == "note", done.stderr
     assert fields["PRIORITY"] == "6" and fields["SYSLOG_IDENTIFIER"] == "qanat" and fields["MESSAGE"].startswith("exec:cat")
 
 
-FULL_JOURNAL = """
-import json, os, socket, subprocess, sys
-os.makedirs("/run/systemd/journal")
-journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-journal.bind("/run/systemd/journal/socket")
-read, write = os.pipe()
-info = os.fstat(write)
-environment = dict(os.environ, JOURNAL_STREAM=f"{info.st_dev}:{info.st_ino}")
+FULL_JOURNAL = JOURNAL + """
 qanat, state = sys.argv[1], sys.argv[-1]
-node = subprocess.Popen(sys.argv[1:], stderr=write, env=environment)
 ask = lambda *words: subprocess.run([qanat, *words, "--state", state], capture_output=True, text=True)
 while ask("status").returncode != 0:
     assert node.poll() is None

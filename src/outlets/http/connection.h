@@ -61,6 +61,8 @@ class HttpConnection final : public serve::StreamConnection {
   Task<void> send_status_page();
   Task<void> send_file(const WebFile& file);
   Task<void> send_asset(std::string_view path);
+  template <typename Make>
+  Task<void> send_document(std::string_view type, Make make);
   Task<void> send_status();
   Task<void> send_metrics(const wire::MetricsRequest& request);
   Task<void> send_history(const wire::HistoryRequest& request);

@@ -137,25 +137,28 @@ asio::awaitable<void> HttpConnection::send_asset(std::string_view path) {
   co_await refuse(404, "no such page", "see GET / for what there is");
 }
 
-asio::awaitable<void> HttpConnection::send_status() {
+// What is made for whoever asks, at a rate.
+template <typename Make>
+asio::awaitable<void> HttpConnection::send_document(std::string_view type, Make make) {
   const bool refused = co_await refuse_often(serve::Made::document);
   if (refused) co_return;
-  const std::string text = worker_.http_.status(viewer());
-  co_await send_whole(200, json_type, text);
+  const std::string text = make();
+  co_await send_whole(200, type, text);
+}
+
+asio::awaitable<void> HttpConnection::send_status() {
+  return send_document(json_type, [this] { return worker_.http_.status(viewer()); });
 }
 
 asio::awaitable<void> HttpConnection::send_metrics(const wire::MetricsRequest& request) {
-  const bool refused = co_await refuse_often(serve::Made::document);
-  if (refused) co_return;
-  const std::string text = worker_.http_.metrics(viewer(), request.clients);
-  co_await send_whole(200, "text/plain; version=0.0.4; charset=utf-8", text);
+  return send_document(
+      "text/plain; version=0.0.4; charset=utf-8",
+      [this, clients = request.clients] { return worker_.http_.metrics(viewer(), clients); });
 }
 
 asio::awaitable<void> HttpConnection::send_history(const wire::HistoryRequest& request) {
-  const bool refused = co_await refuse_often(serve::Made::document);
-  if (refused) co_return;
-  const std::string text = worker_.http_.history(viewer(), request.span);
-  co_await send_whole(200, json_type, text);
+  return send_document(
+      json_type, [this, span = request.span] { return worker_.http_.history(viewer(), span); });
 }
 
 // The events that the viewer has not seen yet, as they go over the wire.
