@@ -16,7 +16,7 @@ class Signals {
   Signals();
 
   int fd() const { return fd_.get(); }
-  // The next one that has come; nullopt when there is none.
+  // The next signal that has come; nullopt if none has.
   std::optional<Signal> next() const;
 
  private:

@@ -26,7 +26,7 @@ class Table {
     std::vector<Line> notes = {};  // below it, as they are
   };
 
-  // What is named, what is told of each, and what its picture shows (empty: there is none).
+  // What is named, what is told of each, and what its picture shows (empty: it has no picture).
   Table(std::string title, std::vector<Column> columns, std::string picture = "");
 
   void add(Row row) { rows_.push_back(std::move(row)); }

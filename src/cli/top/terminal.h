@@ -34,7 +34,7 @@ class Terminal {
   bool utf8() const { return utf8_; }
 
   void draw(const std::vector<Line>& lines) const;
-  // The next that was pressed; nullopt when there is none now.
+  // The next key that was pressed; nullopt if none was.
   std::optional<Key> key();
   // After SIGWINCH: it has another size now.
   void resize();
