@@ -90,7 +90,9 @@ int check(const std::string& option) {
     }
   }
   if (!config.observe.loopback) {
-    fmt::print("\nWho asks on loopback without a token sees no clients, outlets or events\n");
+    fmt::print(
+        "\nWithout an observer's token, requests on loopback see no clients or outlets, and only "
+        "events of the sources\n");
   }
   if (!config.clients.empty()) {
     fmt::print("\nTerms for clients (from the moment they are invited, or show a certificate)\n");

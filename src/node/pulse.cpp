@@ -99,7 +99,8 @@ void Pulse::log_stat_lines(const observe::NodeReport& report) {
   if (every == Duration::zero()) return;
   if (stat_logged_ == TimePoint{}) stat_logged_ = report.now;
   if (report.now - stat_logged_ < every) return;
-  stat_logged_ = report.now;
+  // On time in the mean, though looks come when they come.
+  stat_logged_ = std::max(stat_logged_ + every, report.now - every);
   for (const std::string& line : stat_lines_.lines(report)) log_line(LogLevel::info, line);
 }
 

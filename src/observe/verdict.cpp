@@ -36,8 +36,8 @@ std::string counted(std::size_t count, std::string_view one, std::string_view ma
 std::string hint_for(const SourceReport& source) {
   switch (source.state) {
     case SourceState::gone:
-      return "See that it is there and may be read, and look at what it says; it is looked for all "
-             "the time.";
+      return "See that it is there and may be read; it is looked for all the time. A file that was "
+             "read to its end needs new bytes, or no place in the configuration.";
     case SourceState::refuted:
       return "Correct h= of this source, or say credit=insist; docs/sources.md tells how.";
     default:

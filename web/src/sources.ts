@@ -105,7 +105,7 @@ class Card {
     const blocks = source.blocks ?? 0;
     const bad = [[source.fips_failed ?? 0, 'failed'], [source.weak ?? 0, 'weak']] as const;
     const told = bad.filter(([n]) => n > 0).map(([n, what]) => `${whole(n)} ${what}`);
-    f.set('FIPS 140-2', blocks > 0 ? [`${count(blocks, 'block')}`, ...told].join(', ') : null);
+    f.set('FIPS 140-2, informative', blocks > 0 ? [`${count(blocks, 'block')}`, ...told].join(', ') : null);
     f.set('Not used', reasons(source.dropped) || null);
   }
 

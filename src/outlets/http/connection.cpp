@@ -278,6 +278,15 @@ asio::awaitable<void> HttpConnection::respond() {
     if (client_ && client_->revoked.load()) {
       co_return co_await refuse(403, "revoked", "this client may draw no more");
     }
+    if (wire::is_observer_authorization(reader_.fields().authorization)) {
+      const bool in_the_clear = transport_.ssl() == nullptr && !peer_.local;
+      co_return co_await refuse(401, "who are you?",
+                                in_the_clear
+                                    ? "a token is taken over https and on loopback alone; this one "
+                                      "was sent in the clear: revoke it"
+                                    : "this token is unknown, or was revoked; 'qanat invite "
+                                      "--observer NAME' at the hub makes one");
+    }
     co_return co_await refuse(
         401, "who are you?",
         "connect with a join string ('qanat invite NAME' at the hub) or a certificate of the hub's "
