@@ -155,6 +155,7 @@ class Alarms::Sender {
       if (admitted.answer == AlarmFilter::Answer::dropped ||
           (admitted.answer == AlarmFilter::Answer::send && queue_.size() >= most_queued)) {
         ++counts_.dropped;
+        filter_.not_told(event);
         return;
       }
       const bool held = admitted.answer == AlarmFilter::Answer::held;
@@ -200,6 +201,7 @@ class Alarms::Sender {
         const MutexLock lock(mutex_);
         if (stopping_) return;
         ++(problem.empty() ? counts_.sent : counts_.failed);
+        if (!problem.empty()) filter_.not_told(next.event);
       }
       // An event, and not of a kind that alarms tell of: else it would come back here.
       if (!problem.empty()) {
@@ -278,7 +280,7 @@ class Alarms::Test {
 Alarms::Alarms(observe::Events& events, std::function<std::string()> node_id)
     : events_(events),
       node_id_(std::move(node_id)),
-      subscription_(events.listeners().add([this](const Event& event) { on_event(event); })) {}
+      subscription_(events.happenings().add([this](const Event& event) { on_event(event); })) {}
 
 Alarms::~Alarms() {
   subscription_.reset();

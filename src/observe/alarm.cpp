@@ -105,6 +105,11 @@ AlarmFilter::Admitted AlarmFilter::admit(const Event& event, TimePoint now) {
   return admitted;
 }
 
+void AlarmFilter::not_told(const Event& event) {
+  const auto known = states_.find({state_of(event.kind), event.subject});
+  if (known != states_.end()) known->second.told = false;
+}
+
 std::optional<Event> AlarmFilter::due(TimePoint now) {
   if (!has_room(now)) return std::nullopt;
   for (auto& [key, state] : states_) {

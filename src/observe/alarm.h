@@ -62,6 +62,9 @@ class AlarmFilter {
   };
   Admitted admit(const Event& event, TimePoint now);
 
+  // What was let through has reached nobody: the same is news again.
+  void not_told(const Event& event);
+
   // One that was held and is to be sent now; and when to look again, where any is held.
   std::optional<Event> due(TimePoint now);
   std::optional<TimePoint> next_due() const;

@@ -58,7 +58,15 @@ void Events::add(const std::string& subject, const std::string& text, EventKind 
   try {
     tell_sums(now);
     LineLimiter& limiter = is_alarm(kind) ? alarms_ : notices_;
-    if (limiter.admit(subject, text, now)) return keep(subject, text, kind, std::move(audience));
+    if (limiter.admit(subject, text, now)) {
+      return happenings_.tell(keep(subject, text, kind, std::move(audience)));
+    }
+    happenings_.tell({.id = {},
+                      .time = std::time(nullptr),
+                      .subject = subject,
+                      .text = text,
+                      .kind = kind,
+                      .audience = std::move(audience)});
   } catch (const std::bad_alloc&) {
     // Whoever tells what has failed must not fail for that.
   }
@@ -67,8 +75,8 @@ void Events::add(const std::string& subject, const std::string& text, EventKind 
   ++counts_[static_cast<std::size_t>(kind)];
 }
 
-void Events::keep(const std::string& subject, const std::string& text, EventKind kind,
-                  Audience audience) const {
+Event Events::keep(const std::string& subject, const std::string& text, EventKind kind,
+                   Audience audience) const {
   log_event(subject, text, kind);
   Event event{.id = {},
               .time = std::time(nullptr),
@@ -91,6 +99,7 @@ void Events::keep(const std::string& subject, const std::string& text, EventKind
     ++counts_[static_cast<std::size_t>(kind)];
   }
   listeners_.tell(event);
+  return event;
 }
 
 void Events::tell_sums(TimePoint now) const {

@@ -64,11 +64,14 @@ class Events {
 
   // Who hears of each event as it is kept.
   Listeners<Event>& listeners() { return listeners_; }
+  // Who hears of each as it happens, also of those that are only told in sums, which have no id:
+  // whoever acts on the state that they tell of must not miss the last.
+  Listeners<Event>& happenings() { return happenings_; }
 
  private:
   void tell_sums(TimePoint now) const;
-  void keep(const std::string& subject, const std::string& text, EventKind kind,
-            Audience audience = {}) const;
+  Event keep(const std::string& subject, const std::string& text, EventKind kind,
+             Audience audience = {}) const;
 
   const std::uint64_t run_;
   const TimePoint began_ = Clock().now();
@@ -80,6 +83,7 @@ class Events {
   mutable std::uint64_t last_ GUARDED_BY(mutex_) = 0;   // number of the last that was kept
   mutable std::array<std::uint64_t, event_kind_names.size()> counts_ GUARDED_BY(mutex_){};
   Listeners<Event> listeners_;
+  Listeners<Event> happenings_;
 };
 
 }  // namespace qanat::observe

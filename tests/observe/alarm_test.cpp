@@ -79,6 +79,12 @@ TEST_F(AlarmFilterTest, WhereTooManyWereToldAStateWaitsForItsTurn) {
   EXPECT_TRUE(filter_.due(now_));
 }
 
+TEST_F(AlarmFilterTest, WhatReachedNobodyIsNewsAgain) {
+  EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::send);
+  filter_.not_told(event_of(EventKind::source_gone, "a"));
+  EXPECT_EQ(offer(EventKind::source_gone, "a"), Answer::send);
+}
+
 TEST_F(AlarmFilterTest, AnEndThatNobodyAskedForMakesItsFaultNews) {
   AlarmFilter faults({EventKind::reserve_empty}, 24h);
   EXPECT_EQ(faults.admit(event_of(EventKind::reserve_empty, "r"), now_).answer, Answer::send);

@@ -56,6 +56,21 @@ TEST(Events, ListenersHearUntilTheyStop) {
   EXPECT_EQ(heard, std::vector<std::string>{"one"});
 }
 
+TEST(Events, WhoeverActsOnThemMissesNone) {
+  Events events;
+  std::vector<EventKind> happened;
+  std::size_t kept = 0;
+  auto all = events.happenings().add([&](const Event& event) { happened.push_back(event.kind); });
+  auto some = events.listeners().add([&](const Event&) { ++kept; });
+  for (std::size_t i = 0; i < 3 * Events::at_once; ++i) {
+    events.add("fifo", "gone", EventKind::source_gone);
+    events.add("fifo", "healthy", EventKind::source_back);
+  }
+  EXPECT_EQ(happened.size(), 6 * Events::at_once);
+  EXPECT_EQ(happened.back(), EventKind::source_back);
+  EXPECT_EQ(kept, 2 * Events::at_once) << "the others are told as sums";
+}
+
 TEST(Events, TheStatusHasTheLastHundred) {
   Events events;
   for (int i = 0; i < 150; ++i) events.record("a", std::to_string(i));
