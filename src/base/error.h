@@ -17,6 +17,8 @@ struct Error {
   std::string message;
   // Nothing went wrong: whoever waited was woken, to stop or to do something else.
   bool interrupted = false;
+  // It is there, and what it gives is worth nothing: a source that is muted, frozen, tampered with.
+  bool fault = false;
 };
 
 template <typename T>
@@ -27,6 +29,10 @@ inline tl::unexpected<Error> error(std::string message) {
 }
 inline tl::unexpected<Error> interrupted() {
   return tl::unexpected<Error>(Error{"interrupted", true});
+}
+
+inline tl::unexpected<Error> fault(std::string message) {
+  return tl::unexpected<Error>(Error{.message = std::move(message), .fault = true});
 }
 
 class Failure : public std::runtime_error {

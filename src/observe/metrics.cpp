@@ -108,6 +108,12 @@ void add_sources(Families& out, const NodeReport& s) {
       out.add(static_cast<double>(count), {{"source", source.name}, {"test", test}});
     }
   }
+  out.gauge("qanat_source_reading", "What the hardware tells of itself, in the unit of its name");
+  for (const auto& source : s.sources) {
+    for (const auto& [reading, value] : source.readings) {
+      out.add(value, {{"source", source.name}, {"reading", reading}});
+    }
+  }
   out.counter("qanat_source_alarms_total",
               "Windows, or transfers of another node, that were not believed");
   each([](const auto& r) { return static_cast<double>(r.alarms); });

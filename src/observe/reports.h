@@ -41,6 +41,7 @@ struct SourceReport {
   std::optional<assess::RunningEstimate::Result> estimate = std::nullopt;
   TimePoint last_turn = {};  // of its thread; 0: it has none
   double credited_rate = 0;  // bytes of full entropy a second, lately
+  std::map<std::string, double> readings = {};  // what the hardware tells, by names with units
 };
 
 // Of what is tested and credited by an intake.

@@ -37,6 +37,12 @@ json::value estimate(const SourceReport& s) {
                       {"samples", s.estimate->samples}};
 }
 
+json::object readings(const observe::SourceReport& s) {
+  json::object out;
+  for (const auto& [name, value] : s.readings) out[name] = value;
+  return out;
+}
+
 json::object source(const observe::SourceReport& s, const NodeReport& snapshot) {
   return {{"name", s.name},
           {"state", to_string(s.state)},
@@ -57,6 +63,7 @@ json::object source(const observe::SourceReport& s, const NodeReport& snapshot) 
           {"last_window", unix_seconds(snapshot.wall_time(s.last_window))},
           {"test_failures", counts(s.test_failures)},
           {"estimate", estimate(s)},
+          {"readings", readings(s)},
           {"ledger", account(snapshot.dispenser.sources.at(s.account).second)}};
 }
 

@@ -1,5 +1,7 @@
 #include "sources/cpu.h"
 
+#include <fmt/core.h>
+
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -117,6 +119,10 @@ SourcePlan read_rdrand(const spec::Spec& spec, entropy::Claim usual) {
           .make = [] { return std::make_unique<Rdrand>(); }};
 }
 
+Availability by_instruction(bool has, std::string_view name) {
+  return {has, fmt::format("this processor has {}{}", has ? "" : "no ", name)};
+}
+
 }  // namespace
 
 // Intel and AMD claim full entropy (8); half of it, as nobody can look inside.
@@ -125,14 +131,16 @@ extern const SourceType rdseed_type{
     .usual = {4, true},
     .summary = "the processor's entropy source",
     .read = read_rdseed,
-    .here = has_rdseed,
+    .available = [] { return by_instruction(has_rdseed(), "RDSEED"); },
+    .by_default = true,
 };
 extern const SourceType rdrand_type{
     .name = "rdrand",
     .usual = {4, false},
     .summary = "the processor's DRBG; mixed in, credited 0",
     .read = read_rdrand,
-    .here = has_rdrand,
+    .available = [] { return by_instruction(has_rdrand(), "RDRAND"); },
+    .by_default = true,
 };
 
 }  // namespace qanat::sources

@@ -151,7 +151,8 @@ extern const SourceType hwrng_type{
     .options = "skip",
     .summary = "the kernel's hardware RNG, /dev/hwrng",
     .read = read_hwrng,
-    .here = [] { return ::access(hwrng_path, F_OK) == 0; },
+    .available = [] { return by_path(hwrng_path); },
+    .by_default = true,
 };
 
 }  // namespace qanat::sources

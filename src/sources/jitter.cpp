@@ -20,7 +20,7 @@ extern const SourceType jitter_type{
     .usual = {1, true},
     .summary = "CPU timing noise",
     .read = read_jitter,
-    .here = [] { return true; },
+    .by_default = true,
 };
 
 }  // namespace qanat::sources

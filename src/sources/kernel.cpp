@@ -23,7 +23,7 @@ extern const SourceType kernel_type{
     .usual = {4, false},
     .summary = "the local kernel's getrandom; mixed in, credited 0",
     .read = read_kernel,
-    .here = [] { return true; },
+    .by_default = true,
 };
 
 }  // namespace qanat::sources

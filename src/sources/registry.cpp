@@ -42,6 +42,12 @@ namespace {
 constexpr std::array types{QANAT_SOURCE_TYPES(ADDRESS)};
 #undef ADDRESS
 
+Availability availability(const SourceType& type) {
+  if (type.available != nullptr) return type.available();
+  const bool may = type.target.empty() || type.target.starts_with('[');
+  return {true, may ? "on every machine" : fmt::format("give it a {}", type.target)};
+}
+
 void check_target(const SourceType& type, const spec::Spec& spec) {
   const bool may = type.target.starts_with('[');
   if (!type.target.empty() && !may && spec.target.empty()) {
@@ -113,9 +119,18 @@ bool is_host_seed(const std::string& text) {
 std::vector<std::string> default_sources() {
   std::vector<std::string> found;
   for (const SourceType* type : types) {
-    if (type->here != nullptr && type->here()) found.emplace_back(type->name);
+    if (type->by_default && availability(*type).here) found.emplace_back(type->name);
   }
   return found;
+}
+
+std::vector<TypeDescription> describe_types() {
+  std::vector<TypeDescription> all;
+  for (const SourceType* type : types) {
+    all.push_back({std::string(type->name), std::string(type->target), std::string(type->summary),
+                   type->usual.h, type->usual.credit, availability(*type)});
+  }
+  return all;
 }
 
 std::vector<std::string> source_help() {

@@ -37,6 +37,16 @@ bool is_host_seed(const std::string& text);
 
 // The sources of this machine that are worth trying, as `qanat serve` uses without arguments.
 std::vector<std::string> default_sources();
+// Every type, in the order of --help.
+struct TypeDescription {
+  std::string name;
+  std::string target;  // what follows its ':', "[X]" where it may
+  std::string summary;
+  double h = 0;  // claimed where the operator claims nothing, bits per byte
+  bool credit = true;
+  Availability availability;
+};
+std::vector<TypeDescription> describe_types();
 // A line for each type: "jitter    CPU timing noise (h=0.5)".
 std::vector<std::string> source_help();
 

@@ -1,7 +1,9 @@
 // What a noise source is to the rest of the program.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "base/error.h"
 #include "base/secret.h"
@@ -24,10 +26,12 @@ class Source {
   virtual ~Source() = default;
 
   // An Error when it is absent: the runner tries again later. Returns at once, with an Error, when
-  // `stop` is woken, which outlives this source.
+  // `stop` is woken, which outlives this source. A `fault` when it is there and cannot be believed:
+  // the source has failed, and is tried again as one whose health tests fail.
   virtual Result<void> open(const Waker& stop) = 0;
   // Blocks until there are samples and writes 1 to out.size() of them; their number. An Error when
-  // the source is lost (end of file, unplugged). Returns 0 as soon as `waker` is woken.
+  // the source is lost (end of file, unplugged), a `fault` when what it gives is no noise (muted,
+  // frozen, forged). Returns 0 as soon as `waker` is woken.
   virtual Result<std::size_t> read(MutableBytes out, const Waker& waker) = 0;
   // Bytes are wanted, and a whole window of them by then: a peer that has not given it is lost, by
   // an Error of `read`. Devices and commands take the time that they take.
@@ -40,6 +44,12 @@ class Source {
   virtual std::optional<Origin> origin() const { return std::nullopt; }
   // A descriptor whose hang-up tells that an idle source is lost; -1 when there is none.
   virtual int descriptor() const { return -1; }
+  // True: it is closed while nobody wants bytes. Of what would send all the time, or hold a device
+  // that others want: a camera.
+  virtual bool closed_at_rest() const { return false; }
+  // What the hardware tells of itself, by names with their units ("temperature_kelvin"); for the
+  // status document and the metrics. Called from any thread.
+  virtual std::map<std::string, double> readings() const { return {}; }
   // When it is absent it is looked for soon and then less and less often, down to this. Of a
   // device: soon enough for a person who plugs it in again.
   virtual Duration longest_absence() const { return std::chrono::seconds(2); }

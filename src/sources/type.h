@@ -1,6 +1,9 @@
 // What one type of source says of itself. Each NAME.cpp defines its own; registry.cpp lists them.
 #pragma once
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +28,12 @@ struct SourcePlan {
   std::function<std::unique_ptr<RunningSource>(const SourceServices&)> run = {};
 };
 
+// Whether this machine can have a source of some type, and why (not), in a few words.
+struct Availability {
+  bool here = false;
+  std::string why;
+};
+
 struct SourceType {
   std::string_view name;
   std::string_view target = {};  // what must follow its ':', for people; empty: nothing; "[X]": may
@@ -35,10 +44,17 @@ struct SourceType {
   // Throws Failure for a value that is wrong. Options that the type does not know have been
   // refused.
   SourcePlan (*read)(const spec::Spec& spec, entropy::Claim usual);
-  // Whether this machine has one that is worth trying without being asked; null: never.
-  bool (*here)() = nullptr;
+  // Null: any machine can; whether one is there depends on its target.
+  Availability (*available)() = nullptr;
+  bool by_default = false;  // where it is here: worth trying without being asked
   bool host_seed = false;  // the host of this guest speaks there (vmport.h)
 };
+
+// Of a type that reads one path of this machine.
+inline Availability by_path(const char* path) {
+  const bool here = ::access(path, F_OK) == 0;
+  return {here, here ? std::string(path) : with_errno(path, errno)};
+}
 
 // Of peers without keys.
 inline constexpr std::string_view unauthenticated =

@@ -87,12 +87,9 @@ void SampleRunner::run() {
     if (thread_.stopping()) return;
     thread_.turn(services_.clock.now());
     empty_buffers();
-    if (!ensure_open()) continue;
-    if (lost_ || intake_.due(services_.dispenser.demand(), services_.clock.now())) {
-      read_some();
-    } else {
-      sleep_until_needed();
-    }
+    const bool due = lost_ || intake_.due(services_.dispenser.demand(), services_.clock.now());
+    if ((due || !source_->closed_at_rest()) && !ensure_open()) continue;
+    due ? read_some() : sleep_until_needed();
   }
 }
 
@@ -116,8 +113,7 @@ void SampleRunner::await_return() {
 bool SampleRunner::ensure_open() {
   if (open_) return true;
   if (auto opened = source_->open(stop_waker_); !opened) {
-    if (thread_.stopping()) return false;
-    lose(opened.error().message);
+    if (!thread_.stopping()) lose(opened.error());
     return false;
   }
   open_ = true;
@@ -142,11 +138,15 @@ void SampleRunner::check_origin() {
 
 void SampleRunner::sleep_until_needed() {
   thread_.rest();
+  if (open_ && source_->closed_at_rest()) {
+    source_->close();
+    open_ = false;
+  }
   const bool pacing = services_.dispenser.demand();
   const Wake wake = wait_for(source_->descriptor(), POLLRDHUP, waker_,
                              pacing ? Intake::uncredited_interval : Intake::idle_interval);
   // An error or a hang-up; of a socket, that the peer has ended its half.
-  if (wake == Wake::ready) lose("the device hung up");
+  if (wake == Wake::ready) lose({"the device hung up"});
 }
 
 void SampleRunner::read_some() {
@@ -162,7 +162,7 @@ void SampleRunner::read_some() {
     const TimePoint began = services_.clock.now();
     thread_.turn(began);
     const auto got = source_->read(buffer_.view().first(wanted), waker_);
-    if (!got) return lose(got.error().message);
+    if (!got) return lose(got.error());
     if (*got == 0) {
       // Woken: by a stop, or by somebody who wants what is being read anyway.
       waker_.clear();
@@ -180,18 +180,20 @@ void SampleRunner::read_some() {
   }
 }
 
-void SampleRunner::lose(const std::string& why) {
+void SampleRunner::lose(const Error& why) {
   source_->close();
   open_ = false;
+  if (why.fault) return intake_.broke(why.message, services_.clock.now());
   absent_ = true;
   lost_ = true;
-  intake_.gone(why, services_.clock.now());
+  intake_.gone(why.message, services_.clock.now());
 }
 
 observe::SourceReport SampleRunner::report() const {
   observe::SourceReport report =
       observe::report_of(name_, intake_.claim(), intake_.report(), intake_.id());
   report.last_turn = thread_.last_turn(services_.clock.now());
+  report.readings = source_->readings();
   return report;
 }
 

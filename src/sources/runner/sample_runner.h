@@ -35,7 +35,7 @@ class SampleRunner final : public RunningSource {
   void sleep_until_needed();
   void read_some();
   void empty_buffers();
-  void lose(const std::string& why);
+  void lose(const Error& why);
 
   const std::string name_;
   const std::unique_ptr<Source> source_;

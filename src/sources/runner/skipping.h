@@ -34,6 +34,8 @@ class Skipping final : public Source {
   int descriptor() const override { return source_->descriptor(); }
   std::optional<Origin> origin() const override { return source_->origin(); }
   Duration longest_absence() const override { return source_->longest_absence(); }
+  bool closed_at_rest() const override { return source_->closed_at_rest(); }
+  std::map<std::string, double> readings() const override { return source_->readings(); }
 
  private:
   const std::unique_ptr<Source> source_;
