@@ -38,10 +38,10 @@ void repetition_and_proportion(benchmark::State& state) {
 BENCHMARK(repetition_and_proportion)->Name("health/RCT+APT (limit 1 GB/s)");
 
 void all_health_tests(benchmark::State& state) {
-  HealthTests tests(8);
+  HealthTests tests(8, 1);
   windows(state, [&](Window w) { return tests.test(w); });
 }
-BENCHMARK(all_health_tests)->Name("health/all four");
+BENCHMARK(all_health_tests)->Name("health/all five");
 
 // Bare hash of messages of the size that makes one block: what conditioning cannot be faster than.
 void bare_hash(benchmark::State& state, const char* name) {

@@ -54,6 +54,8 @@ const char* to_string(Alarm alarm) {
       return "pattern";
     case Alarm::frequency:
       return "frequency";
+    case Alarm::replay:
+      return "replay";
   }
   return "none";
 }
@@ -139,10 +141,12 @@ Alarm HealthTests::test(Window window) {
   const bool proportion = proportion_.passes(window);
   const bool pattern = pattern_.passes(window);
   const bool frequency = frequency_.passes(window);
+  const bool replay = replay_.passes(window);
   if (!repetition) return Alarm::repetition_count;
   if (!proportion) return Alarm::adaptive_proportion;
   if (!pattern) return Alarm::pattern;
-  return frequency ? Alarm::none : Alarm::frequency;
+  if (!frequency) return Alarm::frequency;
+  return replay ? Alarm::none : Alarm::replay;
 }
 
 void HealthTests::reset() {

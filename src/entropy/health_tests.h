@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/secret.h"
+#include "entropy/replay_test.h"
 
 namespace qanat::entropy {
 
@@ -19,8 +20,8 @@ namespace qanat::entropy {
 constexpr std::size_t window_samples = 512;
 using Window = std::span<const std::uint8_t, window_samples>;
 
-enum class Alarm { none, repetition_count, adaptive_proportion, pattern, frequency };
-inline constexpr std::size_t alarm_kinds = 5;
+enum class Alarm { none, repetition_count, adaptive_proportion, pattern, frequency, replay };
+inline constexpr std::size_t alarm_kinds = 6;
 const char* to_string(Alarm alarm);
 
 // SP 800-90B 4.4.1. A run may cross windows.
@@ -81,8 +82,10 @@ class FrequencyTest {
 
 class HealthTests {
  public:
-  // `h`: claimed min-entropy, bits per sample, in (0, 8].
-  explicit HealthTests(double h) : repetition_(h), proportion_(h), pattern_(h), frequency_(h) {}
+  // `h`: claimed min-entropy, bits per sample, in (0, 8]. `seed` makes the hash of what is
+  // remembered this one's own.
+  HealthTests(double h, std::uint64_t seed)
+      : repetition_(h), proportion_(h), pattern_(h), frequency_(h), replay_(h, seed) {}
   // The first test that fails, or none.
   Alarm test(Window window);
   void reset();
@@ -92,6 +95,7 @@ class HealthTests {
   AdaptiveProportionTest proportion_;
   PatternTest pattern_;
   FrequencyTest frequency_;
+  ReplayTest replay_;
 };
 
 }  // namespace qanat::entropy

@@ -25,7 +25,7 @@ const char* to_string(SourceState state) {
 // At least a second, so that a source that fails at once does not spin; at most ten minutes, so
 // that a mended one is back soon.
 SourceHealth::SourceHealth(double h, std::uint64_t seed, ClaimPolicy policy)
-    : policy_(policy), tests_(h), claim_test_(h), backoff_(2s, 10min, seed, 1s) {}
+    : policy_(policy), tests_(h, seed), claim_test_(h), backoff_(2s, 10min, seed, 1s) {}
 
 void SourceHealth::begin(SourceState state) {
   if (state_ == SourceState::refuted) return;

@@ -18,7 +18,7 @@ Window window_at(const Samples& samples, std::size_t index) {
 
 // The number of the first window that some test rejects; the count of windows if none does.
 std::size_t first_alarm(const Samples& samples, double h, Alarm* which = nullptr) {
-  HealthTests tests(h);
+  HealthTests tests(h, 1);
   const std::size_t windows = samples.size() / window_samples;
   for (std::size_t i = 0; i < windows; ++i) {
     const Alarm alarm = tests.test(window_at(samples, i));

@@ -37,7 +37,7 @@ function source(name, rate, h, more = {}) {
     credited_rate: (rate * h) / 8 / 1.125,
     upstream: false,
     last_window: 0,
-    test_failures: { repetition_count: 0, adaptive_proportion: 0, pattern: 0, frequency: 0 },
+    test_failures: { repetition_count: 0, adaptive_proportion: 0, pattern: 0, frequency: 0, replay: 0 },
     estimate: { most_common_value: Math.min(8, h + 0.71), markov: Math.min(8, h + 0.42), samples: 32768 },
     ...more,
   };
@@ -140,7 +140,7 @@ function scenario(name, t) {
         credited_rate: 0,
         alarms: 3,
         failures: 2,
-        test_failures: { repetition_count: 3, adaptive_proportion: 0, pattern: 0, frequency: 0 },
+        test_failures: { repetition_count: 3, adaptive_proportion: 0, pattern: 0, frequency: 0, replay: 0 },
         estimate: { most_common_value: 1.2, markov: 0.4, samples: 2048 },
       });
       Object.assign(hub.sources[1], { state: 'suspect', detail: 'one value came 412 times in 512', alarms: 1 });
