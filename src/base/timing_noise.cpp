@@ -2,15 +2,9 @@
 
 #include <time.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
-#include <numeric>
 #include <utility>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 namespace qanat {
 namespace {
@@ -21,14 +15,6 @@ std::uint64_t nanoseconds(clockid_t clock) {
   return static_cast<std::uint64_t>(t.tv_sec) * 1000000000U + static_cast<std::uint64_t>(t.tv_nsec);
 }
 
-std::uint64_t ticks() {
-#if defined(__x86_64__)
-  return __rdtsc();
-#else
-  return nanoseconds(CLOCK_MONOTONIC_RAW);
-#endif
-}
-
 // Beyond a second-level cache's reach, and a walk that no prefetcher follows. Measured on an AMD
 // EPYC virtual machine (docs/sources.md): with 64 KiB walked in order, a predictor from the last
 // two samples found 0.4 bits a sample; with these numbers 4.4 bits, at 0.4 million samples a
@@ -37,8 +23,6 @@ constexpr std::size_t memory_bytes = 1 << 20;
 constexpr int accesses = 256;
 
 }  // namespace
-
-TimingNoise::TimingNoise() : last_(0), step_(1) {}
 
 void TimingNoise::work() {
   // volatile: the accesses are the point, not their result.
@@ -66,12 +50,9 @@ void TimingNoise::fill(MutableBytes samples) {
   memory_.resize(memory_bytes);
   last_ = ticks();
   if (first) {
-    // Some counters advance in steps of more than one: the common divisor of the first deltas.
-    std::uint64_t common = 0;
-    for (int i = 0; i < 64; ++i) common = std::gcd(common, delta());
-    step_ = std::max<std::uint64_t>(common, 1);
+    for (int i = 0; i < 64; ++i) step_.add(delta());
   }
-  for (std::uint8_t& sample : samples) sample = static_cast<std::uint8_t>(delta() / step_);
+  for (std::uint8_t& sample : samples) sample = static_cast<std::uint8_t>(delta() / step_.get());
 }
 
 void TimingNoise::fill_with_times(MutableBytes out) {

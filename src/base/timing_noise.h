@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/cycle_counter.h"
 
 namespace qanat {
 
 // Not thread-safe: one an owner, 1 MiB from its first use on.
 class TimingNoise {
  public:
-  TimingNoise();
   // One raw time delta a byte: the low 8 bits, in units of the clock's own step. Some 2.5 us a
   // sample.
   void fill(MutableBytes samples);
@@ -30,8 +30,8 @@ class TimingNoise {
 
   std::vector<std::uint8_t> memory_;
   std::uint64_t walk_ = 0;
-  std::uint64_t last_;
-  std::uint64_t step_;
+  std::uint64_t last_ = 0;
+  TickStep step_;
 };
 
 // CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME in nanoseconds and, where there is one, the cycle

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/local_node.h"
+#include "cli/progress.h"
 #include "node/state_dir.h"
 #include "peers/http_client.h"
 #include "peers/transfer_size.h"
@@ -25,39 +26,6 @@ struct GetOptions {
   std::string format = "raw";
   std::string wait = "10s";
   std::string state;
-};
-
-// "[#####     ]  51%  51 MB/100 MB  480 MiB/s  0.1 s left", on a terminal only.
-class Progress {
- public:
-  explicit Progress(std::uint64_t total)
-      : total_(total), shown_(::isatty(STDERR_FILENO) == 1 && total > 1000000) {}
-  ~Progress() {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
-  }
-
-  void add(std::size_t bytes) {
-    done_ += bytes;
-    const TimePoint now = Clock().now();
-    constexpr Duration interval = std::chrono::milliseconds(100);
-    if (!shown_ || now - drawn_ < interval) return;
-    drawn_ = now;
-    const double part = static_cast<double>(done_) / static_cast<double>(total_);
-    const double rate = static_cast<double>(done_) / std::max(seconds(now - begun_), 1e-3);
-    const auto filled = static_cast<std::size_t>(part * bar_width);
-    fmt::print(stderr, "\r[{}{}] {:3.0f}%  {} of {}  {}  {:.1f} s left\x1b[K",
-               std::string(filled, '#'), std::string(bar_width - filled, ' '), 100 * part,
-               format_size(static_cast<double>(done_)), format_size(static_cast<double>(total_)),
-               format_rate(rate), static_cast<double>(total_ - done_) / rate);
-  }
-
- private:
-  static constexpr std::size_t bar_width = 24;
-  std::uint64_t total_;
-  bool shown_;
-  std::uint64_t done_ = 0;
-  TimePoint begun_ = Clock().now();
-  TimePoint drawn_{};
 };
 
 // What is wrong, when it could not.
@@ -132,7 +100,7 @@ int draw(const GetOptions& options) {
   if (trickle && get_by_trickle(*trickle, static_cast<std::size_t>(*bytes), *grade, *format)) {
     return 0;
   }
-  Progress progress(*bytes);
+  Progress progress(*bytes, *bytes > 1'000'000);
   // Text comes piece by piece, each whole: pieces of a multiple of 3 join as base64 does.
   std::string carry;
   std::uint64_t left = *bytes;

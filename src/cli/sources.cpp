@@ -4,14 +4,12 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <cstdio>
-#include <thread>
 
-#include "assess/estimators.h"
 #include "base/quantity.h"
+#include "cli/capture.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "entropy/health_cutoffs.h"
-#include "entropy/source_health.h"
+#include "cli/source_probe.h"
 #include "sources/registry.h"
 #include "sources/source.h"
 
@@ -21,20 +19,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::string_view refuted = "refuted";
-constexpr std::size_t start_up_samples =
-    entropy::SourceHealth::start_up_windows * entropy::window_samples;
-
-struct Probe {
-  std::string name;
-  std::string state = "start-up";
-  double rate = 0;
-  double claimed = 0;
-  double measured = 0;
-  std::size_t samples = 0;
-  bool credit = true;
-  bool insist = false;
-  std::string note;
+struct SourcesOptions {
+  std::vector<std::string> names;
+  std::string time = "1s";
+  std::string state;
+  std::string captured;
+  std::string samples = "1M";
+  std::string restarts;
+  std::string output;
+  bool as_json = false;
+  bool retest = false;
+  bool all = false;
 };
 
 std::vector<std::string> candidates() {
@@ -52,184 +47,137 @@ std::vector<std::string> candidates() {
   return names;
 }
 
-// Reads for `time` at most, or until there are enough samples for an estimate worth its name.
-Probe probe(const std::string& name, Duration time) {
-  constexpr std::size_t enough = 1 << 20;
-  const auto described = sources::describe_source(name);
-  Probe result{.name = described.name,
-               .claimed = described.h,
-               .credit = described.credit,
-               .insist = described.insist,
-               .note = described.note};
-  const Waker never;
-  const auto source = sources::make_probe(name);
-  if (auto opened = source->open(never); !opened) {
-    result.state = "gone";
-    result.note = opened.error().message;
-    return result;
+// Of one that runs itself there is nothing to read here.
+void require_readable(const std::string& name) {
+  as_usage([&] { return sources::describe_source(name); });
+  if (sources::make_probe(name) == nullptr) {
+    throw UsageError(name +
+                     ": what another sends cannot be tried here; a node that has it as a "
+                     "source shows it in 'qanat status'");
   }
-  // A source that gives nothing must not hold up the others.
-  Waker waker;
-  const TimePoint begin = Clock().now();
-  std::jthread alarm([&](const std::stop_token& stop) {
-    while (!stop.stop_requested() && Clock().now() - begin < time)
-      std::this_thread::sleep_for(10ms);
-    waker.wake();
-  });
-  SecretBytes samples(enough);
-  std::size_t count = 0;
-  while (count < enough && Clock().now() - begin < time) {
-    const std::size_t room = std::min<std::size_t>(512, enough - count);
-    const auto got = source->read(samples.view().subspan(count, room), waker);
-    if (!got) {
-      result.note = got.error().message;
-      break;
-    }
-    if (*got == 0) break;
-    count += *got;
-  }
-  const double took = seconds(Clock().now() - begin);
-  alarm.request_stop();
-  source->close();
-  const Bytes all = Bytes(samples.view()).first(count);
-  // The claim is held against all of it, below.
-  entropy::SourceHealth health(result.claimed, 0, entropy::ClaimPolicy::ignore);
-  for (std::size_t at = 0; at + entropy::window_samples <= count; at += entropy::window_samples) {
-    const auto verdict =
-        health.window(all.subspan(at).first<entropy::window_samples>(), Clock().now());
-    if (verdict.alarm != entropy::Alarm::none) {
-      result.note = fmt::format("{} test failed", to_string(verdict.alarm));
-    }
-    if (health.state() == entropy::SourceState::failed) break;
-  }
-  result.state = to_string(health.state());
-  result.samples = count;
-  result.rate = took > 0 ? static_cast<double>(count) / took : 0;
-  result.measured = std::max(0.0, assess::min_entropy(all));  // no -0.00
-  assess::Predictors seen;
-  seen.add(all);
-  if (result.credit && count >= 2 * entropy::window_samples &&
-      entropy::ClaimTest::refutes(seen, result.claimed, entropy::alpha_log2)) {
-    if (!result.insist) result.state = refuted;
-    result.note =
-        fmt::format("measured {:.2f} bits a byte, {:g} claimed: that refutes the claim; {}",
-                    result.measured, result.claimed,
-                    result.insist ? "credit=insist credits it all the same"
-                                  : "correct h=, as nothing of it is credited");
-  }
-  if (count < start_up_samples) {
-    const std::string few =
-        count == 0 ? "gave nothing"
-                   : fmt::format("gave {} of the {} samples that the start-up test takes", count,
-                                 start_up_samples);
-    result.note = result.note.empty() ? few + "; try a longer --for" : few + "; " + result.note;
-  }
-  return result;
 }
 
-// For the exit code: what an operator should change. `named`: he says that they are there.
-void refuse_bad(const std::vector<Probe>& probes, bool named) {
-  std::string wrong;
-  std::string silent;
-  std::string failed;
-  for (const Probe& p : probes) {
-    if (p.state == refuted) wrong += (wrong.empty() ? "" : ", ") + p.name;
-    if (named && p.state == to_string(entropy::SourceState::failed)) {
-      failed += (failed.empty() ? "" : ", ") + p.name;
+void print_types(bool as_json) {
+  boost::json::array list;
+  if (!as_json) fmt::print("{:<33} {:<4} {:>4}  {}\n", "Type", "Here", "h", "What, and why");
+  for (const sources::TypeDescription& type : sources::describe_types()) {
+    if (as_json) {
+      list.push_back(boost::json::object{{"type", type.name},
+                                         {"target", type.target},
+                                         {"available", type.availability.here},
+                                         {"why", type.availability.why},
+                                         {"h", type.h},
+                                         {"credit", type.credit},
+                                         {"summary", type.summary}});
+      continue;
     }
-    if (named && p.samples == 0) silent += (silent.empty() ? "" : ", ") + p.name;
+    const bool may = type.target.starts_with('[');
+    const std::string name =
+        type.target.empty() ? type.name
+        : may ? fmt::format("{}[:{}]", type.name, type.target.substr(1, type.target.size() - 2))
+              : fmt::format("{}:{}", type.name, type.target);
+    fmt::print("{:<33} {:<4} {:>4}  {} ({})\n", name, type.availability.here ? "yes" : "no",
+               type.credit ? fmt::format("{:g}", type.h) : "0", type.summary,
+               type.availability.why);
   }
-  std::string problem;
-  if (!wrong.empty()) {
-    problem = fmt::format("too much is claimed of {}: correct h=, or say credit=no", wrong);
-  }
-  if (!silent.empty()) {
-    problem += fmt::format("{}nothing could be read from {}; the table says why",
-                           problem.empty() ? "" : "; ", silent);
-  }
-  if (!failed.empty()) {
-    problem += fmt::format("{}{} failed the health tests; the table says which",
-                           problem.empty() ? "" : "; ", failed);
-  }
-  if (!problem.empty()) throw Failure(problem);
-}
-
-void print_table(const std::vector<Probe>& probes) {
-  fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", "Source", "State", "Rate", "Claimed",
-             "Measured", "Samples");
-  for (const Probe& p : probes) {
-    fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", p.name, p.state, format_rate(p.rate),
-               p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
-               p.samples >= start_up_samples ? fmt::format("{:.2f}", p.measured) : "-", p.samples);
-    if (!p.note.empty()) fmt::print("  {}\n", p.note);
+  if (as_json) {
+    fmt::print("{}\n", boost::json::serialize(list));
+    return;
   }
   fmt::print(
-      "\nClaimed and Measured: min-entropy, bits per byte. Measured is the least of four\n"
-      "estimates after SP 800-90B 6.3 (most common value, lag, Markov, repetition): it\n"
-      "can refute a claim, and never prove one.\n");
+      "\nBeside these: another node by its URL or a join string. h: min-entropy that is claimed\n"
+      "where you claim nothing, bits per byte. 'qanat sources NAME' tries one.\n");
 }
 
-void print_json(const std::vector<Probe>& probes) {
-  boost::json::array list;
-  for (const Probe& p : probes) {
-    list.push_back(boost::json::object{{"name", p.name},
-                                       {"state", p.state},
-                                       {"rate", p.rate},
-                                       {"h", p.claimed},
-                                       {"credit", p.credit},
-                                       {"measured", p.measured},
-                                       {"samples", p.samples},
-                                       {"note", p.note}});
+int capture_samples(const SourcesOptions& options) {
+  if (!options.names.empty() || options.all || options.as_json) {
+    throw UsageError("--capture takes the samples of the one source that it names; give it alone");
   }
-  fmt::print("{}\n", boost::json::serialize(list));
+  if (options.output.empty()) throw UsageError("--capture needs --output FILE for the samples");
+  require_readable(options.captured);
+  const auto samples = parse_size(options.samples);
+  if (!samples || *samples == 0) {
+    throw UsageError("--samples " + options.samples + " is not a number of samples; try 1M");
+  }
+  std::uint64_t restarts = 0;
+  if (!options.restarts.empty()) {
+    restarts = parse_size(options.restarts).value_or(0);
+    if (restarts == 0) {
+      throw UsageError("--restarts " + options.restarts +
+                       " is not a number of 1 or more; try 1000");
+    }
+    if (*samples % restarts != 0) {
+      throw UsageError(
+          fmt::format("--samples {} is not a multiple of --restarts {}: each restart "
+                      "gives as many",
+                      *samples, restarts));
+    }
+  }
+  capture({.source = options.captured,
+           .samples = *samples,
+           .restarts = restarts,
+           .output = options.output});
+  return 0;
+}
+
+int probe_sources(const SourcesOptions& options) {
+  const auto time = parse_duration(options.time);
+  if (!time || *time == 0s) {
+    throw UsageError("--for " + options.time + " is not a duration of at least 1ms; try 1s");
+  }
+  for (const std::string& name : options.names) require_readable(name);
+  std::vector<Probe> probes;
+  for (const std::string& name : options.names.empty() ? candidates() : options.names) {
+    probes.push_back(probe(name, *time));
+  }
+  options.as_json ? print_json(probes) : print_table(probes);
+  refuse_bad(probes, !options.names.empty());
+  return 0;
+}
+
+int run_sources(const SourcesOptions& options) {
+  if (options.retest) {
+    if (options.as_json || options.all || !options.captured.empty() || !options.names.empty()) {
+      throw UsageError(
+          "--retest repeats the tests of all sources of a running node; give it alone");
+    }
+    ask_running_node(state_path(options.state), "POST", "/control/retest");
+    return 0;
+  }
+  if (!options.captured.empty()) return capture_samples(options);
+  if (!options.output.empty() || !options.restarts.empty()) {
+    throw UsageError("--output and --restarts belong to --capture NAME");
+  }
+  if (options.all) {
+    if (!options.names.empty()) throw UsageError("--all lists every type; give it alone");
+    print_types(options.as_json);
+    return 0;
+  }
+  return probe_sources(options);
 }
 
 }  // namespace
 
 Run add_sources(CLI::App& command) {
-  struct Options {
-    std::vector<std::string> names;
-    std::string time = "1s";
-    std::string state;
-    bool as_json = false;
-    bool retest = false;
-  };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SourcesOptions>();
   command.add_option("source", options->names, "Sources to try (default: what this machine has)");
   command.add_option("--for", options->time, "How long to read each (1s)");
+  command.add_flag("--all", options->all,
+                   "List every type, and why it is or is not available here");
+  command.add_option("--capture", options->captured, "Write raw samples of this source to a file")
+      ->type_name("SOURCE");
+  command.add_option("--samples", options->samples, "With --capture: how many (1M)");
+  command.add_option("--restarts", options->restarts,
+                     "With --capture: open it anew so often, for a row of samples each");
+  command
+      .add_option("--output", options->output,
+                  "With --capture: the file, one byte a sample; FILE.json says the rest")
+      ->type_name("FILE");
   command.add_flag("--json", options->as_json, "For scripts");
   command.add_flag("--retest", options->retest,
                    "Make a running node repeat the start-up tests of its sources");
   command.add_option("--state", options->state, "With --retest: the node's state directory");
-  return [options] {
-    if (options->retest) {
-      if (options->as_json || !options->names.empty()) {
-        throw UsageError(
-            "--retest repeats the tests of all sources of a running node; give it alone");
-      }
-      ask_running_node(state_path(options->state), "POST", "/control/retest");
-      return 0;
-    }
-    const auto time = parse_duration(options->time);
-    if (!time || *time == 0s) {
-      throw UsageError("--for " + options->time + " is not a duration of at least 1ms; try 1s");
-    }
-    for (const std::string& name : options->names) {
-      as_usage([&] { return sources::describe_source(name); });
-      if (sources::make_probe(name) == nullptr) {
-        throw UsageError(name +
-                         ": what another sends cannot be tried here; a node that has it as a "
-                         "source shows it in 'qanat status'");
-      }
-    }
-    std::vector<Probe> probes;
-    for (const std::string& name : options->names.empty() ? candidates() : options->names) {
-      probes.push_back(probe(name, *time));
-    }
-    options->as_json ? print_json(probes) : print_table(probes);
-    refuse_bad(probes, !options->names.empty());
-    return 0;
-  };
+  return [options] { return run_sources(*options); };
 }
 
 }  // namespace qanat::cli

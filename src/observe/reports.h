@@ -39,8 +39,8 @@ struct SourceReport {
   TimePoint last_window = {};                               // of samples judged; 0: none yet
   std::map<std::string, std::uint64_t> test_failures = {};  // health tests, by name
   std::optional<assess::RunningEstimate::Result> estimate = std::nullopt;
-  TimePoint last_turn = {};  // of its thread; 0: it has none
-  double credited_rate = 0;  // bytes of full entropy a second, lately
+  TimePoint last_turn = {};                     // of its thread; 0: it has none
+  double credited_rate = 0;                     // bytes of full entropy a second, lately
   std::map<std::string, double> readings = {};  // what the hardware tells, by names with units
 };
 

@@ -20,6 +20,8 @@ namespace qanat::sources {
   TYPE(rdseed)                   \
   TYPE(rdrand)                   \
   TYPE(jitter)                   \
+  TYPE(timer)                    \
+  TYPE(interrupts)               \
   TYPE(kernel)                   \
   TYPE(device)                   \
   TYPE(file)                     \
@@ -45,7 +47,7 @@ constexpr std::array types{QANAT_SOURCE_TYPES(ADDRESS)};
 Availability availability(const SourceType& type) {
   if (type.available != nullptr) return type.available();
   const bool may = type.target.empty() || type.target.starts_with('[');
-  return {true, may ? "on every machine" : fmt::format("give it a {}", type.target)};
+  return {true, may ? "on every machine" : fmt::format("give its {}", type.target)};
 }
 
 void check_target(const SourceType& type, const spec::Spec& spec) {

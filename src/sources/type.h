@@ -47,13 +47,13 @@ struct SourceType {
   // Null: any machine can; whether one is there depends on its target.
   Availability (*available)() = nullptr;
   bool by_default = false;  // where it is here: worth trying without being asked
-  bool host_seed = false;  // the host of this guest speaks there (vmport.h)
+  bool host_seed = false;   // the host of this guest speaks there (vmport.h)
 };
 
 // Of a type that reads one path of this machine.
 inline Availability by_path(const char* path) {
   const bool here = ::access(path, F_OK) == 0;
-  return {here, here ? std::string(path) : with_errno(path, errno)};
+  return {here, here ? std::string(path) + " is there" : with_errno(path, errno)};
 }
 
 // Of peers without keys.

@@ -1,0 +1,108 @@
+"""`qanat sources`: every type, raw samples into a file, and the sources that are measured by time."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import subprocess
+
+import pytest
+from conftest import QANAT, eventually, free_port, qanat
+
+TYPES = {"hwrng", "rdseed", "rdrand", "rndr", "darn", "jitter", "timer", "interrupts", "audio", "video", "tpm", "pkcs11", "entropykey",
+         "xenstore", "kernel", "device", "file", "exec", "egd", "rngnet", "netrng", "broker", "vmport", "vsock"}
+
+
+def test_every_type_is_listed_with_why_it_is_here_or_not():
+    types = {t["type"]: t for t in json.loads(qanat("sources", "--all", "--json").stdout)}
+    assert set(types) >= TYPES, TYPES - set(types)
+    assert all(t["why"] and t["summary"] for t in types.values())
+    assert types["jitter"]["available"] and types["timer"]["available"] and types["interrupts"]["available"]
+    assert types["hwrng"]["available"] == os.path.exists("/dev/hwrng")
+    assert types["interrupts"]["credit"] is False
+    table = qanat("sources", "--all").stdout
+    assert all(re.search(rf"^{name}\b.* (yes|no) ", table, re.MULTILINE) for name in types), table
+    refused = qanat("sources", "--all", "jitter", check=False)
+    assert refused.returncode == 2 and "alone" in refused.stderr
+
+
+@pytest.mark.parametrize("restarts", [0, 20])
+def test_raw_samples_go_into_a_file_with_how_they_were_taken(tmp_path, restarts):
+    output = tmp_path / "jitter.bin"
+    more = ["--restarts", str(restarts)] if restarts else []
+    said = qanat("sources", "--capture", "jitter", "--samples", "20k", "--output", str(output), *more).stdout
+    assert "20000 samples of jitter" in said and "bits a sample" in said, said
+    samples = output.read_bytes()
+    assert len(samples) == 20000 and len(set(samples)) > 100
+    about = json.loads((tmp_path / "jitter.bin.json").read_text())
+    assert about["source"] == "jitter" and about["samples"] == 20000 and about["complete"] is True
+    assert about["sha512"] == hashlib.sha512(samples).hexdigest() and about["settings"]["h"] == 1
+    assert about["kernel"].startswith("Linux ") and about["machine"]["processor"] and re.match(r"20\d\d-\d\d-\d\dT", about["time"])
+    assert about.get("restarts", 0) == restarts and about.get("samples_per_restart", 0) == (20000 // restarts if restarts else 0)
+    assert output.stat().st_mode & 0o777 == 0o600
+    again = qanat("sources", "--capture", "jitter", "--samples", "1k", "--output", str(output), check=False)
+    assert again.returncode == 1 and "there already" in again.stderr and output.read_bytes() == samples
+
+
+def test_a_restart_begins_anew(tmp_path):
+    counted = tmp_path / "count"
+    command = f"exec:echo x >>{counted}; seq -s '' 1 1000"
+    output = tmp_path / "out"
+    qanat("sources", "--capture", command, "--samples", "1k", "--restarts", "10", "--output", str(output))
+    assert counted.read_text() == "x\n" * 10
+    rows = output.read_bytes()
+    assert all(rows[i * 100:][:100] == rows[:100] for i in range(10))
+
+
+def test_a_capture_that_ends_early_keeps_what_it_has_and_says_so(tmp_path):
+    output = tmp_path / "out"
+    for source, wanted in ((f"exec:head -c 3000 {QANAT}", "ended"), ("device:/dev/no-such", "No such file")):
+        failed = qanat("sources", "--capture", source, "--samples", "1M", "--output", str(output), check=False)
+        assert failed.returncode == 1 and wanted in failed.stderr and " of 1000000 samples are in" in failed.stderr, failed.stderr
+        about = json.loads((tmp_path / "out.json").read_text())
+        assert about["complete"] is False and about["samples"] == output.stat().st_size
+        output.unlink()
+
+
+def test_what_makes_no_sense_is_a_matter_of_usage(tmp_path):
+    output = str(tmp_path / "out")
+    for arguments, wanted in ((["--capture", "jitter"], "--output FILE"),
+                              (["--capture", "jitter", "--output", output, "--samples", "0"], "number of samples"),
+                              (["--capture", "jitter", "--output", output, "--samples", "1k", "--restarts", "7"], "multiple"),
+                              (["--capture", "nonsense", "--output", output], "unknown source"),
+                              (["--capture", "rngnet://127.0.0.1:5000", "--output", output], "cannot be tried"),
+                              (["--output", output], "--capture")):
+        refused = qanat("sources", *arguments, check=False)
+        assert refused.returncode == 2 and wanted in refused.stderr, (arguments, refused.stderr)
+    assert not os.path.exists(output)
+
+
+def test_a_recording_that_is_played_again_is_not_credited_again(run, tmp_path):
+    """Noise that passes every other test, once in ten thousand samples the same: no histogram shows it."""
+    recording = tmp_path / "recording"
+    recording.write_bytes(random.Random(16).randbytes(40_000))
+    name = f"exec:while true; do cat {recording}; done"
+    node = run("serve", "--source", name, "--outlet", f"http://127.0.0.1:{free_port()}").up()
+    state = eventually(lambda: (s := node.source(name))["state"] == "failed" and s)
+    assert state["test_failures"]["replay"] > 0 and "replay" in state["detail"], state
+    assert state["ledger"]["credited"] <= 8 * 50_000
+    node.stop()
+
+
+@pytest.mark.alone
+def test_a_timer_under_load_gives_at_least_half_of_what_it_gives_at_rest():
+    def rate():
+        return json.loads(qanat("sources", "timer", "--for", "4s", "--json").stdout)[0]
+
+    idle = rate()
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        loaded = rate()
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert idle["state"] == loaded["state"] == "healthy" and idle["rate"] > 200, (idle, loaded)
+    assert loaded["rate"] >= idle["rate"] / 2, (idle, loaded)
+    assert min(idle["measured"], loaded["measured"]) > 2, (idle, loaded)
