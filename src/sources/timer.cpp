@@ -15,8 +15,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A wake-up cost 10 to 20 us on the machines measured (docs/sources.md): under 1 % of a core.
-constexpr Duration usual_period = 2500us;
+// A wake-up cost 10 to 25 us on the machine measured (docs/sources.md): at most 0.5 % of a core.
+// And where each core is busy, a thread that wakes waits for a slice of somebody else's, 3 ms on
+// current kernels: timers that are finer than that lose wake-ups to the load.
+constexpr Duration usual_period = 5ms;
 constexpr Duration least_period = 1ms;
 // Wake-ups that tell the counter's step.
 constexpr unsigned step_wakeups = 32;

@@ -21,7 +21,10 @@ class FakeSource final : public Source {
     test::Samples samples;  // to be read
     int opened = 0;
     int renewed = 0;
+    int closed = 0;
     bool throws = false;
+    std::string fault;  // found at the next read
+    bool rests_closed = false;
     bool keeps_open = false;  // when it is renewed
   };
   explicit FakeSource(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
@@ -36,6 +39,7 @@ class FakeSource final : public Source {
       {
         const std::scoped_lock lock(shared_->mutex);
         if (std::exchange(shared_->throws, false)) throw std::runtime_error("no memory");
+        if (!shared_->fault.empty()) return fault(std::exchange(shared_->fault, ""));
         test::Samples& from = shared_->samples;
         const std::size_t n = std::min(out.size(), from.size());
         std::copy_n(from.begin(), n, out.begin());
@@ -51,6 +55,15 @@ class FakeSource final : public Source {
     if (shared_->keeps_open) shared_->samples.clear();
     return shared_->keeps_open;
   }
+  void close() override {
+    const std::scoped_lock lock(shared_->mutex);
+    ++shared_->closed;
+  }
+  bool closed_at_rest() const override {
+    const std::scoped_lock lock(shared_->mutex);
+    return shared_->rests_closed;
+  }
+  std::map<std::string, double> readings() const override { return {{"temperature_kelvin", 300}}; }
 
  private:
   const std::shared_ptr<Shared> shared_;
@@ -157,6 +170,46 @@ TEST_F(SampleRunnerTest, OneThatCanEmptyItsBuffersStaysOpen) {
     const std::scoped_lock lock(source_->mutex);
     return source_->renewed == 1 && source_->opened == 1;
   }));
+}
+
+// It is there: no later look for it, but a retry with its alarm, as after a health test.
+TEST_F(SampleRunnerTest, AFaultIsAFailureAndAnAlarm) {
+  give(4 * entropy::window_samples);
+  ASSERT_TRUE(reaches("healthy"));
+  {
+    const std::scoped_lock lock(source_->mutex);
+    source_->fault = "the picture is frozen";
+  }
+  ASSERT_TRUE(reaches("failed"));
+  EXPECT_EQ(runner_.report().failures, 1U);
+  {
+    const std::scoped_lock lock(mutex_);
+    ASSERT_FALSE(alarms_.empty());
+    EXPECT_NE(alarms_.back().find("failed: the picture is frozen; next try in"), std::string::npos)
+        << alarms_.back();
+  }
+  give(4 * entropy::window_samples);
+  EXPECT_TRUE(reaches("healthy"));
+}
+
+TEST_F(SampleRunnerTest, WhatTheHardwareTellsIsReported) {
+  EXPECT_EQ(runner_.report().readings.at("temperature_kelvin"), 300);
+}
+
+TEST_F(SampleRunnerTest, OneThatIsClosedAtRestIsOpenOnlyWhileBytesAreWanted) {
+  {
+    const std::scoped_lock lock(source_->mutex);
+    source_->rests_closed = true;
+  }
+  give(20 * entropy::window_samples);
+  const auto opened_and_closed = [&] {
+    const std::scoped_lock lock(source_->mutex);
+    return std::pair(source_->opened, source_->closed);
+  };
+  ASSERT_TRUE(eventually([&] { return opened_and_closed() == std::pair(1, 1); }));
+  // Woken with nothing to do, it stays closed.
+  for (int i = 0; i < 3; ++i) runner_.wake();
+  EXPECT_TRUE(eventually([&] { return opened_and_closed() == std::pair(1, 1); }));
 }
 
 }  // namespace
