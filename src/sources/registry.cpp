@@ -138,10 +138,10 @@ std::vector<TypeDescription> describe_types() {
 std::vector<std::string> source_help() {
   std::vector<std::string> lines;
   for (const SourceType* type : types) {
-    lines.push_back(fmt::format("{:<7} {}{}", type->name, type->summary,
+    lines.push_back(fmt::format("{:<10} {}{}", type->name, type->summary,
                                 type->usual.credit ? fmt::format(" (h={})", type->usual.h) : ""));
   }
-  lines.emplace_back("https   another node, by URL; http likewise, credited 0; or a join string");
+  lines.emplace_back("https      another node, by URL; http likewise, credited 0; or a join string");
   return lines;
 }
 
