@@ -33,6 +33,7 @@ class Skipping final : public Source {
   void close() override { source_->close(); }
   int descriptor() const override { return source_->descriptor(); }
   std::optional<Origin> origin() const override { return source_->origin(); }
+  std::string lookalike() override { return source_->lookalike(); }
   Duration longest_absence() const override { return source_->longest_absence(); }
   bool closed_at_rest() const override { return source_->closed_at_rest(); }
   std::map<std::string, double> readings() const override { return source_->readings(); }
@@ -43,8 +44,10 @@ class Skipping final : public Source {
   std::size_t left_ = 0;
 };
 
-// What `make` makes, with skip= of its name: throws Failure for a value that is wrong.
+// What `make` makes, with skip= of its name, or `usual` bytes: throws Failure for a value that is
+// wrong.
 std::function<std::unique_ptr<Source>()> skipping(const spec::Spec& spec,
-                                                  std::function<std::unique_ptr<Source>()> make);
+                                                  std::function<std::unique_ptr<Source>()> make,
+                                                  std::size_t usual = 0);
 
 }  // namespace qanat::sources
