@@ -1,5 +1,4 @@
 #include <fmt/core.h>
-#include <glob.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -12,6 +11,7 @@
 #include "cli/source_probe.h"
 #include "sources/registry.h"
 #include "sources/source.h"
+#include "sources/usb.h"
 
 namespace qanat::cli {
 
@@ -32,19 +32,33 @@ struct SourcesOptions {
   bool all = false;
 };
 
-std::vector<std::string> candidates() {
+// What this machine has. A serial device that is not known is not opened: that resets an Arduino,
+// and a modem takes it for a call.
+std::vector<std::string> candidates(const sources::Hardware& hardware) {
   std::vector<std::string> names = sources::default_sources();
-  glob_t found{};
-  for (const char* const pattern : {"/dev/ttyUSB*", "/dev/ttyACM*"}) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
-    if (::glob(pattern, 0, nullptr, &found) == 0) {
-      for (std::size_t i = 0; i < found.gl_pathc; ++i) {
-        names.push_back(fmt::format("device:{}", found.gl_pathv[i]));
-      }
-    }
-    ::globfree(&found);
+  for (const sources::Found& found : hardware.known) {
+    if (found.ready) names.push_back(found.line);
   }
   return names;
+}
+
+void print_hardware(const sources::Hardware& hardware) {
+  for (const sources::Found& found : hardware.known) {
+    const bool has_line = !found.line.empty();
+    fmt::print("\nFound: {} at {} ({}){}{}\n", found.title, found.where, found.id,
+               has_line ? ": write " : "", found.line);
+    if (!found.why.empty()) fmt::print("  {}\n", found.why);
+  }
+  for (const std::string& path : hardware.unknown) {
+    fmt::print("\nUnknown serial device, not opened: {}. To try it: qanat sources device:{}\n",
+               path, path);
+  }
+  for (const std::string& driver : hardware.other_hwrngs) {
+    fmt::print(
+        "\nThe kernel has another hardware RNG, {}: /dev/hwrng reads it once its name is in\n"
+        "/sys/class/misc/hw_random/rng_current\n",
+        driver);
+  }
 }
 
 // Of one that runs itself there is nothing to read here.
@@ -127,10 +141,13 @@ int probe_sources(const SourcesOptions& options) {
   }
   for (const std::string& name : options.names) require_readable(name);
   std::vector<Probe> probes;
-  for (const std::string& name : options.names.empty() ? candidates() : options.names) {
+  const bool look = options.names.empty();
+  const sources::Hardware hardware = look ? sources::find_hardware() : sources::Hardware();
+  for (const std::string& name : look ? candidates(hardware) : options.names) {
     probes.push_back(probe(name, *time));
   }
   options.as_json ? print_json(probes) : print_table(probes);
+  if (!options.as_json) print_hardware(hardware);
   refuse_bad(probes, !options.names.empty());
   return 0;
 }
