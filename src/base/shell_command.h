@@ -31,6 +31,8 @@ class ShellCommand {
   // SIGTERM to the command, and SIGKILL to all that is left of the group: at once when the command
   // has ended, or else after half a second.
   void terminate() noexcept;
+  // Of the command and what it started; -1: none runs.
+  pid_t group() const { return guard_; }
   // After its end was seen: what it left running, such as a service that it started, stays.
   void leave() noexcept;
 

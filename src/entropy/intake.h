@@ -20,6 +20,8 @@ struct Claim {
   double h = 0;         // min-entropy, bits per sample of one byte, in (0, 8]
   bool credit = true;   // false: mixed in, credited 0
   bool insist = false;  // credited whatever is measured, and wherever it comes from
+  // Credited although it is seen to be the kernel's generator: the operator wrote credit=yes.
+  bool vouched = false;
 
   ClaimPolicy policy() const {
     if (!credit) return ClaimPolicy::ignore;

@@ -1,12 +1,12 @@
 #include "sources/exec.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
+#include "sources/lookalikes.h"
 #include "sources/runner/skipping.h"
 #include "sources/type.h"
 #include "spec/options.h"
@@ -41,6 +41,11 @@ std::string Exec::how_it_ended(const Waker& waker) {
   return "the command " + (status ? describe_wait_status(*status) : "closed its output");
 }
 
+std::string Exec::lookalike() {
+  if (lookalike_.empty()) lookalike_ = lookalike_of_group(child_.group());
+  return lookalike_;
+}
+
 void Exec::close() {
   output_.reset();
   child_.terminate();
@@ -48,33 +53,18 @@ void Exec::close() {
 
 namespace {
 
-// The word of a command that names such a device: the simple cases, as nobody can see through a
-// command.
-std::string worthless_word(const std::string& command) {
-  constexpr std::string_view between = " \t\n'\"`;|&<>()=,";
-  for (std::size_t begin = 0; begin < command.size();) {
-    const std::size_t end = std::min(command.find_first_of(between, begin), command.size());
-    std::string word = command.substr(begin, end - begin);
-    const auto origin = word.starts_with('/') ? origin_of(word) : std::nullopt;
-    if (origin && !worthless(*origin).empty()) return word;
-    begin = end + 1;
-  }
-  return "";
-}
-
 // A command that reads the kernel's generator counts only for an operator who claims something of
 // it.
 SourcePlan read_exec(const spec::Spec& spec, entropy::Claim usual) {
-  const std::string word = worthless_word(spec.target);
-  if (!spec.option("h")) usual.credit = usual.credit && word.empty();
-  return {
-      .name = spec.text,
-      .claim = spec::claim_of(spec, usual),
-      .note = word.empty() ? ""
-                           : fmt::format("it reads {}, whose entropy was counted where it came "
-                                         "from: credited only as h= or credit=yes claims",
-                                         word),
-      .make = skipping(spec, [command = spec.target] { return std::make_unique<Exec>(command); })};
+  const std::string why = lookalike_in(spec.target);
+  entropy::Claim claim = spec::claim_of(spec, usual);
+  if (!why.empty() && spec.option("h")) claim.vouched = claim.credit;
+  return {.name = spec.text,
+          .claim = claim,
+          .note = why.empty() ? "" : why + ": credited only as h= or credit=yes claims",
+          .lookalike = why,
+          .make = skipping(
+              spec, [command = spec.target, why] { return std::make_unique<Exec>(command, why); })};
 }
 
 }  // namespace

@@ -50,6 +50,13 @@ Availability availability(const SourceType& type) {
   return {true, may ? "on every machine" : fmt::format("give its {}", type.target)};
 }
 
+// What is wrong with a claim to what the kernel's generator gives.
+std::string doubted(const entropy::Claim& claim) {
+  return claim.credit && claim.vouched ? "; credited all the same, as credit= says: what this node "
+                                         "feeds to the kernel comes back as new"
+                                       : "";
+}
+
 void check_target(const SourceType& type, const spec::Spec& spec) {
   const bool may = type.target.starts_with('[');
   if (!type.target.empty() && !may && spec.target.empty()) {
@@ -89,10 +96,12 @@ std::unique_ptr<RunningSource> make_source(const std::string& text,
 
 SourceDescription describe_source(const std::string& text) {
   const SourcePlan plan = plan_source(text);
-  const auto origin = plan.path.empty() ? std::nullopt : origin_of(plan.path);
-  const std::string why =
-      origin && plan.claim.credit && !plan.claim.insist ? worthless(*origin) : "";
-  if (!why.empty()) return {plan.name, plan.claim.h, false, why};
+  const std::string why = plan.path.empty() ? plan.lookalike : worthless_path(plan.path);
+  if (!why.empty()) {
+    const bool credit = plan.claim.credit && plan.claim.vouched;
+    const std::string note = plan.lookalike.empty() ? why + doubted(plan.claim) : plan.note;
+    return {plan.name, plan.claim.h, credit, note, plan.claim.insist};
+  }
   return {plan.name, plan.claim.h, plan.claim.credit, plan.note, plan.claim.insist};
 }
 

@@ -42,6 +42,12 @@ class Source {
   virtual bool renew() { return false; }
   // Of an open one: what it reads from, where that can be told.
   virtual std::optional<Origin> origin() const { return std::nullopt; }
+  // Why what it gives is nobody's new entropy, where that can be seen; empty: nothing was seen.
+  // Asked at the opening and now and then while it is read, before what was read is counted.
+  virtual std::string lookalike() {
+    const auto at = origin();
+    return at ? worthless(*at) : std::string();
+  }
   // A descriptor whose hang-up tells that an idle source is lost; -1 when there is none.
   virtual int descriptor() const { return -1; }
   // True: it is closed while nobody wants bytes. Of what would send all the time, or hold a device

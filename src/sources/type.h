@@ -22,6 +22,8 @@ struct SourcePlan {
   entropy::Claim claim;   // the operator's, or the type's
   std::string note = {};  // what an operator should know; may be empty
   std::string path = {};  // of the device or file that it opens; empty: none
+  // Why what it gives is nobody's new entropy, where its name alone tells; empty otherwise.
+  std::string lookalike = {};
   // Of one that is read, by a thread that tests what it gives; or
   std::function<std::unique_ptr<Source>()> make = {};
   // of one that runs itself: peers push to it, or it asks other nodes.

@@ -82,6 +82,7 @@ entropy::Claim claim_of(const Spec& spec, entropy::Claim usual) {
     }
     claim.credit = *credit != "no";
     claim.insist = *credit == "insist";
+    claim.vouched = claim.credit;
   }
   const auto text = spec.option("h");
   // Below 1/32 a window of 512 samples has cut-offs that nothing can exceed.

@@ -1,6 +1,11 @@
 #include "sources/runner/origins.h"
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
+
+#include <cstdlib>
+#include <memory>
 
 namespace qanat::sources {
 namespace {
@@ -12,6 +17,18 @@ constexpr unsigned minor_zero = 5;
 constexpr unsigned minor_full = 7;
 constexpr unsigned minor_random = 8;
 constexpr unsigned minor_urandom = 9;
+
+constexpr const char* kernels_own =
+    "it is the kernel's own generator, whose entropy was counted where it came from";
+
+// A file of the kernel's that gives a new random UUID, or the one of this boot, for each opening.
+bool is_kernels_uuid(const std::string& path) {
+  struct statfs system {};
+  if (::statfs(path.c_str(), &system) != 0 || system.f_type != PROC_SUPER_MAGIC) return false;
+  const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), std::free);
+  const std::string_view name = real ? real.get() : "";
+  return name.ends_with("/sys/kernel/random/uuid") || name.ends_with("/sys/kernel/random/boot_id");
+}
 
 }  // namespace
 
@@ -27,12 +44,15 @@ std::optional<Origin> origin_of(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 ? origin_of(info) : std::nullopt;
 }
 
+bool is_kernel_generator(const Origin& origin) {
+  return origin.type == S_IFCHR && major(origin.device) == memory_devices &&
+         (minor(origin.device) == minor_random || minor(origin.device) == minor_urandom);
+}
+
 std::string worthless(const Origin& origin) {
+  if (is_kernel_generator(origin)) return kernels_own;
   if (origin.type != S_IFCHR || major(origin.device) != memory_devices) return "";
   switch (minor(origin.device)) {
-    case minor_random:
-    case minor_urandom:
-      return "it is the kernel's own generator, whose entropy was counted where it came from";
     case minor_null:
     case minor_zero:
     case minor_full:
@@ -40,6 +60,12 @@ std::string worthless(const Origin& origin) {
     default:
       return "";
   }
+}
+
+std::string worthless_path(const std::string& path) {
+  if (is_kernels_uuid(path)) return kernels_own;
+  const auto origin = origin_of(path);
+  return origin ? worthless(*origin) : "";
 }
 
 std::string Origins::claim(const Origin& origin, entropy::SourceId owner, const std::string& name) {

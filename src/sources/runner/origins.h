@@ -27,9 +27,13 @@ std::optional<Origin> origin_of(const struct stat& info);
 // Of what is at `path` now.
 std::optional<Origin> origin_of(const std::string& path);
 
-// Why its bytes are nobody's new entropy: /dev/random, /dev/urandom, null, zero and full, whatever
-// they are called and wherever they are. Empty for all others.
+// /dev/random or /dev/urandom, whatever it is called and wherever it is.
+bool is_kernel_generator(const Origin& origin);
+// Why its bytes are nobody's new entropy: the kernel's generator, or null, zero and full. Empty for
+// all others.
 std::string worthless(const Origin& origin);
+// The same of what is at `path` now; of /proc/sys/kernel/random/uuid, too.
+std::string worthless_path(const std::string& path);
 
 // Who reads what, in this process: the same bytes, or the same device's, are credited once.
 // Thread-safe.

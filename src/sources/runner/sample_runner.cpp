@@ -1,5 +1,7 @@
 #include "sources/runner/sample_runner.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 #include "crypto/aead.h"
@@ -15,6 +17,10 @@ namespace {
 // A lost source is looked for after this, later less often (Source::longest_absence).
 constexpr Duration first_absence = 2s;
 constexpr Duration least_absence = 1s;
+// What a command reads from is looked at after so many of its first reads, as it may open it and
+// close it again, and then so often.
+constexpr unsigned first_looks = 8;
+constexpr Duration look_interval = 10s;
 
 }  // namespace
 
@@ -118,6 +124,7 @@ bool SampleRunner::ensure_open() {
   }
   open_ = true;
   absent_ = false;
+  looks_ = 0;
   check_origin();
   return true;
 }
@@ -125,10 +132,22 @@ bool SampleRunner::ensure_open() {
 // Each device's and each file's bytes are credited once, and those of none that has them from
 // elsewhere.
 void SampleRunner::check_origin() {
+  const entropy::Claim& claim = intake_.claim();
+  if (!claim.credit) return;
+  std::string why = source_->lookalike();
+  if (!why.empty() && claim.vouched) {
+    if (!std::exchange(doubted_, true)) {
+      services_.on_event(name_,
+                         fmt::format("credited as its name claims, although {}: what this node "
+                                     "feeds to the kernel comes back as new",
+                                     why),
+                         EventKind::note);
+    }
+    why.clear();
+  }
+  if (claim.insist) return;
   const auto origin = source_->origin();
-  if (!origin || !intake_.claim().credit || intake_.claim().insist) return;
-  std::string why = worthless(*origin);
-  if (why.empty() && services_.origins != nullptr) {
+  if (why.empty() && origin && services_.origins != nullptr) {
     const std::string other = services_.origins->claim(*origin, intake_.id(), name_);
     if (!other.empty()) why = "it is the same as " + other + ", and is counted there";
   }
@@ -173,6 +192,11 @@ void SampleRunner::read_some() {
     // A FIFO opens without anybody who writes, and a device that gives nothing: it is back with its
     // first bytes.
     if (std::exchange(lost_, false)) intake_.back();
+    if (looks_ < first_looks || now >= next_look_) {
+      ++looks_;
+      next_look_ = now + look_interval;
+      check_origin();
+    }
     intake_.samples(Bytes(buffer_.view()).first(*got), epoch_, began, now);
     wipe(buffer_.view().first(*got));
     wanted -= *got;

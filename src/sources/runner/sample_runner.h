@@ -50,7 +50,10 @@ class SampleRunner final : public RunningSource {
   bool absent_ = false;     // could not be opened, or was lost
   bool lost_ = false;       // and has given nothing since
   bool kept_open_ = false;  // at the last retry after a failure
-  bool withheld_ = false;   // credited 0, as another source has the same
+  bool withheld_ = false;   // credited 0, as it is counted elsewhere
+  bool doubted_ = false;    // it is credited although it is seen to be, and that has been said
+  TimePoint next_look_{};   // at what it reads from
+  unsigned looks_ = 0;      // since it was opened
   SecretBytes buffer_;
   SourceThread thread_;
 };

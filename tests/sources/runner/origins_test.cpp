@@ -21,7 +21,7 @@ TEST_F(SourceTest, TheKernelsGeneratorCountsNothingByWhateverName) {
   ASSERT_EQ(::symlink("/dev/urandom", path("link").c_str()), 0);
   std::vector<std::unique_ptr<RunningSource>> sources;
   for (const std::string& name : {std::string("device:/dev/urandom"), "file:" + path("link"),
-                                  std::string("device:/dev/random?h=8&credit=yes"),
+                                  std::string("device:/dev/random?h=8"),
                                   std::string("exec:dd if=/dev/urandom 2>/dev/null")}) {
     EXPECT_FALSE(describe_source(name).credit) << name;
     EXPECT_FALSE(describe_source(name).note.empty()) << name;
@@ -31,8 +31,15 @@ TEST_F(SourceTest, TheKernelsGeneratorCountsNothingByWhateverName) {
   }
   EXPECT_NE(sources[0]->report().detail.find("the kernel's own generator"), std::string::npos);
   EXPECT_EQ(dispenser_.report().total.credited, 0U);
-  const auto insisted = start("device:/dev/urandom?credit=insist");
+  const auto vouched = start("device:/dev/urandom?credit=yes");
   EXPECT_TRUE(eventually([&] { return dispenser_.report().total.credited > 0; }));
+  EXPECT_TRUE(vouched->report().credit);
+  {
+    const std::scoped_lock lock(mutex_);
+    EXPECT_TRUE(std::any_of(events_.begin(), events_.end(), [&](const std::string& event) {
+      return event.find("comes back as new") != std::string::npos;
+    })) << "which is said";
+  }
   EXPECT_TRUE(describe_source("exec:cat /dev/urandom?h=8").credit) << "that is a claim";
 }
 
