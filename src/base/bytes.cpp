@@ -79,6 +79,16 @@ void write_base64(Bytes bytes, std::span<char> out) {
   }
 }
 
+bool read_base64(std::string_view text, MutableBytes out) {
+  if (text.size() != base64_size(out.size())) return false;
+  if (text.empty()) return true;  // libsodium takes no null pointer
+  std::size_t length = 0;
+  const char* end = nullptr;
+  return sodium_base642bin(out.data(), out.size(), text.data(), text.size(), nullptr, &length, &end,
+                           sodium_base64_VARIANT_ORIGINAL) == 0 &&
+         end == text.data() + text.size() && length == out.size();
+}
+
 bool equal_constant_time(Bytes a, Bytes b) {
   if (a.size() != b.size()) return false;
   // The size of every MAC of a packet; five times as fast.

@@ -40,6 +40,9 @@ bool read_hex(std::string_view text, MutableBytes out);
 std::size_t base64_size(std::size_t bytes);
 // `out` holds exactly base64_size(bytes.size()) characters.
 void write_base64(Bytes bytes, std::span<char> out);
+// The other way round: false unless `text` is the padded base64 of exactly out.size() bytes. What
+// `out` holds then is of no use.
+bool read_base64(std::string_view text, MutableBytes out);
 
 // Constant time in the contents; false when the lengths differ.
 bool equal_constant_time(Bytes a, Bytes b);

@@ -48,5 +48,6 @@ Run add_events(CLI::App& command);
 Run add_alarm(CLI::App& command);
 Run add_check(CLI::App& command);
 Run add_bench(CLI::App& command);
+Run add_entropykey(CLI::App& command);
 
 }  // namespace qanat::cli

@@ -62,6 +62,7 @@ constexpr std::array commands{
     Command{"events", "What happened on a running node", cli::add_events},
     Command{"alarm", "Try the alarms of a node", cli::add_alarm},
     Command{"check", "Validate a configuration and say what it would do", cli::add_check},
+    Command{"entropykey", "Keys of a Simtec EntropyKey", cli::add_entropykey},
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
 };
 

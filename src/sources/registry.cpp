@@ -24,6 +24,7 @@ namespace qanat::sources {
   TYPE(interrupts)               \
   TYPE(kernel)                   \
   TYPE(device)                   \
+  TYPE(entropykey)               \
   TYPE(file)                     \
   TYPE(exec)                     \
   TYPE(egd)                      \

@@ -99,13 +99,13 @@ class EntropyKey:
     fail: its fail mode ('0': none): no entropy then.  refuses: re-keys are answered by B>.
     """
 
-    def __init__(self, path, serial="NwBvBlg3OTBJORFD", master=None, long_term=None, entropy=os.urandom, pause=0.0, session=4096):
+    def __init__(self, path, serial="NwBvBlg3OTBJORFD", master=None, long_term=None, entropy=os.urandom, pause=0.0, session=4096, raw=True):
         self.path = str(path)
         self.serial_text = serial
         self.serial = base64.b64decode(serial)
         self.master = master or os.urandom(32)
         self.long_term = long_term or os.urandom(32)
-        self.entropy, self.pause, self.session = entropy, pause, session
+        self.entropy, self.pause, self.session, self.raw = entropy, pause, session, raw
         self.mute, self.fail, self.refuses = "", "0", False
         self.spoil = lambda frame, n: frame
         self.temperature, self.volts, self.fips = 3150, 3254, (7342, 3, 1, 2, 0)
@@ -117,12 +117,14 @@ class EntropyKey:
     # What can happen to it.
 
     def plug(self):
-        self.controller, self.line = pty.openpty()
-        tty.setraw(self.line)
+        self.controller, line = pty.openpty()
+        if self.raw:
+            tty.setraw(line)
         os.set_blocking(self.controller, False)
         if os.path.lexists(self.path):
             os.unlink(self.path)
-        os.symlink(os.ttyname(self.line), self.path)
+        os.symlink(os.ttyname(line), self.path)
+        os.close(line)
         self.reboot(silent=True)
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._work, daemon=True)
@@ -136,7 +138,6 @@ class EntropyKey:
         self.thread = None
         os.unlink(self.path)
         os.close(self.controller)
-        os.close(self.line)
 
     def __enter__(self):
         return self
@@ -210,6 +211,9 @@ class EntropyKey:
             poll.register(self.controller, select.POLLIN | (select.POLLOUT if self.out else 0))
             wait = 0.01 if self.out else min(0.01, max(0.0, due - time.monotonic()))
             events = dict(poll.poll(int(1000 * wait))).get(self.controller, 0)
+            if events & select.POLLHUP:  # nobody has its line open
+                time.sleep(0.01)
+                continue
             if events & select.POLLOUT:
                 try:
                     self.out = self.out[os.write(self.controller, self.out) :]

@@ -1,0 +1,151 @@
+#include "sources/entropykey/keyring.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "base/files.h"
+
+namespace qanat::sources {
+
+using wire::entropykey::key_bytes;
+using wire::entropykey::SerialNumber;
+
+namespace {
+
+constexpr std::size_t most_keyring_bytes = 1 << 16;
+constexpr std::string_view keyring_head =
+    "# The long-term keys of EntropyKeys: keep them secret. Kept by 'qanat entropykey'.\n";
+
+struct Keyring {
+  SecretBytes content;
+  std::size_t size = 0;
+  bool exists = false;
+  struct stat info {};
+
+  std::string_view text() const { return as_text(content.view()).substr(0, size); }
+};
+
+// Others may be let in on purpose: the account of a node, by its group.
+Result<Keyring> read_keyring(const std::string& path) {
+  Keyring keyring{.content = SecretBytes(most_keyring_bytes)};
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!fd && errno == ENOENT) return keyring;
+  if (!fd) return error(with_errno("cannot read the keyring " + path, errno));
+  if (::fstat(fd.get(), &keyring.info) != 0 || !S_ISREG(keyring.info.st_mode)) {
+    return error("the keyring " + path + " is not a regular file");
+  }
+  const auto size = read_all(fd.get(), path, keyring.content.view());
+  if (!size) return tl::unexpected(size.error());
+  if (*size == most_keyring_bytes) return error("the keyring " + path + " is too large for one");
+  keyring.size = *size;
+  keyring.exists = true;
+  return keyring;
+}
+
+// The first line, with its end; takes it off.
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
+  text.remove_prefix(line.size());
+  return line;
+}
+
+std::string_view take_word(std::string_view& line) {
+  constexpr std::string_view blanks = " \t\r\n\v\f";
+  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+  const std::string_view word = line.substr(0, line.find_first_of(blanks));
+  line.remove_prefix(word.size());
+  return word;
+}
+
+// False where the line is not one of this device.
+bool read_line(std::string_view line, const SerialNumber& serial, MutableBytes key) {
+  return wire::entropykey::parse_serial(take_word(line)) == serial &&
+         read_base64(take_word(line), key);
+}
+
+// What is written, piece by piece, into secret memory.
+class KeyringWriter {
+ public:
+  explicit KeyringWriter(std::size_t most) : content_(most) {}
+  void append(Bytes piece) {
+    std::copy(piece.begin(), piece.end(),
+              content_.view().begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += piece.size();
+  }
+  bool ends_a_line() const { return size_ == 0 || content_.view()[size_ - 1] == '\n'; }
+  Bytes view() const { return content_.view().first(size_); }
+
+ private:
+  SecretBytes content_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+Result<SecretBytes> find_long_term_key(const std::string& keyring, const SerialNumber& serial) {
+  const auto read = read_keyring(keyring);
+  if (!read) return tl::unexpected(read.error());
+  if (!read->exists) return error(with_errno("cannot read the keyring " + keyring, ENOENT));
+  SecretBytes found;
+  SecretBytes key(key_bytes);
+  std::string_view text = read->text();
+  while (!text.empty()) {
+    if (read_line(take_line(text), serial, key.view())) found = SecretBytes(Bytes(key.view()));
+  }
+  return found;
+}
+
+SecretBytes keyring_line(const SerialNumber& serial, Bytes long_term_key) {
+  const std::string first = wire::entropykey::to_text(serial) + ' ';
+  const std::size_t digits = base64_size(long_term_key.size());
+  SecretBytes line(first.size() + digits + 1);
+  const MutableBytes out = line.view();
+  std::copy(first.begin(), first.end(), out.begin());
+  write_base64(long_term_key, {reinterpret_cast<char*>(out.data()) + first.size(), digits});
+  out.back() = '\n';
+  return line;
+}
+
+Result<void> put_long_term_key(const std::string& keyring, const SerialNumber& serial,
+                               Bytes long_term_key) {
+  const auto old = read_keyring(keyring);
+  if (!old) return tl::unexpected(old.error());
+  const SecretBytes line = keyring_line(serial, long_term_key);
+  KeyringWriter writer(old->size + keyring_head.size() + line.size() + 1);
+  if (!old->exists) writer.append(as_bytes(keyring_head));
+  bool written = false;
+  SecretBytes ignored(key_bytes);
+  std::string_view text = old->text();
+  while (!text.empty()) {
+    const std::string_view other = take_line(text);
+    if (!read_line(other, serial, ignored.view())) {
+      writer.append(as_bytes(other));
+    } else if (!std::exchange(written, true)) {
+      writer.append(line.view());
+    }
+  }
+  if (!written) {
+    if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
+    writer.append(line.view());
+  }
+  if (auto replaced = replace_file(keyring, writer.view(), 0600); !replaced) return replaced;
+  if (old->exists && ::chown(keyring.c_str(), old->info.st_uid, old->info.st_gid) != 0 &&
+      old->info.st_uid != ::geteuid()) {
+    return error(
+        with_errno("the new key is in " + keyring + ", but cannot give it its owner back", errno));
+  }
+  return {};
+}
+
+Result<void> can_put_long_term_key(const std::string& keyring) {
+  if (auto read = read_keyring(keyring); !read) return tl::unexpected(read.error());
+  if (::access(directory_of(keyring).c_str(), W_OK | X_OK) == 0) return {};
+  return error(with_errno("cannot write the keyring " + keyring, errno));
+}
+
+}  // namespace qanat::sources
