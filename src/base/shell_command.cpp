@@ -80,6 +80,8 @@ class Start {
 
   Result<pid_t> shell(std::vector<std::string> arguments, std::vector<std::string> environment) {
     arguments.insert(arguments.begin(), {"/bin/sh", "-c"});
+    // Ours are closed by themselves; those of libraries, such as a TPM's, may not be.
+    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
     pid_t child = -1;
     const int problem = posix_spawn(&child, "/bin/sh", &actions_, &attributes_,
                                     pointers_to(arguments).data(), pointers_to(environment).data());
