@@ -17,16 +17,19 @@
 namespace qanat::cli {
 namespace {
 
-// Whoever reads a join string draws as that client.
+// Whoever reads a join string draws as that client, and whoever reads a PIN has the token.
+bool holds_secret(const std::string& text) {
+  return wire::looks_like_join_string(text) || text.find("pin-value=") != std::string::npos;
+}
+
 void warn_of_secrets(const node::Config& config, const std::string& path) {
-  const bool any =
-      std::any_of(config.sources.begin(), config.sources.end(),
-                  [](const std::string& text) { return wire::looks_like_join_string(text); });
+  const bool any = std::any_of(config.sources.begin(), config.sources.end(), holds_secret);
   struct stat info {};
   if (!any || ::stat(path.c_str(), &info) != 0 || (info.st_mode & 077U) == 0) return;
   fmt::print(
-      "warning: {} holds a join string, and others can read it (mode {:04o}): chmod 600 {}\n", path,
-      info.st_mode & 07777U, path);
+      "warning: {} holds a join string or a PIN, and others can read it (mode {:04o}): chmod 600 "
+      "{}\n",
+      path, info.st_mode & 07777U, path);
 }
 
 int check(const std::string& option) {

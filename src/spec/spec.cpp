@@ -34,6 +34,17 @@ std::optional<Options> parse_options(std::string_view text) {
   return options;
 }
 
+// Whatever else may be wrong with it: a PIN (RFC 7512) is shown to nobody.
+std::string without_pin(std::string_view text) {
+  constexpr std::string_view secret = "pin-value=";
+  std::string shown;
+  for (auto at = text.find(secret); at != std::string_view::npos; at = text.find(secret)) {
+    shown.append(text.substr(0, at + secret.size())).append("...");
+    text.remove_prefix(std::min(text.size(), text.find('&', at)));
+  }
+  return shown.append(text);
+}
+
 }  // namespace
 
 std::optional<std::string> Spec::option(std::string_view key) const {
@@ -46,10 +57,10 @@ Result<Spec> parse_spec(std::string_view text) {
   // It stands in documents that are UTF-8, and whose readers refuse the whole for one byte.
   if (!is_utf8(text)) {
     return error(fmt::format("'{}' is not UTF-8; give what it names another name, or a link",
-                             escaped(text)));
+                             escaped(without_pin(text))));
   }
   Spec spec;
-  spec.text = text;
+  spec.text = without_pin(text);
   std::string_view head = text;
   if (const auto mark = text.rfind('?'); mark != std::string_view::npos) {
     if (auto options = parse_options(text.substr(mark + 1)); options && !options->empty()) {
@@ -64,7 +75,7 @@ Result<Spec> parse_spec(std::string_view text) {
     return error(fmt::format(
         "'{}' is not a source or an outlet: write TYPE[:TARGET][?option=value&...], such as "
         "device:/dev/ttyUSB0?baud=115200",
-        text));
+        spec.text));
   }
   return spec;
 }

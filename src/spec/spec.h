@@ -12,7 +12,7 @@
 namespace qanat::spec {
 
 struct Spec {
-  std::string text;    // as written
+  std::string text;    // as written, for people: without the value of pin-value=
   std::string type;    // "hwrng", "device", "https", ...
   std::string target;  // what follows the first ':', without options; may be empty
   std::map<std::string, std::string, std::less<>> options;  // values percent-decoded
