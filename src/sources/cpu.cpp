@@ -2,57 +2,60 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstring>
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <immintrin.h>
-#endif
 
 #include "sources/type.h"
 #include "spec/options.h"
 
 namespace qanat::sources {
+
+using namespace std::chrono_literals;
+
 namespace {
 
-#if defined(__x86_64__)
+// An instruction that all cores share runs dry for moments, when others pull at it, too.
+constexpr int most_pauses = 100;
+constexpr Duration pause_when_dry = 1ms;
 
-// Intel's guide: RDRAND that fails ten times in a row is broken.
-constexpr int rdrand_tries = 10;
-// RDSEED runs dry when several cores pull. Botan saw at most 230 failures in a row and allows
-// 1,024.
-constexpr int rdseed_tries = 1024;
-
-__attribute__((target("rdseed"))) bool rdseed(unsigned long long& word) {
-  for (int i = 0; i < rdseed_tries; ++i) {
-    if (_rdseed64_step(&word) == 1) return true;
-    _mm_pause();
+std::string absence_of(const CpuInstruction& instruction) {
+  const std::string_view here = this_architecture();
+  if (here != instruction.architecture) {
+    return fmt::format("{} is an instruction of {}; this is a program for {}", instruction.name,
+                       instruction.architecture, here);
   }
-  return false;
+  return fmt::format("this processor has no {} ({})", instruction.name, instruction.flag);
 }
 
-__attribute__((target("rdrnd"))) bool rdrand(unsigned long long& word) {
-  for (int i = 0; i < rdrand_tries; ++i) {
-    if (_rdrand64_step(&word) == 1) return true;
-  }
-  return false;
+}  // namespace
+
+Result<void> Cpu::open(const Waker& /*stop*/) {
+  if (!instruction_.has()) return error(absence_of(instruction_));
+  return {};
 }
 
-#else
-
-bool rdseed(unsigned long long&) { return false; }
-bool rdrand(unsigned long long&) { return false; }
-
-#endif
-
-Result<std::size_t> fill(MutableBytes out, bool (*next)(unsigned long long&), const char* name) {
+Result<std::size_t> Cpu::read(MutableBytes out, const Waker& waker) {
   std::size_t done = 0;
-  while (done < out.size()) {
-    unsigned long long word = 0;
-    if (!next(word)) {
+  for (int pauses = 0; done < out.size();) {
+    std::uint64_t word = 0;
+    if (!next_(word)) {
       if (done > 0) return done;
-      return error(std::string(name) + " gave nothing, again and again: is the processor sound?");
+      if (++pauses > most_pauses) {
+        return error(fmt::format("{} gave nothing, again and again: is the processor sound?",
+                                 instruction_.name));
+      }
+      if (wait_for(-1, 0, waker, pause_when_dry) == Wake::woken) return std::size_t{0};
+      continue;
     }
+    if (word == 0 || ~word == 0) {
+      return fault(fmt::format("{} gave a word of 64 {} as if it were noise: it is broken",
+                               instruction_.name, word == 0 ? "zeros" : "ones"));
+    }
+    if (word == last_) {
+      return fault(
+          fmt::format("{} gave the same word twice in a row: it is stuck", instruction_.name));
+    }
+    last_ = word;
     const std::size_t n = std::min(sizeof word, out.size() - done);
     std::memcpy(out.data() + done, &word, n);
     done += n;
@@ -60,67 +63,28 @@ Result<std::size_t> fill(MutableBytes out, bool (*next)(unsigned long long&), co
   return done;
 }
 
-}  // namespace
-
-bool has_rdseed() {
-#if defined(__x86_64__)
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_RDSEED) != 0;
-#else
-  return false;
-#endif
-}
-
-bool has_rdrand() {
-#if defined(__x86_64__)
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_RDRND) != 0;
-#else
-  return false;
-#endif
-}
-
-Result<void> Rdseed::open(const Waker& /*stop*/) {
-  if (!has_rdseed()) return error("this processor has no RDSEED");
-  return {};
-}
-Result<std::size_t> Rdseed::read(MutableBytes out, const Waker&) {
-  return fill(out, rdseed, "RDSEED");
-}
-
-Result<void> Rdrand::open(const Waker& /*stop*/) {
-  if (!has_rdrand()) return error("this processor has no RDRAND");
-  return {};
-}
-Result<std::size_t> Rdrand::read(MutableBytes out, const Waker&) {
-  return fill(out, rdrand, "RDRAND");
-}
+void Cpu::close() { wipe({reinterpret_cast<std::uint8_t*>(&last_), sizeof last_}); }
 
 namespace {
 
-SourcePlan read_rdseed(const spec::Spec& spec, entropy::Claim usual) {
-  return {.name = spec.text, .claim = spec::claim_of(spec, usual), .make = [] {
-            return std::make_unique<Rdseed>();
+SourcePlan plan_cpu(const CpuInstruction& instruction, const spec::Spec& spec,
+                    entropy::Claim usual) {
+  return {.name = spec.text, .claim = spec::claim_of(spec, usual), .make = [&instruction] {
+            return std::make_unique<Cpu>(instruction, instruction.next);
           }};
 }
 
-SourcePlan read_rdrand(const spec::Spec& spec, entropy::Claim usual) {
-  return {.name = spec.text,
-          .claim = spec::claim_of(spec, usual),
-          .note = spec.option("credit") == "yes"
-                      ? "RDRAND is a DRBG: at most what RDSEED gives is in it"
-                      : "",
-          .make = [] { return std::make_unique<Rdrand>(); }};
+Availability by_instruction(const CpuInstruction& instruction) {
+  if (!instruction.has()) return {false, absence_of(instruction)};
+  return {true, fmt::format("this processor has {}", instruction.name)};
 }
 
-Availability by_instruction(bool has, std::string_view name) {
-  return {has, fmt::format("this processor has {}{}", has ? "" : "no ", name)};
+SourcePlan read_rdrand(const spec::Spec& spec, entropy::Claim usual) {
+  SourcePlan plan = plan_cpu(rdrand, spec, usual);
+  if (spec.option("credit") == "yes") {
+    plan.note = "RDRAND is a DRBG: at most what RDSEED gives is in it";
+  }
+  return plan;
 }
 
 }  // namespace
@@ -130,8 +94,9 @@ extern const SourceType rdseed_type{
     .name = "rdseed",
     .usual = {4, true},
     .summary = "the processor's entropy source",
-    .read = read_rdseed,
-    .available = [] { return by_instruction(has_rdseed(), "RDSEED"); },
+    .read = [](const spec::Spec& spec,
+               entropy::Claim usual) { return plan_cpu(rdseed, spec, usual); },
+    .available = [] { return by_instruction(rdseed); },
     .by_default = true,
 };
 extern const SourceType rdrand_type{
@@ -139,7 +104,28 @@ extern const SourceType rdrand_type{
     .usual = {4, false},
     .summary = "the processor's DRBG; mixed in, credited 0",
     .read = read_rdrand,
-    .available = [] { return by_instruction(has_rdrand(), "RDRAND"); },
+    .available = [] { return by_instruction(rdrand); },
+    .by_default = true,
+};
+// Arm asks for a source that conforms to SP 800-90B and a reseeding before each word, which is full
+// entropy (8); half of it likewise.
+extern const SourceType rndr_type{
+    .name = "rndr",
+    .usual = {4, true},
+    .summary = "the processor's entropy source (arm64 RNDRRS)",
+    .read = [](const spec::Spec& spec,
+               entropy::Claim usual) { return plan_cpu(rndrrs, spec, usual); },
+    .available = [] { return by_instruction(rndrrs); },
+    .by_default = true,
+};
+// Power ISA 3.0: "a minimum of 0.5 bits of entropy per bit", 4 of 8; half of that.
+extern const SourceType darn_type{
+    .name = "darn",
+    .usual = {2, true},
+    .summary = "the processor's entropy source (ppc64le)",
+    .read = [](const spec::Spec& spec,
+               entropy::Claim usual) { return plan_cpu(darn, spec, usual); },
+    .available = [] { return by_instruction(darn); },
     .by_default = true,
 };
 

@@ -19,6 +19,8 @@ namespace qanat::sources {
   TYPE(hwrng)                    \
   TYPE(rdseed)                   \
   TYPE(rdrand)                   \
+  TYPE(rndr)                     \
+  TYPE(darn)                     \
   TYPE(jitter)                   \
   TYPE(timer)                    \
   TYPE(interrupts)               \
