@@ -21,6 +21,8 @@ namespace qanat::sources {
   TYPE(rdrand)                   \
   TYPE(rndr)                     \
   TYPE(darn)                     \
+  TYPE(tpm)                      \
+  TYPE(pkcs11)                   \
   TYPE(jitter)                   \
   TYPE(timer)                    \
   TYPE(interrupts)               \
