@@ -47,20 +47,23 @@ Result<std::size_t> Cpu::read(MutableBytes out, const Waker& waker) {
       if (wait_for(-1, 0, waker, pause_when_dry) == Wake::woken) return std::size_t{0};
       continue;
     }
-    if (word == 0 || ~word == 0) {
-      return fault(fmt::format("{} gave a word of 64 {} as if it were noise: it is broken",
-                               instruction_.name, word == 0 ? "zeros" : "ones"));
-    }
-    if (word == last_) {
-      return fault(
-          fmt::format("{} gave the same word twice in a row: it is stuck", instruction_.name));
-    }
-    last_ = word;
+    if (const std::string why = wrong_with(word); !why.empty()) return fault(why);
     const std::size_t n = std::min(sizeof word, out.size() - done);
     std::memcpy(out.data() + done, &word, n);
     done += n;
   }
   return done;
+}
+
+std::string Cpu::wrong_with(std::uint64_t word) {
+  const bool flat = word == 0 || ~word == 0;
+  const bool same = word == last_;
+  last_ = word;
+  odd_ = flat || same ? odd_ + 1 : 0;
+  if (odd_ < instruction_.fault_run) return "";
+  if (!flat) return fmt::format("{} gives the same word again: it is stuck", instruction_.name);
+  return fmt::format("{} gave a word of 64 {} as if it were noise: it is broken", instruction_.name,
+                     word == 0 ? "zeros" : "ones");
 }
 
 void Cpu::close() { wipe({reinterpret_cast<std::uint8_t*>(&last_), sizeof last_}); }

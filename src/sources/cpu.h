@@ -8,10 +8,10 @@
 
 namespace qanat::sources {
 
-// One instruction's words, in the order of their bytes in memory. A word of 64 zeros or ones, and
-// one that comes twice in a row, is a fault at once: by chance it comes once in 2^62 words, which
-// take 100,000 years at the million a second that RDSEED gives; and it is how they have failed:
-// zeros on Zen 5 (cpu_instructions.cpp), all ones after a suspend on older AMD (RDRAND).
+// One instruction's words, in the order of their bytes in memory. Words of 64 zeros or ones, and
+// one that comes again at once, are a fault at once (CpuInstruction::fault_run): it is how these
+// have failed, with zeros on Zen 5 (cpu_instructions.cpp), with all ones after a suspend on older
+// AMD.
 class Cpu final : public Source {
  public:
   using Next = std::function<bool(std::uint64_t& word)>;
@@ -25,9 +25,13 @@ class Cpu final : public Source {
   void close() override;
 
  private:
+  // Why this word is none, when there have been too many of them; empty: it is one.
+  std::string wrong_with(std::uint64_t word);
+
   const CpuInstruction& instruction_;
   const Next next_;
   std::uint64_t last_ = 0;  // the word before; 0: none
+  int odd_ = 0;             // words in a row that are zeros, ones or the one before
 };
 
 }  // namespace qanat::sources

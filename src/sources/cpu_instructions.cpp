@@ -10,6 +10,11 @@
 namespace qanat::sources {
 namespace {
 
+// Of a conditioned word one is enough: by chance it comes once in 2^62. Of raw noise two: Power ISA
+// promises 0.5 bits a bit, so that each may come once in 2^32 words, an hour of them.
+constexpr int conditioned = 1;
+constexpr int raw = 2;
+
 using Step = bool (*)(std::uint64_t&);
 
 [[maybe_unused]] void relax() {
@@ -98,28 +103,29 @@ bool has_darn() {
 // RDSEED runs dry when several cores pull. Botan saw at most 230 failures in a row and allows
 // 1,024. Intel's guide: RDRAND that fails ten times in a row is broken.
 #if defined(__x86_64__)
-const CpuInstruction rdseed{"RDSEED", "x86-64", "CPUID 7: EBX bit 18", has_rdseed,
-                            persist<step_rdseed, 1024>};
-const CpuInstruction rdrand{"RDRAND", "x86-64", "CPUID 1: ECX bit 30", has_rdrand,
-                            persist<step_rdrand, 10>};
+const CpuInstruction rdseed{"RDSEED",    "x86-64",   "CPUID 7: EBX bit 18",
+                            conditioned, has_rdseed, persist<step_rdseed, 1024>};
+const CpuInstruction rdrand{"RDRAND",    "x86-64",   "CPUID 1: ECX bit 30",
+                            conditioned, has_rdrand, persist<step_rdrand, 10>};
 #else
-const CpuInstruction rdseed{"RDSEED", "x86-64", "CPUID 7: EBX bit 18", never, nothing};
-const CpuInstruction rdrand{"RDRAND", "x86-64", "CPUID 1: ECX bit 30", never, nothing};
+const CpuInstruction rdseed{"RDSEED", "x86-64", "CPUID 7: EBX bit 18", conditioned, never, nothing};
+const CpuInstruction rdrand{"RDRAND", "x86-64", "CPUID 1: ECX bit 30", conditioned, never, nothing};
 #endif
 
 // Arm names no number of tries; ten, as the others do.
 #if defined(__aarch64__)
-const CpuInstruction rndrrs{"RNDRRS", "arm64", "HWCAP2 bit 16", has_rndrrs,
-                            persist<step_rndrrs, 10>};
+const CpuInstruction rndrrs{"RNDRRS",    "arm64",    "HWCAP2 bit 16",
+                            conditioned, has_rndrrs, persist<step_rndrrs, 10>};
 #else
-const CpuInstruction rndrrs{"RNDRRS", "arm64", "HWCAP2 bit 16", never, nothing};
+const CpuInstruction rndrrs{"RNDRRS", "arm64", "HWCAP2 bit 16", conditioned, never, nothing};
 #endif
 
 // Power ISA 3.0, note on darn: ten attempts should be adequate.
 #if defined(__powerpc64__)
-const CpuInstruction darn{"darn", "ppc64le", "HWCAP2 bit 21", has_darn, persist<step_darn, 10>};
+const CpuInstruction darn{"darn", "ppc64le", "HWCAP2 bit 21",
+                          raw,    has_darn,  persist<step_darn, 10>};
 #else
-const CpuInstruction darn{"darn", "ppc64le", "HWCAP2 bit 21", never, nothing};
+const CpuInstruction darn{"darn", "ppc64le", "HWCAP2 bit 21", raw, never, nothing};
 #endif
 
 const char* this_architecture() {

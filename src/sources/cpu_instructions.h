@@ -11,7 +11,9 @@ struct CpuInstruction {
   const char* name;          // as its maker writes it
   const char* architecture;  // the one that has it, as in `this_architecture`
   const char* flag;          // where a processor says that it has it
-  bool (*has)();             // this processor, and this program can ask it
+  // So many words in a row that are all zeros, all ones or the same as the one before are a fault.
+  int fault_run;
+  bool (*has)();  // this processor, and this program can ask it
   // One word, all 64 bits of it noise. False: none after as many tries as its maker thinks enough.
   // Where there is no such instruction, it ends the program (SIGILL): ask `has` first.
   bool (*next)(std::uint64_t& word);

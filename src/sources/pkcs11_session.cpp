@@ -155,9 +155,9 @@ class Pkcs11Session final : public LibrarySession {
         module->C_OpenSession(found->slot, CKF_SERIAL_SESSION, nullptr, nullptr, &session_);
     if (answer == CKR_TOKEN_NOT_RECOGNIZED && !found->initialised()) {
       return error(
-          fmt::format("the token in slot {} is not initialised; 'pkcs11-tool --module "
-                      "PATH --init-token' does that",
-                      found->slot));
+          fmt::format("the token in slot {} is not initialised; 'pkcs11-tool --module {} "
+                      "--init-token' does that",
+                      found->slot, modules_[found->module].name()));
     }
     if (answer != CKR_OK) return refusal("cannot be opened", answer);
     module_ = module;

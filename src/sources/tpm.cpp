@@ -111,7 +111,10 @@ class TpmSession final : public LibrarySession {
       const UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
       if (!fd) return with_errno("cannot open it", errno);
     }
-    return Tss2_RC_Decode(problem);
+    if (problem == TSS2_TCTI_RC_NOT_SUPPORTED) {
+      return "no library knows that way (package libtss2-tcti-device0, libtss2-tcti-swtpm0, ...)";
+    }
+    return fmt::format("{}; is it running, and may this user reach it?", Tss2_RC_Decode(problem));
   }
 
   // Nor a command that is started would let go of /dev/tpm0, which one at a time can have.

@@ -14,6 +14,7 @@ constexpr std::uint64_t ones = std::numeric_limits<std::uint64_t>::max();
 const CpuInstruction there{.name = "FAKE",
                            .architecture = "fake",
                            .flag = "a flag",
+                           .fault_run = 1,
                            .has = [] { return true; },
                            .next = [](std::uint64_t&) { return false; }};
 
@@ -70,6 +71,26 @@ TEST_F(CpuTest, AStuckWordIsAFaultAlsoAcrossReads) {
   // A new start knows nothing of it.
   cpu.close();
   EXPECT_TRUE(cpu.read(MutableBytes(out).first(8), waker));
+}
+
+TEST_F(CpuTest, OfRawNoiseItTakesTwoInARow) {
+  CpuInstruction raw = there;
+  raw.fault_run = darn.fault_run;
+  const std::uint64_t a = 0x0123456789abcdef;
+  const std::uint64_t b = 0xfedcba9876543210;
+  const auto fails = [&](std::vector<std::uint64_t> words) {
+    Cpu cpu(raw, [&, at = std::size_t{0}](std::uint64_t& word) mutable {
+      word = at < words.size() ? words[at] : random();
+      ++at;
+      return true;
+    });
+    const auto got = cpu.read(out, waker);
+    return !got && got.error().fault;
+  };
+  EXPECT_FALSE(fails({a, 0, b, ones, a, a, b, b, a}));
+  EXPECT_TRUE(fails({a, 0, 0}));
+  EXPECT_TRUE(fails({a, 0, ones}));
+  EXPECT_TRUE(fails({a, a, a}));
 }
 
 TEST_F(CpuTest, OneThatIsDryForAMomentIsWaitedFor) {

@@ -136,7 +136,11 @@ TEST_F(TpmTest, OneThatHangsHoldsUpNoEnd) {
   running_.clear();
 }
 
-TEST_F(TpmTest, WhyADeviceCannotBeOpenedIsSaid) {
+TEST_F(TpmTest, WhyItCannotBeReachedIsSaid) {
+  EXPECT_NE(make_tpm_session("other:x")->open().error().message.find("no library knows that way"),
+            std::string::npos);
+  EXPECT_NE(make_tpm_session(tcti())->open().error().message.find("is it running"),
+            std::string::npos);
   const auto session = make_tpm_session("device:" + path("none"));
   EXPECT_EQ(session->open().error().message, "cannot reach a TPM by device:" + path("none") +
                                                  ": cannot open it: No such file or directory");
