@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/quantity.h"
 #include "base/shown.h"
 #include "sources/entropykey/find.h"
 #include "sources/entropykey/keyring.h"
@@ -130,15 +129,16 @@ Result<bool> EntropyKey::step(const Waker& waker) {
 }
 
 tl::unexpected<Error> EntropyKey::too_late() const {
-  const std::string patience = format_duration(entropykey_patience);
+  const auto patience = seconds(entropykey_patience);
   switch (waiting_) {
     case Waiting::for_serial:
-      return error(fmt::format(
-          "{} does not answer within {}: it is no EntropyKey, or it hangs; if it is one, pull it "
-          "out and plug it in again",
-          link_.path(), patience));
+      return error(
+          fmt::format("{} does not answer within {:.0f} s: it is no EntropyKey, or it hangs; if it "
+                      "is one, pull it "
+                      "out and plug it in again",
+                      link_.path(), patience));
     case Waiting::for_key:
-      return error(fmt::format("{} does not begin a session within {}; does it hang?",
+      return error(fmt::format("{} does not begin a session within {:.0f} s; does it hang?",
                                device_name(), patience));
     case Waiting::for_reason:
       return fault(
@@ -146,8 +146,8 @@ tl::unexpected<Error> EntropyKey::too_late() const {
     case Waiting::for_entropy:
       break;
   }
-  return error(fmt::format("{} has sent no entropy for {}; does it hang?", device_name(),
-                           format_duration(most_silence)));
+  return error(fmt::format("{} has sent no entropy for {:.0f} s; does it hang?", device_name(),
+                           seconds(most_silence)));
 }
 
 Result<void> EntropyKey::handle(const Event& event, const Waker& waker) {

@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include "base/quantity.h"
 #include "sources/entropykey/link.h"
 
 namespace qanat::sources {
@@ -32,8 +31,8 @@ Result<What> ask(EntropyKeyLink& link, std::string_view command,
       return error(link.path() + " was reset in the middle: does another program use it?");
     }
   }
-  return error(fmt::format("{} does not answer {} within {}: is it an EntropyKey?", link.path(),
-                           what, format_duration(entropykey_patience)));
+  return error(fmt::format("{} does not answer {} within {:.0f} s: is it an EntropyKey?",
+                           link.path(), what, seconds(entropykey_patience)));
 }
 
 }  // namespace
