@@ -26,6 +26,7 @@ namespace qanat::sources {
   TYPE(jitter)                   \
   TYPE(timer)                    \
   TYPE(interrupts)               \
+  TYPE(audio)                    \
   TYPE(kernel)                   \
   TYPE(device)                   \
   TYPE(entropykey)               \

@@ -1,4 +1,4 @@
-"""A small Linux guest under emulation: Debian's cloud kernel, a busybox initramfs, and a script that it runs."""
+"""A small Linux guest under emulation: one of Debian's kernels, a busybox initramfs, and a script that it runs."""
 
 import fcntl
 import gzip
@@ -14,6 +14,8 @@ from conftest import QANAT, need
 ROOT = pathlib.Path(__file__).parents[2]
 # In the clone: the package is fetched once a clone.
 CACHE = pathlib.Path(os.environ.get("QANAT_GUEST_CACHE", ROOT / "build/guest"))
+# Debian's flavours of its kernel: the smaller one, which has no drivers for sound and video, and the one that has.
+CLOUD, GENERIC = "cloud-amd64", "amd64"
 # In the order in which they need each other.
 MODULES = ["virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_modern_dev", "virtio/virtio_pci_legacy_dev", "virtio/virtio_pci",
            "char/hw_random/virtio-rng"]
@@ -32,31 +34,31 @@ poweroff -f
 """
 
 
-def kernel():
+def kernel(flavour=CLOUD):
     """The unpacked kernel package: boot/vmlinuz-*, lib/modules/*."""
-    tree = CACHE / "kernel"
+    tree = CACHE / ("kernel" if flavour == CLOUD else f"kernel-{flavour}")
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         # Another worker may be unpacking it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        fetch_kernel(tree)
+        fetch_kernel(tree, flavour)
     return tree
 
 
-def fetch_kernel(tree):
+def fetch_kernel(tree, flavour):
     if not (tree / "whole").exists():
-        depends = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True).stdout
+        depends = subprocess.run(["apt-cache", "depends", f"linux-image-{flavour}"], capture_output=True, text=True).stdout
         names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
         fetched = bool(names) and subprocess.run(["apt-get", "download", names[0]], cwd=CACHE, capture_output=True).returncode == 0
         if not fetched:
-            pytest.skip("the package linux-image-cloud-amd64 cannot be fetched (apt-get update?)")
+            pytest.skip(f"the package linux-image-{flavour} cannot be fetched (apt-get update?)")
         package = next(CACHE.glob("linux-image-*.deb"))
         subprocess.run(["dpkg", "-x", package, tree], check=True)
         package.unlink()
         (tree / "whole").touch()
 
 
-def make_initramfs(path, script, modules=(), files=()):
+def make_initramfs(path, script, modules=(), files=(), flavour=CLOUD):
     """`files`: pairs of a file here and its path there."""
     need("busybox"), need("cpio")
     tree = path.with_suffix(".tree")
@@ -64,7 +66,7 @@ def make_initramfs(path, script, modules=(), files=()):
     for directory in ("bin", "modules"):
         (tree / directory).mkdir(parents=True)
     shutil.copy(shutil.which("busybox"), tree / "bin/busybox")
-    drivers = next(kernel().glob("lib/modules/*/kernel/drivers"))
+    drivers = next(kernel(flavour).glob("lib/modules/*/kernel/drivers"))
     for number, module in enumerate([*MODULES, *modules]):
         shutil.copy(drivers / f"{module}.ko", tree / f"modules/{number:02}-{pathlib.Path(module).name}.ko")
     for here, there in files:
@@ -94,16 +96,16 @@ def guest_libraries(binary):
     return [(library, library) for library in re.findall(r"(/\S+) \(0x", listed)]
 
 
-def command(initramfs, *more, memory=256):
+def command(initramfs, *more, memory=256, flavour=CLOUD):
     """The command line of an emulated guest, whose console is standard output."""
     need("qemu-system-x86_64")
     return ["qemu-system-x86_64", "-accel", "tcg", "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-serial", "stdio", "-kernel", str(next(kernel().glob("boot/vmlinuz-*"))), "-initrd", str(initramfs),
+            "-serial", "stdio", "-kernel", str(next(kernel(flavour).glob("boot/vmlinuz-*"))), "-initrd", str(initramfs),
             "-append", "console=ttyS0 quiet panic=-1", *map(str, more)]
 
 
-def run_guest(initramfs, *more, limit=120):
-    """What it printed between its beginning and its end."""
-    done = subprocess.run(command(initramfs, *more), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, errors="replace")
+def run_guest(initramfs, *more, limit=120, **machine):
+    """What it printed between its beginning and its end. `machine`: as for `command`."""
+    done = subprocess.run(command(initramfs, *more, **machine), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit, errors="replace")
     assert "GUEST ENDS" in done.stdout, done.stdout[-3000:] + done.stderr
     return done.stdout.split("GUEST BEGINS", 1)[1].split("GUEST ENDS")[0]
