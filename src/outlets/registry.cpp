@@ -25,6 +25,7 @@ namespace qanat::outlets {
   TYPE(broker)                   \
   TYPE(vmport)                   \
   TYPE(vsock)                    \
+  TYPE(xenstore)                 \
   TYPE(kernel)                   \
   TYPE(file)                     \
   TYPE(stdout)                   \

@@ -16,13 +16,15 @@ constexpr Duration thread_patience = std::chrono::seconds(60);
 }  // namespace
 
 ThreadDraw::ThreadDraw(const std::string& name, Grade grade, const share::Terms& terms,
-                       const OutletServices& services)
+                       const OutletServices& services, std::size_t piece)
     : grade_(grade),
       services_(services),
       flow_(services.dispenser.open_flow(name, terms)),
       drbg_(grade == Grade::drbg ? share::SeededDrbg::make(services.dispenser, 1, services.reseed)
                                  : nullptr),
-      buffer_(grade == Grade::full ? full_piece : drbg_piece) {}
+      buffer_(piece > 0              ? piece
+              : grade == Grade::full ? full_piece
+                                     : drbg_piece) {}
 
 ThreadDraw::~ThreadDraw() {
   if (drbg_) drbg_->stop();

@@ -17,8 +17,9 @@ namespace qanat::serve {
 class ThreadDraw {
  public:
   // Grade full comes from the share of a flow of this name, grade drbg from a DRBG of its own.
+  // `piece`: bytes of a piece; 0: as piece_bytes says.
   ThreadDraw(const std::string& name, spec::Grade grade, const share::Terms& terms,
-             const OutletServices& services);
+             const OutletServices& services, std::size_t piece = 0);
   ThreadDraw(const ThreadDraw&) = delete;
   ThreadDraw& operator=(const ThreadDraw&) = delete;
   ~ThreadDraw();
@@ -30,7 +31,8 @@ class ThreadDraw {
   // This machine may be a copy of another.
   void renew();
 
-  // Full: a block of conditioner output, so that little is lost with a peer. Drbg: a page.
+  // Where none are given: a block of conditioner output, so that little is lost with a peer, of
+  // grade full; a page of grade drbg.
   std::size_t piece_bytes() const { return buffer_.size(); }
   // Puts us in line for a piece, unless we are. When it is there, `waker` is woken; but look again
   // after `patience`.

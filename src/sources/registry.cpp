@@ -38,6 +38,7 @@ namespace qanat::sources {
   TYPE(broker)                   \
   TYPE(vmport)                   \
   TYPE(vsock)                    \
+  TYPE(xenstore)                 \
   TYPE(raw)
 
 #define DECLARE(NAME) extern const SourceType NAME##_type;
