@@ -122,12 +122,22 @@ bool Xenstore::wants() const {
   return services_.dispenser.demand() && services_.dispenser.wanted() > 0;
 }
 
-// A seed that is taken away leaves an empty text; none at all asks for another.
+// A seed that is taken away leaves an empty text; none at all asks for another. In one step, too:
+// one that the host has written by now is not to be removed unread.
 Result<void> Xenstore::ask() {
-  const auto removed = link_.request(Kind::remove, {settings_.path, end_of_text});
-  if (!removed) return tl::unexpected(removed.error());
   next_question_ = services_.clock.now() + question_gap_.next();
-  return {};
+  const auto begun = link_.begin();
+  if (!begun) return tl::unexpected(begun.error());
+  if (!begun->done()) return {};
+  const auto value = link_.request(Kind::read, {settings_.path, end_of_text});
+  if (!value) return tl::unexpected(value.error());
+  const bool empty = value->done() && value->payload.empty();
+  if (empty) {
+    const auto removed = link_.request(Kind::remove, {settings_.path, end_of_text});
+    if (!removed) return tl::unexpected(removed.error());
+  }
+  const auto ended = link_.end(empty);
+  return ended ? Result<void>{} : tl::unexpected(ended.error());
 }
 
 Result<void> Xenstore::look() {

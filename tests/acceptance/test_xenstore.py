@@ -80,7 +80,7 @@ def test_a_restarted_xenstored_has_all_seeds_again(run, xen):
 def test_a_thousand_guests(run, xen):
     """More than one message can list."""
     numbers = range(20000, 21000)
-    transaction = xen.client.transaction()
+    xen.client.transaction()
     for number in numbers:
         xen.client.mkdir(f"/local/domain/{number}".encode())
     assert xen.client.commit()
@@ -106,11 +106,11 @@ def test_a_guest_takes_its_seed_and_knows_when_it_is_a_copy(run, xen, tmp_path):
     eventually(lambda: len(renewals()) == 1)
     assert "brings a fresh seed" in renewals()[0]
     # What comes by the clock is credited as far as it is wanted, 128 bits each, and renews nothing.
-    eventually(lambda: inside.source("xenstore:")["bytes"] >= 48 if inside.status()["sources"][0]["name"].startswith("xenstore:") else False)
+    eventually(lambda: inside.source(name)["bytes"] >= 48)
     ledger = inside.status()["ledger"]
     assert ledger["credited"] > 0 and ledger["credited"] % 128 == 0 and balanced(ledger)
     assert len(renewals()) == 1
-    assert inside.status()["sources"][0]["state"] == "healthy"
+    assert inside.source(name)["state"] == "healthy"
     # Restored from an image, as another domain.
     xen.domain(9)
     guest.restore(9)
@@ -142,8 +142,8 @@ def a_huge_length(peer):
 
 
 def events_without_end(peer):
-    peer.recv(1 << 16)
-    peer.sendall(header(4, 1, b"OK\0"))
+    _, request, _, _ = struct.unpack_from("<4I", peer.recv(1 << 16))
+    peer.sendall(header(4, request, b"OK\0"))
     many = 1000 * header(15, 0, b"@introduceDomain\0seed\0")
     while True:
         peer.sendall(many)
@@ -207,9 +207,7 @@ def test_no_xenstored_disturbs_anybody_else(run, tmp_path):
         status = node.status()
         outlets = {o["name"]: o for o in status["outlets"] if o["name"].startswith("xenstore:")}
         sources = {s["name"]: s for s in status["sources"] if s["name"].startswith("xenstore:")}
-        return all(s["state"] in ("gone", "start-up") for s in sources.values()) and all(
-            outlets[f"xenstore:?socket={sockets[kind]}"]["problem"]
-            for kind in ("garbage", "silence", "a_huge_length", "answers_that_nobody_asked_for", "a_directory_without_end", "hanging_up"))
+        return all(s["state"] in ("gone", "suspect") for s in sources.values()) and all(o["problem"] for o in outlets.values())
     eventually(settled)
     status = node.status()
     assert balanced(status["ledger"])

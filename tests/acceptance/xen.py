@@ -79,6 +79,7 @@ class Xen:
         eventually(connected)
 
     def stop(self):
+        self.client.close()
         self.process.kill()
         self.process.wait()
         os.unlink(self.socket)
@@ -87,25 +88,27 @@ class Xen:
     def close(self):
         for guest in self.guests:
             guest.close()
+        self.client.close()
         self.process.kill()
         self.process.wait()
 
     def domain(self, number):
         """Made as libxl does it: its directories first, then it is introduced."""
         home = f"/local/domain/{number}"
-        transaction = self.client.transaction()
+        (self.directory / f"rings/{number}").write_bytes(bytes(4096))
+        self.client.transaction()
         self.client.write(f"{home}/domid".encode(), str(number).encode())
         self.client.mkdir(f"{home}/data".encode())
         for path, permissions in ((home, ["n0", f"r{number}"]), (f"{home}/domid", ["n0", f"r{number}"]), (f"{home}/data", [f"n{number}"])):
             self.client.set_perms(path.encode(), [p.encode() for p in permissions])
         assert self.client.commit()
-        (self.directory / f"rings/{number}").write_bytes(bytes(4096))
         self.client.introduce_domain(number, 1, 7)
 
     def end(self, number):
         (self.directory / f"rings/{number}").unlink()
         self.client.delete(f"/local/domain/{number}".encode())
-        self.client.release_domain(number)
+        with open(self.directory / "bell", "w") as bell:
+            bell.write("e")
 
     def guest(self, number):
         self.guests.append(Guest(self, number))

@@ -3,7 +3,8 @@
  *   port, kva      in place of /proc/xen/xsd_port and xsd_kva
  *   rings/ID       a domain that exists, and the page that it shares with xenstored: requests at 0,
  *                  replies at 1024, then the counters (xs_wire.h, xenstore_domain_interface)
- *   bell           a FIFO: a byte there is an event on every channel, for xenstored
+ *   bell           a FIFO: a byte there is an event on every channel, for xenstored; 'e': a domain has
+ *                  ended, whose ring has gone
  *   chime          the same, from xenstored
  */
 #define _GNU_SOURCE
@@ -18,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { page_bytes = 4096, first_port = 10 };
+enum { page_bytes = 4096, ended_port = 1, first_port = 10 };
 
 static int bell = -1;
 static int next_port = first_port;
@@ -105,7 +106,7 @@ int xenevtchn_bind_interdomain(void *handle, uint32_t domain, uint32_t port) {
 }
 int xenevtchn_bind_virq(void *handle, unsigned virq) {
   (void)handle, (void)virq;
-  return 1;
+  return ended_port;
 }
 int xenevtchn_unbind(void *handle, uint32_t port) {
   (void)handle, (void)port;
@@ -121,11 +122,12 @@ int xenevtchn_unmask(void *handle, uint32_t port) {
   (void)handle, (void)port;
   return 0;
 }
-/* Never that of domains that end: xenstored looks at all rings whatever the port. */
+/* xenstored looks at all rings, whatever the port. */
 int xenevtchn_pending(void *handle) {
-  char bytes[64];
+  char byte;
   (void)handle;
-  return read(bell, bytes, sizeof bytes) > 0 ? first_port : -1;
+  if (read(bell, &byte, 1) != 1) return -1;
+  return byte == 'e' ? ended_port : first_port;
 }
 
 void *xengnttab_open(void *logger, unsigned flags) {

@@ -180,7 +180,7 @@ TEST_F(XenstoreSourceTest, ATextThatIsNoSeedIsSaidSoAndLeftAlone) {
   xen_->write(seed_path, "zoom");
   ASSERT_TRUE(
       eventually([&] { return xenstore->report().state == entropy::SourceState::suspect; }));
-  EXPECT_EQ(xenstore->report().dropped.at("no_seed"), 1U);
+  EXPECT_GE(xenstore->report().dropped.at("no_seed"), 1U);
   EXPECT_EQ(xen_->at(seed_path), "zoom");
   host_writes(1);
   EXPECT_TRUE(
