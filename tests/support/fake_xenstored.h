@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,7 +40,7 @@ class FakeXenstored {
   // As another client would.
   void write(const std::string& path, const std::string& value) {
     const std::scoped_lock lock(mutex_);
-    tree_[path] = value;
+    set(path, value);
     changed(path);
   }
   void remove(const std::string& path) {
@@ -81,9 +82,11 @@ class FakeXenstored {
     UniqueFd fd;
     Samples in;
     std::vector<std::pair<std::string, std::string>> watches;  // path, token
-    std::map<std::string, std::string> before;                 // its transaction
-    std::vector<std::string> touched;
+    // Its transaction: what it has looked at, and what it will write, or remove.
     bool in_transaction = false;
+    std::uint64_t began = 0;
+    std::set<std::string> seen;
+    std::map<std::string, std::optional<std::string>> pending;
   };
 
   void run() {
@@ -140,13 +143,21 @@ class FakeXenstored {
   static void tell(const Client& client, const std::string& path, const std::string& token) {
     say(client, {Kind::event, 0, 0, {}}, path + '\0' + token + '\0');
   }
+  void set(const std::string& path, const std::optional<std::string>& value) {
+    versions_[path] = ++version_;
+    if (value) {
+      tree_[path] = *value;
+    } else {
+      tree_.erase(path);
+    }
+  }
   void remove_below(const std::string& path) {
     std::vector<std::string> gone;
     for (const auto& [name, value] : tree_) {
       if (name == path || name.starts_with(path + "/")) gone.push_back(name);
     }
     for (const std::string& name : gone) {
-      tree_.erase(name);
+      set(name, std::nullopt);
       changed(name);
     }
   }
@@ -176,10 +187,17 @@ class FakeXenstored {
   std::string act(Client& client, Kind kind, const std::string& path, const std::string& rest,
                   std::string& reply) {
     switch (kind) {
-      case Kind::read:
-        if (!tree_.contains(path)) return "ENOENT";
-        reply = tree_[path];
+      case Kind::read: {
+        client.seen.insert(path);
+        const auto pending = client.pending.find(path);
+        const auto found = tree_.find(path);
+        const auto value = pending != client.pending.end() ? pending->second
+                           : found != tree_.end()          ? std::optional(found->second)
+                                                           : std::nullopt;
+        if (!value) return "ENOENT";
+        reply = *value;
         return {};
+      }
       case Kind::directory: {
         if (!tree_.contains(path)) return "ENOENT";
         reply.clear();
@@ -191,12 +209,12 @@ class FakeXenstored {
         return reply.size() > wire::xenstore::most_payload ? "E2BIG" : "";
       }
       case Kind::write:
-        tree_[path] = rest;
-        touch(client, path);
+      case Kind::remove: {
+        const auto value = kind == Kind::write ? std::optional(rest) : std::nullopt;
+        client.pending[path] = value;
+        if (!client.in_transaction) commit(client);
         return {};
-      case Kind::remove:
-        remove_below(path);
-        return {};
+      }
       case Kind::set_permissions:
         permissions_[path] = rest;
         return {};
@@ -207,33 +225,38 @@ class FakeXenstored {
         std::erase(client.watches, std::pair(path, rest.substr(0, rest.find('\0'))));
         return {};
       case Kind::begin:
-        client.before = tree_;
-        client.touched.clear();
         client.in_transaction = true;
+        client.began = version_;
+        client.seen.clear();
         reply = std::string("1") + '\0';
         return {};
-      case Kind::end:
+      case Kind::end: {
         client.in_transaction = false;
-        if (path == "T" && conflicts-- > 0) {
-          tree_ = client.before;
+        const bool met = std::any_of(client.seen.begin(), client.seen.end(), [&](const auto& one) {
+          return versions_[one] > client.began;
+        });
+        if (path == "T" && (conflicts-- > 0 || met)) {
+          client.pending.clear();
           return "EAGAIN";
         }
-        if (path == "F") {
-          tree_ = client.before;
-        } else {
-          for (const std::string& one : client.touched) changed(one);
-        }
+        if (path == "F") client.pending.clear();
+        commit(client);
         return {};
+      }
       default:
         return "ENOSYS";
     }
   }
-  void touch(Client& client, const std::string& path) {
-    if (client.in_transaction) {
-      client.touched.push_back(path);
-    } else {
-      changed(path);
+  void commit(Client& client) {
+    for (const auto& [path, value] : client.pending) {
+      if (value) {
+        set(path, value);
+        changed(path);
+      } else {
+        remove_below(path);
+      }
     }
+    client.pending.clear();
   }
 
   UniqueFd listener_;
@@ -242,6 +265,8 @@ class FakeXenstored {
   std::atomic<bool> hang_up_{false};
   mutable std::mutex mutex_;
   std::map<std::string, std::string> tree_;
+  std::uint64_t version_ = 0;
+  std::map<std::string, std::uint64_t> versions_;
   std::map<std::string, std::string> permissions_;
   std::map<std::pair<Kind, std::string>, std::string> refusals_;
   std::map<Kind, std::size_t> heard_;
