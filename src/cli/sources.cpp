@@ -11,7 +11,7 @@
 #include "cli/source_probe.h"
 #include "sources/registry.h"
 #include "sources/source.h"
-#include "sources/usb.h"
+#include "sources/device/usb.h"
 
 namespace qanat::cli {
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <cerrno>
 
-#include "sources/lookalikes.h"
+#include "sources/runner/lookalikes.h"
 #include "sources/runner/skipping.h"
 #include "sources/type.h"
 #include "spec/options.h"

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <initializer_list>
 
-#include "sources/cpu_instructions.h"
+#include "sources/cpu/cpu_instructions.h"
 
 int main() {
   using namespace qanat::sources;

@@ -21,7 +21,7 @@ def on(tmp_path_factory):
             need(COMPILERS[machine])
             binary = tmp_path_factory.mktemp(machine) / "instructions"
             subprocess.run([COMPILERS[machine], "-std=c++20", "-O1", "-static", f"-I{HERE}/../../src", "-o", binary,
-                            HERE / "instructions.cpp", HERE / "../../src/sources/cpu_instructions.cpp"], check=True)
+                            HERE / "instructions.cpp", HERE / "../../src/sources/cpu/cpu_instructions.cpp"], check=True)
             made[machine] = binary
         return made[machine]
 

@@ -11,7 +11,7 @@
 #include <filesystem>
 
 #include "base/shown.h"
-#include "sources/serial_line.h"
+#include "sources/device/serial_line.h"
 
 namespace qanat::sources {
 namespace {
