@@ -15,7 +15,6 @@
 namespace qanat::outlets {
 
 namespace xenstore = wire::xenstore;
-using Kind = xenstore::Kind;
 using namespace std::chrono_literals;
 
 namespace {

@@ -40,6 +40,7 @@ class XenstoreSeeds final : public serve::Outlet {
   observe::OutletReport report() const override;
 
  private:
+  using Kind = wire::xenstore::Kind;
   struct Guest {
     TimePoint due{};         // of its next seed
     TimePoint not_before{};  // if it asks

@@ -10,7 +10,6 @@
 namespace qanat::outlets {
 
 namespace xenstore = wire::xenstore;
-using Kind = xenstore::Kind;
 
 namespace {
 

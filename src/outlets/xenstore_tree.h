@@ -27,6 +27,7 @@ class XenstoreTree {
   std::string path_of(unsigned domain) const;
 
  private:
+  using Kind = wire::xenstore::Kind;
   Result<std::string_view> write(unsigned domain, Bytes seed);
   Result<std::string> generation_of(unsigned domain, const std::string& path);
   Result<std::string_view> put(const std::string& path, std::string_view value,

@@ -14,7 +14,6 @@ namespace qanat::sources {
 
 namespace xenstore = wire::xenstore;
 using entropy::SourceState;
-using Kind = xenstore::Kind;
 using namespace std::chrono_literals;
 
 namespace {

@@ -40,6 +40,7 @@ class Xenstore final : public RunningSource {
   observe::SourceReport report() const override;
 
  private:
+  using Kind = wire::xenstore::Kind;
   // What was found at the path.
   struct Found {
     std::size_t size = 0;      // of the seed, in seed_; 0: there is none

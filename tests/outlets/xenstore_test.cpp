@@ -12,6 +12,7 @@ using test::eventually;
 
 class XenstoreOutletTest : public LocalOutletTest {
  protected:
+  using Kind = wire::xenstore::Kind;
   static std::string home(unsigned domain) { return "/local/domain/" + std::to_string(domain); }
   static std::string seed_path(unsigned domain) { return home(domain) + "/data/random-seed"; }
   void domain(unsigned number) {

@@ -14,10 +14,10 @@ namespace {
 
 using test::eventually;
 
-const std::string seed_path = "data/random-seed";
-
 class XenstoreSourceTest : public testing::Test {
  protected:
+  using Kind = wire::xenstore::Kind;
+  const std::string seed_path = "data/random-seed";
   struct Seen {
     std::string seed;
     std::size_t credited = 0;
@@ -81,8 +81,7 @@ class XenstoreSourceTest : public testing::Test {
 
 TEST_F(XenstoreSourceTest, TheFirstSeedIsFreshAndTakenAway) {
   const auto xenstore = source();
-  ASSERT_TRUE(eventually([&] { return xen_->heard(wire::xenstore::Kind::end) >= 1; }))
-      << "nothing is there";
+  ASSERT_TRUE(eventually([&] { return xen_->heard(Kind::end) >= 1; })) << "nothing is there";
   EXPECT_EQ(xenstore->report().state, entropy::SourceState::start_up);
   host_writes(1);
   ASSERT_TRUE(eventually([&] { return fresh().size() == 1; }));
@@ -125,12 +124,12 @@ TEST_F(XenstoreSourceTest, AsksForAnotherByRemovingItWhenBytesAreWanted) {
   ASSERT_TRUE(eventually([&] { return !xen_->at(seed_path); }));
   host_writes(2);
   EXPECT_TRUE(eventually([&] { return place.ready(); }));
-  EXPECT_EQ(xen_->heard(wire::xenstore::Kind::remove), 1U);
+  EXPECT_EQ(xen_->heard(Kind::remove), 1U);
 }
 
 TEST_F(XenstoreSourceTest, WhatItMayNotTakeAwayCountsWhenItComesAndNotWhenItLiesThere) {
   taken_ = false;
-  xen_->refuse(wire::xenstore::Kind::write, seed_path, "EACCES");
+  xen_->refuse(Kind::write, seed_path, "EACCES");
   host_writes(1);
   const share::Ticket place = want(32);
   const auto xenstore = source();
@@ -141,7 +140,7 @@ TEST_F(XenstoreSourceTest, WhatItMayNotTakeAwayCountsWhenItComesAndNotWhenItLies
   host_writes(2);
   ASSERT_TRUE(eventually([&] { return total().credited == 128U; }));
   EXPECT_EQ(xenstore->report().alarms, 0U) << "what lies there is no new one";
-  EXPECT_EQ(xen_->heard(wire::xenstore::Kind::remove), 0U) << "nor can it ask";
+  EXPECT_EQ(xen_->heard(Kind::remove), 0U) << "nor can it ask";
   const auto insists = source(true, true, true);
   ASSERT_TRUE(eventually([&] { return fresh().size() == 2; }));
   EXPECT_EQ(fresh()[1].credited, 16U) << "the operator's word";
@@ -207,7 +206,7 @@ TEST_F(XenstoreSourceTest, XenstoredThatEndsOrIsSilentIsComeBackTo) {
   ASSERT_TRUE(eventually([&] { return fresh().size() == 2; }));
   xen_->silent = true;
   xen_->tell(seed_path);
-  ASSERT_TRUE(eventually([&] { return xen_->heard(wire::xenstore::Kind::begin) >= 2; }));
+  ASSERT_TRUE(eventually([&] { return xen_->heard(Kind::begin) >= 2; }));
   const auto began = std::chrono::steady_clock::now();
   xenstore->request_stop();
   EXPECT_TRUE(xenstore->join(std::chrono::seconds(10)));
