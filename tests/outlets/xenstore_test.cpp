@@ -75,7 +75,7 @@ TEST_F(XenstoreOutletTest, AGuestThatHasGoneIsForgottenAndNoTreeMadeOfIt) {
   xen_.remove(home(2));
   xen_.tell("@releaseDomain");
   EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
-  EXPECT_EQ(xen_.heard(wire::xenstore::Kind::unwatch), 2U);
+  EXPECT_EQ(xen_.heard(Kind::unwatch), 2U);
   outlet->stop();
   EXPECT_EQ(hub_.dispenser.report().total.discarded, 16U * 8) << "what was drawn for the first";
   EXPECT_TRUE(balanced());
@@ -84,10 +84,10 @@ TEST_F(XenstoreOutletTest, AGuestThatHasGoneIsForgottenAndNoTreeMadeOfIt) {
 TEST_F(XenstoreOutletTest, ARefusalIsCountedByItsReasonAndStopsNobodyElse) {
   xen_.write("/local/domain", "");
   for (const unsigned number : {1U, 2U, 3U, 4U, 5U}) domain(number);
-  xen_.refuse(wire::xenstore::Kind::write, seed_path(1), "ENOSPC");
-  xen_.refuse(wire::xenstore::Kind::set_permissions, seed_path(2), "EACCES");
-  xen_.refuse(wire::xenstore::Kind::write, seed_path(3) + "-generation", "EQUOTA");
-  xen_.refuse(wire::xenstore::Kind::watch, seed_path(4), "<script>");
+  xen_.refuse(Kind::write, seed_path(1), "ENOSPC");
+  xen_.refuse(Kind::set_permissions, seed_path(2), "EACCES");
+  xen_.refuse(Kind::write, seed_path(3) + "-generation", "EQUOTA");
+  xen_.refuse(Kind::watch, seed_path(4), "<script>");
   hub_.credit(4096);
   const auto outlet = begin();
   ASSERT_TRUE(eventually([&] { return outlet->report().deliveries == 2; }));
@@ -148,7 +148,7 @@ TEST_F(XenstoreOutletTest, ALostXenstoredIsAProblemAndFoundAgain) {
   // One that answers nothing is no reason to stop late.
   xen_.silent = true;
   outlet->feed_now();
-  ASSERT_TRUE(eventually([&] { return xen_.heard(wire::xenstore::Kind::begin) == 3; }));
+  ASSERT_TRUE(eventually([&] { return xen_.heard(Kind::begin) == 3; }));
   const auto began = std::chrono::steady_clock::now();
   outlet->stop();
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(4)) << "of 5";
