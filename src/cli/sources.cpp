@@ -9,9 +9,9 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/source_probe.h"
+#include "sources/device/usb.h"
 #include "sources/registry.h"
 #include "sources/source.h"
-#include "sources/device/usb.h"
 
 namespace qanat::cli {
 

@@ -157,7 +157,8 @@ std::vector<std::string> source_help() {
     lines.push_back(fmt::format("{:<10} {}{}", type->name, type->summary,
                                 type->usual.credit ? fmt::format(" (h={})", type->usual.h) : ""));
   }
-  lines.emplace_back("https      another node, by URL; http likewise, credited 0; or a join string");
+  lines.emplace_back(
+      "https      another node, by URL; http likewise, credited 0; or a join string");
   return lines;
 }
 

@@ -4,8 +4,8 @@
 #include <functional>
 #include <memory>
 
-#include "sources/token/library_thread.h"
 #include "sources/source.h"
+#include "sources/token/library_thread.h"
 
 namespace qanat::sources {
 
