@@ -46,6 +46,16 @@ class NoDescriptors {
   std::vector<UniqueFd> held_;
 };
 
+// Libraries open what a child would keep: /dev/tpm0, of which there is one.
+TEST(ShellCommand, HasNoDescriptorOfOurs) {
+  Pipe output;
+  const UniqueFd ours(::open("/dev/full", O_WRONLY));  // without O_CLOEXEC
+  ShellCommand command;
+  ASSERT_TRUE(
+      command.start("readlink /proc/self/fd/* | grep /dev/full; echo done", output.in.get()));
+  EXPECT_EQ(output.read(), "done\n");
+}
+
 TEST(ShellCommand, EndsWithoutADescriptor) {
   Pipe output;
   ShellCommand command;

@@ -21,5 +21,15 @@ TEST(Spec, NamesOfTheDesign) {
     EXPECT_FALSE(parse_spec(bad)) << bad;
 }
 
+TEST(Spec, ShowsNoPin) {
+  const auto token = parse_spec("pkcs11:token=a?pin-value=4711&h=4");
+  EXPECT_EQ(token->text, "pkcs11:token=a?pin-value=...&h=4");
+  EXPECT_EQ(token->option("pin-value"), "4711");
+  EXPECT_EQ(parse_spec("pkcs11:?h=4&pin-value=4711")->text, "pkcs11:?h=4&pin-value=...");
+  for (const char* bad : {"PKCS11:?pin-value=4711", "?pin-value=4711", "a:\xff?pin-value=4711&x"}) {
+    EXPECT_EQ(parse_spec(bad).error().message.find("4711"), std::string::npos) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace qanat::spec
