@@ -54,8 +54,9 @@ class QuietTerminal {
 };
 
 SecretBytes type_master_text() {
-  fmt::print(stderr, "Master key (on the device's card; it is not shown): ");
+  // Before anybody is asked to type.
   const QuietTerminal quiet(STDIN_FILENO);
+  fmt::print(stderr, "Master key (on the device's card; it is not shown): ");
   SecretBytes text(most_master_text);
   std::size_t size = 0;
   std::uint8_t c = 0;

@@ -255,6 +255,8 @@ class EntropyKey:
         if self.refuses:
             self._frame(b"B>", b"Generators have gone bad, rekeying abandoned.")
             return self._inform()
+        if "K" in self.mute:
+            return None
         ours = os.urandom(32)
         self._binary(b"K", len(nonce), ours)
         self._use(finish(prepared(self.serial, self.long_term, "RS"), ours + nonce))

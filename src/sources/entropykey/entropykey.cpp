@@ -19,8 +19,8 @@ using wire::entropykey::What;
 
 namespace {
 
-// It makes a block of 78 frames about once a second.
-constexpr Duration most_silence = 10s;
+// It makes a block of 78 frames about once a second: five of them.
+constexpr Duration most_silence = 5s;
 constexpr unsigned block_frames = 78;
 // After a refusal it tells its state within a second or two.
 constexpr Duration reason_patience = 3s;
