@@ -272,7 +272,7 @@ def mute_keys(keys, how):
     """One that hangs at a reset, one at a re-key, one that gives no entropy."""
     found = {}
     for letter in "SKE":
-        found[letter] = keys(f"{how}-{letter}", serial=base64.b64encode(letter.encode() * 12).decode())
+        found[letter] = keys(f"{how}-{letter}", serial=base64.b64encode(f"{how}{letter}".ljust(12).encode()).decode())
         found[letter].mute = letter
     return found
 
