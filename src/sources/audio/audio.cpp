@@ -123,8 +123,8 @@ SourcePlan read_audio(const spec::Spec& spec, entropy::Claim /*usual*/) {
 
 }  // namespace
 
-// Noise of half a step of the converter has 0.6 bits a sample that nothing predicts, of one step
-// 1.2 (docs/sources.md); each block is held to what is claimed.
+// Noise of half a step of the converter has 0.55 bits a sample that nothing predicts, of one step
+// 1.38 (docs/sources.md); each block is held to what is claimed.
 extern const SourceType audio_type{
     .name = "audio",
     .target = "[ALSA]",

@@ -38,18 +38,18 @@ class AudioTest : public SourceTest {
     ::setenv("ALSA_CONFIG_PATH", config.c_str(), 1);
   }
 
-  static std::vector<char> as_bytes_of(const Sound& sound) {
-    std::vector<char> bytes;
+  // As samples of so many bytes, little-endian.
+  void write_sound(const Sound& sound, unsigned place = 2) {
+    std::ofstream out(path("sound"), std::ios::binary);
     for (const std::int32_t sample : sound) {
-      bytes.push_back(static_cast<char>(sample & 255));
-      bytes.push_back(static_cast<char>((sample >> 8) & 255));
+      for (unsigned byte = 0; byte < place; ++byte) {
+        out.put(static_cast<char>((sample >> (8 * byte)) & 255));
+      }
     }
-    return bytes;
   }
-  void write_sound(const Sound& sound) {
-    const auto bytes = as_bytes_of(sound);
-    std::ofstream(path("sound"), std::ios::binary)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  static Sound scaled(Sound sound, std::int32_t factor) {
+    for (std::int32_t& sample : sound) sample *= factor;
+    return sound;
   }
   std::uint64_t credited() { return dispenser_.report().total.credited; }
   // It fails, and nothing of it was credited.
@@ -106,6 +106,21 @@ TEST_F(AudioTest, ATuneFails) {
 }
 TEST_F(AudioTest, AnInputThatIsTooQuietFails) {
   EXPECT_NE(fault_of(white(0.4, 4)).find("what cannot be predicted"), std::string::npos);
+}
+
+// Of 24 bits in 32: those below 16 are where the noise of a good converter is.
+TEST_F(AudioTest, ReadsTwentyFourBits) {
+  write_sound(scaled(record(white(30, 7), 1 << 18), 256), 4);
+  auto source = start("audio:recorded?bits=24");
+  EXPECT_TRUE(eventually([&] { return credited() > 0; }));
+  EXPECT_NEAR(source->report().readings.at("noise_steps"), 30, 3);
+}
+TEST_F(AudioTest, SixteenBitsAreNotTwentyFour) {
+  write_sound(scaled(record(white(30, 7), 1 << 18), 65536), 4);
+  auto source = start("audio:recorded?bits=24");
+  EXPECT_TRUE(reaches(*source, "failed"));
+  EXPECT_NE(source->report().detail.find("leave out bits=24"), std::string::npos)
+      << source->report().detail;
 }
 
 // ALSA's null: as fast as it is read.
