@@ -13,7 +13,7 @@
 #include "sources/runner/origins.h"
 
 // Of <alsa/asoundlib.h>, whose macros nobody else needs.
-using snd_pcm_t = struct _snd_pcm;
+using snd_pcm_t = struct _snd_pcm;  // NOLINT(bugprone-reserved-identifier)
 
 namespace qanat::sources {
 
