@@ -36,7 +36,8 @@ Probe probe(const std::string& name, Duration time) {
   const Waker never;
   const auto source = sources::make_probe(name);
   if (auto opened = source->open(never); !opened) {
-    result.state = "gone";
+    result.state = to_string(opened.error().fault ? entropy::SourceState::failed
+                                                  : entropy::SourceState::gone);
     result.note = opened.error().message;
     return result;
   }
@@ -50,11 +51,13 @@ Probe probe(const std::string& name, Duration time) {
   });
   SecretBytes samples(enough);
   std::size_t count = 0;
+  bool faulty = false;
   while (count < enough && Clock().now() - begin < time) {
     const std::size_t room = std::min<std::size_t>(512, enough - count);
     const auto got = source->read(samples.view().subspan(count, room), waker);
     if (!got) {
       result.note = got.error().message;
+      faulty = got.error().fault;
       break;
     }
     if (*got == 0) break;
@@ -74,13 +77,15 @@ Probe probe(const std::string& name, Duration time) {
     }
     if (health.state() == entropy::SourceState::failed) break;
   }
-  result.state = to_string(health.state());
+  result.state = to_string(faulty ? entropy::SourceState::failed : health.state());
   result.samples = count;
   result.rate = took > 0 ? static_cast<double>(count) / took : 0;
   result.measured = std::max(0.0, assess::min_entropy(all));  // no -0.00
   assess::Predictors seen;
   seen.add(all);
-  if (result.credit && count >= 2 * entropy::window_samples &&
+  // Of one that failed that is said alone: what is stuck is no matter of its claim.
+  if (result.credit && health.state() != entropy::SourceState::failed &&
+      count >= 2 * entropy::window_samples &&
       entropy::ClaimTest::refutes(seen, result.claimed, entropy::alpha_log2)) {
     if (!result.insist) result.state = refuted;
     result.note =
@@ -89,7 +94,7 @@ Probe probe(const std::string& name, Duration time) {
                     result.insist ? "credit=insist credits it all the same"
                                   : "correct h=, as nothing of it is credited");
   }
-  if (count < start_up_samples) {
+  if (count < start_up_samples && !faulty) {
     const std::string few =
         count == 0 ? "gave nothing"
                    : fmt::format("gave {} of the {} samples that the start-up test takes", count,

@@ -7,7 +7,7 @@ import subprocess
 import tty
 
 import pytest
-from conftest import QANAT, eventually, free_port, need_root, qanat
+from conftest import QANAT, eventually, free_port, need_namespaces, need_root, qanat
 
 WHY = "counted where it came from"
 
@@ -110,3 +110,27 @@ def test_mistakes_name_what_is_right():
     for model, right in (("hotbits", ("truerng3", "onerng")), ("infnoise", ("exec:infnoise --raw",)), ("onerng&mode=x", ("raw, avalanche",))):
         refused = qanat("sources", f"device:/dev/ttyUSB0?model={model}", check=False)
         assert refused.returncode == 2 and all(word in refused.stderr for word in right), refused.stderr
+
+
+def test_what_is_plugged_in_is_recognised_and_the_unknown_is_not_opened(tmp_path):
+    need_namespaces("-m")
+    lines = tmp_path / "tty"
+    for node, vendor, product, name in (("ttyACM7", "1d50", "6086", "00"), ("ttyUSB7", "0403", "6015", "Infinite Noise TRNG"),
+                                        ("ttyUSB8", "2341", "0043", "Arduino"), ("ttyACM8", "20df", "0001", "Entropy Key")):
+        device = tmp_path / "devices" / node
+        (device / "interface").mkdir(parents=True)
+        (device / "idVendor").write_text(vendor + "\n")
+        (device / "idProduct").write_text(product + "\n")
+        (device / "product").write_text(name + "\n")
+        (lines / node).mkdir(parents=True)
+        (lines / node / "device").symlink_to(device / "interface")
+    script = f'mount --bind {lines} /sys/class/tty && exec "{QANAT}" sources --for 50ms'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True)
+    said = done.stdout
+    for line in ("Found: OneRNG at /dev/ttyACM7 (1d50:6086): write device:/dev/ttyACM7?model=onerng",
+                 "Found: Infinite Noise at /dev/ttyUSB7 (0403:6015): write exec:infnoise --raw?h=4",
+                 "Found: EntropyKey at /dev/ttyACM8 (20df:0001): write entropykey:/dev/ttyACM8",
+                 "Unknown serial device, not opened: /dev/ttyUSB8. To try it: qanat sources device:/dev/ttyUSB8"):
+        assert line in said, said + done.stderr
+    table = said.split("\nClaimed and Measured")[0]
+    assert "device:/dev/ttyACM7?model=onerng" in table and "ttyUSB" not in table and "entropykey" not in table, table

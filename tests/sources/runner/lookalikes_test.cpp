@@ -54,10 +54,11 @@ TEST(Lookalikes, ProgramsThatAreNothingElseAreKnownByName) {
 
 TEST(Lookalikes, OthersAreLeftAlone) {
   for (const char* const command :
-       {"infnoise --raw", "seedd -o -c none", "infnoise --raw 2>/dev/null", "cat /dev/zero",
-        "cat noise > /dev/urandom", "noise | dd of=/dev/random", "ssh host noise",
-        "openssl enc -aes128 -in /dev/null", "cat /data/uuidgen", "qanat status",
-        "openssl dgst; rand", "cat urandom.txt", "", "   ", "'", "cat /nowhere/urandom"}) {
+       {"infnoise --raw", "cat /dev/zero", "seedd -o -c none",
+        "infnoise --raw </dev/null 2>/dev/null", "cat noise > /dev/urandom",
+        "noise | dd of=/dev/random", "ssh host noise", "openssl enc -aes128 -in /dev/null",
+        "cat /data/uuidgen", "qanat status", "openssl dgst; rand", "cat urandom.txt", "", "   ",
+        "'", "cat /nowhere/urandom"}) {
     EXPECT_EQ(lookalike_in(command), "") << command;
   }
 }
