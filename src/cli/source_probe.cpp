@@ -112,8 +112,9 @@ void refuse_bad(const std::vector<Probe>& probes, bool named) {
     if (p.state == refuted) wrong += (wrong.empty() ? "" : ", ") + p.name;
     if (named && p.state == to_string(entropy::SourceState::failed)) {
       failed += (failed.empty() ? "" : ", ") + p.name;
+    } else if (named && p.samples == 0) {
+      silent += (silent.empty() ? "" : ", ") + p.name;
     }
-    if (named && p.samples == 0) silent += (silent.empty() ? "" : ", ") + p.name;
   }
   std::string problem;
   if (!wrong.empty()) {
@@ -124,7 +125,7 @@ void refuse_bad(const std::vector<Probe>& probes, bool named) {
                            problem.empty() ? "" : "; ", silent);
   }
   if (!failed.empty()) {
-    problem += fmt::format("{}{} failed the health tests; the table says which",
+    problem += fmt::format("{}{} failed; the table says why",
                            problem.empty() ? "" : "; ", failed);
   }
   if (!problem.empty()) throw Failure(problem);
