@@ -257,6 +257,12 @@ Result<UniqueFd> connect_tcp(const spec::Address& address, const Waker& waker, D
   return Race(address, in_turn(list->get()), waker, left).run();
 }
 
+Result<void> look_up(const spec::Address& address, const Waker& waker, Duration timeout) {
+  const auto list = resolve(address, SOCK_STREAM, waker, timeout);
+  if (!list) return tl::unexpected(list.error());
+  return {};
+}
+
 Result<UniqueFd> connect_unix(const std::string& path) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;

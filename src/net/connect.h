@@ -16,6 +16,9 @@ namespace qanat::net {
 // a quarter of a second (as RFC 8305 has it); `timeout` is for all of it. The error names each that
 // was tried. An interrupted Error when the waker was woken.
 Result<UniqueFd> connect_tcp(const spec::Address& address, const Waker& waker, Duration timeout);
+// Whether the name has an address: for a library whose own look-up obeys no waker, and is short
+// when this one has just found it.
+Result<void> look_up(const spec::Address& address, const Waker& waker, Duration timeout);
 Result<UniqueFd> connect_unix(const std::string& path);
 // As connect_tcp, to a port of a hypervisor or a guest (vsock(7)).
 Result<UniqueFd> connect_vsock(const spec::VsockAddress& address, const Waker& waker,

@@ -32,6 +32,7 @@ namespace qanat::sources {
   TYPE(entropykey)               \
   TYPE(file)                     \
   TYPE(exec)                     \
+  TYPE(video)                    \
   TYPE(egd)                      \
   TYPE(rngnet)                   \
   TYPE(netrng)                   \
@@ -83,8 +84,9 @@ SourcePlan plan_source(const std::string& text) {
     wire::refuse_part_of_key(text);
   }
   if (is_upstream(text)) return plan_upstream(text);
-  const spec::Spec spec = spec::require_spec(text);
+  spec::Spec spec = spec::require_spec(text);
   const SourceType* const type = spec::find_type(types, spec.type);
+  if (type != nullptr && type->as_url != nullptr) spec = type->as_url(std::move(spec));
   if (type == nullptr) {
     throw Failure(fmt::format("unknown source '{}': known are {}, https, http and join strings",
                               spec.type, spec::names_of(types)));

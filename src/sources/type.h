@@ -48,6 +48,9 @@ struct SourceType {
   SourcePlan (*read)(const spec::Spec& spec, entropy::Claim usual);
   // Null: any machine can; whether one is there depends on its target.
   Availability (*available)() = nullptr;
+  // Of one whose target may be a URL: gives the query of that back to it, which was read as
+  // options, and hides its secrets in `text`. Before anything is said of the name.
+  spec::Spec (*as_url)(spec::Spec spec) = nullptr;
   bool by_default = false;  // where it is here: worth trying without being asked
   bool host_seed = false;   // the host of this guest speaks there (vmport.h)
 };

@@ -157,11 +157,12 @@ void SampleRunner::check_origin() {
 
 void SampleRunner::sleep_until_needed() {
   thread_.rest();
-  if (open_ && source_->closed_at_rest()) {
+  const bool pacing = services_.dispenser.demand();
+  // One of credit 0 gives a window now and then while others work: not each time with an opening.
+  if (open_ && !pacing && source_->closed_at_rest()) {
     source_->close();
     open_ = false;
   }
-  const bool pacing = services_.dispenser.demand();
   const Wake wake = wait_for(source_->descriptor(), POLLRDHUP, waker_,
                              pacing ? Intake::uncredited_interval : Intake::idle_interval);
   // An error or a hang-up; of a socket, that the peer has ended its half.

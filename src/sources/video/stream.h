@@ -1,0 +1,21 @@
+// Pictures out of any stream that FFmpeg's libraries open: a network camera's, a file's, a FIFO's.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "sources/video/picture.h"
+#include "sources/video/stream_url.h"
+
+namespace qanat::sources::video {
+
+// What it was built with: without FFmpeg there are cameras of V4L2 alone.
+bool with_ffmpeg();
+
+// Null where with_ffmpeg() is false. `ca`: of https, the certificates to trust; empty: this
+// machine's.
+std::unique_ptr<Camera> make_stream(const StreamUrl& url, const std::string& ca);
+// Of a file or FIFO.
+std::unique_ptr<Camera> make_file_stream(const std::string& path);
+
+}  // namespace qanat::sources::video
