@@ -36,8 +36,8 @@ Probe probe(const std::string& name, Duration time) {
   const Waker never;
   const auto source = sources::make_probe(name);
   if (auto opened = source->open(never); !opened) {
-    result.state = to_string(opened.error().fault ? entropy::SourceState::failed
-                                                  : entropy::SourceState::gone);
+    result.state =
+        to_string(opened.error().fault ? entropy::SourceState::failed : entropy::SourceState::gone);
     result.note = opened.error().message;
     return result;
   }
@@ -125,8 +125,7 @@ void refuse_bad(const std::vector<Probe>& probes, bool named) {
                            problem.empty() ? "" : "; ", silent);
   }
   if (!failed.empty()) {
-    problem += fmt::format("{}{} failed; the table says why",
-                           problem.empty() ? "" : "; ", failed);
+    problem += fmt::format("{}{} failed; the table says why", problem.empty() ? "" : "; ", failed);
   }
   if (!problem.empty()) throw Failure(problem);
 }

@@ -17,13 +17,7 @@
 #include "net/connect.h"
 
 #ifdef QANAT_FFMPEG
-extern "C" {
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/log.h>
-#include <libavutil/mem.h>
-#include <libavutil/pixdesc.h>
-}
+#include "sources/video/libav.h"
 #endif
 
 namespace qanat::sources::video {
@@ -64,8 +58,8 @@ void keep_last_line(void* /*whose*/, int level, const char* format, std::va_list
 void set_up_library() {
   static std::once_flag once;
   std::call_once(once, [] {
-    ::av_log_set_callback(keep_last_line);
-    ::av_max_alloc(most_memory);
+    libav().av_log_set_callback(keep_last_line);
+    libav().av_max_alloc(most_memory);
   });
 }
 
@@ -98,21 +92,21 @@ struct Limit {
 };
 
 struct FreeFormat {
-  void operator()(AVFormatContext* format) const { ::avformat_close_input(&format); }
+  void operator()(AVFormatContext* format) const { libav().avformat_close_input(&format); }
 };
 struct FreeDecoder {
-  void operator()(AVCodecContext* decoder) const { ::avcodec_free_context(&decoder); }
+  void operator()(AVCodecContext* decoder) const { libav().avcodec_free_context(&decoder); }
 };
 struct FreePacket {
-  void operator()(AVPacket* packet) const { ::av_packet_free(&packet); }
+  void operator()(AVPacket* packet) const { libav().av_packet_free(&packet); }
 };
 struct FreeFrame {
-  void operator()(AVFrame* frame) const { ::av_frame_free(&frame); }
+  void operator()(AVFrame* frame) const { libav().av_frame_free(&frame); }
 };
 struct FreeReader {
   void operator()(AVIOContext* reader) const {
-    ::av_freep(&reader->buffer);
-    ::avio_context_free(&reader);
+    libav().av_freep(&reader->buffer);
+    libav().avio_context_free(&reader);
   }
 };
 
@@ -121,9 +115,9 @@ class Options {
   Options() = default;
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;
-  ~Options() { ::av_dict_free(&list_); }
+  ~Options() { libav().av_dict_free(&list_); }
   void set(const char* key, const std::string& value) {
-    ::av_dict_set(&list_, key, value.c_str(), 0);
+    libav().av_dict_set(&list_, key, value.c_str(), 0);
   }
   AVDictionary** list() { return &list_; }
 
@@ -133,14 +127,14 @@ class Options {
 
 std::string words(int problem) {
   std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
-  ::av_strerror(problem, text.data(), text.size());
+  libav().av_strerror(problem, text.data(), text.size());
   return text.data();
 }
 
 // The plane of brightness, where there is one of bytes.
 std::optional<Picture> brightness_of(const AVFrame& frame) {
   const AVPixFmtDescriptor* const kind =
-      ::av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format));
+      libav().av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format));
   constexpr std::uint64_t other = AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL |
                                   AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_HWACCEL |
                                   AV_PIX_FMT_FLAG_BAYER;
@@ -181,7 +175,7 @@ class Stream final : public Camera {
     if (limit_.woken_now()) return std::nullopt;
     for (int undecodable = 0; undecodable < most_undecodable;) {
       const int got =
-          decoder_ ? ::avcodec_receive_frame(decoder_.get(), frame_.get()) : AVERROR(EAGAIN);
+          decoder_ ? libav().avcodec_receive_frame(decoder_.get(), frame_.get()) : AVERROR(EAGAIN);
       if (got >= 0) {
         const bool damaged =
             frame_->decode_error_flags != 0 || (frame_->flags & AV_FRAME_FLAG_CORRUPT) != 0;
@@ -215,16 +209,17 @@ class Stream final : public Camera {
   }
 
   Result<void> begin(const Waker& waker) {
+    if (const auto& there = load_libav(); !there) return there;
     set_up_library();
     close_all();
     last_line.clear();
     limit_.begin(waker, opening_patience);
     first_ = true;
-    packet_.reset(::av_packet_alloc());
-    frame_.reset(::av_frame_alloc());
-    AVFormatContext* format = ::avformat_alloc_context();
+    packet_.reset(libav().av_packet_alloc());
+    frame_.reset(libav().av_frame_alloc());
+    AVFormatContext* format = libav().avformat_alloc_context();
     if (format == nullptr || packet_ == nullptr || frame_ == nullptr) {
-      ::avformat_free_context(format);
+      libav().avformat_free_context(format);
       return error("no memory for the stream of " + url_.shown);
     }
     format->interrupt_callback = {[](void* self) {
@@ -234,13 +229,14 @@ class Stream final : public Camera {
                                   this};
     format->flags |= AVFMT_FLAG_NOBUFFER | AVFMT_FLAG_DISCARD_CORRUPT;
     if (auto ready = path_.empty() ? find_host(waker) : open_file(*format); !ready) {
-      ::avformat_free_context(format);
+      libav().avformat_free_context(format);
       return ready;
     }
     Options options;
     set_options(options);
     // It frees `format` when it fails.
-    const int problem = ::avformat_open_input(&format, url_.text.c_str(), nullptr, options.list());
+    const int problem =
+        libav().avformat_open_input(&format, url_.text.c_str(), nullptr, options.list());
     if (problem < 0) {
       auto why = lost("cannot be opened", problem);
       close_all();
@@ -268,16 +264,16 @@ class Stream final : public Camera {
     }
     origin_ = origin_of(info);
     constexpr int buffer_bytes = 64 << 10;
-    auto* const buffer = static_cast<unsigned char*>(::av_malloc(buffer_bytes));
+    auto* const buffer = static_cast<unsigned char*>(libav().av_malloc(buffer_bytes));
     if (buffer == nullptr) return error("no memory to read " + path_);
-    reader_.reset(::avio_alloc_context(
+    reader_.reset(libav().avio_alloc_context(
         buffer, buffer_bytes, 0, this,
         [](void* self, std::uint8_t* out, int size) {
           return static_cast<Stream*>(self)->read_file(out, size);
         },
         nullptr, nullptr));
     if (reader_ == nullptr) {
-      ::av_free(buffer);
+      libav().av_free(buffer);
       return error("no memory to read " + path_);
     }
     format.pb = reader_.get();
@@ -339,7 +335,7 @@ class Stream final : public Camera {
   // One packet of the first video into the decoder. Interrupted when the waker was woken.
   Result<void> feed(int& undecodable) {
     last_line.clear();
-    const int read = ::av_read_frame(format_.get(), packet_.get());
+    const int read = libav().av_read_frame(format_.get(), packet_.get());
     if (read < 0) {
       // The library may be in the middle of something.
       broken_ = true;
@@ -348,7 +344,7 @@ class Stream final : public Camera {
       return lost("is lost", read);
     }
     const std::unique_ptr<AVPacket, decltype(&::av_packet_unref)> whole(packet_.get(),
-                                                                        ::av_packet_unref);
+                                                                        libav().av_packet_unref);
     if (limit_.over(grace_)) {
       if (limit_.woken) return interrupted();
       return lost("", 0);
@@ -359,7 +355,7 @@ class Stream final : public Camera {
       if (auto ready = open_decoder(stream); !ready) return ready;
     }
     if (packet_->stream_index != video_) return {};
-    const int sent = ::avcodec_send_packet(decoder_.get(), packet_.get());
+    const int sent = libav().avcodec_send_packet(decoder_.get(), packet_.get());
     if (sent < 0 && sent != AVERROR(EAGAIN)) ++undecodable;
     return {};
   }
@@ -370,24 +366,24 @@ class Stream final : public Camera {
       return error(
           fmt::format("the stream of {} is coded as {}: MJPEG, H.264, H.265, MPEG-4, "
                       "MPEG-2 and raw pictures are read",
-                      url_.shown, ::avcodec_get_name(coded.codec_id)));
+                      url_.shown, libav().avcodec_get_name(coded.codec_id)));
     }
     if (coded.width > 0 || coded.height > 0) {
       if (auto fits = check_size(url_.shown, coded.width, coded.height); !fits) return fits;
     }
-    const AVCodec* const codec = ::avcodec_find_decoder(coded.codec_id);
+    const AVCodec* const codec = libav().avcodec_find_decoder(coded.codec_id);
     if (codec == nullptr) {
-      return error(
-          fmt::format("this FFmpeg has no decoder for {}", ::avcodec_get_name(coded.codec_id)));
+      return error(fmt::format("this FFmpeg has no decoder for {}",
+                               libav().avcodec_get_name(coded.codec_id)));
     }
-    decoder_.reset(::avcodec_alloc_context3(codec));
-    if (!decoder_ || ::avcodec_parameters_to_context(decoder_.get(), &coded) < 0) {
+    decoder_.reset(libav().avcodec_alloc_context3(codec));
+    if (!decoder_ || libav().avcodec_parameters_to_context(decoder_.get(), &coded) < 0) {
       return lost("cannot be decoded", AVERROR(ENOMEM));
     }
     decoder_->thread_count = 1;
     decoder_->max_pixels = static_cast<std::int64_t>(most_width * most_height);
     decoder_->flags |= AV_CODEC_FLAG_LOW_DELAY;
-    if (const int problem = ::avcodec_open2(decoder_.get(), codec, nullptr); problem < 0) {
+    if (const int problem = libav().avcodec_open2(decoder_.get(), codec, nullptr); problem < 0) {
       decoder_.reset();
       return lost("cannot be decoded", problem);
     }
@@ -401,7 +397,8 @@ class Stream final : public Camera {
     }
     auto found = brightness_of(*frame_);
     if (found) return found;
-    const char* const name = ::av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame_->format));
+    const char* const name =
+        libav().av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame_->format));
     return error(
         fmt::format("the pictures of {} are of kind {}, without a plane of brightness of 8 "
                     "bits",
@@ -450,7 +447,7 @@ class Stream final : public Camera {
 
 }  // namespace
 
-bool with_ffmpeg() { return true; }
+Result<void> ffmpeg() { return load_libav(); }
 
 std::unique_ptr<Camera> make_stream(const StreamUrl& url, const std::string& ca) {
   return std::make_unique<Stream>(url, ca);
@@ -462,7 +459,9 @@ std::unique_ptr<Camera> make_file_stream(const std::string& path) {
 
 #else
 
-bool with_ffmpeg() { return false; }
+Result<void> ffmpeg() {
+  return error("this qanat was built without FFmpeg (packages libavformat-dev, libavcodec-dev)");
+}
 std::unique_ptr<Camera> make_stream(const StreamUrl& /*url*/, const std::string& /*ca*/) {
   return nullptr;
 }

@@ -9,10 +9,11 @@
 
 namespace qanat::sources::video {
 
-// What it was built with: without FFmpeg there are cameras of V4L2 alone.
-bool with_ffmpeg();
+// Whether FFmpeg was built in, and its libraries are on this machine; an Error says which is
+// missing: then there are cameras of V4L2 alone. Loads them.
+Result<void> ffmpeg();
 
-// Null where with_ffmpeg() is false. `ca`: of https, the certificates to trust; empty: this
+// Null where it was not built in. `ca`: of https, the certificates to trust; empty: this
 // machine's.
 std::unique_ptr<Camera> make_stream(const StreamUrl& url, const std::string& ca);
 // Of a file or FIFO.

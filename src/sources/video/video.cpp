@@ -58,8 +58,6 @@ Duration Video::longest_absence() const {
 namespace {
 
 constexpr const char* usual_camera = "/dev/video0";
-constexpr const char* no_ffmpeg =
-    "this qanat was built without FFmpeg (packages libavformat-dev, libavcodec-dev)";
 
 // Other devices are links into that directory, too: /dev/v4l/by-id/...
 bool is_device(const std::string& path) { return path.starts_with("/dev/"); }
@@ -84,7 +82,11 @@ SourcePlan read_video_url(const spec::Spec& spec, entropy::Claim usual) {
 SourcePlan read_video(const spec::Spec& spec, entropy::Claim usual) {
   const std::string path = spec.target.empty() ? usual_camera : spec.target;
   const bool device = is_device(path);
-  if (!device && !video::with_ffmpeg()) throw Failure(fmt::format("{}: {}", spec.text, no_ffmpeg));
+  if (!device) {
+    if (const auto there = video::ffmpeg(); !there) {
+      throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
+    }
+  }
   if (video::is_url(path)) return read_video_url(spec, usual);
   if (spec.option("ca")) throw Failure(fmt::format("{}: ca= belongs to https alone", spec.text));
   const entropy::Claim claim = spec::claim_of(spec, usual);
@@ -99,9 +101,10 @@ Availability available_video() {
   std::string why;
   for (const std::string& camera : cameras) why += (why.empty() ? "" : ", ") + camera;
   if (why.empty()) why = "no camera at /dev/video0 to 63 that this user may open";
-  why += video::with_ffmpeg() ? "; give it a URL for one in the network"
-                              : fmt::format("; none in the network: {}", no_ffmpeg);
-  return {!cameras.empty() || video::with_ffmpeg(), why};
+  const auto streams = video::ffmpeg();
+  why += streams ? "; give it a URL for one in the network"
+                 : "; none in the network: " + streams.error().message;
+  return {!cameras.empty() || streams, why};
 }
 
 }  // namespace

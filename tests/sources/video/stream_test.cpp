@@ -20,7 +20,7 @@ using testing::HasSubstr;
 class VideoStream : public SourceTest {
  protected:
   void SetUp() override {
-    if (!with_ffmpeg()) GTEST_SKIP() << "built without FFmpeg (libavformat-dev)";
+    if (const auto there = ffmpeg(); !there) GTEST_SKIP() << there.error().message;
   }
 
   static std::string header(int width, int height) {

@@ -73,7 +73,7 @@ TEST(StreamUrl, OnlyCamerasAreSpokenTo) {
 }
 
 TEST(StreamUrl, NamesAndMistakesShowNoSecret) {
-  if (!with_ffmpeg()) GTEST_SKIP() << "built without FFmpeg (libavformat-dev)";
+  if (const auto there = ffmpeg(); !there) GTEST_SKIP() << there.error().message;
   EXPECT_EQ(describe_source("video:rtsp://u:secret@cam/s?h=2").name, "video:rtsp://..@cam/s?h=2");
   EXPECT_FALSE(describe_source("video:rtsp://u:secret@cam/s").credit);
   EXPECT_TRUE(describe_source("video:http://127.0.0.1:8080/s.mjpg").credit);
