@@ -113,6 +113,11 @@ def serve(run, *sources, name="node"):
     return node
 
 
+def by_case(node, names):
+    """What the status says of all of them at once; `names`: the case of each source's name."""
+    return {names[s["name"]]: s for s in node.status()["sources"] if s["name"] in names}
+
+
 def test_a_streams_noise_is_credited(run, tmp_path):
     clip = tmp_path / "clip.y4m"
     clip.write_bytes(y4m(noise() for _ in range(60)))
@@ -150,14 +155,13 @@ def test_what_no_camera_shows_fails_in_words(run, server):
         "quiet": (quiet, "too little noise for what is claimed"),
     }
     names = {}
-    for case, (frames, words) in cases.items():
+    for case, (frames, _) in cases.items():
         one = server(camera(lambda frames=frames: forever(frames)))
-        names[f"video:http://127.0.0.1:{one.port}/{case}"] = words
+        names[f"video:http://127.0.0.1:{one.port}/{case}"] = case
     node = serve(run, *names)
-    for name, words in names.items():
-        source = eventually(lambda: (s := node.source(name))["state"] == "failed" and s)
-        assert words in source["detail"], source
-        assert source["ledger"]["credited"] == 0, source
+    sources = eventually(lambda: (all_of := by_case(node, names)) and all(s["state"] == "failed" for s in all_of.values()) and all_of)
+    for case, source in sources.items():
+        assert cases[case][1] in source["detail"] and source["ledger"]["credited"] == 0, source
     assert node.stop() == 0
 
 
@@ -235,14 +239,14 @@ def test_servers_that_are_no_cameras_are_gone_and_hold_nothing_up(run, server, t
     }
     names = {f"video:http://..@127.0.0.1:{server(talk).port}/{case}?pwd=..": case for case, talk in rude.items()}
     node = serve(run, *(name.replace("..@", "admin:hunter2@").replace("pwd=..", "pwd=letmein") for name in names))
-    for name, case in names.items():
-        source = eventually(lambda: (s := node.source(name))["state"] not in ("start-up", "healthy") and s)
+    sources = eventually(lambda: (all_of := by_case(node, names)) and all(s["state"] not in ("start-up", "healthy") for s in all_of.values()) and all_of)
+    for case, source in sources.items():
         assert source["state"] == "gone" and source["ledger"]["credited"] == 0, (case, source)
         assert case == "cut" or source["bytes"] == 0, (case, source)
     assert not elsewhere.asked
     for case, words in (("hang", "no picture"), ("cut", "closed the connection"), ("playlist", "a playlist"), ("elsewhere", "somewhere else"),
                         ("who", "401")):
-        assert words in next(node.source(n)["detail"] for n, c in names.items() if c == case), case
+        assert words in sources[case]["detail"], sources[case]
     said = node.log() + qanat("status", "--json", "--state", str(node.state)).stdout + fetch(node.port, "/metrics")[1].decode()
     for hidden in ("hunter2", "letmein", "admin"):
         assert hidden not in said, said

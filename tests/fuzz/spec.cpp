@@ -4,6 +4,7 @@
 #include "fuzz.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
+#include "sources/video/stream_url.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(text_of(data, size));
@@ -17,6 +18,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr std::string_view type = "vsock:";
     const auto again = qanat::spec::parse_vsock_address(address->text().substr(type.size()));
     must(again && *again == *address);
+  }
+  // What may be shown has nothing left that may not.
+  const std::string shown = qanat::sources::video::without_secrets(text);
+  must(qanat::sources::video::without_secrets(shown) == shown);
+  if (const auto url = qanat::sources::video::parse_stream_url(text)) {
+    (void)qanat::sources::video::cleaned_message(*url, text);
   }
   try {
     (void)qanat::sources::describe_source(text);
