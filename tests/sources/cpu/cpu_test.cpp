@@ -46,7 +46,7 @@ TEST_F(CpuTest, FillsWhatIsWantedWithItsWords) {
 }
 
 TEST_F(CpuTest, AWordOfZerosOrOnesIsAFaultAtOnce) {
-  for (const std::size_t at : {0, 1, 63}) {
+  for (const std::size_t at : {0U, 1U, 63U}) {
     for (const std::uint64_t word : {std::uint64_t{0}, ones}) {
       const auto got = read_with(at, word);
       ASSERT_FALSE(got);
