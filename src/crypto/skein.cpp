@@ -109,7 +109,10 @@ void Skein256::process(Bytes block, std::size_t counted) {
   const std::array<std::uint64_t, 3> tweak{position_, flags_, position_ ^ flags_};
   Words plain{};
   for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = read_word(block.subspan(8 * i));
-  auto [a, b, c, d] = plain;
+  std::uint64_t a = plain[0];
+  std::uint64_t b = plain[1];
+  std::uint64_t c = plain[2];
+  std::uint64_t d = plain[3];
   const auto add_subkey = [&](unsigned s) {
     a += key[s % 5];
     b += key[(s + 1) % 5] + tweak[s % 3];

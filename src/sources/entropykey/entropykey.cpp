@@ -111,6 +111,11 @@ Result<std::size_t> EntropyKey::read(MutableBytes out, const Waker& waker) {
 Result<void> EntropyKey::restart(const Waker& waker) {
   waiting_ = Waiting::for_serial;
   by_ = Clock().now() + entropykey_patience;
+  return send_reset(waker);
+}
+
+Result<void> EntropyKey::send_reset(const Waker& waker) {
+  reset_again_ = Clock().now() + entropykey_reset_interval;
   return link_.send(link_.session().reset(), waker, by_);
 }
 
@@ -121,8 +126,15 @@ Result<void> EntropyKey::rekey(const Waker& waker) {
 }
 
 Result<bool> EntropyKey::step(const Waker& waker) {
-  const auto event = link_.next(waker, std::min(by_, in_all_by_));
+  TimePoint until = std::min(by_, in_all_by_);
+  const bool resets = waiting_ == Waiting::for_serial && reset_again_ < until;
+  if (resets) until = reset_again_;
+  const auto event = link_.next(waker, until);
   if (!event) return tl::unexpected(event.error());
+  if (!*event && resets) {
+    if (auto sent = send_reset(waker); !sent) return tl::unexpected(sent.error());
+    return false;
+  }
   if (!*event) return too_late();
   if (auto handled = handle(**event, waker); !handled) return tl::unexpected(handled.error());
   return (*event)->what == What::entropy;

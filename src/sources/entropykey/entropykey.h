@@ -29,6 +29,7 @@ class EntropyKey final : public Source {
   using Event = wire::entropykey::Event;
 
   Result<void> restart(const Waker& waker);
+  Result<void> send_reset(const Waker& waker);
   Result<void> rekey(const Waker& waker);
   // The next event and what follows from it; true: it was entropy.
   Result<bool> step(const Waker& waker);
@@ -46,10 +47,11 @@ class EntropyKey final : public Source {
 
   enum class Waiting { for_serial, for_key, for_reason, for_entropy };
   Waiting waiting_ = Waiting::for_serial;
-  TimePoint by_{};          // the end of that wait
-  TimePoint in_all_by_{};   // of the opening, or of the wait for entropy
-  bool woken_ = false;      // in the middle of that wait
-  bool confirmed_ = false;  // something of this session was signed with its key
+  TimePoint by_{};           // the end of that wait
+  TimePoint in_all_by_{};    // of the opening, or of the wait for entropy
+  TimePoint reset_again_{};  // while it waits for a serial number
+  bool woken_ = false;       // in the middle of that wait
+  bool confirmed_ = false;   // something of this session was signed with its key
   // Good frames of entropy in this session; sessions in a row that ended in doubt, and those of
   // them in which no frame was signed right.
   unsigned good_ = 0;

@@ -37,5 +37,8 @@ std::array<std::uint8_t, wire::entropykey::nonce_bytes> fresh_nonce();
 // The longest that a device takes to answer. To a reset it answers at once, to a re-key when it has
 // gathered 256 bits (3 ms of its noise).
 inline constexpr Duration entropykey_patience = std::chrono::seconds(5);
+// A reset is sent again after this time: one that comes in a packet with bytes that the device does
+// not know, such as an echo from before the line was raw, is thrown away with them.
+inline constexpr Duration entropykey_reset_interval = std::chrono::seconds(1);
 
 }  // namespace qanat::sources

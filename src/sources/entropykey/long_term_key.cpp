@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "sources/entropykey/link.h"
 
 namespace qanat::sources {
@@ -11,15 +13,14 @@ using wire::entropykey::What;
 
 namespace {
 
-// Sends a command and waits for its answer, however much else comes before it.
-Result<What> ask(EntropyKeyLink& link, std::string_view command,
-                 std::initializer_list<What> answers, const char* what, const Waker& waker) {
-  const TimePoint by = Clock().now() + entropykey_patience;
-  if (auto sent = link.send(command, waker, by); !sent) return tl::unexpected(sent.error());
+// Waits for one of the answers, however much else comes before it; nullopt: until `by` there was
+// none.
+Result<std::optional<What>> await(EntropyKeyLink& link, std::initializer_list<What> answers,
+                                  const Waker& waker, TimePoint by) {
   while (true) {
     const auto event = link.next(waker, by);
     if (!event) return tl::unexpected(event.error());
-    if (!*event) break;
+    if (!*event) return std::nullopt;
     for (const What answer : answers) {
       if ((*event)->what == answer) return answer;
     }
@@ -30,6 +31,20 @@ Result<What> ask(EntropyKeyLink& link, std::string_view command,
     if ((*event)->what == What::serial) {
       return error(link.path() + " was reset in the middle: does another program use it?");
     }
+  }
+}
+
+// Sends a command, and again where there is no answer after `again`.
+Result<What> ask(EntropyKeyLink& link, std::string_view command,
+                 std::initializer_list<What> answers, const char* what, const Waker& waker,
+                 Duration again = entropykey_patience) {
+  const TimePoint end = Clock().now() + entropykey_patience;
+  while (Clock().now() < end) {
+    const TimePoint by = std::min(end, Clock().now() + again);
+    if (auto sent = link.send(command, waker, by); !sent) return tl::unexpected(sent.error());
+    const auto answer = await(link, answers, waker, by);
+    if (!answer) return tl::unexpected(answer.error());
+    if (*answer) return **answer;
   }
   return error(fmt::format("{} does not answer {} within {:.0f} s: is it an EntropyKey?",
                            link.path(), what, seconds(entropykey_patience)));
@@ -42,7 +57,8 @@ Result<LongTermKey> set_long_term_key(const std::string& path, Bytes master_key,
   EntropyKeyLink link(path);
   if (auto opened = link.open(); !opened) return tl::unexpected(opened.error());
   auto& session = link.session();
-  auto answer = ask(link, session.reset(), {What::serial}, "a reset", waker);
+  auto answer =
+      ask(link, session.reset(), {What::serial}, "a reset", waker, entropykey_reset_interval);
   if (!answer) return tl::unexpected(answer.error());
   if (session.version() != wire::entropykey::known_version) {
     return error(fmt::format("{} speaks version {} of its protocol; known here is {}", path,
