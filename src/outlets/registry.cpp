@@ -73,7 +73,7 @@ std::vector<std::string> default_outlets() {
 std::vector<std::string> outlet_help() {
   std::vector<std::string> lines;
   for (const OutletType* type : types) {
-    lines.push_back(fmt::format("{:<7} {}", type->name, type->summary));
+    lines.push_back(fmt::format("{:<8} {}", type->name, type->summary));
     if (!type->options.empty()) lines.push_back(fmt::format("{:<8}  {}", "", type->options));
   }
   return lines;

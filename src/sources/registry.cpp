@@ -21,18 +21,18 @@ namespace qanat::sources {
   TYPE(rdrand)                   \
   TYPE(rndr)                     \
   TYPE(darn)                     \
-  TYPE(tpm)                      \
-  TYPE(pkcs11)                   \
   TYPE(jitter)                   \
   TYPE(timer)                    \
   TYPE(interrupts)               \
   TYPE(audio)                    \
+  TYPE(video)                    \
+  TYPE(tpm)                      \
+  TYPE(pkcs11)                   \
   TYPE(kernel)                   \
   TYPE(device)                   \
   TYPE(entropykey)               \
   TYPE(file)                     \
   TYPE(exec)                     \
-  TYPE(video)                    \
   TYPE(egd)                      \
   TYPE(rngnet)                   \
   TYPE(netrng)                   \
