@@ -29,7 +29,7 @@ Result<std::string_view> XenstoreTree::give(unsigned domain, Bytes seed) {
     const auto begun = link_.begin();
     if (!begun) return tl::unexpected(begun.error());
     if (!begun->done()) return begun->refused;
-    const auto written = write(domain, seed);
+    auto written = write(domain, seed);
     if (!written) return written;
     const auto ended = link_.end(written->empty());
     if (!ended) return tl::unexpected(ended.error());
@@ -50,7 +50,7 @@ Result<std::string_view> XenstoreTree::write(unsigned domain, Bytes seed) {
   const MutableBytes text = digits.view().first(2 * seed.size());
   write_hex(seed, {reinterpret_cast<char*>(text.data()), text.size()});
   // The guest may write there, and so take away what it has read.
-  const auto done = put(path, as_text(text), xenstore::permissions_for(domain, 'b'));
+  auto done = put(path, as_text(text), xenstore::permissions_for(domain, 'b'));
   if (!done || !done->empty()) return done;
   const std::string beside = xenstore::generation_path(path);
   const auto generation = generation_of(domain, beside);
@@ -75,7 +75,7 @@ Result<std::string> XenstoreTree::generation_of(unsigned domain, const std::stri
 
 Result<std::string_view> XenstoreTree::put(const std::string& path, std::string_view value,
                                            const std::string& permissions) {
-  const auto written = link_.request(Kind::write, {path, end_of_string, value});
+  auto written = link_.request(Kind::write, {path, end_of_string, value});
   if (!written) return tl::unexpected(written.error());
   if (!written->done()) return written->refused;
   const auto owned = link_.request(Kind::set_permissions, {path, end_of_string, permissions});

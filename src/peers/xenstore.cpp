@@ -36,6 +36,7 @@ bool is_there(const char* path) { return ::access(path, F_OK) == 0; }
 
 std::string find_xenstored() {
   // As libxenstore has it; a socket where xenstored runs, a device in the others' kernels.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
   if (const char* const path = std::getenv("XENSTORED_PATH")) return path;
   for (const char* path : {"/run/xenstored/socket", "/var/run/xenstored/socket", "/dev/xen/xenbus",
                            "/proc/xen/xenbus"}) {
@@ -207,7 +208,7 @@ Result<void> XenstoreLink::wait(std::optional<Duration> limit) {
 Result<bool> XenstoreLink::hear() {
   for (int heard = 0; heard < most_heard; ++heard) {
     xenstore::Message message;
-    const auto found = next(message);
+    auto found = next(message);
     if (!found) return found;
     if (!*found) return heard > 0;
     if (message.kind != Kind::event) return lost("xenstored answers what nobody has asked");

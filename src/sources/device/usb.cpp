@@ -87,7 +87,7 @@ std::string stable_name(const std::string& root, const std::string& node) {
   for (const std::string& name : names_in(root + directory)) {
     std::error_code problem;
     const fs::path target = fs::read_symlink(fs::path(root + directory) / name, problem);
-    std::string stable = directory + "/" + name;
+    std::string stable = fmt::format("{}/{}", directory, name);
     if (!problem && target.filename() == node && can_be_written(stable)) return stable;
   }
   return "/dev/" + node;
