@@ -98,7 +98,7 @@ Result<void> Device::begin(const Waker& stop) {
   if (mode_->parity != Parity::none) {
     if (auto set = set_parity(fd_.get(), path_, mode_->parity); !set) return set;
   }
-  for (const unsigned speed : mode_->knock) {
+  for (const unsigned& speed : mode_->knock) {
     if (auto set = set_speed(fd_.get(), path_, speed); !set) return set;
     const bool last = &speed == &mode_->knock.back();
     if (wait_for(-1, 0, stop, last ? knock_settles : knock_pause) == Wake::woken) {
