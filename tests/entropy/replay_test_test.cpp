@@ -34,7 +34,7 @@ TEST(ReplayTest, PassesGoodSourcesOfEveryClaim) {
 
 TEST(ReplayTest, FindsARecordingThatIsPlayedAgainFromAnywhere) {
   for (const double h : {0.5, 1.0, 2.0, 4.0, 7.9}) {
-    for (const std::size_t from : {0, 1, 777, 100'000}) {
+    for (const std::size_t from : {0U, 1U, 777U, 100'000U}) {
       ReplayTest tested(h, 1);
       const Samples once = test::with_min_entropy(500'000, h, 11);
       const std::size_t at = passed(tested, played_twice(once, from));
@@ -45,7 +45,7 @@ TEST(ReplayTest, FindsARecordingThatIsPlayedAgainFromAnywhere) {
 }
 
 TEST(ReplayTest, FindsALoopOfAnyLengthThatThePatternTestDoesNotSee) {
-  for (const std::size_t period : {513, 600, 1000, 1024, 3000, 6000, 12'000, 1'000'000}) {
+  for (const std::size_t period : {513U, 600U, 1000U, 1024U, 3000U, 6000U, 12'000U, 1'000'000U}) {
     ReplayTest tested(2, 1);
     EXPECT_LT(passed(tested, test::repeating(2 * period + 20'000, period, 5)), period + 19'000)
         << period;
