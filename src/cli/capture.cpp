@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "assess/estimators.h"
 #include "base/files.h"
 #include "base/quantity.h"
+#include "base/shown.h"
 #include "base/version.h"
 #include "cli/progress.h"
 #include "crypto/hash.h"
@@ -24,6 +26,7 @@ namespace {
 
 // For the estimate: as many samples as SP 800-90B asks for, and no more memory than that.
 constexpr std::size_t most_estimated = 1'000'000;
+constexpr std::size_t few = 1024;
 
 double processor_seconds() {
   rusage used{};
@@ -59,6 +62,11 @@ class Recording {
       throw Failure(wanted.output + " is there already: delete it, or name another --output");
     }
     if (!file_) throw Failure(with_errno("cannot make " + wanted.output, errno));
+    struct stat info {};
+    if (::lstat((wanted.output + ".json").c_str(), &info) == 0) {
+      ::unlink(wanted.output.c_str());
+      throw Failure(wanted.output + ".json is there already: delete it, or name another --output");
+    }
     kept_.reserve(std::min<std::uint64_t>(wanted.samples, most_estimated));
   }
 
@@ -70,6 +78,7 @@ class Recording {
   }
   // What there is: of a whole capture, or of one that has ended early.
   void describe() const;
+  const std::string& name() const { return described_.name; }
   std::uint64_t taken() const { return taken_; }
   double estimate() const { return std::max(0.0, assess::min_entropy(kept_)); }
 
@@ -77,7 +86,8 @@ class Recording {
   void take_row(std::uint64_t length, Progress& progress) {
     const auto source = sources::make_probe(wanted_.source);
     if (auto opened = source->open(never_); !opened) throw Failure(opened.error().message);
-    std::array<std::uint8_t, 4096> block{};
+    // In pieces that a slow source fills soon: what was read is in the file whenever it ends.
+    std::array<std::uint8_t, 256> block{};
     while (length > 0) {
       const auto got = source->read(
           MutableBytes(block).first(std::min<std::uint64_t>(length, block.size())), never_);
@@ -119,7 +129,7 @@ void Recording::describe() const {
   boost::json::object document{
       {"source", described_.name},
       {"settings", {{"h", described_.h}, {"credit", described_.credit}, {"note", described_.note}}},
-      {"file", wanted_.output.substr(wanted_.output.rfind('/') + 1)},
+      {"file", shown(wanted_.output.substr(wanted_.output.rfind('/') + 1))},
       {"sha512", to_hex(digest)},
       {"samples", taken_},
       {"complete", complete_},
@@ -153,15 +163,31 @@ void capture(const Capture& wanted) {
   try {
     recording.take();
   } catch (const Failure& problem) {
-    recording.describe();
+    if (recording.taken() == 0) {
+      ::unlink(wanted.output.c_str());
+      throw;
+    }
+    try {
+      recording.describe();
+    } catch (const Failure&) {
+      // As the first says more: a full disk, mostly.
+    }
     throw Failure(fmt::format("{}; {} of {} samples are in {}", problem.what(), recording.taken(),
                               wanted.samples, wanted.output));
   }
   recording.describe();
-  fmt::print(
-      "{} samples of {} in {}, and how they were taken in {}.json.\n"
-      "The least of four estimates after SP 800-90B 6.3: {:.2f} bits a sample.\n",
-      recording.taken(), wanted.source, wanted.output, wanted.output, recording.estimate());
+  fmt::print("{} samples of {}{} in {}, and how they were taken in {}.json.\n", recording.taken(),
+             recording.name(),
+             wanted.restarts > 0 ? fmt::format(", {} after each of {} restarts,",
+                                               wanted.samples / wanted.restarts, wanted.restarts)
+                                 : "",
+             wanted.output, wanted.output);
+  if (recording.taken() < few) {
+    fmt::print("They are too few for an estimate.\n");
+    return;
+  }
+  fmt::print("The least of four estimates after SP 800-90B 6.3: {:.2f} bits a sample.\n",
+             recording.estimate());
 }
 
 }  // namespace qanat::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <atomic>
 #include <boost/json.hpp>
 #include <thread>
 
@@ -25,7 +26,7 @@ constexpr std::size_t start_up_samples =
 
 }  // namespace
 
-Probe probe(const std::string& name, Duration time) {
+Probe probe(const std::string& name, Duration time, Duration most) {
   constexpr std::size_t enough = 1 << 20;
   const auto described = sources::describe_source(name);
   Probe result{.name = described.name,
@@ -44,15 +45,18 @@ Probe probe(const std::string& name, Duration time) {
   // A source that gives nothing must not hold up the others.
   Waker waker;
   const TimePoint begin = Clock().now();
+  std::atomic<std::size_t> count = 0;
+  const auto going_on = [&] {
+    const Duration since = Clock().now() - begin;
+    return since < time || (since < most && count > 0 && count < start_up_samples);
+  };
   std::jthread alarm([&](const std::stop_token& stop) {
-    while (!stop.stop_requested() && Clock().now() - begin < time)
-      std::this_thread::sleep_for(10ms);
+    while (!stop.stop_requested() && going_on()) std::this_thread::sleep_for(10ms);
     waker.wake();
   });
   SecretBytes samples(enough);
-  std::size_t count = 0;
   bool faulty = false;
-  while (count < enough && Clock().now() - begin < time) {
+  while (count < enough && going_on()) {
     const std::size_t room = std::min<std::size_t>(512, enough - count);
     const auto got = source->read(samples.view().subspan(count, room), waker);
     if (!got) {
@@ -65,6 +69,7 @@ Probe probe(const std::string& name, Duration time) {
   }
   const double took = seconds(Clock().now() - begin);
   alarm.request_stop();
+  alarm.join();
   source->close();
   const Bytes all = Bytes(samples.view()).first(count);
   // The claim is held against all of it, below.
@@ -73,7 +78,8 @@ Probe probe(const std::string& name, Duration time) {
     const auto verdict =
         health.window(all.subspan(at).first<entropy::window_samples>(), Clock().now());
     if (verdict.alarm != entropy::Alarm::none) {
-      result.note = fmt::format("{} test failed", to_string(verdict.alarm));
+      result.note =
+          fmt::format("{} test failed: {}", to_string(verdict.alarm), explain(verdict.alarm));
     }
     if (health.state() == entropy::SourceState::failed) break;
   }
@@ -97,8 +103,8 @@ Probe probe(const std::string& name, Duration time) {
   if (count < start_up_samples && !faulty) {
     const std::string few =
         count == 0 ? "gave nothing"
-                   : fmt::format("gave {} of the {} samples that the start-up test takes", count,
-                                 start_up_samples);
+                   : fmt::format("gave {} of the {} samples that the start-up test takes",
+                                 count.load(), start_up_samples);
     result.note = result.note.empty() ? few + "; try a longer --for" : few + "; " + result.note;
   }
   return result;
@@ -131,11 +137,15 @@ void refuse_bad(const std::vector<Probe>& probes, bool named) {
 }
 
 void print_table(const std::vector<Probe>& probes) {
+  // A longer name has a line of its own.
+  constexpr std::size_t name_width = 26;
   fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", "Source", "State", "Rate", "Claimed",
              "Measured", "Samples");
   for (const Probe& p : probes) {
-    fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", p.name, p.state, format_rate(p.rate),
-               p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
+    const bool apart = p.name.size() > name_width;
+    if (apart) fmt::print("{}\n", p.name);
+    fmt::print("{:<26} {:<8} {:>12} {:>8} {:>9} {:>9}\n", apart ? "" : p.name, p.state,
+               format_rate(p.rate), p.credit ? fmt::format("{:.2f}", p.claimed) : "0",
                p.samples >= start_up_samples ? fmt::format("{:.2f}", p.measured) : "-", p.samples);
     if (!p.note.empty()) fmt::print("  {}\n", p.note);
   }

@@ -19,8 +19,9 @@ struct Probe {
   bool insist = false;
   std::string note;  // what an operator should know; may be empty
 };
-// Reads for `time` at most, or until there are enough samples for an estimate worth its name.
-Probe probe(const std::string& name, Duration time);
+// Reads for `time`, or until there are enough samples for an estimate worth its name; and for up to
+// `most` where there are fewer than the start-up test takes.
+Probe probe(const std::string& name, Duration time, Duration most);
 
 void print_table(const std::vector<Probe>& probes);
 void print_json(const std::vector<Probe>& probes);

@@ -19,12 +19,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Of a source that is slow, until its start-up test is over.
+constexpr Duration probe_patience = 12s;
+
 struct SourcesOptions {
   std::vector<std::string> names;
-  std::string time = "1s";
+  std::string time;
   std::string state;
   std::string captured;
-  std::string samples = "1M";
+  std::string samples;
   std::string restarts;
   std::string output;
   bool as_json = false;
@@ -66,14 +69,32 @@ void require_readable(const std::string& name) {
   as_usage([&] { return sources::describe_source(name); });
   if (sources::make_probe(name) == nullptr) {
     throw UsageError(name +
-                     ": what another sends cannot be tried here; a node that has it as a "
-                     "source shows it in 'qanat status'");
+                     ": it gives no samples that could be tried here; 'qanat status' shows how it "
+                     "is in a node that has it as a source");
   }
+}
+
+// Below what it belongs to, in lines of at most 80 columns.
+void print_wrapped(std::string_view text) {
+  constexpr std::size_t indent = 4;
+  constexpr std::size_t columns = 80;
+  std::size_t used = 0;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (used > 0 && used + 1 + word.size() > columns) {
+      fmt::print("\n");
+      used = 0;
+    }
+    fmt::print("{}{}", std::string(used == 0 ? indent : 1, ' '), word);
+    used += (used == 0 ? indent : 1) + word.size();
+  }
+  fmt::print("\n");
 }
 
 void print_types(bool as_json) {
   boost::json::array list;
-  if (!as_json) fmt::print("{:<33} {:<4} {:>4}  {}\n", "Type", "Here", "h", "What, and why");
+  if (!as_json) fmt::print("{:<24} {:<4} {:>4}  {}\n", "Type", "Here", "h", "What it is");
   for (const sources::TypeDescription& type : sources::describe_types()) {
     if (as_json) {
       list.push_back(boost::json::object{{"type", type.name},
@@ -90,17 +111,19 @@ void print_types(bool as_json) {
         type.target.empty() ? type.name
         : may ? fmt::format("{}[:{}]", type.name, type.target.substr(1, type.target.size() - 2))
               : fmt::format("{}:{}", type.name, type.target);
-    fmt::print("{:<33} {:<4} {:>4}  {} ({})\n", name, type.availability.here ? "yes" : "no",
-               type.credit ? fmt::format("{:g}", type.h) : "0", type.summary,
-               type.availability.why);
+    const bool apart = name.size() > 24;
+    if (apart) fmt::print("{}\n", name);
+    fmt::print("{:<24} {:<4} {:>4}  {}\n", apart ? "" : name, type.availability.here ? "yes" : "no",
+               type.credit ? fmt::format("{:g}", type.h) : "0", type.summary);
+    if (!type.availability.why.empty()) print_wrapped(type.availability.why);
   }
   if (as_json) {
     fmt::print("{}\n", boost::json::serialize(list));
     return;
   }
   fmt::print(
-      "\nBeside these: another node by its URL or a join string. h: min-entropy that is claimed\n"
-      "where you claim nothing, bits per byte. 'qanat sources NAME' tries one.\n");
+      "\nBeside these: another node by its URL or a join string. h: min-entropy that is\n"
+      "claimed where you claim nothing, bits per byte. 'qanat sources NAME' tries one.\n");
 }
 
 int capture_samples(const SourcesOptions& options) {
@@ -109,7 +132,7 @@ int capture_samples(const SourcesOptions& options) {
   }
   if (options.output.empty()) throw UsageError("--capture needs --output FILE for the samples");
   require_readable(options.captured);
-  const auto samples = parse_size(options.samples);
+  const auto samples = parse_size(options.samples.empty() ? "1M" : options.samples);
   if (!samples || *samples == 0) {
     throw UsageError("--samples " + options.samples + " is not a number of samples; try 1M");
   }
@@ -135,7 +158,7 @@ int capture_samples(const SourcesOptions& options) {
 }
 
 int probe_sources(const SourcesOptions& options) {
-  const auto time = parse_duration(options.time);
+  const auto time = options.time.empty() ? 1s : parse_duration(options.time);
   if (!time || *time == 0s) {
     throw UsageError("--for " + options.time + " is not a duration of at least 1ms; try 1s");
   }
@@ -144,7 +167,7 @@ int probe_sources(const SourcesOptions& options) {
   const bool look = options.names.empty();
   const sources::Hardware hardware = look ? sources::find_hardware() : sources::Hardware();
   for (const std::string& name : look ? candidates(hardware) : options.names) {
-    probes.push_back(probe(name, *time));
+    probes.push_back(probe(name, *time, options.time.empty() ? probe_patience : *time));
   }
   options.as_json ? print_json(probes) : print_table(probes);
   if (!options.as_json) print_hardware(hardware);
@@ -162,8 +185,8 @@ int run_sources(const SourcesOptions& options) {
     return 0;
   }
   if (!options.captured.empty()) return capture_samples(options);
-  if (!options.output.empty() || !options.restarts.empty()) {
-    throw UsageError("--output and --restarts belong to --capture NAME");
+  if (!options.output.empty() || !options.restarts.empty() || !options.samples.empty()) {
+    throw UsageError("--samples, --output and --restarts belong to --capture NAME");
   }
   if (options.all) {
     if (!options.names.empty()) throw UsageError("--all lists every type; give it alone");
@@ -178,7 +201,7 @@ int run_sources(const SourcesOptions& options) {
 Run add_sources(CLI::App& command) {
   auto options = std::make_shared<SourcesOptions>();
   command.add_option("source", options->names, "Sources to try (default: what this machine has)");
-  command.add_option("--for", options->time, "How long to read each (1s)");
+  command.add_option("--for", options->time, "How long to read each (1s, a slow one longer)");
   command.add_flag("--all", options->all,
                    "List every type, and why it is or is not available here");
   command.add_option("--capture", options->captured, "Write raw samples of this source to a file")

@@ -60,6 +60,23 @@ const char* to_string(Alarm alarm) {
   return "none";
 }
 
+const char* explain(Alarm alarm) {
+  switch (alarm) {
+    case Alarm::none:
+      return "all is well";
+    case Alarm::repetition_count:
+      return "the same sample again and again";
+    case Alarm::adaptive_proportion:
+    case Alarm::frequency:
+      return "one sample too often";
+    case Alarm::pattern:
+      return "a short pattern again and again";
+    case Alarm::replay:
+      return "what it had given before: a recording, or a buffer that nobody fills";
+  }
+  return "";
+}
+
 RepetitionCountTest::RepetitionCountTest(double h) : cutoff_(repetition_cutoff(h)) {}
 
 bool RepetitionCountTest::count(std::span<const std::uint8_t> samples) {

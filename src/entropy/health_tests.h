@@ -23,6 +23,8 @@ using Window = std::span<const std::uint8_t, window_samples>;
 enum class Alarm { none, repetition_count, adaptive_proportion, pattern, frequency, replay };
 inline constexpr std::size_t alarm_kinds = 6;
 const char* to_string(Alarm alarm);
+// What that means, for people who do not know the tests: "the same sample again and again".
+const char* explain(Alarm alarm);
 
 // SP 800-90B 4.4.1. A run may cross windows.
 class RepetitionCountTest {

@@ -147,14 +147,15 @@ std::optional<Intake::News> Intake::news_locked(const Verdict& verdict, TimePoin
                                                               ? EventKind::source_back
                                                               : EventKind::note);
     case SourceState::suspect:
-      return note_locked(
-          fmt::format("suspect: {} test failed; testing again", to_string(verdict.alarm)),
-          EventKind::warning);
+      return note_locked(fmt::format("suspect: {} test failed ({}); testing again",
+                                     to_string(verdict.alarm), explain(verdict.alarm)),
+                         EventKind::warning);
     case SourceState::failed:
-      news = note_locked(fmt::format("failed: {} test at {} claimed per byte; next try in {:.0f} s",
-                                     to_string(verdict.alarm), format_bits(claim_.h),
-                                     seconds(health_.retry_at() - now)),
-                         EventKind::source_failed);
+      news = note_locked(
+          fmt::format("failed: {} test at {} claimed per byte ({}); next try in {:.0f} s",
+                      to_string(verdict.alarm), format_bits(claim_.h), explain(verdict.alarm),
+                      seconds(health_.retry_at() - now)),
+          EventKind::source_failed);
       news.lost = true;
       return news;
     case SourceState::refuted:

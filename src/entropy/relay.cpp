@@ -9,9 +9,10 @@ namespace qanat::entropy {
 
 bool ReplayCheck::came_before(Bytes bytes) {
   const auto digest = crypto::sha256({bytes});
-  const bool same = digest == last_digest_;
-  last_digest_ = digest;
-  return same;
+  if (std::find(digests_.begin(), digests_.end(), digest) != digests_.end()) return true;
+  digests_[next_] = digest;
+  next_ = (next_ + 1) % digests_.size();
+  return false;
 }
 
 std::size_t worth_to_this_machine(std::size_t bytes, bool full) {

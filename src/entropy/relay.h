@@ -11,13 +11,15 @@
 
 namespace qanat::entropy {
 
-// Whether the same bytes came before: a peer that is broken, or a recording. Not thread-safe.
+// Whether the same bytes came before, among the last 256: a peer that is broken, or a recording.
+// Not thread-safe.
 class ReplayCheck {
  public:
   bool came_before(Bytes bytes);
 
  private:
-  std::array<std::uint8_t, 32> last_digest_{};
+  std::array<std::array<std::uint8_t, 32>, 256> digests_{};  // a ring
+  std::size_t next_ = 0;
 };
 
 // What bytes of a peer are worth to this machine's own kernel: of grade full all, of grade drbg 256

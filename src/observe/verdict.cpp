@@ -36,12 +36,17 @@ std::string counted(std::size_t count, std::string_view one, std::string_view ma
 std::string hint_for(const SourceReport& source) {
   switch (source.state) {
     case SourceState::gone:
-      return "See that it is there and may be read; it is looked for all the time. A file that was "
-             "read to its end needs new bytes, or no place in the configuration.";
+      return source.name.starts_with("file:")
+                 ? "It is looked for all the time. A file that was read to its end needs new "
+                   "bytes, "
+                   "or no place in the configuration."
+                 : "See that it is there and may be read; it is looked for all the time.";
     case SourceState::refuted:
       return "Correct h= of this source, or say credit=insist; docs/sources.md tells how.";
     default:
-      return "It is tried again by itself; if it fails again, replace the device.";
+      return "It is tried again by itself; if it fails again, mend what the reason says, or "
+             "replace "
+             "the device.";
   }
 }
 

@@ -61,7 +61,12 @@ SourcePlan read_exec(const spec::Spec& spec, entropy::Claim usual) {
   if (!why.empty() && spec.option("h")) claim.vouched = claim.credit;
   return {.name = spec.text,
           .claim = claim,
-          .note = why.empty() ? "" : why + ": credited only as h= or credit=yes claims",
+          .note = why.empty() ? ""
+                  : claim.vouched
+                      ? why +
+                            ": credited, as you claim it; what this node feeds to the kernel "
+                            "comes back as new"
+                      : why + ": credited only as h= or credit=yes claims",
           .lookalike = why,
           .make = skipping(
               spec, [command = spec.target, why] { return std::make_unique<Exec>(command, why); })};

@@ -55,7 +55,7 @@ constexpr std::array types{QANAT_SOURCE_TYPES(ADDRESS)};
 Availability availability(const SourceType& type) {
   if (type.available != nullptr) return type.available();
   const bool may = type.target.empty() || type.target.starts_with('[');
-  return {true, may ? "on every machine" : fmt::format("give its {}", type.target)};
+  return {true, may ? "on every machine" : "whatever it names"};
 }
 
 // What is wrong with a claim to what the kernel's generator gives.

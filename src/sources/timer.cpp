@@ -1,5 +1,6 @@
 #include "sources/timer.h"
 
+#include <fmt/core.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ namespace {
 // current kernels: timers that are finer than that lose wake-ups to the load.
 constexpr Duration usual_period = 5ms;
 constexpr Duration least_period = 1ms;
+constexpr Duration most_period = 1s;
 // Wake-ups that tell the counter's step.
 constexpr unsigned step_wakeups = 32;
 
@@ -74,6 +76,11 @@ namespace {
 
 SourcePlan read_timer(const spec::Spec& spec, entropy::Claim usual) {
   const Duration period = spec::duration_of(spec, "every", usual_period, least_period);
+  if (period > most_period) {
+    throw Failure(
+        fmt::format("{}: every={} is too slow for a window of 512 samples; write 1ms to 1s",
+                    spec.text, *spec.option("every")));
+  }
   return {.name = spec.text, .claim = spec::claim_of(spec, usual), .make = [period] {
             return std::make_unique<Timer>(period);
           }};

@@ -34,15 +34,26 @@ std::optional<Options> parse_options(std::string_view text) {
   return options;
 }
 
-// Whatever else may be wrong with it: a PIN (RFC 7512) is shown to nobody.
+// Whatever else may be wrong with it: a PIN (RFC 7512) is shown to nobody, in whatever way its name
+// is mistyped and whatever stands before it. A file's name is none.
 std::string without_pin(std::string_view text) {
-  constexpr std::string_view secret = "pin-value=";
-  std::string shown;
-  for (auto at = text.find(secret); at != std::string_view::npos; at = text.find(secret)) {
-    shown.append(text.substr(0, at + secret.size())).append("...");
-    text.remove_prefix(std::min(text.size(), text.find('&', at)));
+  constexpr std::string_view ends = "&;?";
+  if (!text.starts_with("pkcs11") && text.find("pin-value") == std::string_view::npos) {
+    return std::string(text);
   }
-  return shown.append(text);
+  std::string shown;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(ends), text.size());
+    const std::string_view word = text.substr(0, end);
+    const std::size_t equals = word.find('=');
+    const std::string_view name = word.substr(word.rfind(':', equals) + 1);
+    const bool secret = equals != std::string_view::npos && name.starts_with("pin") &&
+                        !name.starts_with("pin-source=");
+    shown.append(secret ? word.substr(0, equals + 1) : word).append(secret ? "..." : "");
+    shown.append(text.substr(end, 1));
+    text.remove_prefix(std::min(text.size(), end + 1));
+  }
+  return shown;
 }
 
 }  // namespace

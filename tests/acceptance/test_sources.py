@@ -71,7 +71,7 @@ def test_what_makes_no_sense_is_a_matter_of_usage(tmp_path):
                               (["--capture", "jitter", "--output", output, "--samples", "0"], "number of samples"),
                               (["--capture", "jitter", "--output", output, "--samples", "1k", "--restarts", "7"], "multiple"),
                               (["--capture", "nonsense", "--output", output], "unknown source"),
-                              (["--capture", "rngnet://127.0.0.1:5000", "--output", output], "cannot be tried"),
+                              (["--capture", "rngnet://127.0.0.1:5000", "--output", output], "no samples that could be tried"),
                               (["--output", output], "--capture")):
         refused = qanat("sources", *arguments, check=False)
         assert refused.returncode == 2 and wanted in refused.stderr, (arguments, refused.stderr)

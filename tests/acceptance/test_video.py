@@ -127,7 +127,11 @@ def test_a_streams_noise_is_credited(run, tmp_path):
     real = subprocess.Popen(["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=30,noise=alls=40:allf=t+u", "-c:v", "mjpeg",
                              "-q:v", "3", "-f", "mpjpeg", "-listen", "1", url], stdin=subprocess.DEVNULL)
     try:
-        names = [f"video:{clip}", f"video:{url}"]
+        # JPEGs one after another, of 90 kB each: FFmpeg calls them "jpeg_pipe", whose length nobody knows.
+        raw = tmp_path / "raw.mjpeg"
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x480:r=25:d=2,noise=alls=20:allf=t+u", "-c:v", "mjpeg", "-q:v", "3",
+                        str(raw)], stdin=subprocess.DEVNULL, check=True)
+        names = [f"video:{clip}", f"video:{url}", f"video:{raw}"]
         eventually(lambda: f":{port:04X} " in open("/proc/net/tcp").read())
         node = serve(run, *names)
         for name in names:

@@ -26,6 +26,12 @@ TEST(Spec, ShowsNoPin) {
   EXPECT_EQ(token->text, "pkcs11:token=a?pin-value=...&h=4");
   EXPECT_EQ(token->option("pin-value"), "4711");
   EXPECT_EQ(parse_spec("pkcs11:?h=4&pin-value=4711")->text, "pkcs11:?h=4&pin-value=...");
+  // As it is mistyped, too; a file's name is no secret, nor is the pin of a server's public key.
+  EXPECT_EQ(parse_spec("pkcs11:token=a&pin-value=4711;h=4")->text,
+            "pkcs11:token=a&pin-value=...;h=4");
+  EXPECT_EQ(parse_spec("pkcs11:pin=4711?pin-vlaue=4711")->text, "pkcs11:pin=...?pin-vlaue=...");
+  EXPECT_EQ(parse_spec("pkcs11:a?pin-source=file:/p")->text, "pkcs11:a?pin-source=file:/p");
+  EXPECT_EQ(parse_spec("https://a?pin=4711")->text, "https://a?pin=4711");
   for (const char* bad : {"PKCS11:?pin-value=4711", "?pin-value=4711", "a:\xff?pin-value=4711&x"}) {
     EXPECT_EQ(parse_spec(bad).error().message.find("4711"), std::string::npos) << bad;
   }

@@ -17,6 +17,8 @@
 // Its own extern "C" ends before snd_lib_error_set_local (1.2.8).
 extern "C" {
 #include <alsa/asoundlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 }
 
 namespace qanat::sources {
@@ -24,6 +26,10 @@ namespace qanat::sources {
 using namespace std::chrono_literals;
 
 namespace {
+
+// Documentation/admin-guide/devices.txt; a minor number that no card has.
+constexpr unsigned alsa_major = 116;
+constexpr unsigned most_minor = 0xFFFFF;
 
 // Most hardware has it; 44,100 is taken where it has not.
 constexpr unsigned usual_rate = 48000;
@@ -280,7 +286,8 @@ std::optional<Origin> AlsaCapture::origin() const {
   const AlsaMessages messages;
   if (::snd_pcm_info(pcm_.get(), info.get()) < 0) return std::nullopt;
   const int card = ::snd_pcm_info_get_card(info.get());
-  if (card < 0) return std::nullopt;
+  // A sound server's: nobody tells which card is behind it, and two names of it may be one.
+  if (card < 0) return Origin{S_IFCHR, makedev(alsa_major, most_minor), 0};
   return origin_of(fmt::format("/dev/snd/pcmC{}D{}c", card, ::snd_pcm_info_get_device(info.get())));
 }
 

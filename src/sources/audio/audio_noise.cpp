@@ -178,6 +178,19 @@ double share_outside(AudioJudge::Block block, double bottom, double top) {
   return static_cast<double>(outside) / static_cast<double>(block.size());
 }
 
+// How often in a row one sample comes, at the most.
+unsigned longest_run(AudioJudge::Block block) {
+  unsigned longest = 0;
+  unsigned run = 0;
+  std::int32_t last = 0;
+  for (const std::int32_t sample : block) {
+    run = run > 0 && sample == last ? run + 1 : 1;
+    last = sample;
+    longest = std::max(longest, run);
+  }
+  return longest;
+}
+
 // Between `low` and `high`, below the converter's limit.
 bool has_plateaus(AudioJudge::Block block, std::int64_t low, std::int64_t high) {
   const std::int64_t range = high - low;
@@ -195,6 +208,7 @@ bool has_plateaus(AudioJudge::Block block, std::int64_t low, std::int64_t high) 
 // most, which is within the cut-off.
 AudioJudge::AudioJudge(double h, unsigned depth)
     : limit_(std::exp2(depth - 1) * 255 / 256),
+      run_cutoff_(entropy::repetition_cutoff(h)),
       piece_cutoff_(entropy::proportion_cutoff(h, predicted, entropy::alpha_log2 - 13)),
       block_cutoff_(entropy::proportion_cutoff(h, pieces * predicted, entropy::alpha_log2 - 13)) {}
 
@@ -204,7 +218,8 @@ AudioJudgement AudioJudge::judge(Block block) const {
   const auto [least, most] = std::minmax_element(block.begin(), block.end());
   const std::int64_t low = *least;
   const std::int64_t high = *most;
-  if (low == high) {
+  // Muted in the middle of it, too: what is left of it would fail the test on bytes.
+  if (low == high || longest_run(block) >= run_cutoff_) {
     found.flaw = AudioFlaw::silent;
     return found;
   }

@@ -17,7 +17,7 @@ namespace qanat::sources {
 
 enum class AudioFlaw {
   none,
-  silent,   // all samples are equal
+  silent,   // all samples are equal, or so many in a row that they cannot be noise
   coarse,   // their low 8 bits are
   dither,   // no more than three neighbouring values
   clipped,  // many samples are at the two ends of the range
@@ -46,7 +46,8 @@ class AudioJudge {
   AudioJudgement judge(Block block) const;
 
  private:
-  const double limit_;  // beyond it, and below its negative, the converter is at its end
+  const double limit_;         // beyond it, and below its negative, the converter is at its end
+  const unsigned run_cutoff_;  // equal samples in a row: the repetition count test's
   // Hits of one prediction that refute the claim: in a piece of a block, and in all of it.
   const std::uint32_t piece_cutoff_;
   const std::uint32_t block_cutoff_;

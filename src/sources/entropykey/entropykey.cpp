@@ -219,9 +219,7 @@ Result<void> EntropyKey::greet(const Waker& waker) {
     return fault(fmt::format("{} speaks version {} of its protocol; known here is {}",
                              device_name(), session.version(), wire::entropykey::known_version));
   }
-  const std::string remedy =
-      fmt::format("'qanat entropykey set-key {}' sets a new one, with the master key on its card",
-                  link_.path());
+  const std::string remedy = how_to_set_key();
   auto key = find_long_term_key(keyring_, session.serial());
   if (!key) {
     return fault(fmt::format(
@@ -253,15 +251,20 @@ Result<void> EntropyKey::take(const wire::entropykey::Information& information) 
       device_name(), wire::entropykey::describe_failure(*information.failure, known)));
 }
 
+std::string EntropyKey::how_to_set_key() const {
+  return fmt::format(
+      "'qanat entropykey set-key {} --keyring {}' sets a new one, with the master key on its card",
+      link_.path(), keyring_);
+}
+
 // A frame of this session cannot be believed: another session, and an end to it when that is no
 // better.
 Result<void> EntropyKey::mistrust(const Waker& waker) {
   ++doubts_;
   if (waiting_ == Waiting::for_entropy && !confirmed_ && ++strange_ >= most_strange) {
     return fault(fmt::format(
-        "the long-term key of {} in {} is not the device's: no frame of a new session fits it; "
-        "'qanat entropykey set-key {}' sets a new one, with the master key on its card",
-        device_name(), keyring_, link_.path()));
+        "the long-term key of {} in {} is not the device's: no frame of a new session fits it; {}",
+        device_name(), keyring_, how_to_set_key()));
   }
   if (doubts_ >= most_doubts) {
     return fault(fmt::format(

@@ -37,6 +37,7 @@ class EntropyKey final : public Source {
   Result<void> greet(const Waker& waker);
   Result<void> take(const wire::entropykey::Information& information) EXCLUDES(mutex_);
   Result<void> mistrust(const Waker& waker);
+  std::string how_to_set_key() const;
   tl::unexpected<Error> too_late() const;
   void count(const char* reading, double by = 1) EXCLUDES(mutex_);
   std::string device_name() const;

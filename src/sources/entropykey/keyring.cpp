@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <optional>
 
 #include "base/files.h"
@@ -68,6 +69,10 @@ bool read_line(std::string_view line, const SerialNumber& serial, MutableBytes k
          read_base64(take_word(line), key);
 }
 
+// As long as a line of a key.
+constexpr std::string_view room_for_a_line =
+    "# a new long-term key will stand here, while the device is being given it\n";
+
 // What is written, piece by piece, into secret memory.
 class KeyringWriter {
  public:
@@ -111,6 +116,33 @@ SecretBytes keyring_line(const SerialNumber& serial, Bytes long_term_key) {
   return line;
 }
 
+namespace {
+
+// Where the file itself is: a link to it stays one.
+std::string real_path(const std::string& keyring) {
+  std::error_code none;
+  const auto real = std::filesystem::canonical(keyring, none);
+  return none ? keyring : real.string();
+}
+
+// With the owner and the mode that it had: a node may read it by its group.
+Result<void> replace_keyring(const std::string& keyring, const Keyring& old, Bytes content) {
+  if (content.size() >= most_keyring_bytes) {
+    return error("the keyring " + keyring + " is too large for another key");
+  }
+  const std::string path = real_path(keyring);
+  const unsigned mode = old.exists ? old.info.st_mode & 0777U : 0600U;
+  if (auto replaced = replace_file(path, content, mode); !replaced) return replaced;
+  if (old.exists && ::chown(path.c_str(), old.info.st_uid, old.info.st_gid) != 0 &&
+      old.info.st_uid != ::geteuid()) {
+    return error(
+        with_errno("the new key is in " + keyring + ", but cannot give it its owner back", errno));
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> put_long_term_key(const std::string& keyring, const SerialNumber& serial,
                                Bytes long_term_key) {
   const auto old = read_keyring(keyring);
@@ -133,19 +165,24 @@ Result<void> put_long_term_key(const std::string& keyring, const SerialNumber& s
     if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
     writer.append(line.view());
   }
-  if (auto replaced = replace_file(keyring, writer.view(), 0600); !replaced) return replaced;
-  if (old->exists && ::chown(keyring.c_str(), old->info.st_uid, old->info.st_gid) != 0 &&
-      old->info.st_uid != ::geteuid()) {
-    return error(
-        with_errno("the new key is in " + keyring + ", but cannot give it its owner back", errno));
-  }
-  return {};
+  return replace_keyring(keyring, *old, writer.view());
 }
 
 Result<void> can_put_long_term_key(const std::string& keyring) {
-  if (auto read = read_keyring(keyring); !read) return tl::unexpected(read.error());
-  if (::access(directory_of(keyring).c_str(), W_OK | X_OK) == 0) return {};
-  return error(with_errno("cannot write the keyring " + keyring, errno));
+  const auto old = read_keyring(keyring);
+  if (!old) return tl::unexpected(old.error());
+  // A full disk, a mount, an immutable file: nothing tells but the try. It is replaced by itself,
+  // and room for a line.
+  KeyringWriter writer(old->size + keyring_head.size() + 1 + room_for_a_line.size());
+  if (!old->exists) writer.append(as_bytes(keyring_head));
+  writer.append(as_bytes(old->text()));
+  if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
+  const std::size_t before = writer.view().size();
+  writer.append(as_bytes(room_for_a_line));
+  if (auto written = replace_keyring(keyring, *old, writer.view()); !written) return written;
+  if (old->exists) return replace_keyring(keyring, *old, writer.view().first(before));
+  return ::unlink(keyring.c_str()) == 0 ? Result<void>()
+                                        : error(with_errno("cannot change " + keyring, errno));
 }
 
 }  // namespace qanat::sources

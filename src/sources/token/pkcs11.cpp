@@ -20,8 +20,9 @@ std::string pin_file_of(const spec::Spec& spec) {
   if (path.starts_with("//")) path.remove_prefix(2);
   if (!path.starts_with('/')) {
     throw Failure(
-        fmt::format("{}: pin-source={} names no file; write it like pin-source=file:/etc/qanat/pin",
-                    spec.text, *source));
+        fmt::format("{}: pin-source= names no file by its whole path; write it like "
+                    "pin-source=file:/etc/qanat/pin",
+                    spec.text));
   }
   return std::string(path);
 }
@@ -32,6 +33,15 @@ std::shared_ptr<Pkcs11Token> token_of(const spec::Spec& spec) {
     throw Failure(
         "pkcs11: what follows the '?' must be name=value, joined by '&', each once; within a value "
         "write '?' as %3F and '&' as %26");
+  }
+  // A typing error's way to have it shown: '&' in place of '?'.
+  if (spec.target.find("pin-") != std::string::npos) {
+    throw Failure(fmt::format("{}: a PIN stands behind a '?': pkcs11:token=NAME?pin-source=file:F",
+                              spec.text));
+  }
+  for (const auto& [key, value] : spec.options) {
+    if (value.find(";pin") == std::string::npos) continue;
+    throw Failure(fmt::format("{}: what follows the '?' is joined by '&', not ';'", spec.text));
   }
   auto token = std::make_shared<Pkcs11Token>();
   token->uri = "pkcs11:" + spec.target;
@@ -88,7 +98,7 @@ extern const SourceType pkcs11_type{
     .target = "[URI]",
     .usual = {4, false},
     .options = "module-path module-name pin-source pin-value",
-    .summary = "the generator of a PKCS#11 token; credited as claimed",
+    .summary = "the generator of a PKCS#11 token; credited where h= is written",
     .read = read_pkcs11,
     .available = by_p11_kit,
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -112,7 +113,8 @@ class TpmSession final : public LibrarySession {
       if (!fd) return with_errno("cannot open it", errno);
     }
     if (problem == TSS2_TCTI_RC_NOT_SUPPORTED) {
-      return "no library knows that way (package libtss2-tcti-device0, libtss2-tcti-swtpm0, ...)";
+      return fmt::format("no library knows that way; its package would be libtss2-tcti-{}0",
+                         tcti_.substr(0, tcti_.find(':')));
     }
     return fmt::format("{}; is it running, and may this user reach it?", Tss2_RC_Decode(problem));
   }
@@ -135,10 +137,23 @@ class TpmSession final : public LibrarySession {
 constexpr std::string_view without_tss =
     "this qanat was built without tpm2-tss (package libtss2-dev)";
 
+// To the kernel's device, its daemon, or a program that is one. Not "cmd", whose library (3.2.1)
+// writes as much into our buffer as the command's answer says that it is long, nor what wraps
+// another.
+constexpr std::array ways{"device", "tabrmd", "swtpm", "mssim"};
+
 SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
   if (!with_tss) throw Failure(fmt::format("{}: {}", spec.text, without_tss));
   const std::string tcti =
       spec.target.empty() ? std::string(device_prefix) + resource_manager : spec.target;
+  const std::string way = tcti.substr(0, tcti.find(':'));
+  if (std::find(ways.begin(), ways.end(), way) == ways.end()) {
+    throw Failure(
+        fmt::format("{}: '{}' is no way to a TPM that is used here; write device:PATH, "
+                    "tabrmd:bus_type=system, swtpm:path=SOCKET or mssim:host=H,port=P",
+                    spec.text, way));
+  }
+  const bool program = way == "swtpm" || way == "mssim";
   const std::string path = tcti.starts_with(device_prefix) ? tcti.substr(device_prefix.size()) : "";
   const LibrarySource::Settings settings{.who = "the TPM",
                                          .piece = wire::tpm::most_bytes,
@@ -146,13 +161,16 @@ SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
                                          .patience = 10s,
                                          .closed_at_rest = true,
                                          .path = path};
-  return {.name = spec.text,
-          .claim = spec::claim_of(spec, usual),
-          .path = path,
-          .make = [tcti, settings] {
-            return std::make_unique<LibrarySource>([tcti] { return make_tpm_session(tcti); },
-                                                   settings);
-          }};
+  return {
+      .name = spec.text,
+      .claim = spec::claim_of(spec, usual),
+      .note = program ? "a program in place of a TPM: its bytes are those of the kernel that it "
+                        "runs on, and whoever may reach it may be one; claim what that is worth"
+                      : "",
+      .path = path,
+      .make = [tcti, settings] {
+        return std::make_unique<LibrarySource>([tcti] { return make_tpm_session(tcti); }, settings);
+      }};
 }
 
 Availability find_tpm() {
@@ -174,8 +192,8 @@ std::unique_ptr<LibrarySession> make_tpm_session(const std::string& tcti) {
 // What their makers certify is full entropy (8); half of it, as nobody can look inside. One that a
 // host emulates is its host's word, as virtio-rng is.
 //
-// Patience: Linux gives TPM2_GetRandom 2 s, and waits as
-// long for what another program asked before, which may be a key that takes a minute.
+// Patience: Linux gives TPM2_GetRandom 2 s, and waits as long for what another program asked
+// before, which may be a key that takes a minute.
 extern const SourceType tpm_type{
     .name = "tpm",
     .target = "[TCTI]",

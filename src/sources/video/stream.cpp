@@ -314,12 +314,17 @@ class Stream final : public Camera {
     options.set("codec_whitelist", decoders);
     options.set("max_streams", "16");
     options.set("formatprobesize", "65536");
+    // Of JPEGs one after another: in pieces. Without it FFmpeg wants to know how long all of them
+    // are, which of a FIFO, or of a camera, nobody does.
+    options.set("frame_size", "4096");
     options.set("probesize", "1000000");
     if (url_.scheme.starts_with("http")) {
       // Where a camera sends us is not where the operator did.
       options.set("max_redirects", "0");
       options.set("seekable", "0");
       options.set("icy", "0");
+      // Nor by whom the environment says: it would see the password, and could be the camera.
+      options.set("http_proxy", "");
       options.set("user_agent", "qanat");
       options.set("tls_verify", "1");
       if (!ca_.empty()) options.set("ca_file", ca_);

@@ -18,12 +18,12 @@ constexpr std::string_view scheme_end = "://";
 // A value ends before one of these, where it stands in a query or, at some cameras, in the path.
 constexpr std::string_view value_end = "&;?/#";
 // Names of values that are no secrets, those of our own options among them.
-constexpr std::array<std::string_view, 34> harmless{
-    "action",  "buffer_size", "ca",         "cam",      "camera",     "ch",       "chan",
-    "channel", "clock",       "codec",      "credit",   "fifo_size",  "fps",      "h",
-    "height",  "listen",      "mode",       "pkt_size", "profile",    "proto",    "quality",
-    "rate",    "res",         "resolution", "size",     "stream",     "streamid", "streamtype",
-    "subtype", "timeout",     "type",       "unicast",  "videocodec", "width"};
+constexpr std::array<std::string_view, 35> harmless{
+    "action",     "buffer_size", "ca",      "cam",        "camera",    "ch",         "chan",
+    "channel",    "clock",       "codec",   "credit",     "fifo_size", "fps",        "h",
+    "height",     "id",          "listen",  "mode",       "pkt_size",  "profile",    "proto",
+    "quality",    "rate",        "res",     "resolution", "size",      "stream",     "streamid",
+    "streamtype", "subtype",     "timeout", "type",       "unicast",   "videocodec", "width"};
 
 struct Scheme {
   std::string_view name;
@@ -86,7 +86,15 @@ std::string without_secrets(std::string_view text) {
 }
 
 spec::Spec with_own_query(spec::Spec spec) {
-  if (!is_url(spec.target)) return spec;
+  if (!is_url(spec.target)) {
+    // A URL whose "://" is mistyped may hold a password.
+    const auto name = spec.text.rfind('@');
+    const std::size_t type = spec.type.size() + 1;
+    if (name != std::string::npos && name > type && !spec.target.starts_with('/')) {
+      spec.text.replace(type, name - type, "..");
+    }
+    return spec;
+  }
   std::string_view query =
       std::string_view(spec.text).substr(spec.type.size() + 1 + spec.target.size());
   query.remove_prefix(std::min<std::size_t>(query.size(), 1));

@@ -82,6 +82,12 @@ SourcePlan read_video_url(const spec::Spec& spec, entropy::Claim usual) {
 SourcePlan read_video(const spec::Spec& spec, entropy::Claim usual) {
   const std::string path = spec.target.empty() ? usual_camera : spec.target;
   const bool device = is_device(path);
+  if (!video::is_url(path) && !path.starts_with('/') && path.find('@') != std::string::npos) {
+    throw Failure(
+        fmt::format("{}: neither a URL (rtsp://USER:PASSWORD@HOST/PATH) nor a path that "
+                    "begins with '/'",
+                    spec.text));
+  }
   if (!device) {
     if (const auto there = video::ffmpeg(); !there) {
       throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
@@ -114,7 +120,7 @@ Availability available_video() {
 // knows what a camera does to its pictures.
 extern const SourceType video_type{
     .name = "video",
-    .target = "[DEVICE|URL]",
+    .target = "[DEVICE|URL|FILE]",
     .usual = {0.5, true},
     .options = "ca",
     .summary = "noise of a camera: V4L2, or a stream that FFmpeg opens",

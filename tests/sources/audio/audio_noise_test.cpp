@@ -45,6 +45,14 @@ AudioJudgement judge(const Signal& signal, double h = 0.5) {
 }
 std::string flaw_of(const Signal& signal, double h = 0.5) { return name_of(judge(signal, h).flaw); }
 
+TEST(AudioJudge, RefusesABlockInWhichItIsMuted) {
+  for (const std::size_t at : {std::size_t{0}, std::size_t{1000}, AudioJudge::frames - 200}) {
+    Sound sound = record(white(20, 1), AudioJudge::frames);
+    std::fill_n(sound.begin() + static_cast<std::ptrdiff_t>(at), 200, 0);
+    EXPECT_EQ(name_of(judge(sound).flaw), "silent") << at;
+  }
+}
+
 // The entropy of a normal variable in whole steps is log2(2.507 sigma), from half a step on.
 TEST(AudioJudge, MeasuresWhatCannotBePredicted) {
   for (const double sigma : {1.0, 2.0, 4.0, 16.0}) {
