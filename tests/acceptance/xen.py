@@ -208,7 +208,10 @@ class Guest:
         if self.listener in found:
             self.client, _ = self.listener.accept()
         if self.chime in found:
-            os.read(self.chime, 64)
+            try:
+                os.read(self.chime, 64)
+            except BlockingIOError:
+                pass  # somebody else has heard it
         if self.client in found:
             try:
                 said = self.client.recv(65536)

@@ -218,8 +218,7 @@ AudioJudgement AudioJudge::judge(Block block) const {
   const auto [least, most] = std::minmax_element(block.begin(), block.end());
   const std::int64_t low = *least;
   const std::int64_t high = *most;
-  // Muted in the middle of it, too: what is left of it would fail the test on bytes.
-  if (low == high || longest_run(block) >= run_cutoff_) {
+  if (low == high) {
     found.flaw = AudioFlaw::silent;
     return found;
   }
@@ -254,6 +253,9 @@ AudioJudgement AudioJudge::judge(Block block) const {
     found.flaw = AudioFlaw::tune;
   } else if (quiet_piece || all.hits() >= block_cutoff_) {
     found.flaw = AudioFlaw::quiet;
+  } else if (longest_run(block) >= run_cutoff_) {
+    // Muted in the middle of it: it would fail the test on bytes.
+    found.flaw = AudioFlaw::silent;
   }
   return found;
 }
