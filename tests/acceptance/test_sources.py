@@ -22,7 +22,8 @@ def test_every_type_is_listed_with_why_it_is_here_or_not():
     assert types["hwrng"]["available"] == os.path.exists("/dev/hwrng")
     assert types["interrupts"]["credit"] is False
     table = qanat("sources", "--all").stdout
-    assert all(re.search(rf"^{name}\b.* (yes|no) ", table, re.MULTILINE) for name in types), table
+    assert all(re.search(rf"^{name}\b\S*\s+(yes|no) ", table, re.MULTILINE) for name in types), table
+    assert all(len(line) <= 80 for line in table.splitlines() if re.match("    [^ ]", line)), table
     refused = qanat("sources", "--all", "jitter", check=False)
     assert refused.returncode == 2 and "alone" in refused.stderr
 
@@ -57,12 +58,17 @@ def test_a_restart_begins_anew(tmp_path):
 
 def test_a_capture_that_ends_early_keeps_what_it_has_and_says_so(tmp_path):
     output = tmp_path / "out"
-    for source, wanted in ((f"exec:head -c 3000 {QANAT}", "ended"), ("device:/dev/no-such", "No such file")):
-        failed = qanat("sources", "--capture", source, "--samples", "1M", "--output", str(output), check=False)
-        assert failed.returncode == 1 and wanted in failed.stderr and " of 1000000 samples are in" in failed.stderr, failed.stderr
-        about = json.loads((tmp_path / "out.json").read_text())
-        assert about["complete"] is False and about["samples"] == output.stat().st_size
-        output.unlink()
+    failed = qanat("sources", "--capture", f"exec:head -c 3000 {QANAT}", "--samples", "1M", "--output", str(output), check=False)
+    assert failed.returncode == 1 and "ended" in failed.stderr and "3000 of 1000000 samples are in" in failed.stderr, failed.stderr
+    about = json.loads((tmp_path / "out.json").read_text())
+    assert about["complete"] is False and about["samples"] == output.stat().st_size == 3000
+    # Neither of the two is replaced.
+    output.unlink()
+    again = qanat("sources", "--capture", "jitter", "--samples", "1k", "--output", str(output), check=False)
+    assert again.returncode == 1 and "out.json is there already" in again.stderr and not output.exists()
+    (tmp_path / "out.json").unlink()
+    absent = qanat("sources", "--capture", "device:/dev/no-such", "--samples", "1M", "--output", str(output), check=False)
+    assert absent.returncode == 1 and "No such file" in absent.stderr and not list(tmp_path.iterdir()), absent.stderr
 
 
 def test_what_makes_no_sense_is_a_matter_of_usage(tmp_path):
@@ -93,7 +99,7 @@ def test_a_recording_that_is_played_again_is_not_credited_again(run, tmp_path):
 @pytest.mark.alone
 def test_a_timer_gives_at_least_half_of_its_idle_rate_with_every_core_busy(tmp_path):
     def captured(name):
-        qanat("sources", "--capture", "timer", "--samples", "600", "--output", str(tmp_path / name))
+        qanat("sources", "--capture", "timer", "--samples", "400", "--output", str(tmp_path / name))
         return json.loads((tmp_path / f"{name}.json").read_text())
 
     idle = captured("idle")

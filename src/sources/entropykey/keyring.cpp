@@ -125,13 +125,13 @@ std::string real_path(const std::string& keyring) {
   return none ? keyring : real.string();
 }
 
-// With the owner and the mode that it had: a node may read it by its group.
+// With the owner that it had, and what owner and group might do: a node may read it by its group.
 Result<void> replace_keyring(const std::string& keyring, const Keyring& old, Bytes content) {
   if (content.size() >= most_keyring_bytes) {
     return error("the keyring " + keyring + " is too large for another key");
   }
   const std::string path = real_path(keyring);
-  const unsigned mode = old.exists ? old.info.st_mode & 0777U : 0600U;
+  const unsigned mode = old.exists ? old.info.st_mode & 0660U : 0600U;
   if (auto replaced = replace_file(path, content, mode); !replaced) return replaced;
   if (old.exists && ::chown(path.c_str(), old.info.st_uid, old.info.st_gid) != 0 &&
       old.info.st_uid != ::geteuid()) {
@@ -176,8 +176,8 @@ Result<void> can_put_long_term_key(const std::string& keyring) {
   KeyringWriter writer(old->size + keyring_head.size() + 1 + room_for_a_line.size());
   if (!old->exists) writer.append(as_bytes(keyring_head));
   writer.append(as_bytes(old->text()));
-  if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
   const std::size_t before = writer.view().size();
+  if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
   writer.append(as_bytes(room_for_a_line));
   if (auto written = replace_keyring(keyring, *old, writer.view()); !written) return written;
   if (old->exists) return replace_keyring(keyring, *old, writer.view().first(before));
