@@ -84,6 +84,23 @@ def test_what_makes_no_sense_is_a_matter_of_usage(tmp_path):
     assert not os.path.exists(output)
 
 
+@pytest.mark.parametrize("name", ["pkcs11:token=t1&pin-value=s3cr3t", "pkcs11:token=t1;pin-value=s3cr3t", "pkcs11:token=t1?h=4;pin-value=s3cr3t",
+                                  "pkcs11:token=t1?pin_value=s3cr3t", "pkcs11:token=t1?pin=s3cr3t", "pkcs11:token=t1?pin-source=s3cr3t/",
+                                  "video:rtsp//admin:s3cr3t@cam/x", "video:http:/u:s3cr3t@cam/", "video:ftp://u:s3cr3t@cam/x"])
+def test_a_mistyped_secret_is_shown_to_nobody(tmp_path, name):
+    config = tmp_path / "qanat.toml"
+    config.write_text(f'[[source]]\nname = "{name}"\n')
+    config.chmod(0o600)
+    for done in (qanat("sources", name, check=False), qanat("check", "--config", str(config), check=False)):
+        assert done.returncode != 0 and "s3cr3t" not in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_a_tpm_is_reached_by_no_command():
+    """The library writes as much into our buffer as the command's answer says that it is long."""
+    refused = qanat("sources", "tpm:cmd:cat /dev/urandom", check=False)
+    assert refused.returncode == 2 and "device:PATH" in refused.stderr, refused
+
+
 def test_a_recording_that_is_played_again_is_not_credited_again(run, tmp_path):
     """Noise that passes every other test, once in ten thousand samples the same: no histogram shows it."""
     recording = tmp_path / "recording"

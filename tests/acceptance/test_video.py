@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 import pytest
-from conftest import eventually, fetch, free_port, need, qanat
+from conftest import QANAT, eventually, fetch, free_port, need, qanat
 
 WIDTH, HEIGHT = 320, 240
 
@@ -290,3 +290,17 @@ def test_what_is_wrong_with_a_name_is_said():
                         ("video:/dev/video0?x=1", "unknown option 'x'"), ("video:tcp://u:hunter2@cam/x", "HOST:PORT")):
         done = qanat("serve", "--source", name, check=False)
         assert done.returncode == 2 and words in done.stderr and "hunter2" not in done.stderr, done.stderr
+
+
+def test_a_camera_is_asked_by_no_proxy(tmp_path):
+    """It would see the password, and could be the camera of this machine, which is credited."""
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        proxy.setblocking(False)
+        url = f"http://u:s3cr3t@127.0.0.1:{free_port()}/cam"
+        env = dict(os.environ, http_proxy=f"http://127.0.0.1:{proxy.getsockname()[1]}/")
+        done = subprocess.run([QANAT, "sources", f"video:{url}"], env=env, capture_output=True, text=True)
+        assert done.returncode == 1 and "s3cr3t" not in done.stdout + done.stderr, done
+        with pytest.raises(BlockingIOError):
+            proxy.accept()

@@ -102,5 +102,16 @@ TEST(ReplayCheckTest, TheSameBytesInARowAreNoticed) {
   EXPECT_TRUE(check.came_before({}));
 }
 
+// A host that gives two seeds by turns gives two.
+TEST(ReplayCheckTest, WhatCameLongerAgoIsNoticedAmongTheLast256) {
+  ReplayCheck check;
+  for (std::uint64_t seed = 0; seed < 257; ++seed) {
+    EXPECT_FALSE(check.came_before(test::uniform(16, seed))) << seed;
+  }
+  EXPECT_TRUE(check.came_before(test::uniform(16, 1)));
+  EXPECT_TRUE(check.came_before(test::uniform(16, 256)));
+  EXPECT_FALSE(check.came_before(test::uniform(16, 0)));
+}
+
 }  // namespace
 }  // namespace qanat::entropy

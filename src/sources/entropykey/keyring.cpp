@@ -125,14 +125,18 @@ std::string real_path(const std::string& keyring) {
   return none ? keyring : real.string();
 }
 
-// With the owner that it had, and what owner and group might do: a node may read it by its group.
+// A node may read it by its group; one that all might read was an oversight.
+unsigned mode_of(const Keyring& old) {
+  const bool on_purpose = old.exists && (old.info.st_mode & 0007U) == 0;
+  return on_purpose ? old.info.st_mode & 0660U : 0600U;
+}
+
 Result<void> replace_keyring(const std::string& keyring, const Keyring& old, Bytes content) {
   if (content.size() >= most_keyring_bytes) {
     return error("the keyring " + keyring + " is too large for another key");
   }
   const std::string path = real_path(keyring);
-  const unsigned mode = old.exists ? old.info.st_mode & 0660U : 0600U;
-  if (auto replaced = replace_file(path, content, mode); !replaced) return replaced;
+  if (auto replaced = replace_file(path, content, mode_of(old)); !replaced) return replaced;
   if (old.exists && ::chown(path.c_str(), old.info.st_uid, old.info.st_gid) != 0 &&
       old.info.st_uid != ::geteuid()) {
     return error(

@@ -20,9 +20,8 @@ std::string pin_file_of(const spec::Spec& spec) {
   if (path.starts_with("//")) path.remove_prefix(2);
   if (!path.starts_with('/')) {
     throw Failure(
-        fmt::format("{}: pin-source= names no file by its whole path; write it like "
-                    "pin-source=file:/etc/qanat/pin",
-                    spec.text));
+        "pkcs11: pin-source= names no file by its whole path; write it like "
+        "pin-source=file:/etc/qanat/pin");
   }
   return std::string(path);
 }

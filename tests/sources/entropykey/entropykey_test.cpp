@@ -178,6 +178,23 @@ TEST(EntropyKeyring, KeepsWhatItDoesNotKnowAndTheLastLineCounts) {
   struct stat info {};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600U);
+  // What a group may read on purpose it may read still, and a link stays one.
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  const std::string link = temporary.path() + "/link";
+  std::filesystem::create_symlink("keyring", link);
+  const std::string before = *read_file(path);
+  ASSERT_TRUE(can_put_long_term_key(link));
+  EXPECT_EQ(*read_file(path), before);
+  ASSERT_TRUE(put_long_term_key(link, third, one));
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(to_hex(find_long_term_key(path, third)->view()), to_hex(one));
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0640U);
+  // Asked before a device is given a key: nothing is left of the question.
+  ASSERT_TRUE(can_put_long_term_key(temporary.path() + "/new"));
+  EXPECT_FALSE(std::filesystem::exists(temporary.path() + "/new"));
+  std::ofstream(path, std::ios::app) << std::string((1 << 16) - before.size() - 20, '#');
+  EXPECT_FALSE(can_put_long_term_key(path)) << "it would be too large";
   EXPECT_FALSE(find_long_term_key(temporary.path(), serial)) << "a directory";
   EXPECT_FALSE(find_long_term_key(path + "-absent", serial));
   std::ofstream(path) << std::string(1 << 17, 'A');
