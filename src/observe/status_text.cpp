@@ -49,7 +49,8 @@ std::string sources_text(const Fields& document) {
                        cut(s.text("name"), 26), s.text("state"), format_rate(s.number("rate")),
                        claim_of(s), bytes_of(s.part("ledger"), "credited"), s.number("alarms"),
                        s.number("failures"));
-    if (!s.text("detail").empty()) out += clip("  " + s.text("detail"));
+    // Its end says what to do.
+    if (!s.text("detail").empty()) out += wrapped("  ", s.text("detail"));
   }
   return out;
 }
@@ -57,7 +58,7 @@ std::string sources_text(const Fields& document) {
 std::string outlet_note(const Fields& outlet) {
   const std::string problem = outlet.text("problem");
   const std::string note = problem.empty() ? outlet.text("detail") : problem;
-  return note.empty() ? "" : clip("  " + note);
+  return note.empty() ? "" : wrapped("  ", note);
 }
 
 std::string outlets_text(const Fields& document) {

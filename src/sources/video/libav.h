@@ -62,4 +62,40 @@ const Result<void>& load_libav();
 // After that has succeeded.
 const Libav& libav();
 
+// Owners of what the library makes.
+struct FreeFormat {
+  void operator()(AVFormatContext* format) const { libav().avformat_close_input(&format); }
+};
+struct FreeDecoder {
+  void operator()(AVCodecContext* decoder) const { libav().avcodec_free_context(&decoder); }
+};
+struct FreePacket {
+  void operator()(AVPacket* packet) const { libav().av_packet_free(&packet); }
+};
+struct FreeFrame {
+  void operator()(AVFrame* frame) const { libav().av_frame_free(&frame); }
+};
+struct FreeReader {
+  void operator()(AVIOContext* reader) const {
+    libav().av_freep(&reader->buffer);
+    libav().avio_context_free(&reader);
+  }
+};
+
+// Options of what is opened.
+class LibavOptions {
+ public:
+  LibavOptions() = default;
+  LibavOptions(const LibavOptions&) = delete;
+  LibavOptions& operator=(const LibavOptions&) = delete;
+  ~LibavOptions() { libav().av_dict_free(&list_); }
+  void set(const char* key, const std::string& value) {
+    libav().av_dict_set(&list_, key, value.c_str(), 0);
+  }
+  AVDictionary** list() { return &list_; }
+
+ private:
+  AVDictionary* list_ = nullptr;
+};
+
 }  // namespace qanat::sources::video

@@ -91,40 +91,6 @@ struct Limit {
   }
 };
 
-struct FreeFormat {
-  void operator()(AVFormatContext* format) const { libav().avformat_close_input(&format); }
-};
-struct FreeDecoder {
-  void operator()(AVCodecContext* decoder) const { libav().avcodec_free_context(&decoder); }
-};
-struct FreePacket {
-  void operator()(AVPacket* packet) const { libav().av_packet_free(&packet); }
-};
-struct FreeFrame {
-  void operator()(AVFrame* frame) const { libav().av_frame_free(&frame); }
-};
-struct FreeReader {
-  void operator()(AVIOContext* reader) const {
-    libav().av_freep(&reader->buffer);
-    libav().avio_context_free(&reader);
-  }
-};
-
-class Options {
- public:
-  Options() = default;
-  Options(const Options&) = delete;
-  Options& operator=(const Options&) = delete;
-  ~Options() { libav().av_dict_free(&list_); }
-  void set(const char* key, const std::string& value) {
-    libav().av_dict_set(&list_, key, value.c_str(), 0);
-  }
-  AVDictionary** list() { return &list_; }
-
- private:
-  AVDictionary* list_ = nullptr;
-};
-
 std::string words(int problem) {
   std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
   libav().av_strerror(problem, text.data(), text.size());
@@ -232,7 +198,7 @@ class Stream final : public Camera {
       libav().avformat_free_context(format);
       return ready;
     }
-    Options options;
+    LibavOptions options;
     set_options(options);
     // It frees `format` when it fails.
     const int problem =
@@ -308,7 +274,7 @@ class Stream final : public Camera {
     }
   }
 
-  void set_options(Options& options) const {
+  void set_options(LibavOptions& options) const {
     options.set("protocol_whitelist", path_.empty() ? url_.protocols() : "none");
     options.set("format_whitelist", formats);
     options.set("codec_whitelist", decoders);
