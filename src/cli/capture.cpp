@@ -9,6 +9,7 @@
 
 #include <boost/json.hpp>
 #include <cerrno>
+#include <csignal>
 #include <thread>
 
 #include "assess/estimators.h"
@@ -51,6 +52,25 @@ std::string processor() {
   return "";
 }
 
+// What ^C and SIGTERM wake, while there is a capture: what it has by then is kept and described.
+const Waker* ended_by_signal = nullptr;
+void on_signal(int /*which*/) { ended_by_signal->wake(); }
+
+class EndedBySignals {
+ public:
+  EndedBySignals() {
+    ended_by_signal = &waker_;
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    for (const int which : {SIGINT, SIGTERM}) ::sigaction(which, &action, nullptr);
+  }
+  const Waker& waker() const { return waker_; }
+
+ private:
+  // Outlives the handlers: the process ends with the capture.
+  const Waker waker_;
+};
+
 // One capture under way.
 class Recording {
  public:
@@ -83,15 +103,23 @@ class Recording {
   double estimate() const { return std::max(0.0, assess::min_entropy(kept_)); }
 
  private:
+  bool interrupted() const {
+    return wait_for(-1, 0, signals_.waker(), Duration::zero()) == Wake::woken;
+  }
+
   void take_row(std::uint64_t length, Progress& progress) {
     const auto source = sources::make_probe(wanted_.source);
-    if (auto opened = source->open(never_); !opened) throw Failure(opened.error().message);
+    if (auto opened = source->open(signals_.waker()); !opened) {
+      throw Failure(opened.error().message);
+    }
     // In pieces that a slow source fills soon: what was read is in the file whenever it ends.
     std::array<std::uint8_t, 256> block{};
     while (length > 0) {
-      const auto got = source->read(
-          MutableBytes(block).first(std::min<std::uint64_t>(length, block.size())), never_);
+      const auto got =
+          source->read(MutableBytes(block).first(std::min<std::uint64_t>(length, block.size())),
+                       signals_.waker());
       if (!got) throw Failure(got.error().message);
+      if (interrupted()) throw Failure("interrupted");
       const Bytes samples = Bytes(block).first(*got);
       if (auto written = write_all(file_.get(), wanted_.output, samples); !written) {
         throw Failure(written.error().message);
@@ -109,7 +137,7 @@ class Recording {
 
   const Capture& wanted_;
   const sources::SourceDescription described_;
-  const Waker never_;
+  const EndedBySignals signals_;
   UniqueFd file_;
   mutable crypto::Sha512 digest_;
   std::vector<std::uint8_t> kept_;

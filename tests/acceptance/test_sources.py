@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 
 import pytest
@@ -62,6 +63,14 @@ def test_a_capture_that_ends_early_keeps_what_it_has_and_says_so(tmp_path):
     assert failed.returncode == 1 and "ended" in failed.stderr and "3000 of 1000000 samples are in" in failed.stderr, failed.stderr
     about = json.loads((tmp_path / "out.json").read_text())
     assert about["complete"] is False and about["samples"] == output.stat().st_size == 3000
+    output.unlink()
+    (tmp_path / "out.json").unlink()
+    with subprocess.Popen([QANAT, "sources", "--capture", "timer?every=1ms", "--samples", "1M", "--output", str(output)], stderr=subprocess.PIPE,
+                          text=True) as capture:
+        eventually(lambda: output.exists() and output.stat().st_size > 0)
+        capture.send_signal(signal.SIGINT)
+        assert capture.wait() == 1 and "interrupted" in capture.stderr.read()
+    assert json.loads((tmp_path / "out.json").read_text())["samples"] == output.stat().st_size > 0
     # Neither of the two is replaced.
     output.unlink()
     again = qanat("sources", "--capture", "jitter", "--samples", "1k", "--output", str(output), check=False)
