@@ -11,14 +11,17 @@
 
 namespace qanat::entropy {
 
-// Whether the same bytes came before, among the last 256: a peer that is broken, or a recording.
-// Not thread-safe.
+// Whether the same bytes came before, among the last 256: a peer that is broken, or a recording. Of
+// fewer than 8 only whether they are the last ones again: such are alike by chance. Not
+// thread-safe.
 class ReplayCheck {
  public:
   bool came_before(Bytes bytes);
 
  private:
-  std::array<std::array<std::uint8_t, 32>, 256> digests_{};  // a ring
+  using Digest = std::array<std::uint8_t, 32>;
+  Digest last_{};
+  std::array<Digest, 256> digests_{};  // a ring
   std::size_t next_ = 0;
 };
 

@@ -113,5 +113,13 @@ TEST(ReplayCheckTest, WhatCameLongerAgoIsNoticedAmongTheLast256) {
   EXPECT_FALSE(check.came_before(test::uniform(16, 0)));
 }
 
+// A relay passes on what there is, a byte at a time where its source is slow.
+TEST(ReplayCheckTest, AByteThatCameBeforeIsNoReplay) {
+  ReplayCheck check;
+  EXPECT_FALSE(check.came_before(test::Samples{1}));
+  EXPECT_FALSE(check.came_before(test::Samples{2}));
+  EXPECT_FALSE(check.came_before(test::Samples{1}));
+}
+
 }  // namespace
 }  // namespace qanat::entropy
