@@ -51,7 +51,10 @@ Wake LibraryThread::run(std::function<void()> call, const Waker& waker, Duration
 
 Wake LibraryThread::wait(const Waker& waker, Duration patience) {
   if (!busy()) return Wake::ready;
-  return wait_for(desk_->ended.fd(), POLLIN, waker, patience);
+  const Wake wake = wait_for(desk_->ended.fd(), POLLIN, waker, patience);
+  // It is over by then; seeing that hands over what the call has left.
+  if (wake == Wake::ready) desk_->busy.wait(true, std::memory_order_acquire);
+  return wake;
 }
 
 }  // namespace qanat::sources
