@@ -95,8 +95,9 @@ spec::Spec with_own_query(spec::Spec spec) {
     }
     return spec;
   }
-  std::string_view query =
-      std::string_view(spec.text).substr(spec.type.size() + 1 + spec.target.size());
+  // A text from which a PIN was taken is another, and shorter.
+  const std::size_t before = std::min(spec.text.size(), spec.type.size() + 1 + spec.target.size());
+  std::string_view query = std::string_view(spec.text).substr(before);
   query.remove_prefix(std::min<std::size_t>(query.size(), 1));
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
