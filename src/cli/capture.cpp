@@ -103,7 +103,7 @@ class Recording {
   double estimate() const { return std::max(0.0, assess::min_entropy(kept_)); }
 
  private:
-  bool interrupted() const {
+  bool is_ended() const {
     return wait_for(-1, 0, signals_.waker(), Duration::zero()) == Wake::woken;
   }
 
@@ -119,7 +119,7 @@ class Recording {
           source->read(MutableBytes(block).first(std::min<std::uint64_t>(length, block.size())),
                        signals_.waker());
       if (!got) throw Failure(got.error().message);
-      if (interrupted()) throw Failure("interrupted");
+      if (is_ended()) throw Failure("interrupted");
       const Bytes samples = Bytes(block).first(*got);
       if (auto written = write_all(file_.get(), wanted_.output, samples); !written) {
         throw Failure(written.error().message);

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/source_probe.h"
+#include "observe/fields.h"
 #include "sources/device/usb.h"
 #include "sources/registry.h"
 #include "sources/source.h"
@@ -75,21 +76,8 @@ void require_readable(const std::string& name) {
 }
 
 // Below what it belongs to, in lines of at most 80 columns.
-void print_wrapped(std::string_view text) {
-  constexpr std::size_t indent = 4;
-  constexpr std::size_t columns = 80;
-  std::size_t used = 0;
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (used > 0 && used + 1 + word.size() > columns) {
-      fmt::print("\n");
-      used = 0;
-    }
-    fmt::print("{}{}", std::string(used == 0 ? indent : 1, ' '), word);
-    used += (used == 0 ? indent : 1) + word.size();
-  }
-  fmt::print("\n");
+void print_wrapped(const std::string& text) {
+  for (const std::string& line : observe::wrap(text, 76)) fmt::print("    {}\n", line);
 }
 
 void print_types(bool as_json) {

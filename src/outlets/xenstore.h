@@ -55,7 +55,6 @@ class XenstoreSeeds final : public serve::Outlet {
   Result<void> take_stock();
   Result<void> add(unsigned domain);
   Result<Guests::iterator> remove(Guests::iterator guest);
-  Guests::iterator next_guest();
   Result<std::optional<Duration>> turn();
   Result<void> look_at(unsigned domain, Guest& guest);
   Result<void> deliver(unsigned domain, Guest& guest);

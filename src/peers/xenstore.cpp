@@ -184,8 +184,8 @@ Result<bool> XenstoreLink::receive() {
 Result<void> XenstoreLink::sleep(short events, TimePoint until) {
   const Duration left = until - clock_.now();
   if (left <= Duration::zero()) {
-    return lost(fmt::format("xenstored has not answered for {:.0f} s",
-                            std::chrono::duration<double>(xenstored_patience).count()));
+    return lost(
+        fmt::format("xenstored has not answered for {:.0f} s", seconds(xenstored_patience)));
   }
   if (wait_for(link_.get(), events, waker_, left) == Wake::woken) waker_.clear();
   if (ending_()) return close(), interrupted();

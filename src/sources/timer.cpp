@@ -58,19 +58,17 @@ Result<std::optional<std::uint64_t>> Timer::await(const Waker& waker) {
 }
 
 Result<std::size_t> Timer::read(MutableBytes out, const Waker& waker) {
-  std::size_t count = 0;
-  while (count < out.size()) {
+  for (;;) {
     const auto delta = await(waker);
     if (!delta) return tl::unexpected(delta.error());
-    if (!*delta) break;
-    if (steps_seen_ < step_wakeups) {
-      step_.add(**delta);
-      ++steps_seen_;
-      continue;
+    if (!*delta) return std::size_t{0};
+    if (steps_seen_ == step_wakeups) {
+      out[0] = static_cast<std::uint8_t>(**delta / step_.get());
+      return std::size_t{1};
     }
-    out[count++] = static_cast<std::uint8_t>(**delta / step_.get());
+    step_.add(**delta);
+    ++steps_seen_;
   }
-  return count;
 }
 
 namespace {

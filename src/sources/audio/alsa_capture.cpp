@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -17,8 +19,6 @@
 // Its own extern "C" ends before snd_lib_error_set_local (1.2.8).
 extern "C" {
 #include <alsa/asoundlib.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 }
 
 namespace qanat::sources {

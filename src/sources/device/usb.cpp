@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <set>
 
 #include "base/files.h"
@@ -46,32 +45,12 @@ std::vector<std::string> names_in(const fs::path& directory) {
   return names;
 }
 
-struct UsbDevice {
-  fs::path path;  // in sysfs, without links
-  std::uint16_t vendor = 0;
-  std::uint16_t product = 0;
-  std::string name;
-
-  std::string id() const { return fmt::format("{:04x}:{:04x}", vendor, product); }
-};
-
 std::optional<UsbDevice> read_device_at(const fs::path& path) {
   const auto vendor = parse_number<std::uint16_t>(attribute(path / "idVendor"), 16);
   const auto product = parse_number<std::uint16_t>(attribute(path / "idProduct"), 16);
   if (!vendor || !product) return std::nullopt;
-  return UsbDevice{path, *vendor, *product, attribute(path / "product")};
-}
-
-// Of what lies somewhere below it, as a link to it says.
-std::optional<UsbDevice> device_above(const fs::path& link) {
-  std::error_code problem;
-  fs::path path = fs::canonical(link, problem);
-  if (problem) return std::nullopt;
-  for (int step = 0; step < most_steps && path.has_relative_path(); ++step) {
-    if (auto device = read_device_at(path)) return device;
-    path = path.parent_path();
-  }
-  return std::nullopt;
+  return UsbDevice{path, *vendor, *product, attribute(path / "product"),
+                   attribute(path / "serial")};
 }
 
 // A path can be written in a source's name as it is, and steers no terminal.
@@ -103,7 +82,7 @@ Found found(const UsbDevice& device, const DeviceModel& model, const std::string
     result.line = source_line(model, path);
     result.ready = true;
   } else {
-    result.why = fmt::format("the kernel has no driver for it at work: load {}",
+    result.why = fmt::format("the kernel has not loaded a driver for it: load {}",
                              model.kernel_node.empty() ? "cdc_acm" : model.kernel_node);
   }
   return result;
@@ -122,7 +101,7 @@ std::string kernel_node_of(const UsbDevice& device, std::string_view kind) {
 void find_lines(const std::string& root, Hardware& hardware, std::set<fs::path>& seen) {
   const fs::path lines = root + "/sys/class/tty";
   for (const std::string& node : names_in(lines)) {
-    const auto device = device_above(lines / node / "device");
+    const auto device = find_usb_device(lines / node / "device");
     if (!device || !can_be_written("/dev/" + node)) continue;
     const DeviceModel* const model = model_of(device->vendor, device->product, device->name);
     if (model == nullptr) {
@@ -166,6 +145,19 @@ void find_hwrngs(const std::string& root, Hardware& hardware) {
 }
 
 }  // namespace
+
+std::string UsbDevice::id() const { return fmt::format("{:04x}:{:04x}", vendor, product); }
+
+std::optional<UsbDevice> find_usb_device(const fs::path& link) {
+  std::error_code problem;
+  fs::path path = fs::canonical(link, problem);
+  if (problem) return std::nullopt;
+  for (int step = 0; step < most_steps && path.has_relative_path(); ++step) {
+    if (auto device = read_device_at(path)) return device;
+    path = path.parent_path();
+  }
+  return std::nullopt;
+}
 
 Hardware find_hardware(const std::string& root) {
   Hardware hardware;

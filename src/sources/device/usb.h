@@ -1,10 +1,26 @@
 // Which known noise devices this machine has, by what the kernel says of them. Opens none.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace qanat::sources {
+
+struct UsbDevice {
+  std::filesystem::path path;  // in sysfs, without links
+  std::uint16_t vendor = 0;
+  std::uint16_t product = 0;
+  std::string name;    // as it says itself; may be empty
+  std::string serial;  // the same
+
+  std::string id() const;  // "1d50:6086"
+};
+// The one that a link of sysfs, such as /sys/class/tty/ttyACM0/device, leads to or below; nullopt
+// when that is not on USB.
+std::optional<UsbDevice> find_usb_device(const std::filesystem::path& link);
 
 struct Found {
   std::string title;      // of the model, for people

@@ -1,51 +1,39 @@
 #include "sources/entropykey/exclusive_line.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
-#include "base/shown.h"
+#include "base/processes.h"
 #include "sources/device/serial_line.h"
 
 namespace qanat::sources {
 namespace {
 
-// The process with this directory in /proc has it open.
-bool has_open(const std::filesystem::path& process, dev_t line) {
+bool is_line(const std::string& open_file, dev_t line) {
   std::error_code none;
-  // Not by range: that throws when the process ends in the middle.
-  for (std::filesystem::directory_iterator at(process / "fd", none), end; at != end;
-       at.increment(none)) {
-    const std::filesystem::path descriptor = at->path();
-    // Only what can be it: to look at a file on a server that is away would take for ever.
-    const auto target = std::filesystem::read_symlink(descriptor, none).string();
-    struct stat info {};
-    if (target.starts_with("/dev/") && ::stat(descriptor.c_str(), &info) == 0 &&
-        S_ISCHR(info.st_mode) && info.st_rdev == line) {
-      return true;
-    }
-  }
-  return false;
+  // Only what can be it: to look at a file on a server that is away would take for ever.
+  const auto target = std::filesystem::read_symlink(open_file, none).string();
+  struct stat info {};
+  return target.starts_with("/dev/") && ::stat(open_file.c_str(), &info) == 0 &&
+         S_ISCHR(info.st_mode) && info.st_rdev == line;
 }
 
 // "ekeyd (process 123)"; empty: nobody that this account can see.
 std::string other_user_of(dev_t line) {
-  const std::string own = std::to_string(::getpid());
-  std::error_code none;
-  for (std::filesystem::directory_iterator at("/proc", none), end; at != end; at.increment(none)) {
-    const std::filesystem::path directory = at->path();
-    const std::string process = directory.filename();
-    if (process.find_first_not_of("0123456789") != std::string::npos || process == own) continue;
-    if (!has_open(directory, line)) continue;
-    std::string name = read_file(directory / "comm", 64).value_or("a program");
-    while (name.ends_with('\n')) name.pop_back();
-    return fmt::format("{} (process {})", shown(name), process);
+  for (const pid_t process : list_processes()) {
+    if (process == ::getpid()) continue;
+    const auto files = open_files_of(process);
+    if (std::any_of(files.begin(), files.end(),
+                    [&](const std::string& file) { return is_line(file, line); })) {
+      return fmt::format("{} (process {})", name_of_process(process), process);
+    }
   }
   return "";
 }

@@ -76,13 +76,21 @@ constexpr std::string_view room_for_a_line =
 // What is written, piece by piece, into secret memory.
 class KeyringWriter {
  public:
-  explicit KeyringWriter(std::size_t most) : content_(most) {}
+  // Of a keyring and one line more of that size.
+  KeyringWriter(const Keyring& old, std::size_t line)
+      : content_(old.size + keyring_head.size() + 1 + line) {
+    if (!old.exists) append(as_bytes(keyring_head));
+  }
   void append(Bytes piece) {
     std::copy(piece.begin(), piece.end(),
               content_.view().begin() + static_cast<std::ptrdiff_t>(size_));
     size_ += piece.size();
   }
-  bool ends_a_line() const { return size_ == 0 || content_.view()[size_ - 1] == '\n'; }
+  // In a line of its own.
+  void append_line(Bytes line) {
+    if (size_ > 0 && content_.view()[size_ - 1] != '\n') append(as_bytes("\n"));
+    append(line);
+  }
   Bytes view() const { return content_.view().first(size_); }
 
  private:
@@ -152,8 +160,7 @@ Result<void> put_long_term_key(const std::string& keyring, const SerialNumber& s
   const auto old = read_keyring(keyring);
   if (!old) return tl::unexpected(old.error());
   const SecretBytes line = keyring_line(serial, long_term_key);
-  KeyringWriter writer(old->size + keyring_head.size() + line.size() + 1);
-  if (!old->exists) writer.append(as_bytes(keyring_head));
+  KeyringWriter writer(*old, line.size());
   bool written = false;
   SecretBytes ignored(key_bytes);
   std::string_view text = old->text();
@@ -165,10 +172,7 @@ Result<void> put_long_term_key(const std::string& keyring, const SerialNumber& s
       writer.append(line.view());
     }
   }
-  if (!written) {
-    if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
-    writer.append(line.view());
-  }
+  if (!written) writer.append_line(line.view());
   return replace_keyring(keyring, *old, writer.view());
 }
 
@@ -177,12 +181,10 @@ Result<void> can_put_long_term_key(const std::string& keyring) {
   if (!old) return tl::unexpected(old.error());
   // A full disk, a mount, an immutable file: nothing tells but the try. It is replaced by itself,
   // and room for a line.
-  KeyringWriter writer(old->size + keyring_head.size() + 1 + room_for_a_line.size());
-  if (!old->exists) writer.append(as_bytes(keyring_head));
+  KeyringWriter writer(*old, room_for_a_line.size());
   writer.append(as_bytes(old->text()));
   const std::size_t before = writer.view().size();
-  if (!writer.ends_a_line()) writer.append(as_bytes("\n"));
-  writer.append(as_bytes(room_for_a_line));
+  writer.append_line(as_bytes(room_for_a_line));
   if (auto written = replace_keyring(keyring, *old, writer.view()); !written) return written;
   if (old->exists) return replace_keyring(keyring, *old, writer.view().first(before));
   return ::unlink(keyring.c_str()) == 0 ? Result<void>()

@@ -19,8 +19,9 @@ Result<SecretBytes> find_long_term_key(const std::string& keyring,
 // One line of it, ready to be written.
 SecretBytes keyring_line(const wire::entropykey::SerialNumber& serial, Bytes long_term_key);
 
-// Sets the device's line and leaves the others as they are. Replaces the file in one step, of mode
-// 0600 and of the owner that it had; one that is not there is made.
+// Sets the device's line and leaves the others as they are. Replaces the file in one step. It
+// keeps its owner, and what its group may do; nobody else may read it. One that is not there is
+// made (0600).
 Result<void> put_long_term_key(const std::string& keyring,
                                const wire::entropykey::SerialNumber& serial, Bytes long_term_key);
 // Whether that can be done, before a key is changed.

@@ -1,18 +1,16 @@
 #include "sources/runner/lookalikes.h"
 
-#include <dirent.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/files.h"
-#include "base/quantity.h"
+#include "base/processes.h"
 #include "base/shown.h"
 #include "sources/runner/origins.h"
 
@@ -110,24 +108,7 @@ bool asks_the_kernel(const std::vector<Word>& words, std::size_t at) {
                      [&](const Generator& generator) { return runs(words, at, generator); });
 }
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-// The entries of a directory whose names are numbers.
-std::vector<int> numbers_in(const std::string& path) {
-  std::vector<int> numbers;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  if (!directory) return numbers;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream that is this function's own
-  while (const dirent* entry = ::readdir(directory.get())) {
-    if (const auto number = parse_number<int>(entry->d_name)) numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-bool reads_generator(const std::string& files, int fd) {
-  const std::string path = fmt::format("{}/{}", files, fd);
+bool reads_generator(const std::string& path) {
   struct stat link {};
   // The link's permissions are those that the file is open with (proc(5)).
   if (::lstat(path.c_str(), &link) != 0 || (link.st_mode & S_IRUSR) == 0) return false;
@@ -158,15 +139,12 @@ std::string lookalike_in(std::string_view command) {
 
 std::string lookalike_of_group(pid_t group) {
   if (group <= 0) return "";
-  for (const int process : numbers_in("/proc")) {
+  for (const pid_t process : list_processes()) {
     if (::getpgid(process) != group) continue;
-    const std::string files = fmt::format("/proc/{}/fd", process);
-    for (const int fd : numbers_in(files)) {
-      if (!reads_generator(files, fd)) continue;
-      std::string name = read_file(fmt::format("/proc/{}/comm", process), 256).value_or("?");
-      if (name.ends_with('\n')) name.pop_back();
+    for (const std::string& file : open_files_of(process)) {
+      if (!reads_generator(file)) continue;
       return fmt::format("its process {} ({}) has the kernel's generator open, {}", process,
-                         shown(name), counted);
+                         name_of_process(process), counted);
     }
   }
   return "";

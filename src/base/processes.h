@@ -1,0 +1,22 @@
+// The processes of this machine and the files that they have open, as /proc has them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace qanat {
+
+// Of all that this account can see; empty where there is no /proc.
+std::vector<pid_t> list_processes();
+
+// Paths in /proc that lead to what the process has open, one per descriptor: "/proc/1/fd/0". Empty
+// when it has ended, or belongs to others. To stat(2) one may wait for a server that is away;
+// lstat(2) and readlink(2) do not.
+std::vector<std::string> open_files_of(pid_t process);
+
+// What it runs (the kernel's "comm", of at most 15 bytes), made printable; "?" when it has ended.
+std::string name_of_process(pid_t process);
+
+}  // namespace qanat
