@@ -209,7 +209,7 @@ Run add_entropykey(CLI::App& command) {
   CLI::App* const set = command.add_subcommand(
       "set-key", "Give the device on this line, or of this serial number, a new long-term key");
   CLI::App* const renew =
-      command.add_subcommand("rekey", "The same for the one that is plugged in, if it is one");
+      command.add_subcommand("rekey", "The same, for the only EntropyKey that is plugged in");
   add_options(*set, options);
   add_options(*renew, options);
   return [options, set] {

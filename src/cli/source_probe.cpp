@@ -60,7 +60,7 @@ Probe probe(const std::string& name, Duration time, Duration most) {
     const std::size_t room = std::min<std::size_t>(512, enough - count);
     const auto got = source->read(samples.view().subspan(count, room), waker);
     if (!got) {
-      result.note = got.error().message;
+      result.note += (result.note.empty() ? "" : "; ") + got.error().message;
       faulty = got.error().fault;
       break;
     }
@@ -89,7 +89,7 @@ Probe probe(const std::string& name, Duration time, Duration most) {
   result.measured = std::max(0.0, assess::min_entropy(all));  // no -0.00
   assess::Predictors seen;
   seen.add(all);
-  // Of one that failed that is said alone: what is stuck is no matter of its claim.
+  // When it failed, only that is said: a source that is stuck has no claim to compare.
   if (result.credit && health.state() != entropy::SourceState::failed &&
       count >= 2 * entropy::window_samples &&
       entropy::ClaimTest::refutes(seen, result.claimed, entropy::alpha_log2)) {

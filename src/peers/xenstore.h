@@ -59,7 +59,7 @@ class XenstoreLink {
  private:
   Result<void> send(Bytes message, TimePoint until);
   Result<XenstoreAnswer> await_reply(Kind kind, TimePoint until);
-  // The next message that has come whole; nothing when there is none. Valid until the next call.
+  // The next message, once all of it has come; false before that. Valid until the next call.
   Result<bool> next(wire::xenstore::Message& message);
   Result<bool> receive();
   Result<bool> hear();

@@ -86,11 +86,11 @@ SourcePlan plan_source(const std::string& text) {
   if (is_upstream(text)) return plan_upstream(text);
   spec::Spec spec = spec::require_spec(text);
   const SourceType* const type = spec::find_type(types, spec.type);
-  if (type != nullptr && type->as_url != nullptr) spec = type->as_url(std::move(spec));
   if (type == nullptr) {
     throw Failure(fmt::format("unknown source '{}': known are {}, https, http and join strings",
                               spec.type, spec::names_of(types)));
   }
+  if (type->as_url != nullptr) spec = type->as_url(std::move(spec));
   check_target(*type, spec);
   spec::check_options(spec, {"h credit", type->options});
   return type->read(spec, type->usual);
@@ -115,9 +115,16 @@ SourceDescription describe_source(const std::string& text) {
 }
 
 std::string absence_of_source(const std::string& text) {
-  const std::string path = plan_source(text).path;
-  if (path.empty() || ::access(path.c_str(), F_OK) == 0) return "";
-  return with_errno(path, errno);
+  if (const std::string path = plan_source(text).path; !path.empty()) {
+    return ::access(path.c_str(), F_OK) == 0 ? "" : with_errno(path, errno);
+  }
+  // Where the name says no more than its type, so does what it needs: an instruction, xenstored.
+  if (is_upstream(text)) return "";
+  const spec::Spec spec = spec::require_spec(text);
+  const SourceType* const type = spec::find_type(types, spec.type);
+  if (type == nullptr || !spec.target.empty()) return "";
+  const Availability found = availability(*type);
+  return found.here ? "" : found.why;
 }
 
 std::optional<Origin> origin_of_source(const std::string& text) {

@@ -25,7 +25,8 @@ struct SourceDescription {
   bool insist = false;  // credit=insist
 };
 SourceDescription describe_source(const std::string& text);
-// Why the device or file of a source is not there now; empty when it is, or has none.
+// Why the device, file, instruction or service of a source is not there now; empty when it is, or
+// that cannot be told by looking.
 std::string absence_of_source(const std::string& text);
 // What it would read from, were it opened now; nullopt where that cannot be told.
 std::optional<Origin> origin_of_source(const std::string& text);

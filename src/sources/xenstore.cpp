@@ -292,7 +292,7 @@ SourcePlan read_xenstore(const spec::Spec& spec, entropy::Claim usual) {
 
 Availability find_xenstore() {
   const std::string path = peers::find_xenstored();
-  return path.empty() ? Availability{false, "no xenstored: this is no domain of Xen's"}
+  return path.empty() ? Availability{false, "no xenstored: this is not a Xen domain"}
                       : by_path(path.c_str());
 }
 

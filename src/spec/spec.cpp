@@ -35,7 +35,7 @@ std::optional<Options> parse_options(std::string_view text) {
 }
 
 // Whatever else may be wrong with it: a PIN (RFC 7512) is shown to nobody, in whatever way its name
-// is mistyped and whatever stands before it. A file's name is none.
+// is mistyped and whatever stands before it. The name of a file is not an address.
 std::string without_pin(std::string_view text) {
   constexpr std::string_view ends = "&;?";
   if (!text.starts_with("pkcs11") && text.find("pin-value") == std::string_view::npos) {

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -371,9 +372,11 @@ def test_check_and_bad_configurations(tmp_path):
     assert not (tmp_path / "s").exists(), "nothing was started"
     # What is valid, and hardly meant.
     odd = tmp_path / "odd.toml"
-    odd.write_text('[[source]]\nname = "device:/dev/nowhere"\nh = 1\n[[outlet]]\nname = "trickle://127.0.0.1:1"\n[[client]]\nname = "a"\n')
+    elsewhere = "darn" if os.uname().machine != "ppc64le" else "rdrand"
+    odd.write_text(f'[[source]]\nname = "{elsewhere}"\n[[source]]\nname = "device:/dev/nowhere"\nh = 1\n[[outlet]]\nname = "trickle://127.0.0.1:1"\n[[client]]\nname = "a"\n')
     said = qanat("check", "--config", str(odd)).stdout
     assert "not there now: /dev/nowhere: No such file" in said and "credited 1 bit a byte" in said
+    assert re.search(rf"{elsewhere} .*\n    not there now: ", said), said
     assert "clients cannot begin sessions here" in said and "Terms for clients" in said
     assert refused("check", "--config", "/nonexistent").returncode == 1
 
@@ -600,7 +603,8 @@ def test_no_message_shows_a_part_of_a_join_string(hub, run, tmp_path):
 
 def test_half_a_join_string_in_the_wrong_place_does_nothing(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rest = hub.invite("leaf")[70:]
+    # With a "-" first it would be taken for an option.
+    rest = hub.invite("leaf")[70:].lstrip("-")
     before = sorted(os.listdir())
     for words in (["revoke", rest, "--state", str(hub.state)], ["allow", rest], ["invite", rest, "--state", str(hub.state)], ["serve", "--source", f"https://{rest}"],
                   ["serve", "--source", f"device:{rest}"], ["serve", "--state", rest], ["sources", f"device:{rest}"], ["serve", "--outlet", f"file:{rest}"]):

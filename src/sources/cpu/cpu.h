@@ -25,7 +25,7 @@ class Cpu final : public Source {
   void close() override;
 
  private:
-  // Why this word is none, when there have been too many of them; empty: it is one.
+  // Why this word cannot be used, once too many could not; empty when it can be used.
   std::string wrong_with(std::uint64_t word);
 
   const CpuInstruction& instruction_;

@@ -85,7 +85,7 @@ bool has_rndrrs() {
 #elif defined(__powerpc64__)
 
 // Power ISA 3.0: L=2 is "unconditioned noise source output", and L=1 the same "processed by
-// hardware to reduce bias"; health tests must see the former. All ones is no number but the error.
+// hardware to reduce bias"; health tests must see the former. All ones reports an error.
 bool step_darn(std::uint64_t& word) {
   asm volatile(".machine push\n\t.machine power9\n\tdarn %0, 2\n\t.machine pop" : "=r"(word));
   return word != ~std::uint64_t{0};

@@ -88,7 +88,7 @@ Result<void> Device::set_up(const Waker& stop) {
                              path_, model_->title, model_->name));
   }
   if (is_hwrng(info) && hwrng_driver() == "none") {
-    return error(path_ + ": no driver of a hardware RNG is at work (rng_current is none)");
+    return error(path_ + ": the kernel uses no hardware RNG now (rng_current is none)");
   }
   return {};
 }
@@ -220,7 +220,7 @@ Availability hwrng_available() {
   Availability found = by_path(hwrng_path);
   const std::string driver = hwrng_driver();
   if (!found.here || driver.empty()) return found;
-  if (driver == "none") return {false, "the kernel has no driver of a hardware RNG at work"};
+  if (driver == "none") return {false, "the kernel has no driver of a hardware RNG in use"};
   return {true, fmt::format("{}, driver {}", hwrng_path, shown(driver))};
 }
 

@@ -149,7 +149,7 @@ SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
   const std::string way = tcti.substr(0, tcti.find(':'));
   if (std::find(ways.begin(), ways.end(), way) == ways.end()) {
     throw Failure(
-        fmt::format("{}: '{}' is no way to a TPM that is used here; write device:PATH, "
+        fmt::format("{}: '{}' is not a TCTI that qanat uses; write device:PATH, "
                     "tabrmd:bus_type=system, swtpm:path=SOCKET or mssim:host=H,port=P",
                     spec.text, way));
   }
