@@ -16,11 +16,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A wake-up costs 20 us, and 50 where the processor slept, on the machine measured
-// (docs/sources.md): 0.6 % of a core. And where each core is busy, a thread that wakes waits for a
-// slice of somebody else's, 3 ms on current kernels: timers that are finer than that lose wake-ups
-// to the load.
-constexpr Duration usual_period = 8ms;
+// A wake-up costs 20 us, and 50 to 100 where the processor slept, on the virtual machines measured
+// (docs/sources.md): less than 1 % of a core. And where each core is busy, a thread that wakes
+// waits for a slice of somebody else's, 3 ms on current kernels: timers that are finer than that
+// lose wake-ups to the load.
+constexpr Duration usual_period = 16ms;
 constexpr Duration least_period = 1ms;
 constexpr Duration most_period = 1s;
 // Wake-ups that tell the counter's step.
