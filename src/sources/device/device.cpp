@@ -88,7 +88,8 @@ Result<void> Device::set_up(const Waker& stop) {
                              path_, model_->title, model_->name));
   }
   if (is_hwrng(info) && hwrng_driver() == "none") {
-    return error(path_ + ": the kernel uses no hardware RNG now (rng_current is none)");
+    return error(path_ + ": the kernel has no hardware RNG in use (" + hwrng_current +
+                 " says 'none')");
   }
   return {};
 }
@@ -220,7 +221,9 @@ Availability hwrng_available() {
   Availability found = by_path(hwrng_path);
   const std::string driver = hwrng_driver();
   if (!found.here || driver.empty()) return found;
-  if (driver == "none") return {false, "the kernel has no driver of a hardware RNG in use"};
+  if (driver == "none")
+    return {false,
+            fmt::format("the kernel has no hardware RNG in use ({} says 'none')", hwrng_current)};
   return {true, fmt::format("{}, driver {}", hwrng_path, shown(driver))};
 }
 
