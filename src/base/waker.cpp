@@ -24,6 +24,8 @@ void Waker::clear() const noexcept {
   [[maybe_unused]] const ssize_t got = ::read(fd_.get(), &count, sizeof count);
 }
 
+bool Waker::is_woken() const { return wait_for(-1, 0, *this, Duration::zero()) == Wake::woken; }
+
 Wake wait_for(int fd, short events, const Waker& waker, std::optional<Duration> timeout) {
   const auto end =
       timeout ? std::optional(std::chrono::steady_clock::now() + *timeout) : std::nullopt;

@@ -17,6 +17,8 @@ class Waker {
   void wake() const noexcept;
   // Forgets earlier wakes.
   void clear() const noexcept;
+  // Whether it was woken since; does not wait.
+  bool is_woken() const;
   int fd() const { return fd_.get(); }
 
  private:

@@ -103,10 +103,6 @@ class Recording {
   double estimate() const { return std::max(0.0, assess::min_entropy(kept_)); }
 
  private:
-  bool is_ended() const {
-    return wait_for(-1, 0, signals_.waker(), Duration::zero()) == Wake::woken;
-  }
-
   void take_row(std::uint64_t length, Progress& progress) {
     const auto source = sources::make_probe(wanted_.source);
     if (auto opened = source->open(signals_.waker()); !opened) {
@@ -119,7 +115,7 @@ class Recording {
           source->read(MutableBytes(block).first(std::min<std::uint64_t>(length, block.size())),
                        signals_.waker());
       if (!got) throw Failure(got.error().message);
-      if (is_ended()) throw Failure("interrupted");
+      if (signals_.waker().is_woken()) throw Failure("interrupted");
       const Bytes samples = Bytes(block).first(*got);
       if (auto written = write_all(file_.get(), wanted_.output, samples); !written) {
         throw Failure(written.error().message);

@@ -77,7 +77,11 @@ void require_readable(const std::string& name) {
 
 // Below what it belongs to, in lines of at most 80 columns.
 void print_wrapped(const std::string& text) {
-  for (const std::string& line : observe::wrap(text, 76)) fmt::print("    {}\n", line);
+  constexpr std::size_t columns = 80;
+  constexpr std::string_view indent = "    ";
+  for (const std::string& line : observe::wrap(text, columns - indent.size())) {
+    fmt::print("{}{}\n", indent, line);
+  }
 }
 
 void print_types(bool as_json) {

@@ -10,9 +10,8 @@ namespace qanat::entropy {
 
 bool ReplayCheck::came_before(Bytes bytes) {
   const auto digest = crypto::sha256({bytes});
-  constexpr std::size_t tells = 8;
   if (std::exchange(last_, digest) == digest) return true;
-  if (bytes.size() < tells) return false;
+  if (bytes.size() < least_bytes) return false;
   if (std::find(digests_.begin(), digests_.end(), digest) != digests_.end()) return true;
   digests_[next_] = digest;
   next_ = (next_ + 1) % digests_.size();

@@ -11,11 +11,13 @@
 
 namespace qanat::entropy {
 
-// Whether the same bytes came before, among the last 256: a peer that is broken, or a recording. Of
-// fewer than 8 only whether they are the last ones again: such are alike by chance. Not
-// thread-safe.
+// Whether the same bytes came before, among the last 256 pieces: a peer that is broken, or a
+// recording. A piece of fewer than `least_bytes` is compared with the one before it alone: such
+// pieces are often equal by chance. Not thread-safe.
 class ReplayCheck {
  public:
+  static constexpr std::size_t least_bytes = 8;
+
   bool came_before(Bytes bytes);
 
  private:

@@ -86,7 +86,7 @@ void ReseedCommands::run_one(const std::string& command,
   const auto status = child.wait(stop_, limit);
   if (status) child.leave();
   // Killed, as the program ends.
-  if (!status && wait_for(-1, 0, stop_, Duration::zero()) == Wake::woken) return;
+  if (!status && stop_.is_woken()) return;
   if (!status) {
     on_event_("on-reseed",
               fmt::format("{}: not done after {}; killed", command, format_duration(limit)),

@@ -107,7 +107,7 @@ Result<std::vector<Place>> Browse::run(const char* type, const Waker& waker) {
   }
   const TimePoint end = Clock().now() + browse_time;
   while (problem_.empty() && !(all_for_now_ && resolving_ == 0) && Clock().now() < end) {
-    if (wait_for(-1, 0, waker, Duration::zero()) == Wake::woken) return interrupted();
+    if (waker.is_woken()) return interrupted();
     ::avahi_simple_poll_iterate(poll.get(), step_ms);
   }
   if (!problem_.empty()) return error("mDNS: " + problem_);

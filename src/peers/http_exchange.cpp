@@ -67,7 +67,7 @@ tl::expected<void, ClientError> HttpClient::Exchange::await(net::IoStatus status
 
 // Of one that always has something to read, and never comes to an end.
 tl::expected<void, ClientError> HttpClient::Exchange::check_time() const {
-  if (wait_for(-1, 0, client_.waker_, Duration::zero()) == Wake::woken) {
+  if (client_.waker_.is_woken()) {
     return trouble(Trouble::stopped, "stopped");
   }
   if (!client_.end_ || Clock().now() < *client_.end_) return {};

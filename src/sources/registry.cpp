@@ -76,14 +76,13 @@ void check_target(const SourceType& type, const spec::Spec& spec) {
   }
 }
 
-}  // namespace
-
-SourcePlan plan_source(const std::string& text) {
-  // A command's words are its own.
-  if (!text.starts_with("exec:") && !wire::looks_like_join_string(text)) {
-    wire::refuse_part_of_key(text);
-  }
-  if (is_upstream(text)) return plan_upstream(text);
+struct TypedSpec {
+  const SourceType* type;
+  spec::Spec spec;
+};
+// Of what is no upstream. Throws Failure for a name without a type that is known, or a target that
+// this type does not take.
+TypedSpec require_type(const std::string& text) {
   spec::Spec spec = spec::require_spec(text);
   const SourceType* const type = spec::find_type(types, spec.type);
   if (type == nullptr) {
@@ -92,6 +91,18 @@ SourcePlan plan_source(const std::string& text) {
   }
   if (type->as_url != nullptr) spec = type->as_url(std::move(spec));
   check_target(*type, spec);
+  return {type, std::move(spec)};
+}
+
+}  // namespace
+
+SourcePlan plan_source(const std::string& text) {
+  // A command's words are its own.
+  if (!text.starts_with("exec:") && !wire::looks_like_join_string(text)) {
+    wire::refuse_part_of_key(text);
+  }
+  if (is_upstream(text)) return plan_upstream(text);
+  const auto [type, spec] = require_type(text);
   spec::check_options(spec, {"h credit", type->options});
   return type->read(spec, type->usual);
 }
@@ -120,9 +131,8 @@ std::string absence_of_source(const std::string& text) {
   }
   // Where the name says no more than its type, so does what it needs: an instruction, xenstored.
   if (is_upstream(text)) return "";
-  const spec::Spec spec = spec::require_spec(text);
-  const SourceType* const type = spec::find_type(types, spec.type);
-  if (type == nullptr || !spec.target.empty()) return "";
+  const auto [type, spec] = require_type(text);
+  if (!spec.target.empty()) return "";
   const Availability found = availability(*type);
   return found.here ? "" : found.why;
 }
