@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "base/powers.h"
+
 namespace qanat {
 namespace {
 
@@ -73,7 +75,7 @@ bool abandoned(int directory, const char* name) {
 
 Result<UniqueFd> open_to_read(const std::string& path, FileKind kind) {
   const int patience = kind == FileKind::regular ? O_NONBLOCK : 0;
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | patience));
+  UniqueFd fd(open_file(path, O_RDONLY | patience));
   if (!fd) return error(with_errno("cannot open " + path, errno));
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return error(with_errno("cannot examine " + path, errno));

@@ -1,10 +1,15 @@
 #include "base/processes.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/powers.h"
 #include "base/quantity.h"
 #include "base/shown.h"
 
@@ -24,6 +29,31 @@ std::vector<int> numbered_entries(const std::string& directory) {
   return numbers;
 }
 
+// UNIX 98 pseudo-terminals (Linux, admin-guide/devices.txt).
+constexpr unsigned first_pty_major = 136;
+constexpr unsigned last_pty_major = 143;
+
+bool reads_one_of(const std::string& open_file, std::span<const dev_t> devices) {
+  std::error_code none;
+  // Only what can be it, in a chroot too: to look at a file on a server that is away would take for
+  // ever.
+  const auto target = std::filesystem::read_symlink(open_file, none).string();
+  if (target.find("/dev/") == std::string::npos) return false;
+  struct stat link {};
+  // The link's permissions are those that the file is open with (proc(5)).
+  if (::lstat(open_file.c_str(), &link) != 0 || (link.st_mode & S_IRUSR) == 0) return false;
+  struct stat info {};
+  if (::stat(open_file.c_str(), &info) != 0 || !S_ISCHR(info.st_mode)) return false;
+  // A container counts its pseudo-terminals from 0, too.
+  struct stat ours {};
+  const unsigned kind = major(info.st_rdev);
+  if (kind >= first_pty_major && kind <= last_pty_major && ::stat("/dev/pts", &ours) == 0 &&
+      ours.st_dev != info.st_dev) {
+    return false;
+  }
+  return std::find(devices.begin(), devices.end(), info.st_rdev) != devices.end();
+}
+
 }  // namespace
 
 std::vector<pid_t> list_processes() { return numbered_entries("/proc"); }
@@ -41,6 +71,21 @@ std::string name_of_process(pid_t process) {
   std::string name = read_file(fmt::format("/proc/{}/comm", process), 256).value_or("?");
   if (name.ends_with('\n')) name.pop_back();
   return shown(name);
+}
+
+std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group, pid_t myself) {
+  for (const pid_t process : list_processes()) {
+    if (process == myself || (group != 0 && ::getpgid(process) != group)) continue;
+    for (const std::string& file : open_files_of(process)) {
+      if (reads_one_of(file, devices)) return Holder{process, name_of_process(process)};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group) {
+  return powers() != nullptr ? powers()->find_holder(devices, group)
+                             : find_holder(devices, group, ::getpid());
 }
 
 }  // namespace qanat

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,5 +20,16 @@ std::vector<std::string> open_files_of(pid_t process);
 
 // What it runs (the kernel's "comm", of at most 15 bytes), made printable; "?" when it has ended.
 std::string name_of_process(pid_t process);
+
+// A process that has a device open for reading.
+struct Holder {
+  pid_t process = -1;
+  std::string name;  // name_of_process
+};
+// The first that is found which has one of these character devices open, of this process group (0:
+// of any), but for `myself`. nullopt: none that can be seen.
+std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group, pid_t myself);
+// The same for this process; by the monitor, where it has one (base/powers.h).
+std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group);
 
 }  // namespace qanat

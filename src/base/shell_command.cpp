@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 
 #include "base/descriptor_limit.h"
+#include "base/powers.h"
 
 namespace qanat {
 
@@ -100,6 +102,13 @@ Result<void> ShellCommand::start(
     std::string command, int output,
     const std::vector<std::pair<std::string, std::string>>& variables) {
   terminate();
+  if (powers() != nullptr) {
+    auto started = powers()->start(command, output, variables);
+    if (!started) return tl::unexpected(started.error());
+    guard_ = started->group;
+    far_ = std::move(started->link);
+    return {};
+  }
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return error(with_errno("pipe", errno));
   const UniqueFd watched(ends[0]);
@@ -127,8 +136,18 @@ Result<void> ShellCommand::start(
   return {};
 }
 
+// Of one that the monitor runs; as lost to us as one that was killed, where that is gone.
+std::optional<int> ShellCommand::reap_far() {
+  int status = 0;
+  const ssize_t n = ::recv(far_.get(), &status, sizeof status, MSG_DONTWAIT);
+  if (n == sizeof status) return status;
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
+  return SIGKILL;
+}
+
 // Its wait status, once it has ended.
 std::optional<int> ShellCommand::reap() {
+  if (far_) return reap_far();
   int status = 0;
   if (child_ < 0 || ::waitpid(child_, &status, WNOHANG) != child_) return std::nullopt;
   child_ = -1;
@@ -139,15 +158,31 @@ std::optional<int> ShellCommand::wait(const Waker& waker, Duration limit) {
   const TimePoint end = std::chrono::steady_clock::now() + limit;
   for (;;) {
     const Duration left = end - std::chrono::steady_clock::now();
-    const Wake wake =
-        wait_for(ended_.get(), POLLIN, waker, ended_ ? left : std::min(left, look_interval));
+    const Wake wake = wait_for(descriptor(), POLLIN, waker,
+                               descriptor() >= 0 ? left : std::min(left, look_interval));
     if (wake == Wake::woken) return std::nullopt;
     const auto status = reap();
     if (status || left <= Duration::zero()) return status;
   }
 }
 
+// Comes back once nothing is left of it, as far as the monitor lives and is well.
+void ShellCommand::terminate_far() noexcept {
+  ::shutdown(far_.get(), SHUT_WR);
+  const TimePoint end = std::chrono::steady_clock::now() + 2 * grace;
+  for (;;) {
+    const auto left = (end - std::chrono::steady_clock::now()) / 1ms;
+    pollfd state{far_.get(), POLLIN, 0};
+    if (left <= 0 || ::poll(&state, 1, static_cast<int>(left)) <= 0) break;
+    int status = 0;
+    if (::recv(far_.get(), &status, sizeof status, MSG_DONTWAIT) <= 0 && errno != EINTR) break;
+  }
+  far_.reset();
+  guard_ = -1;
+}
+
 void ShellCommand::terminate() noexcept {
+  if (far_) return terminate_far();
   if (guard_ < 0) return;
   if (child_ >= 0) {
     ::kill(-guard_, SIGTERM);
@@ -166,6 +201,12 @@ void ShellCommand::terminate() noexcept {
 }
 
 void ShellCommand::leave() noexcept {
+  if (far_) {
+    (void)::send(far_.get(), &ShellLink::leave, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    far_.reset();
+    guard_ = -1;
+    return;
+  }
   if (guard_ < 0) return;
   ::kill(guard_, SIGKILL);
   ::waitpid(guard_, nullptr, 0);

@@ -13,7 +13,8 @@ namespace qanat {
 // A child and all that it starts (a process group of its own), with /dev/null for its input,
 // signals as a fresh program has them, and the descriptor limit that this process began with. Not
 // thread-safe. Ends with this object, or with this process, however that ends: a second shell in
-// the group waits for that. Needs descriptors to start, and none to end.
+// the group waits for that. Needs descriptors to start, and none to end. Where this process has a
+// monitor (base/powers.h), it is the monitor's child, and ends with that, too.
 class ShellCommand {
  public:
   ShellCommand() = default;
@@ -31,6 +32,8 @@ class ShellCommand {
   // SIGTERM to the command, and SIGKILL to all that is left of the group: at once when the command
   // has ended, or else after half a second.
   void terminate() noexcept;
+  // Readable once it has ended; -1 where the kernel does not tell: then `wait` has to look.
+  int descriptor() const { return far_ ? far_.get() : ended_.get(); }
   // Of the command and what it started; -1: none runs.
   pid_t group() const { return guard_; }
   // After its end was seen: what it left running, such as a service that it started, stays.
@@ -38,11 +41,21 @@ class ShellCommand {
 
  private:
   std::optional<int> reap();
+  std::optional<int> reap_far();
+  void terminate_far() noexcept;
 
+  UniqueFd far_;      // the monitor's word of one that is its child (ShellLink)
   pid_t guard_ = -1;  // the leader of the group
   UniqueFd guarded_;  // the guard's input, which ends with us
   pid_t child_ = -1;
   UniqueFd ended_;  // readable once it has (pidfd_open(2)); empty where there is none
+};
+
+// What is said over the link of a command that another process runs: by that one its wait status,
+// once it has ended, and the end of the link once nothing of it is left; to that one `leave`, or
+// the end of the link: terminate it.
+struct ShellLink {
+  static constexpr char leave = 'L';
 };
 
 // "ended with status 1", "died of signal 9".

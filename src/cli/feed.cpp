@@ -57,9 +57,9 @@ std::string why_not_fed(const node::Node& node) {
 
 // With --once: 0 as soon as every outlet was fed, 1 when that will not be.
 int run_once(node::NodeSettings settings, Duration patience) {
-  machine::prepare_process();
   settings.on_fed = machine::nudge;
   settings.generation_path = machine::Generation::usual_path();
+  const auto separation = prepare_node(settings, {}, "");
   machine::Signals signals;
   node::Node node(std::move(settings));
   node.start();
@@ -208,7 +208,8 @@ int run_feed(FeedOptions& options) {
   settings.config.observe.log = log_format(options.log);
   node::check_config(settings.config);
   for (const std::string& outlet : settings.config.outlets) check_outlet(outlet, options.once);
-  return options.once ? run_once(std::move(settings), *wait) : run_node(std::move(settings), {});
+  return options.once ? run_once(std::move(settings), *wait)
+                      : run_node(std::move(settings), {}, "");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "cli/control.h"
 #include "cli/run_node.h"
 #include "machine/daemon.h"
+#include "machine/sandbox.h"
 #include "peers/rngnet_receiver.h"
 
 namespace qanat::cli {
@@ -77,7 +78,7 @@ int send(int argc, char** argv) {
   settings.config.sources = {"device:" + options.device};
   settings.config.outlets = {fmt::format("rngnet:{}?bytes={}&every=0s", recipients, options.bytes)};
   node::check_config(settings.config);
-  return run_node(std::move(settings), {});
+  return run_node(std::move(settings), {}, "");
 }
 
 int receive(int argc, char** argv) {
@@ -99,6 +100,8 @@ int receive(int argc, char** argv) {
     fmt::print("{}\n", receiver.stat_line());
     std::fflush(stdout);
   };
+  // All is open that it needs: what a datagram might do to it goes no further.
+  machine::confine({});
   const Waker waker;
   std::atomic<bool> stopping{false};
   std::atomic<bool> tell_now{false};
@@ -133,6 +136,7 @@ int receive(int argc, char** argv) {
         tell_now = true;
         waker.wake();
         break;
+      case machine::Signal::child:
       case machine::Signal::none:
         break;
     }

@@ -47,11 +47,21 @@ LogFormat log_format(const std::string& name) {
 
 namespace {
 
-void handle(machine::Signal signal, node::Node& node, const std::function<node::Config()>& reread) {
+void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor,
+            const std::function<node::Config()>& reread) {
+  if (signal == machine::Signal::child && monitor.has_ended()) {
+    node.alarm("monitor",
+               "the monitor process has ended: the kernel gets no more entropy, and "
+               "devices and commands are not started again; restart this node");
+    // As a watchdog that was not fed: systemd starts both processes again.
+    machine::tell_systemd("WATCHDOG=trigger");
+  }
   if (signal == machine::Signal::now) node.renew("SIGUSR1");
   if (signal == machine::Signal::reload && reread) {
     machine::tell_systemd("RELOADING=1");
     try {
+      // First what the node may ask for, then what it asks for.
+      if (auto read = monitor.reload(); !read) throw Failure(read.error().message);
       node.reload(reread());
       log_info("configuration reloaded");
     } catch (const std::exception& problem) {
@@ -65,12 +75,28 @@ void handle(machine::Signal signal, node::Node& node, const std::function<node::
 
 }  // namespace
 
-int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread) {
+std::unique_ptr<node::Separation> prepare_node(const node::NodeSettings& settings,
+                                               const std::function<node::Config()>& reread,
+                                               const std::string& config_path) {
   machine::prepare_process();
+  node::Separation::Around around{.config_path = config_path};
+  if (reread) {
+    around.reread = [state = settings.state_path, reread] {
+      return node::NodeSettings{
+          .state_path = state, .config = reread(), .feed = {}, .generation_path = {}, .on_fed = {}};
+    };
+  }
+  return std::make_unique<node::Separation>(settings, std::move(around));
+}
+
+int run_node(node::NodeSettings settings, const std::function<node::Config()>& reread,
+             const std::string& config_path) {
   settings.generation_path = machine::Generation::usual_path();
+  const auto separation = prepare_node(settings, reread, config_path);
   machine::Signals signals;
   node::Node node(std::move(settings));
   node.start();
+  log_info("{}", separation->text());
   log_info("qanat {} is running, state in {}", version(), node.state().path());
   for (const auto& outlet : node.report().outlets) log_info("{}: {}", outlet.name, outlet.detail);
   machine::tell_systemd("READY=1");
@@ -87,7 +113,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
       return 0;
     }
     try {
-      handle(signal, node, reread);
+      handle(signal, node, separation->monitor(), reread);
     } catch (const std::exception& problem) {
       log_error("{}", problem.what());
     }

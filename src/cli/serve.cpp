@@ -90,7 +90,10 @@ Run add_serve(CLI::App& command) {
     node::NodeSettings settings;
     settings.state_path = state_path(options->state);
     settings.config = effective_config(*options);
-    return run_node(std::move(settings), [options] { return effective_config(*options); });
+    const std::string config =
+        options->config.empty() ? node::default_config_path : options->config;
+    return run_node(
+        std::move(settings), [options] { return effective_config(*options); }, config);
   };
 }
 

@@ -22,7 +22,7 @@ namespace {
 sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}) sigaddset(&set, signal);
   return set;
 }
 
@@ -53,6 +53,7 @@ Signal wait_for_signal(Duration limit) {
     if (signal == SIGTERM || signal == SIGINT) return Signal::stop;
     if (signal == SIGHUP) return Signal::reload;
     if (signal == SIGUSR1) return Signal::now;
+    if (signal == SIGCHLD) return Signal::child;
     if (errno == EAGAIN) return Signal::none;
   }
 }
@@ -87,6 +88,7 @@ void Signals::take() {
     stop_ = stop_ || signal == Signal::stop;
     reload_ = reload_ || signal == Signal::reload;
     now_ = now_ || signal == Signal::now;
+    child_ = child_ || signal == Signal::child;
     news_.notify_one();
   }
 }
@@ -94,13 +96,14 @@ void Signals::take() {
 Signal Signals::wait(Duration limit) {
   const TimePoint end = Clock().now() + limit;
   const MutexLock lock(mutex_);
-  while (!stop_ && !reload_ && !now_) {
+  while (!stop_ && !reload_ && !now_ && !child_) {
     if (news_.wait_until(mutex_, end) == std::cv_status::timeout) return Signal::none;
   }
   if (std::exchange(stop_, false)) return Signal::stop;
   if (std::exchange(reload_, false)) return Signal::reload;
-  now_ = false;
-  return Signal::now;
+  if (std::exchange(now_, false)) return Signal::now;
+  child_ = false;
+  return Signal::child;
 }
 
 void Signals::end_soon(int code) {

@@ -15,10 +15,10 @@ namespace qanat::machine {
 // system permits.
 void prepare_process();
 
-enum class Signal { stop, reload, now, none };
+enum class Signal { stop, reload, now, child, none };
 
-// Waits for SIGTERM or SIGINT (stop), SIGHUP (reload), SIGUSR1 (now), or `limit` (none; zero: for
-// ever).
+// Waits for SIGTERM or SIGINT (stop), SIGHUP (reload), SIGUSR1 (now), SIGCHLD (child), or `limit`
+// (none; zero: for ever).
 Signal wait_for_signal(Duration limit = Duration::zero());
 // Makes who waits for signals see `now`. From any thread.
 void nudge();
@@ -51,6 +51,7 @@ class Signals {
   bool stop_ GUARDED_BY(mutex_) = false;
   bool reload_ GUARDED_BY(mutex_) = false;
   bool now_ GUARDED_BY(mutex_) = false;
+  bool child_ GUARDED_BY(mutex_) = false;
   bool over_ GUARDED_BY(mutex_) = false;
   int code_ GUARDED_BY(mutex_) = 0;
   std::optional<TimePoint> end_ GUARDED_BY(mutex_);

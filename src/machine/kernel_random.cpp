@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/powers.h"
 #include "base/secret.h"
 
 namespace qanat::machine {
@@ -15,13 +16,13 @@ namespace {
 
 // struct rand_pool_info: two ints, then the data.
 constexpr std::size_t head_bytes = 2 * sizeof(int);
-constexpr std::size_t most_local = 160;
 
 }  // namespace
 
 int add_to_kernel(int fd, Bytes bytes, std::size_t credited, Bytes local) {
-  if (bytes.size() > most_kernel_bytes || local.size() > most_local) return EMSGSIZE;
-  WipedArray<head_bytes + most_kernel_bytes + most_local> request;
+  if (bytes.size() > most_kernel_bytes || local.size() > most_kernel_local) return EMSGSIZE;
+  if (powers() != nullptr) return powers()->add_to_kernel(bytes, credited, local);
+  WipedArray<head_bytes + most_kernel_bytes + most_kernel_local> request;
   const std::array<int, 2> head{static_cast<int>(8 * credited),
                                 static_cast<int>(bytes.size() + local.size())};
   std::uint8_t* out = request.view().data();

@@ -19,6 +19,7 @@
 #include <memory>
 
 #include "base/log.h"
+#include "base/powers.h"
 
 #ifdef QANAT_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -139,6 +140,14 @@ void prepare_udp(int fd, const Binding& binding) {
   }
 }
 
+// 0 or an errno value. A port below 1024 takes a right that the monitor may have.
+int bind_to(int fd, const Binding& binding) {
+  if (::bind(fd, binding.get(), binding.size) == 0) return 0;
+  const int problem = errno;
+  if (problem != EACCES || powers() == nullptr) return problem;
+  return powers()->bind(fd, binding.get(), binding.size);
+}
+
 // Bound, and listening where that is said of a type; or an errno value. Only one that `shares` may
 // be bound where another of this process is, and then only if that one shares, too.
 tl::expected<UniqueFd, int> open_at(const Binding& binding, int type, bool shares) {
@@ -153,7 +162,7 @@ tl::expected<UniqueFd, int> open_at(const Binding& binding, int type, bool share
   }
   if (binding.v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (shares) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  if (::bind(fd.get(), binding.get(), binding.size) != 0) return tl::unexpected(errno);
+  if (const int problem = bind_to(fd.get(), binding); problem != 0) return tl::unexpected(problem);
   if (type == SOCK_STREAM && ::listen(fd.get(), backlog) != 0) return tl::unexpected(errno);
   return fd;
 }

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/powers.h"
 #include "base/work_loop.h"
 #include "crypto/aead.h"
 #include "outlets/type.h"
@@ -81,7 +82,7 @@ Result<void> Fifo::open() {
     return error(with_errno("cannot make " + path_, errno));
   }
   // A writing end that does not wait needs a reader: for the moment that is us.
-  const UniqueFd reader(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const UniqueFd reader(open_file(path_, O_RDONLY | O_NONBLOCK));
   if (!reader) return error(with_errno("cannot open " + path_, errno));
   if (::fstat(reader.get(), &info) != 0) return error(with_errno("cannot examine " + path_, errno));
   device_ = info.st_dev;
@@ -92,7 +93,7 @@ Result<void> Fifo::open() {
   if (::inotify_add_watch(watch.get(), path_.c_str(), IN_OPEN | IN_ATTRIB | IN_MOVE_SELF) < 0) {
     return error(with_errno("cannot watch " + path_, errno));
   }
-  UniqueFd writer(::open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  UniqueFd writer(open_file(path_, O_WRONLY | O_NONBLOCK));
   if (!writer) return error(with_errno("cannot open " + path_, errno));
   if (!S_ISFIFO(info.st_mode) || !is_ours(writer.get()) || !still_there()) {
     return error(path_ + " was replaced while it was opened");
@@ -186,7 +187,7 @@ void Fifo::reader_left() {
   readers_ = 0;
   draw_.forgo();
   if (!written_) return;
-  const UniqueFd reader(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const UniqueFd reader(open_file(path_, O_RDONLY | O_NONBLOCK));
   if (!reader) throw Failure(with_errno("cannot empty " + path_, errno));
   if (!is_ours(reader.get())) return;
   // No more than there can have been: another writer may go on.
@@ -272,6 +273,7 @@ OutletPlan read_fifo(const spec::Spec& spec, const OutletDefaults& defaults) {
   const std::string path = spec::require_target(spec);
   const spec::Grade grade = spec::grade_of(spec, spec::Grade::full);
   return {.place = path,
+          .path = path,
           .note = fmt::format("grade {}, to whoever may open it", to_string(grade)),
           .limits = defaults.limits,
           .awaits_reader = true,

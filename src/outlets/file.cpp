@@ -63,6 +63,7 @@ OutletPlan read_file(const spec::Spec& spec, const OutletDefaults& defaults) {
   const std::string path = spec::require_target(spec);
   const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
   return {.place = path,
+          .path = path,
           .note = text_of(schedule),
           .limits = defaults.limits,
           .make = [name = spec.text, path, schedule](const Services& services) {

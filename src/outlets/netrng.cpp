@@ -255,6 +255,7 @@ OutletPlan read_netrng(const spec::Spec& spec, const OutletDefaults& defaults) {
   NetrngSettings settings = read_settings(spec, defaults);
   return {
       .place = settings.stream.at.place(),
+      .path = settings.stream.at.unix_path,
       .note = fmt::format("{}, samples of {} bytes{}", settings.stream.note(),
                           settings.sample_bytes, settings.announce ? ", announced by mDNS" : ""),
       .limits = settings.stream.limits,

@@ -6,6 +6,7 @@ OutletPlan plan_stream(serve::StreamSettings settings,
                        std::unique_ptr<serve::Outlet> (*make)(serve::StreamSettings,
                                                               const serve::OutletServices&)) {
   return {.place = settings.at.place(),
+          .path = settings.at.unix_path,
           .note = settings.note(),
           .limits = settings.limits,
           .make = [settings = std::move(settings), make](const Services& services) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "outlets/services.h"
 #include "serve/limits.h"
@@ -21,9 +22,11 @@ struct OutletDefaults {
 
 // What a name with its options comes to, read once.
 struct OutletPlan {
-  std::string place;     // "tcp 127.0.0.1:7748", "kernel", "/run/x": no two outlets have the same
-  std::string note;      // who may draw, what an operator should know
-  serve::Limits limits;  // that hold there: the configuration's, and its own options
+  std::string place;      // "tcp 127.0.0.1:7748", "kernel", "/run/x": no two outlets have the same
+  std::string path = {};  // of the file or socket that it makes; empty: none
+  std::vector<std::string> reads = {};  // files that no option names
+  std::string note;                     // who may draw, what an operator should know
+  serve::Limits limits;                 // that hold there: the configuration's, and its own options
   // It serves from a store: nothing for a feed, which keeps none.
   bool serves_store = false;
   // It delivers when somebody reads, which nobody can wait for.

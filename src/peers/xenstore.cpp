@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/powers.h"
 #include "net/connect.h"
 
 namespace qanat::peers {
@@ -70,7 +71,7 @@ Result<void> XenstoreLink::open(const std::string& path) {
     link_ = std::move(*connected);
     return {};
   }
-  link_ = UniqueFd(::open(where.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  link_ = UniqueFd(open_file(where, O_RDWR | O_NONBLOCK));
   if (!link_) return error(with_errno("cannot open " + where, errno));
   return {};
 }

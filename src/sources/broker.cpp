@@ -24,14 +24,14 @@ Result<std::size_t> Broker::read(MutableBytes out, const Waker& waker) {
 namespace {
 
 SourcePlan read_broker(const spec::Spec& spec, entropy::Claim usual) {
+  auto account = wire::broker::require_account(spec);
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),
           .note =
               "whoever listens on the way can try passwords at leisure, and decide with one "
               "what comes",
-          .make = [account = wire::broker::require_account(spec)] {
-            return std::make_unique<Broker>(account);
-          }};
+          .reads = {account.password_file},
+          .make = [account] { return std::make_unique<Broker>(account); }};
 }
 
 }  // namespace

@@ -67,6 +67,7 @@ SourcePlan read_exec(const spec::Spec& spec, entropy::Claim usual) {
                             ": credited, as you claim it; what this node feeds to the kernel "
                             "comes back as new"
                       : why + ": credited only as h= or credit=yes claims",
+          .command = spec.target,
           .lookalike = why,
           .make = skipping(
               spec, [command = spec.target, why] { return std::make_unique<Exec>(command, why); })};

@@ -8,13 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/powers.h"
 #include "sources/type.h"
 #include "spec/options.h"
 
 namespace qanat::sources {
 
 Result<void> File::open(const Waker& /*stop*/) {
-  fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  fd_ = UniqueFd(open_file(path_, O_RDONLY | O_NONBLOCK));
   if (!fd_) return error(with_errno("cannot open " + path_, errno));
   struct stat info {};
   if (::fstat(fd_.get(), &info) != 0) return error(with_errno("cannot examine " + path_, errno));

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/powers.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "entropy/drbg_pool.h"
@@ -64,7 +65,7 @@ bool is_socket(const std::string& path) {
 }
 
 Result<UniqueFd> open_port(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  UniqueFd fd(open_file(path, O_RDWR | O_NONBLOCK));
   if (!fd && errno == EBUSY) return error(path + " is held by another program");
   if (!fd) return error(with_errno("cannot open " + path, errno));
   return fd;
@@ -333,6 +334,7 @@ SourcePlan read_vmport(const spec::Spec& spec, entropy::Claim usual) {
           .note = spec.type == "vsock" ? "any program of the host may listen on a port of 1024 or "
                                          "more, and only root's below"
                                        : "",
+          .path = settings.path,
           .run = [settings = std::move(settings)](const SourceServices& services) {
             return std::make_unique<Vmport>(settings, services);
           }};

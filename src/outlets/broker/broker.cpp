@@ -173,6 +173,7 @@ OutletPlan read_producer(const spec::Spec& spec, const OutletDefaults& defaults)
   auto account = wire::broker::require_account(spec);
   const spec::Grade grade = spec::grade_of(spec, spec::Grade::full);
   return {.place = spec.text,
+          .reads = {account.password_file},
           .note = fmt::format("delivers to the broker at {} as {}, grade {}; whoever listens on "
                               "the way and finds the password has all that was sent",
                               account.address.text(), account.user, to_string(grade)),
@@ -187,6 +188,7 @@ OutletPlan read_broker(const spec::Spec& spec, const OutletDefaults& defaults) {
   if (spec.target.find('@') != std::string::npos) return read_producer(spec, defaults);
   BrokerSettings settings = read_settings(spec, defaults);
   return {.place = settings.stream.at.place(),
+          .path = settings.stream.at.unix_path,
           .note = fmt::format(
               "who is in {} may draw and deliver (credited {}), grade {}; whoever listens "
               "on the way can try passwords at leisure, and has with one all that was "

@@ -104,7 +104,10 @@ SourcePlan read_audio(const spec::Spec& spec, entropy::Claim usual) {
     }
   }
   const entropy::Claim claim = spec::claim_of(spec, usual);
-  return {.name = spec.text, .claim = claim, .make = [pcm, depth, rate, h = claim.h] {
+  return {.name = spec.text,
+          .claim = claim,
+          .foreign_library = true,
+          .make = [pcm, depth, rate, h = claim.h] {
             return std::make_unique<Audio>(pcm, depth, rate, h);
           }};
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "base/powers.h"
 #include "base/quantity.h"
 #include "base/shown.h"
 #include "sources/runner/skipping.h"
@@ -63,7 +64,7 @@ bool Device::is_told() const {
 
 Result<void> Device::open(const Waker& stop) {
   const int access = is_told() ? O_RDWR : O_RDONLY;
-  fd_ = UniqueFd(::open(path_.c_str(), access | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  fd_ = UniqueFd(open_file(path_, access | O_NONBLOCK));
   if (!fd_) return error(with_errno("cannot open " + path_, errno));
   auto ready = set_up(stop);
   if (!ready) close();

@@ -6,43 +6,16 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <filesystem>
 
+#include "base/powers.h"
 #include "base/processes.h"
 #include "sources/device/serial_line.h"
 
 namespace qanat::sources {
-namespace {
-
-bool is_line(const std::string& open_file, dev_t line) {
-  std::error_code none;
-  // Only what can be it: to look at a file on a server that is away would take for ever.
-  const auto target = std::filesystem::read_symlink(open_file, none).string();
-  struct stat info {};
-  return target.starts_with("/dev/") && ::stat(open_file.c_str(), &info) == 0 &&
-         S_ISCHR(info.st_mode) && info.st_rdev == line;
-}
-
-// "ekeyd (process 123)"; empty: nobody that this account can see.
-std::string other_user_of(dev_t line) {
-  for (const pid_t process : list_processes()) {
-    if (process == ::getpid()) continue;
-    const auto files = open_files_of(process);
-    if (std::any_of(files.begin(), files.end(),
-                    [&](const std::string& file) { return is_line(file, line); })) {
-      return fmt::format("{} (process {})", name_of_process(process), process);
-    }
-  }
-  return "";
-}
-
-}  // namespace
-
 Result<void> ExclusiveLine::open(const std::string& path, unsigned baud) {
   close();
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  UniqueFd fd(open_file(path, O_RDWR | O_NONBLOCK));
   if (!fd && errno == EBUSY) {
     return error(path + " is held by another program (ekeyd, a running node?); stop that first");
   }
@@ -55,8 +28,9 @@ Result<void> ExclusiveLine::open(const std::string& path, unsigned baud) {
     return error(path +
                  " is held by another program of qanat's (a running node?); stop that first");
   }
-  if (const std::string other = other_user_of(info.st_rdev); !other.empty()) {
-    return error(fmt::format("{} is held by {}; stop that first", path, other));
+  if (const auto other = find_holder(std::span(&info.st_rdev, 1), 0)) {
+    return error(fmt::format("{} is held by {} (process {}); stop that first", path, other->name,
+                             other->process));
   }
   if (auto ready = set_raw_line(fd.get(), path, baud); !ready) return ready;
   // Of those without power over it; not an error where a line has no such thing.

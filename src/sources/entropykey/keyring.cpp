@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "base/powers.h"
 
 namespace qanat::sources {
 
@@ -34,7 +35,7 @@ struct Keyring {
 // Others may be let in on purpose: the account of a node, by its group.
 Result<Keyring> read_keyring(const std::string& path) {
   Keyring keyring{.content = SecretBytes(most_keyring_bytes)};
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const UniqueFd fd(open_file(path, O_RDONLY | O_NONBLOCK));
   if (!fd && errno == ENOENT) return keyring;
   if (!fd) return error(with_errno("cannot read the keyring " + path, errno));
   if (::fstat(fd.get(), &keyring.info) != 0 || !S_ISREG(keyring.info.st_mode)) {

@@ -108,14 +108,6 @@ bool asks_the_kernel(const std::vector<Word>& words, std::size_t at) {
                      [&](const Generator& generator) { return runs(words, at, generator); });
 }
 
-bool reads_generator(const std::string& path) {
-  struct stat link {};
-  // The link's permissions are those that the file is open with (proc(5)).
-  if (::lstat(path.c_str(), &link) != 0 || (link.st_mode & S_IRUSR) == 0) return false;
-  const auto origin = origin_of(path);
-  return origin && is_kernel_generator(*origin);
-}
-
 }  // namespace
 
 std::string lookalike_in(std::string_view command) {
@@ -139,15 +131,10 @@ std::string lookalike_in(std::string_view command) {
 
 std::string lookalike_of_group(pid_t group) {
   if (group <= 0) return "";
-  for (const pid_t process : list_processes()) {
-    if (::getpgid(process) != group) continue;
-    for (const std::string& file : open_files_of(process)) {
-      if (!reads_generator(file)) continue;
-      return fmt::format("its process {} ({}) has the kernel's generator open, {}", process,
-                         name_of_process(process), counted);
-    }
-  }
-  return "";
+  const auto reader = find_holder(kernel_generators(), group);
+  if (!reader) return "";
+  return fmt::format("its process {} ({}) has the kernel's generator open, {}", reader->process,
+                     reader->name, counted);
 }
 
 }  // namespace qanat::sources

@@ -44,9 +44,14 @@ std::optional<Origin> origin_of(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 ? origin_of(info) : std::nullopt;
 }
 
+std::array<dev_t, 2> kernel_generators() {
+  return {makedev(memory_devices, minor_random), makedev(memory_devices, minor_urandom)};
+}
+
 bool is_kernel_generator(const Origin& origin) {
-  return origin.type == S_IFCHR && major(origin.device) == memory_devices &&
-         (minor(origin.device) == minor_random || minor(origin.device) == minor_urandom);
+  const auto generators = kernel_generators();
+  return origin.type == S_IFCHR &&
+         std::find(generators.begin(), generators.end(), origin.device) != generators.end();
 }
 
 std::string worthless(const Origin& origin) {

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <compare>
 #include <map>
 #include <optional>
@@ -29,6 +30,7 @@ std::optional<Origin> origin_of(const std::string& path);
 
 // /dev/random or /dev/urandom, whatever it is called and wherever it is.
 bool is_kernel_generator(const Origin& origin);
+std::array<dev_t, 2> kernel_generators();
 // Why its bytes are nobody's new entropy: the kernel's generator, or null, zero and full. Empty for
 // all others.
 std::string worthless(const Origin& origin);

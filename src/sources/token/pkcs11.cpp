@@ -74,6 +74,7 @@ SourcePlan read_pkcs11(const spec::Spec& spec, entropy::Claim usual) {
           .note = claimed ? ""
                           : "behind a module may be a program as well as a device: credited only "
                             "as h= or credit=yes claims",
+          .foreign_library = true,
           .make = [token, settings] {
             return std::make_unique<LibrarySource>([token] { return make_pkcs11_session(token); },
                                                    settings);

@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "base/files.h"
+#include "base/powers.h"
 #include "net/connect.h"
 
 #ifdef QANAT_FFMPEG
@@ -220,7 +221,7 @@ class Stream final : public Camera {
   // A path is opened by us: to FFmpeg it may be the name of a protocol, or a pattern; and a FIFO
   // would wait for whoever writes.
   Result<void> open_file(AVFormatContext& format) {
-    fd_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    fd_ = UniqueFd(qanat::open_file(path_, O_RDONLY | O_NONBLOCK));
     struct stat info {};
     if (!fd_ || ::fstat(fd_.get(), &info) != 0) {
       return error(with_errno("cannot open " + path_, errno));

@@ -11,15 +11,14 @@
 #include <array>
 #include <cerrno>
 
+#include "base/powers.h"
 #include "base/shown.h"
 
 namespace qanat::sources::video {
 
 using namespace std::chrono_literals;
 
-int DeviceCalls::open(const std::string& path) {
-  return ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
+int DeviceCalls::open(const std::string& path) { return open_file(path, O_RDWR | O_NONBLOCK); }
 int DeviceCalls::ioctl(int fd, unsigned long request, void* argument) {
   return ::ioctl(fd, request, argument);
 }

@@ -1,0 +1,114 @@
+#include "machine/sandbox.h"
+
+#include <cap-ng.h>
+#include <fmt/core.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/trusted_path.h"
+#include "machine/landlock.h"
+#include "machine/system_calls.h"
+
+namespace qanat::machine {
+namespace {
+
+void require(bool done, const char* what) {
+  if (!done) throw Failure(with_errno(fmt::format("cannot {}", what), errno));
+}
+
+// Those of this process, and some more.
+void join(const std::vector<std::string>& names) {
+  std::vector<gid_t> groups(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
+  require(::getgroups(static_cast<int>(groups.size()), groups.data()) >= 0, "read the groups");
+  for (const std::string& name : names) {
+    std::array<char, 16384> buffer;
+    group entry{};
+    group* found = nullptr;
+    ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    // One that is not there is the socket's problem.
+    if (found != nullptr) groups.push_back(found->gr_gid);
+  }
+  require(::setgroups(groups.size(), groups.data()) == 0, "join the groups of sockets");
+}
+
+void become(const Account& account) {
+  require(::setresgid(account.group, account.group, account.group) == 0,
+          "take the account's group");
+  require(::setresuid(account.user, account.user, account.user) == 0, "become the account");
+}
+
+void drop_capabilities() {
+  ::capng_clear(CAPNG_SELECT_ALL);
+  // The bounding set takes CAP_SETPCAP, which who is not root has not: no new privileges does the
+  // same for what it could start.
+  if (::capng_apply(CAPNG_SELECT_ALL) == 0) return;
+  require(::capng_apply(CAPNG_SELECT_CAPS) == 0, "give up capabilities");
+}
+
+}  // namespace
+
+std::optional<Account> find_account(const std::string& name) {
+  std::array<char, 16384> buffer;
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
+      found == nullptr) {
+    return std::nullopt;
+  }
+  return Account{name, entry.pw_uid, entry.pw_gid};
+}
+
+bool reaches(const Account& account, const std::string& path) {
+  for (std::string at = path; at != "/" && at != ".";) {
+    at = directory_of(at);
+    struct stat info {};
+    if (::stat(at.c_str(), &info) != 0) continue;  // made later, by us
+    const mode_t bit = info.st_uid == account.user    ? S_IXUSR
+                       : info.st_gid == account.group ? S_IXGRP
+                                                      : S_IXOTH;
+    if ((info.st_mode & bit) == 0) return false;
+  }
+  return true;
+}
+
+Confined confine(const Confinement& confinement) {
+  Confined done;
+  // Before the account is another: the bounding set is root's to give up.
+  const auto& account = confinement.account;
+  if (account) {
+    require(::initgroups(account->name.c_str(), account->group) == 0, "take the account's groups");
+  }
+  if (::geteuid() == 0 && !confinement.groups.empty()) join(confinement.groups);
+  if (account && account->user != ::geteuid()) {
+    ::capng_clear(CAPNG_SELECT_BOUNDS);
+    ::capng_apply(CAPNG_SELECT_BOUNDS);
+    become(*account);
+  }
+  drop_capabilities();
+  require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "give up new privileges");
+  ::prctl(PR_SET_DUMPABLE, 0);
+  done.user = account_name(::geteuid());
+  if (confinement.foreign_libraries) {
+    done.why_not = "no Landlock: a source loads a library that opens files of its own";
+  } else {
+    done.landlock = restrict_files(confinement);
+    if (done.landlock == 0) done.why_not = "no Landlock in this kernel";
+  }
+  done.seccomp = restrict_calls(confinement.foreign_libraries);
+  if (!done.seccomp) {
+    done.why_not += done.why_not.empty() ? "" : "; ";
+    done.why_not += "no seccomp filter";
+  }
+  return done;
+}
+
+}  // namespace qanat::machine

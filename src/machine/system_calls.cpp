@@ -1,0 +1,137 @@
+#include "machine/system_calls.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace qanat::machine {
+namespace {
+
+// By purpose. Names that an architecture does not have are passed over.
+constexpr std::string_view allowed = R"(
+    brk mmap mmap2 munmap mremap mprotect madvise mlock mlock2 munlock mincore membarrier
+
+    futex futex_time64 futex_waitv set_robust_list get_robust_list rseq set_tid_address
+    sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_getscheduler
+    sched_get_priority_max sched_get_priority_min arch_prctl prctl exit exit_group gettid
+
+    openat openat2 open creat close close_range dup dup2 dup3 pipe pipe2 fcntl fcntl64 flock
+    read readv pread64 preadv preadv2 write writev pwrite64 pwritev pwritev2 lseek _llseek
+    ftruncate ftruncate64 truncate fsync fdatasync fallocate fadvise64 fadvise64_64
+    copy_file_range sendfile sendfile64 splice tee memfd_create
+    stat stat64 lstat lstat64 fstat fstat64 newfstatat fstatat64 statx access faccessat faccessat2
+    statfs statfs64 fstatfs fstatfs64 getdents getdents64 readlink readlinkat getcwd umask
+    rename renameat renameat2 link linkat unlink unlinkat mkdir mkdirat rmdir mknod mknodat
+    chmod fchmod fchmodat fchown fchown32 chown chown32 fchownat lchown utimensat
+    inotify_init inotify_init1 inotify_add_watch inotify_rm_watch
+
+    poll ppoll ppoll_time64 select _newselect pselect6 epoll_create epoll_create1 epoll_ctl
+    epoll_wait epoll_pwait epoll_pwait2 eventfd eventfd2 timerfd_create timerfd_settime
+    timerfd_settime64 timerfd_gettime timerfd_gettime64 nanosleep clock_nanosleep
+    clock_nanosleep_time64 clock_gettime clock_gettime64 clock_getres clock_getres_time64
+    gettimeofday time times restart_syscall pause
+
+    socketpair bind listen accept accept4 connect shutdown getsockname getpeername getsockopt
+    setsockopt send recv sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg recvmmsg_time64
+
+    rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait rt_sigtimedwait_time64 rt_sigpending
+    rt_sigsuspend sigreturn sigaltstack signalfd signalfd4 wait4 waitid
+
+    getpid getppid getuid getuid32 geteuid geteuid32 getgid getgid32 getegid getegid32 getgroups
+    getgroups32 getresuid getresgid getresuid32 getresgid32 getpgid getpgrp getsid uname sysinfo
+    getrlimit ugetrlimit setrlimit getrusage getcpu getrandom capget)";
+// Sound cards share buffers between programs; a token's module may.
+constexpr std::string_view for_libraries = R"(
+    shmget shmat shmdt shmctl semget semop semctl semtimedop semtimedop_time64 ipc msync
+    getpriority)";
+// What libraries try and do without.
+constexpr std::string_view absent = R"(
+    clone3 io_uring_setup io_uring_enter io_uring_register sched_setscheduler sched_setattr
+    sched_getattr mbind set_mempolicy get_mempolicy setpriority ioprio_set personality)";
+// Of sockets: names are looked up over netlink, too.
+constexpr std::array families{AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_VSOCK};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+#else
+constexpr bool sanitized = false;
+#endif
+
+using Filter = std::unique_ptr<void, decltype(&::seccomp_release)>;
+
+void check(int result, const std::string& what) {
+  if (result != 0) throw Failure(with_errno("seccomp: " + what, -result));
+}
+
+template <typename Add>
+void for_each_call(std::string_view names, const Add& add) {
+  constexpr std::string_view blanks = " \n";
+  for (auto at = names.find_first_not_of(blanks); at != std::string_view::npos;
+       at = names.find_first_not_of(blanks, at)) {
+    const auto end = std::min(names.find_first_of(blanks, at), names.size());
+    const std::string name(names.substr(at, end - at));
+    const int number = ::seccomp_syscall_resolve_name(name.c_str());
+    if (number != __NR_SCMP_ERROR) add(number, name);
+    at = end;
+  }
+}
+
+}  // namespace
+
+bool restrict_calls(bool foreign_libraries) {
+  if (sanitized) return false;
+  if (::prctl(PR_GET_SECCOMP) < 0) return false;
+  const Filter filter(::seccomp_init(SCMP_ACT_KILL_PROCESS), ::seccomp_release);
+  if (!filter) throw Failure("seccomp: cannot make a filter");
+  const auto add = [&](std::uint32_t action, int number, const std::string& name,
+                       auto... arguments) {
+    const int result =
+        ::seccomp_rule_add(filter.get(), action, number, sizeof...(arguments), arguments...);
+    // What libseccomp knows of other architectures alone.
+    if (result != -EDOM) check(result, name);
+  };
+  const auto allow = [&](int number, const std::string& name) {
+    add(SCMP_ACT_ALLOW, number, name);
+  };
+  for_each_call(allowed, allow);
+  if (foreign_libraries) for_each_call(for_libraries, allow);
+  for_each_call(absent, [&](int number, const std::string& name) {
+    add(SCMP_ACT_ERRNO(ENOSYS), number, name);
+  });
+  // A thread of ours, and no process.
+  add(SCMP_ACT_ALLOW, SCMP_SYS(clone), "clone",
+      SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+  // Nothing typed into the terminal that started us.
+  add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), "ioctl", SCMP_A1(SCMP_CMP_NE, TIOCSTI));
+  for (const int family : families) {
+    add(SCMP_ACT_ALLOW, SCMP_SYS(socket), "socket",
+        SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+  }
+  // Signals to nobody else; limits of nobody else.
+  const auto self = static_cast<scmp_datum_t>(::getpid());
+  add(SCMP_ACT_ALLOW, SCMP_SYS(kill), "kill", SCMP_A0(SCMP_CMP_EQ, self));
+  add(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), "tgkill", SCMP_A0(SCMP_CMP_EQ, self));
+  add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), "prlimit64", SCMP_A0(SCMP_CMP_EQ, 0));
+  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_LOG, 1), "logging");
+  check(::seccomp_load(filter.get()), "loading the filter");
+  return true;
+}
+
+}  // namespace qanat::machine

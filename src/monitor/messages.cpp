@@ -1,0 +1,67 @@
+#include "monitor/messages.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "crypto/blake2b.h"
+
+namespace qanat::monitor {
+namespace {
+
+bool is_our_name(std::string_view name) {
+  constexpr std::string_view prefix = "QANAT_";
+  return name.starts_with(prefix) && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || c == '_';
+         });
+}
+
+}  // namespace
+
+GrantId grant_id(GrantKind kind, std::string_view text) {
+  const auto letter = static_cast<std::uint8_t>(kind);
+  GrantId id{};
+  crypto::blake2b({}, {as_bytes("qanat grant "), Bytes(&letter, 1), as_bytes(text)}, id);
+  return id;
+}
+
+void Answer::say(std::string_view what) {
+  text.fill(0);
+  what.copy(text.data(), text.size() - 1);
+}
+
+std::string Answer::said() const {
+  return {text.begin(), std::find(text.begin(), text.end(), '\0')};
+}
+
+bool write_variables(const Variables& variables, Request& request) {
+  std::string all;
+  for (const auto& [name, value] : variables) {
+    const std::string entry = name + "=" + value;
+    if (entry.find('\0') != std::string::npos) return false;
+    all += entry;
+    all += '\0';
+  }
+  if (all.size() > request.body.size()) return false;
+  std::copy(all.begin(), all.end(), request.body.begin());
+  request.size = static_cast<std::uint32_t>(all.size());
+  return true;
+}
+
+std::optional<Variables> read_variables(Bytes body) {
+  Variables variables;
+  std::string_view rest = as_text(body);
+  while (!rest.empty()) {
+    const auto end = rest.find('\0');
+    const auto equals = rest.find('=');
+    if (end == std::string_view::npos || equals == std::string_view::npos || equals > end) {
+      return std::nullopt;
+    }
+    const std::string_view name = rest.substr(0, equals);
+    if (!is_our_name(name)) return std::nullopt;
+    variables.emplace_back(name, rest.substr(equals + 1, end - equals - 1));
+    rest.remove_prefix(end + 1);
+  }
+  return variables;
+}
+
+}  // namespace qanat::monitor

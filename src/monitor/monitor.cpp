@@ -1,0 +1,200 @@
+#include "monitor/monitor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <list>
+#include <memory>
+#include <thread>
+
+#include "base/message_socket.h"
+#include "base/secret.h"
+#include "base/shell_command.h"
+#include "base/trusted_path.h"
+#include "machine/kernel_random.h"
+
+namespace qanat::monitor {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A source and its restarts, alarms and commands after a resume: more at once is a mistake, or
+// somebody else's code in the node's place.
+constexpr std::size_t most_jobs = 64;
+// Where the kernel does not tell of a child's end (Linux before 5.3).
+constexpr int look_interval_ms = 20;
+
+// The node may write to directories of its own, and would put a link there to what it may not read:
+// what is opened for it lies where nobody but this account and root decides what a name leads to.
+tl::expected<UniqueFd, int> open_for_node(const std::string& path, int flags) {
+  const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), ::free);
+  if (!real) return tl::unexpected(errno);
+  if (!only_ours(directory_of(real.get()))) return tl::unexpected(EACCES);
+  UniqueFd fd(::open(real.get(), flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
+  if (!fd) return tl::unexpected(errno);
+  return fd;
+}
+
+int add_to_kernel(Bytes bytes, std::size_t credited, Bytes local) {
+  const UniqueFd device(::open("/dev/random", O_RDWR | O_CLOEXEC));
+  return device ? machine::add_to_kernel(device.get(), bytes, credited, local) : errno;
+}
+
+// A command, and the link over which the node is told of it.
+struct Job {
+  std::unique_ptr<ShellCommand> command = std::make_unique<ShellCommand>();
+  UniqueFd link;
+  bool ended = false;
+};
+
+class Jobs {
+ public:
+  Result<Powers::Started> start(const std::string& command, const UniqueFd& output,
+                                const Variables& variables) {
+    if (jobs_.size() + ending_.size() >= most_jobs) {
+      return error("too many commands run at once (64)");
+    }
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      return error(with_errno("cannot make a socket pair", errno));
+    }
+    Job job;
+    job.link = UniqueFd(ends[0]);
+    UniqueFd theirs(ends[1]);
+    if (auto started = job.command->start(command, output.get(), variables); !started) {
+      return tl::unexpected(started.error());
+    }
+    const pid_t group = job.command->group();
+    jobs_.push_back(std::move(job));
+    return Powers::Started{group, std::move(theirs)};
+  }
+
+  // Sleeps until something has happened, and does what follows for the commands; true when `node`
+  // has something to say.
+  bool wait_beside(int node) {
+    // As many as there may be: waiting takes no memory, of which there may be none.
+    std::array<pollfd, 1 + 2 * most_jobs> waits{};
+    std::size_t count = 0;
+    int limit_ms = -1;
+    waits[count++] = {node, POLLIN, 0};
+    for (const Job& job : jobs_) {
+      waits[count++] = {job.link.get(), POLLIN, 0};
+      if (job.ended) continue;
+      waits[count++] = {job.command->descriptor(), POLLIN, 0};
+      if (job.command->descriptor() < 0) limit_ms = look_interval_ms;
+    }
+    ::poll(waits.data(), count, limit_ms);
+    try {
+      for (auto at = jobs_.begin(); at != jobs_.end();) at = is_over(*at) ? jobs_.erase(at) : ++at;
+      std::erase_if(ending_, [](const Ending& ending) { return ending.done->load(); });
+    } catch (const std::exception&) {
+      // No memory, or no thread: what was to end has ended all the same, or is looked at again.
+      return false;
+    }
+    return waits[0].revents != 0;
+  }
+
+  // All of them, side by side: each has half a second.
+  void end_all() {
+    for (Job& job : jobs_) end(std::move(job));
+    jobs_.clear();
+    ending_.clear();
+  }
+
+ private:
+  // Ends a command and then the link; a thread of its own, as that takes half a second of one that
+  // does not want to.
+  struct Ending {
+    std::shared_ptr<std::atomic<bool>> done;
+    std::jthread thread;
+  };
+
+  void end(Job job) {
+    auto done = std::make_shared<std::atomic<bool>>(false);
+    ending_.push_back({done, std::jthread([job = std::move(job), done]() mutable {
+                         job.command->terminate();
+                         job.link.reset();
+                         done->store(true);
+                       })});
+  }
+
+  bool is_over(Job& job) {
+    if (!job.ended) {
+      if (const auto status = job.command->wait(never_, Duration::zero())) {
+        job.ended = true;
+        (void)::send(job.link.get(), &*status, sizeof *status, MSG_NOSIGNAL | MSG_DONTWAIT);
+      }
+    }
+    char word = 0;
+    const ssize_t n = ::recv(job.link.get(), &word, 1, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (n == 1 && word == ShellLink::leave) {
+      job.command->leave();
+    } else {
+      end(std::move(job));
+    }
+    return true;
+  }
+
+  const Waker never_;
+  std::list<Job> jobs_;
+  std::list<Ending> ending_;
+};
+
+void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> reread) {
+  Jobs jobs;
+  const pid_t node_process = ::getppid();
+  const Clock clock;
+  Desk desk(
+      grants,
+      {.open = open_for_node,
+       .bind = [](int socket, const sockaddr* name,
+                  socklen_t size) { return ::bind(socket, name, size) == 0 ? 0 : errno; },
+       .add_to_kernel = add_to_kernel,
+       .start = [&jobs](
+                    const std::string& command, const UniqueFd& output,
+                    const Variables& variables) { return jobs.start(command, output, variables); },
+       .find_holder = [node_process](
+                          std::span<const dev_t> devices,
+                          pid_t group) { return qanat::find_holder(devices, group, node_process); },
+       .reread = std::move(reread)},
+      clock.now());
+  const auto request = std::make_unique<WipedArray<sizeof(Request) + 1>>();
+  for (;;) {
+    if (!jobs.wait_beside(node.get())) continue;
+    UniqueFd passed;
+    const ssize_t size = receive_message(node.get(), request->view(), passed);
+    if (size == 0 || (size < 0 && errno != EMSGSIZE)) break;
+    const Bytes asked = request->view().first(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    const Desk::Reply reply = desk.answer(asked, std::move(passed), clock.now());
+    const Bytes answer(reinterpret_cast<const std::uint8_t*>(&reply.answer), sizeof reply.answer);
+    if (!send_message(node.get(), answer, reply.fd.get())) break;
+  }
+  jobs.end_all();
+}
+
+}  // namespace
+
+void run(UniqueFd node, const Grants& grants, std::function<Grants()> reread) noexcept {
+  // The node is told to stop, and says here when it has: what its service manager or a terminal
+  // sends to all processes stays blocked. A node that cannot be written to, or a closed terminal:
+  ::signal(SIGPIPE, SIG_IGN);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  try {
+    serve(node, grants, std::move(reread));
+  } catch (const std::exception& problem) {
+    (void)!::write(STDERR_FILENO, "qanat-monitor: ", 15);
+    (void)!::write(STDERR_FILENO, problem.what(), std::char_traits<char>::length(problem.what()));
+    (void)!::write(STDERR_FILENO, "\n", 1);
+  }
+}
+
+}  // namespace qanat::monitor

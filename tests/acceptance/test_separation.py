@@ -1,0 +1,251 @@
+"""Two processes: the node, which has no power, and its monitor. As root, as anybody, in a container, as process 1; and with somebody
+else's code in the node's place (tests/intruder.cpp)."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+
+import pytest
+from conftest import QANAT, SANITIZED, Node, eventually, free_port, let_in, need, need_namespaces, need_root, qanat
+
+INTRUDER = pathlib.Path(QANAT).parent / "tests/intruder"
+# What the seccomp filter ends, and what is refused without that.
+KILLED = ["exec", "fork", "ptrace", "poke", "kill", "mount", "module", "unshare", "become", "keys", "type", "packets", "link"]
+REFUSED = {"shadow": "EACCES", "write": "EACCES", "memory": "EACCES", "environment": "EACCES", "command": "EACCES", "entropy": "EPERM",
+           "garbage": "EBADMSG"}
+
+
+def status_of(pid):
+    """What /proc says of a process, by name."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.split() for name, value in (line.split(":", 1) for line in lines)}
+
+
+def monitor_of(pid):
+    """The monitor: a child of the node's of that name."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if pathlib.Path(f"/proc/{child}/comm").read_text() == "qanat-monitor\n":
+                return int(child)
+    return None
+
+
+def is_gone(pid):
+    """Ended; one whose parent has ended before it may wait for the end of the session."""
+    try:
+        return status_of(pid)["State"][0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture
+def account(tmp_path):
+    """A command line that runs what follows on a machine with an account 'qanat', of uid 61771."""
+    need_namespaces("--mount")
+    for name, line in (("passwd", "qanat:x:61771:61771::/nonexistent:/usr/sbin/nologin\n"), ("group", "qanat:x:61771:\n")):
+        (tmp_path / name).write_text(pathlib.Path(f"/etc/{name}").read_text() + line)
+    let_in(tmp_path)
+    # A /run of its own: what is there is given to the account.
+    binds = f"mount -t tmpfs none /run && mount --bind {tmp_path}/passwd /etc/passwd && mount --bind {tmp_path}/group /etc/group && exec \"$@\""
+    return ["unshare", "--mount", "sh", "-c", binds, "sh"]
+
+
+@pytest.fixture
+def node_under(tmp_path):
+    """Starts a node by another command line before its own."""
+    started = []
+
+    def start(before, *arguments):
+        node = Node.__new__(Node)
+        node.state, node.log_path = tmp_path / "node", tmp_path / "node.log"
+        node.process = subprocess.Popen([*before, QANAT, *arguments, "--state", str(node.state)], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=open(node.log_path, "w"))
+        started.append(node)
+        return node
+
+    yield start
+    for node in started:
+        node.process.kill()
+        node.process.wait()
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers make calls of their own: there is no filter")
+@pytest.mark.parametrize("what", KILLED)
+def test_other_code_in_the_nodes_place_is_ended_when_it_tries_to(what, tmp_path):
+    done = subprocess.run([INTRUDER, tmp_path, what], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGSYS, done
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_other_code_in_the_nodes_place_is_refused(what, tmp_path):
+    done = subprocess.run([INTRUDER, tmp_path, what], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, REFUSED[what]), done
+
+
+def test_the_kernel_is_not_credited_without_end(tmp_path):
+    need_root()
+    done = subprocess.run([INTRUDER, tmp_path, "flood"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "491520 bits, then EDQUOT\n"), done
+
+
+def test_root_gives_up_its_powers(run):
+    need_root()
+    node = run("serve", "--source", "rdseed", "--outlet", "kernel?every=1s", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    here = status_of(node.process.pid)
+    assert {int(here[name][0], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")} == {0}, here
+    assert here["NoNewPrivs"] == ["1"] and (SANITIZED or here["Seccomp"] == ["2"]), here
+    assert "without capabilities" in node.log() and "there is no account 'qanat'" in node.log()
+    # The kernel is credited by the monitor.
+    eventually(lambda: node.outlet("kernel")["deliveries"] > 0)
+    assert "without credit" not in json.dumps(node.outlet("kernel"))
+    monitor = monitor_of(node.process.pid)
+    assert node.stop() == 0
+    eventually(lambda: is_gone(monitor))
+
+
+def test_root_becomes_the_account_where_there_is_one(account, node_under, tmp_path):
+    """With what takes power: a port below 1024, a device that is root's, a command that runs as root."""
+    (tmp_path / "device").write_bytes(os.urandom(100_000))
+    os.chmod(tmp_path / "device", 0o600)
+    port = next(port for port in range(700, 1023) if is_free(port))
+    node = node_under(account, "serve", "--source", f"file:{tmp_path}/device?h=8&credit=yes", "--source", f"exec:id -u >{tmp_path}/id; cat /dev/urandom?h=8",
+                      "--outlet", f"http://127.0.0.1:{port}", "--outlet", f"https://127.0.0.1:{free_port()}").ready()
+    here = status_of(node.process.pid)
+    assert here["Uid"] == ["61771"] * 4 and here["Gid"] == ["61771"] * 4 and int(here["CapEff"][0], 16) == 0, here
+    assert node.state.stat().st_uid == 61771 and (node.state / "server.key").stat().st_uid == 61771
+    assert node.source(f"file:{tmp_path}/device?h=8&credit=yes")["ledger"]["credited"] > 0
+    assert (tmp_path / "id").read_text() == "0\n"
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert s.recv(100).split()[1] == b"200"
+    # What it left can be used again, and clients stay.
+    node.invite("someone")
+    node.stop()
+    again = node_under(account, "serve", "--source", "rdseed", "--outlet", f"http://127.0.0.1:{port}").up()
+    assert [client["name"] for client in again.status()["clients"]] == ["someone"]
+    again.stop()
+
+
+def is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def test_where_the_account_cannot_reach_the_state_the_node_stays_who_it_is(account, node_under, tmp_path):
+    os.chmod(tmp_path, 0o700)
+    node = node_under(account, "serve", "--source", "rdseed", "--outlet", f"http://127.0.0.1:{free_port()}").up()
+    assert status_of(node.process.pid)["Uid"][0] == "0" and int(status_of(node.process.pid)["CapEff"][0], 16) == 0
+    assert f"the account 'qanat' cannot reach {node.state}" in node.log()
+    node.stop()
+
+
+def test_anybody_may_run_a_node_and_is_told_what_is_missing(node_under, tmp_path):
+    need_root()
+    need("setpriv")
+    let_in(tmp_path)
+    (tmp_path / "node").mkdir(mode=0o700)
+    os.chown(tmp_path / "node", 61772, 61772)
+    anybody = ["setpriv", "--reuid=61772", "--regid=61772", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+    node = node_under(anybody, "serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", "kernel?every=1s").ready()
+    here = status_of(node.process.pid)
+    assert here["Uid"][0] == "61772" and (SANITIZED or here["Seccomp"] == ["2"]), here
+    eventually(lambda: "no CAP_SYS_ADMIN" in node.log())
+    assert node.stop() == 0
+
+
+def test_as_process_1_it_reaps_and_stops(tmp_path):
+    """In a container: what a command leaves behind is the node's to reap, and no signal is lost."""
+    need_namespaces("--pid", "--fork", "--mount-proc")
+    # Each start leaves an orphan behind, in a session of its own.
+    command = "exec:setsid sh -c 'sleep 0.05' & head -c 600 /dev/urandom?h=8"
+    container = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", QANAT, "serve", "--source", command, "--outlet",
+                                  f"http://127.0.0.1:{free_port()}", "--state", str(tmp_path / "s")], stderr=subprocess.PIPE, text=True)
+    try:
+        inside = eventually(lambda: pathlib.Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text().split())[0]
+        eventually(lambda: qanat("status", "--state", str(tmp_path / "s"), check=False).returncode == 0)
+
+        def children():
+            return [pid for task in pathlib.Path(f"/proc/{inside}/task").iterdir() for pid in (task / "children").read_text().split()]
+
+        assert pathlib.Path(f"/proc/{inside}/status").read_text().split("NSpid:")[1].split()[1] == "1"
+        # Orphans come, and go.
+        eventually(lambda: len(children()) > 1)
+        eventually(lambda: len(children()) == 1 or not any(status_of(pid)["State"][0] == "Z" for pid in children()[1:]))
+        os.kill(int(inside), signal.SIGTERM)
+        assert container.wait(20) == 0
+    finally:
+        container.kill()
+        container.wait()
+
+
+def test_a_monitor_that_is_killed_is_noticed_and_the_node_serves_on(run, tmp_path):
+    need_root()
+    heard = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
+        service_manager.bind(str(heard))
+        service_manager.settimeout(20)
+        port = free_port()
+        node = run("serve", "--source", "rdseed", "--source", "exec:cat /dev/urandom", "--outlet", "kernel?every=1s", "--outlet",
+                   f"http://127.0.0.1:{port}", env=os.environ | {"NOTIFY_SOCKET": str(heard)}).ready()
+        os.kill(monitor_of(node.process.pid), signal.SIGKILL)
+        # systemd starts both again when it hears this.
+        while b"WATCHDOG=trigger" not in service_manager.recv(4096):
+            pass
+    eventually(lambda: any(event["subject"] == "monitor" for event in node.status()["events"]))
+    assert "the monitor process has ended" in node.log()
+    # Outlets that need no power go on; the kernel's says why it does not.
+    assert len(qanat("get", "32", "--from", f"http://127.0.0.1:{port}", "--format", "hex").stdout.strip()) == 64
+    eventually(lambda: "monitor" in node.outlet("kernel")["problem"])
+    assert node.stop() == 0
+
+
+def test_a_node_that_is_killed_leaves_nothing_behind(run, tmp_path):
+    node = run("serve", "--source", f"exec:echo $$ >{tmp_path}/pid; exec cat /dev/urandom", "--outlet", f"http://127.0.0.1:{free_port()}").up()
+    command = int(eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
+    monitor = monitor_of(node.process.pid)
+    node.process.kill()
+    node.process.wait()
+    eventually(lambda: is_gone(command) and is_gone(monitor))
+
+
+def test_after_a_reload_what_is_new_may_be_asked_for_and_what_is_gone_may_not(run, tmp_path):
+    config = tmp_path / "qanat.toml"
+
+    def write(*commands):
+        sources = "".join(f'[[source]]\nname = "exec:{command}"\n' for command in commands)
+        config.write_text(f'{sources}[[outlet]]\nname = "http://127.0.0.1:{port}"\n')
+
+    port = free_port()
+    write("cat /dev/urandom")
+    node = run("serve", "--config", str(config)).up()
+    # The file is read again by both; one that is wrong changes nothing.
+    write("cat /dev/urandom", f"echo x >>{tmp_path}/new; cat /dev/zero")
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: (tmp_path / "new").exists())
+    config.write_text("[[source]]\nname = 'no such'\n")
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "the configuration stays as it was" in node.log())
+    assert len(node.status()["sources"]) == 2
+    node.stop()
+
+
+def test_inside_the_sandbox_of_systemd(node_under, tmp_path):
+    """What a unit leaves of the machine: no /proc of others, nothing writable but the state, no capability, few system calls."""
+    need("bwrap")
+    state = tmp_path / "node"
+    state.mkdir()
+    box = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--bind", str(state), str(state),
+           "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL", "--die-with-parent"]
+    node = node_under(box, "serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    assert "in a seccomp filter" in node.log() or SANITIZED
+    node.process.terminate()
+    node.process.wait(20)
+
+
