@@ -80,6 +80,11 @@ void check(int result, const std::string& what) {
   if (result != 0) throw Failure(with_errno("seccomp: " + what, -result));
 }
 
+// A condition on one of a call's arguments.
+scmp_arg_cmp when(unsigned argument, scmp_compare compare, scmp_datum_t a, scmp_datum_t b = 0) {
+  return {argument, compare, a, b};
+}
+
 template <typename Add>
 void for_each_call(std::string_view names, const Add& add) {
   constexpr std::string_view blanks = " \n";
@@ -117,18 +122,18 @@ bool restrict_calls(bool foreign_libraries) {
   });
   // A thread of ours, and no process.
   add(SCMP_ACT_ALLOW, SCMP_SYS(clone), "clone",
-      SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+      when(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
   // Nothing typed into the terminal that started us.
-  add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), "ioctl", SCMP_A1(SCMP_CMP_NE, TIOCSTI));
+  add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), "ioctl", when(1, SCMP_CMP_NE, TIOCSTI));
   for (const int family : families) {
     add(SCMP_ACT_ALLOW, SCMP_SYS(socket), "socket",
-        SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+        when(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
   }
   // Signals to nobody else; limits of nobody else.
   const auto self = static_cast<scmp_datum_t>(::getpid());
-  add(SCMP_ACT_ALLOW, SCMP_SYS(kill), "kill", SCMP_A0(SCMP_CMP_EQ, self));
-  add(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), "tgkill", SCMP_A0(SCMP_CMP_EQ, self));
-  add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), "prlimit64", SCMP_A0(SCMP_CMP_EQ, 0));
+  add(SCMP_ACT_ALLOW, SCMP_SYS(kill), "kill", when(0, SCMP_CMP_EQ, self));
+  add(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), "tgkill", when(0, SCMP_CMP_EQ, self));
+  add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), "prlimit64", when(0, SCMP_CMP_EQ, 0));
   check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_LOG, 1), "logging");
   check(::seccomp_load(filter.get()), "loading the filter");
   return true;
