@@ -10,6 +10,7 @@
 #include "cli/control.h"
 #include "node/alarms.h"
 #include "node/config.h"
+#include "node/config_path.h"
 
 namespace qanat::cli {
 
@@ -75,7 +76,7 @@ int test(const AlarmOptions& options) {
     return test_in_node(state, *begun);
   }
   if (!options.state.empty()) no_node(state);
-  return test_here(node::default_config_path);
+  return test_here(node::default_config_path());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/shown.h"
 #include "cli/command.h"
 #include "node/config.h"
+#include "node/config_path.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "wire/join_string.h"
@@ -34,14 +35,14 @@ void warn_of_secrets(const node::Config& config, const std::string& path) {
 
 int check(const std::string& option) {
   const bool named = !option.empty();
-  const bool usual = !named && ::access(node::default_config_path, F_OK) == 0;
+  const bool usual = !named && ::access(node::default_config_path(), F_OK) == 0;
   node::Config config;
-  if (named || usual) config = node::load_config(named ? option : node::default_config_path);
+  if (named || usual) config = node::load_config(named ? option : node::default_config_path());
   node::check_config(config);
   fmt::print("{}: valid\n", named   ? option
-                            : usual ? node::default_config_path
+                            : usual ? node::default_config_path()
                                     : "no configuration file: the defaults");
-  if (named || usual) warn_of_secrets(config, named ? option : node::default_config_path);
+  if (named || usual) warn_of_secrets(config, named ? option : node::default_config_path());
   if (config.sources.empty()) config.sources = sources::default_sources();
   if (config.outlets.empty()) config.outlets = outlets::default_outlets();
   fmt::print("\nThreads {}, reserve {}, DRBG reseeded every {} or {}\n\nSources\n", config.threads,
@@ -113,7 +114,8 @@ int check(const std::string& option) {
 
 Run add_check(CLI::App& command) {
   auto config = std::make_shared<std::string>();
-  command.add_option("--config", *config, "Configuration file (/etc/qanat/qanat.toml)");
+  command.add_option("--config", *config,
+                     fmt::format("Configuration file ({})", node::default_config_path()));
   return [config] { return check(*config); };
 }
 

@@ -1,3 +1,6 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
@@ -6,6 +9,7 @@
 #include "cli/control.h"
 #include "cli/run_node.h"
 #include "cli/upstream_argument.h"
+#include "node/config_path.h"
 #include "node/node.h"
 #include "sources/upstream/kept_join_strings.h"
 #include "wire/join_string.h"
@@ -27,8 +31,9 @@ struct ServeOptions {
 node::Config effective_config(ServeOptions& options) {
   node::Config config;
   const bool named = !options.config.empty();
-  if (named || ::access(node::default_config_path, F_OK) == 0) {
-    config = node::load_config(named ? options.config : node::default_config_path);
+  if (named || ::access(node::default_config_path(), F_OK) == 0) {
+    const std::string path = named ? options.config : node::default_config_path();
+    config = node::load_config(path);
   }
   if (!options.sources.empty()) config.sources.clear();
   for (std::string& source : options.sources) {
@@ -58,7 +63,8 @@ std::string with_lines(const char* title, const std::vector<std::string>& lines)
 
 Run add_serve(CLI::App& command) {
   auto options = std::make_shared<ServeOptions>();
-  command.add_option("--config", options->config, "Configuration file (/etc/qanat/qanat.toml)");
+  command.add_option("--config", options->config,
+                     fmt::format("Configuration file ({})", node::default_config_path()));
   command
       .add_option("--source", options->sources,
                   "TYPE[:TARGET][?option=value&...], a join string or @FILE, repeatable")
@@ -91,7 +97,7 @@ Run add_serve(CLI::App& command) {
     settings.state_path = state_path(options->state);
     settings.config = effective_config(*options);
     const std::string config =
-        options->config.empty() ? node::default_config_path : options->config;
+        options->config.empty() ? node::default_config_path() : options->config;
     return run_node(
         std::move(settings), [options] { return effective_config(*options); }, config);
   };

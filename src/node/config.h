@@ -1,4 +1,4 @@
-// The configuration of a node: /etc/qanat/qanat.toml and the command line (docs/configuration.md).
+// The configuration of a node: qanat.toml and the command line (docs/configuration.md).
 #pragma once
 
 #include <map>
@@ -40,8 +40,6 @@ struct Config {
   // none.
   std::string core_changes(const Config& other) const;
 };
-
-inline constexpr const char* default_config_path = "/etc/qanat/qanat.toml";
 
 // Throws Failure, "file:line:column: key: what is wrong; what would be right": unknown key, wrong
 // type, bad name, two outlets at one place, unreadable file.

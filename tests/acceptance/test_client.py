@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 import subprocess
 
 import pytest
@@ -79,46 +78,3 @@ def test_without_a_node_there_are_no_bytes_and_it_is_said_why(tmp_path):
     done = openssl("rand", "-provider", "qanat", "32", socket=tmp_path / "nothing", check=False)
     assert done.returncode != 0 and done.stdout == b""
     assert f"cannot reach a qanat node at {tmp_path}/nothing" in done.stderr.decode()
-
-
-PROGRAM = r"""
-#include <qanat/qanat.h>
-#include <stdio.h>
-int main(int argc, char **argv) {
-  unsigned char bytes[64];
-  qanat_client *q;
-  if (qanat_connect(&q, argc > 1 ? argv[1] : NULL) != 0 || qanat_get(q, bytes, sizeof bytes) != 0) {
-    fprintf(stderr, "%s\n", qanat_error(q));
-    qanat_close(q);
-    return 1;
-  }
-  for (unsigned i = 0; i < sizeof bytes; ++i) printf("%02x", bytes[i]);
-  puts("");
-  qanat_close(q);
-  return 0;
-}
-"""
-
-
-def test_a_stranger_builds_with_pkg_config_and_runs(node, tmp_path):
-    """From an installed tree: header, library, pkg-config file, provider, and the names of rngnet."""
-    need("pkg-config")
-    subprocess.run(["cmake", "--install", str(BUILD), "--prefix", str(tmp_path / "usr")], check=True, capture_output=True)
-    usr = tmp_path / "usr"
-    pc = next(usr.rglob("qanat.pc"))
-    text = pc.read_text().replace(next(l for l in pc.read_text().splitlines() if l.startswith("prefix=")), f"prefix={usr}")
-    pc.write_text(text)
-    env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent)}
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "qanat"], env=env, capture_output=True, text=True, check=True).stdout.split()
-    (tmp_path / "p.c").write_text(PROGRAM)
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    subprocess.run([compiler, "-std=c99", "-pedantic", "-Wall", "-Werror", str(tmp_path / "p.c"), "-o", str(tmp_path / "p"), *flags], check=True)
-    library = {**os.environ, "LD_LIBRARY_PATH": str(next(usr.rglob("libqanat.so.0")).parent)}
-    done = subprocess.run([tmp_path / "p", str(node.path)], env=library, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0 and len(done.stdout.strip()) == 128, done.stderr
-    by_name = subprocess.run([tmp_path / "p"], env={**library, "QANAT_SOCKET": str(node.path)}, capture_output=True, text=True, timeout=30)
-    assert by_name.returncode == 0 and by_name.stdout != done.stdout
-    missing = subprocess.run([tmp_path / "p", "/nowhere"], env=library, capture_output=True, text=True, timeout=30)
-    assert missing.returncode == 1 and "/nowhere" in missing.stderr
-    assert next(usr.rglob("ossl-modules/qanat.so")).exists()
-    assert (usr / "bin/rngsend").is_symlink() and (usr / "bin/rngrecv").is_symlink()

@@ -1,0 +1,16 @@
+// Where the configuration of this machine's node is, when nobody names another file.
+#pragma once
+
+#include <string>
+
+namespace qanat::node {
+
+// PREFIX/etc/qanat/qanat.toml of the prefix that this program is installed in; for /usr, and where
+// that file is missing and the other is not, /etc/qanat/qanat.toml. Of one and the same program
+// always the same; any thread may ask.
+const char* default_config_path();
+
+// The same for the program at `program`, where `etc` stands for /etc.
+std::string config_path_of(const std::string& program, const std::string& etc);
+
+}  // namespace qanat::node
