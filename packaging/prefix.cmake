@@ -51,7 +51,7 @@ foreach(file IN LISTS installed config)
 endforeach()
 
 set(modules "${lib}/ossl-modules")
-if(NOT modules STREQUAL openssl_modules)
+if(NOT modules STREQUAL openssl_modules AND "$ENV{DESTDIR}" STREQUAL "")
   message(STATUS "OpenSSL looks for providers in ${openssl_modules}; ours is ${modules}/qanat.so. "
           "Set OPENSSL_MODULES=${modules}, or name the file in openssl.cnf: module = ${modules}/qanat.so")
 endif()
