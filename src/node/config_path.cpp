@@ -23,7 +23,7 @@ fs::path prefix_of(const fs::path& program) {
   return text.substr(0, text.size() - inside.size());
 }
 
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
@@ -37,7 +37,7 @@ std::string config_path_of(const std::string& program, const std::string& etc) {
   const fs::path prefix = prefix_of(program);
   if (prefix.empty() || prefix == "/usr") return usual;
   const fs::path own = prefix / etc_dir / file;
-  return exists(usual) && !exists(own) ? usual : own;
+  return is_there(usual) && !is_there(own) ? usual : own;
 }
 
 const char* default_config_path() {

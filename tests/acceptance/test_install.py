@@ -152,14 +152,13 @@ def test_openssl_finds_the_provider_by_what_the_installation_says(local, node, t
     (modules,) = pkg_config(local, "--variable=modulesdir")
     (named,) = re.findall(r"OPENSSL_MODULES=([^,\s]+)", said)
     assert os.path.samefile(named, modules) and named.startswith(str(local))
-    words = ("openssl", "rand", "-hex", "32")
     env = {**os.environ, "QANAT_SOCKET": str(node)}
-    done = run(*words, "-provider", "qanat", env={**env, "OPENSSL_MODULES": named})
+    done = run("openssl", "rand", "-provider", "qanat", "-hex", "32", env={**env, "OPENSSL_MODULES": named})
     assert done.returncode == 0 and len(done.stdout.strip()) == 64, done.stderr
     (module,) = re.findall(r"module = (\S+)", said)
     (tmp_path / "cnf").write_text(f"openssl_conf = i\n[i]\nproviders = p\nrandom = r\n[p]\ndefault = d\nqanat = q\n[d]\nactivate = 1\n"
                                   f"[q]\nmodule = {module}\nactivate = 1\n[r]\nrandom = QANAT\n")
-    done = run(*words, env={**env, "OPENSSL_CONF": str(tmp_path / "cnf")})
+    done = run("openssl", "rand", "-hex", "32", env={**env, "OPENSSL_CONF": str(tmp_path / "cnf")})
     assert done.returncode == 0 and len(done.stdout.strip()) == 64, done.stderr
 
 
