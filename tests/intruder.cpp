@@ -139,6 +139,8 @@ int run(const std::string& state, const std::string& what) {
       {"become", [] { return refused(::setuid(0)); }},
       {"keys", [] { return refused(::syscall(SYS_keyctl, 0, 0)); }},
       {"type", [] { return refused(::ioctl(STDIN_FILENO, TIOCSTI, "x")); }},
+      // What tomorrow's C library tries must not end a node that was built today.
+      {"future", [] { return refused(::syscall(479)); }},
       {"packets", [] { return refused(::socket(AF_PACKET, SOCK_RAW, 0)); }},
   };
   const int problem = attempts.at(what)();

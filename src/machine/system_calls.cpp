@@ -58,7 +58,12 @@ constexpr std::string_view for_libraries = R"(
 // What libraries try and do without.
 constexpr std::string_view absent = R"(
     clone3 io_uring_setup io_uring_enter io_uring_register sched_setscheduler sched_setattr
-    sched_getattr mbind set_mempolicy get_mempolicy setpriority ioprio_set personality)";
+    sched_getattr mbind set_mempolicy get_mempolicy setpriority ioprio_set personality mlockall
+    munlockall pidfd_open process_madvise)";
+// Calls that are newer than this list, and than libseccomp's: a C library that is, too, tries them
+// and does without. The same numbers on all architectures.
+constexpr int first_new_call = 451;
+constexpr int last_new_call = 490;
 // Of sockets: names are looked up over netlink, too.
 constexpr std::array families{AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_VSOCK};
 
@@ -120,6 +125,9 @@ bool restrict_calls(bool foreign_libraries) {
   for_each_call(absent, [&](int number, const std::string& name) {
     add(SCMP_ACT_ERRNO(ENOSYS), number, name);
   });
+  for (int number = first_new_call; number <= last_new_call; ++number) {
+    add(SCMP_ACT_ERRNO(ENOSYS), number, "a new call");
+  }
   // A thread of ours, and no process.
   add(SCMP_ACT_ALLOW, SCMP_SYS(clone), "clone",
       when(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));

@@ -15,7 +15,7 @@ INTRUDER = pathlib.Path(QANAT).parent / "tests/intruder"
 # What the seccomp filter ends, and what is refused without that.
 KILLED = ["exec", "fork", "ptrace", "poke", "kill", "mount", "module", "unshare", "become", "keys", "type", "packets", "link"]
 REFUSED = {"shadow": "EACCES", "write": "EACCES", "memory": "EACCES", "environment": "EACCES", "command": "EACCES", "entropy": "EPERM",
-           "garbage": "EBADMSG"}
+           "garbage": "EBADMSG", "future": "ENOSYS"}
 
 
 def status_of(pid):
