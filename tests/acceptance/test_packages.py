@@ -1,0 +1,95 @@
+"""Packages by the ordinary tools, of what was built already: nothing is compiled here. Whole builds, in a clean chroot: packaging/test-debian."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import QANAT, let_in, need, need_namespaces
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACKAGING = ROOT / "packaging"
+BUILD = pathlib.Path(QANAT).parent
+HERE = ROOT / "tests/packages"
+
+
+def run(*words, **more):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=300, **more)
+    assert done.returncode == 0, f"{words}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def make(system, out):
+    # A copy: makepkg is not root's, who may keep others out of his builds.
+    let_in(out)
+    built = shutil.copytree(HERE / "built", out / "built")
+    for file in (pathlib.Path(QANAT), *BUILD.glob("libqanat.*"), BUILD / "qanat.so"):
+        shutil.copy(file, built, follow_symlinks=False)
+    env = {**os.environ, "QANAT_BUILT": str(built), "PATH": f"{built}:{os.environ['PATH']}",
+           "DEB_BUILD_OPTIONS": "nocheck noautodbgsym", "DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
+    run(PACKAGING / "make-packages", system, out, env=env)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Large, and not needed afterwards."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+def version():
+    return re.search(r"^project\(qanat VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text(), re.M)[1]
+
+
+def test_all_packages_have_the_version_of_the_program():
+    assert re.match(r"qanat \((.+?)\)", (ROOT / "debian/changelog").read_text())[1] == version()
+    assert re.search(r"^Version: +(.+)", (PACKAGING / "qanat.spec").read_text(), re.M)[1] == version()
+    assert re.search(r"^pkgver=(.+)", (PACKAGING / "PKGBUILD").read_text(), re.M)[1] == version()
+
+
+def test_scripts_are_what_a_shell_takes():
+    need("shellcheck")
+    scripts = [PACKAGING / "make-packages", PACKAGING / "test-debian", *HERE.glob("[a-z]*[a-z]"), ROOT / "debian/qanat.postrm"]
+    scripts = [script for script in scripts if script.is_file()]
+    assert len(scripts) >= 5
+    run("shellcheck", *scripts)
+    run("shellcheck", "--shell", "sh", "-x", *(ROOT / f"debian/tests/{name}" for name in ("hub", "library", "provider")), cwd=ROOT / "debian/tests")
+    run("bash", "-n", PACKAGING / "PKGBUILD")
+
+
+def test_debian(folder):
+    """Lintian has nothing to say; then a life on a copy of this machine: tests/packages/life."""
+    for program in ("dh", "lintian"):
+        need(program)
+    need_namespaces("--mount", "--net", "--pid", "--fork")
+    make("debian", folder)
+    packages = sorted(folder.glob("*.deb"))
+    assert [p.name.split("_")[0] for p in packages] == ["libqanat-dev", "libqanat0", "openssl-provider-qanat", "qanat"]
+    said = run("lintian", "-EvIL", "+pedantic", "--allow-root", "--fail-on=error,warning,info,pedantic", *packages)
+    assert not said, said
+    run(HERE / "older", folder, folder / "old")
+    said = run(HERE / "overlay", folder, HERE / "life", folder / "old", folder)
+    assert said.endswith("life: done\n")
+
+
+def test_fedora(folder):
+    for program in ("rpmbuild", "rpmlint"):
+        need(program)
+    make("fedora", folder)
+    packages = sorted(folder.rglob("*.rpm"))
+    assert len(packages) == 4
+    said = run("rpmlint", "-c", PACKAGING / "rpmlint.toml", *packages, PACKAGING / "qanat.spec")
+    assert "0 errors, 0 warnings" in said, said
+    files = run("rpm", "-qp", "--queryformat", "[%{FILENAMES} %{FILEFLAGS:fflags}\n]", *packages)
+    assert "/etc/qanat/qanat.toml cn" in files and "/usr/lib64/ossl-modules/qanat.so" in files
+
+
+def test_arch(folder):
+    need("makepkg")
+    make("arch", folder)
+    (package,) = folder.rglob("*.pkg.tar.*")
+    names = run("bsdtar", "-tf", package).splitlines()
+    for name in ("usr/bin/qanat", "etc/qanat/qanat.toml", "usr/lib/systemd/system/qanat.service", "usr/lib/ossl-modules/qanat.so"):
+        assert name in names
