@@ -40,7 +40,7 @@ enum class FileKind { any, regular };
 Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20,
                               FileKind kind = FileKind::any);
 // The same into secret memory; mode bits for group or others are an Error, as a key that others
-// can read is no secret.
+// can read is no secret. But the group may read what is root's, where this is not root.
 Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit = 1 << 16,
                                      FileKind kind = FileKind::any);
 

@@ -33,9 +33,12 @@ Failure silent(pid_t pid) {
 
 Failure forbidden(const std::string& state, const std::string& socket) {
   struct stat info {};
-  const std::string owner = ::stat(state.c_str(), &info) == 0 ? account_name(info.st_uid) : "root";
-  return Failure(
-      fmt::format("{}: permission denied; ask as {} (sudo -u {})", socket, owner, owner));
+  // The directory may be another's: a volume of a container's.
+  const bool found = ::stat(socket.c_str(), &info) == 0 || ::stat(state.c_str(), &info) == 0;
+  const std::string owner = found ? account_name(info.st_uid) : "root";
+  const bool named = !owner.starts_with("uid ");
+  return Failure(fmt::format("{}: permission denied; ask as {} (sudo -u {})", socket, owner,
+                             named ? owner : fmt::format("'#{}'", info.st_uid)));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "base/memory_lock.h"
 #include "base/version.h"
 #include "machine/resume_watch.h"
 #include "wire/join_string.h"
@@ -94,6 +95,10 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   settings.generation_path = machine::Generation::usual_path();
   const auto separation = prepare_node(settings, reread, config_path);
   machine::Signals signals;
+  // Generators, cookies and what is under way, beside the reserve.
+  constexpr std::size_t beside = 64 << 10;
+  const std::size_t secrets = beside + (settings.feed ? 0 : settings.config.reserve_bytes);
+  if (const auto why = why_not_locked(secrets); !why.empty()) log_warning("{}", why);
   node::Node node(std::move(settings));
   node.start();
   log_info("{}", separation->text());

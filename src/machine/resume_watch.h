@@ -34,7 +34,7 @@ class ClockJumps {
 };
 
 // Whether a message of the kernel's (netlink, NETLINK_KOBJECT_UEVENT) says that the hypervisor has
-// made this machine from a snapshot: NEW_VMGENID=1, from Linux 6.10 on. Total.
+// made this machine from a snapshot: NEW_VMGENID=1, from few kernels. Total.
 bool tells_new_generation(std::string_view uevent);
 
 // Which network links of this machine work, by what the kernel says (rtnetlink(7), RTM_NEWLINK):

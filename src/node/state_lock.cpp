@@ -27,19 +27,24 @@ struct Name {
 };
 
 // The directory above is known by its number, so that two containers with a path in common, but not
-// a directory, do not meet.
+// a directory, do not meet. What is mounted cannot be taken away, and is known by its own: volumes
+// of two containers, whose root file systems may be the same.
 std::optional<Name> place_of(const std::string& directory) {
   std::error_code problem;
   std::filesystem::path path =
       std::filesystem::weakly_canonical(std::filesystem::absolute(directory, problem), problem);
   if (!path.has_filename()) path = path.parent_path();
-  struct stat above {};
-  if (problem || ::stat(path.parent_path().c_str(), &above) != 0) return std::nullopt;
+  struct statx self {};
+  const bool mounted = ::statx(AT_FDCWD, path.c_str(), 0, STATX_INO, &self) == 0 &&
+                       (self.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  struct stat known {};
+  const std::filesystem::path by = mounted ? path : path.parent_path();
+  if (problem || ::stat(by.c_str(), &known) != 0) return std::nullopt;
   std::array<std::uint8_t, 16> digest{};
   crypto::blake2b({},
                   {as_bytes("qanat state directory"),
-                   as_bytes(fmt::format("{} {} ", above.st_dev, above.st_ino)),
-                   as_bytes(path.filename().string())},
+                   as_bytes(fmt::format("{} {} ", known.st_dev, known.st_ino)),
+                   as_bytes(mounted ? "" : path.filename().string())},
                   digest);
   const std::string text = "qanat-state-" + to_hex(digest);
   Name name;

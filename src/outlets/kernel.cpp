@@ -52,7 +52,8 @@ Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
     set_note("mixed in without credit: no CAP_SYS_ADMIN");
     services().on_event(name(),
                         "no CAP_SYS_ADMIN: the kernel mixes the bytes in, but credits none. "
-                        "Run as root, or with AmbientCapabilities=CAP_SYS_ADMIN",
+                        "Run as root of the machine (that of a user namespace, as in a rootless "
+                        "container, is another), or with AmbientCapabilities=CAP_SYS_ADMIN",
                         EventKind::note);
   }
   for (const Bytes part : {bytes, local}) {
