@@ -67,6 +67,11 @@ std::optional<Account> find_account(const std::string& name) {
   return Account{name, entry.pw_uid, entry.pw_gid};
 }
 
+bool may_change_account() {
+  return ::geteuid() == 0 && ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) == 1 &&
+         ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID) == 1;
+}
+
 bool reaches(const Account& account, const std::string& path) {
   for (std::string at = path; at != "/" && at != ".";) {
     at = directory_of(at);
@@ -87,7 +92,7 @@ Confined confine(const Confinement& confinement) {
   if (account) {
     require(::initgroups(account->name.c_str(), account->group) == 0, "take the account's groups");
   }
-  if (::geteuid() == 0 && !confinement.groups.empty()) join(confinement.groups);
+  if (may_change_account() && !confinement.groups.empty()) join(confinement.groups);
   if (account && account->user != ::geteuid()) {
     ::capng_clear(CAPNG_SELECT_BOUNDS);
     ::capng_apply(CAPNG_SELECT_BOUNDS);

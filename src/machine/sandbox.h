@@ -21,6 +21,8 @@ struct Account {
 inline constexpr const char* usual_account = "qanat";
 // nullopt: there is none of that name.
 std::optional<Account> find_account(const std::string& name);
+// Whether this process may become another account: root, unless a container took that from it.
+bool may_change_account();
 // Whether it can pass through every directory above `path` (by owner, group and mode).
 bool reaches(const Account& account, const std::string& path);
 

@@ -172,15 +172,15 @@ Separation::Separation(const NodeSettings& settings, Around around) {
   machine::Confinement confinement = confinement_of(settings, named, around.config_path);
   for (const std::string& directory : named.directories) make_directory_of(directory + "/x");
   if (!settings.generation_path.empty()) make_directory_of(settings.generation_path);
-  const auto account =
-      ::geteuid() == 0 ? machine::find_account(around.account) : std::optional<machine::Account>();
+  const auto account = machine::may_change_account() ? machine::find_account(around.account)
+                                                     : std::optional<machine::Account>();
   // Where the directory cannot be made, the node says so, and goes on without.
   if (!account || !is_owner(*account, settings.state_path)) {
     (void)StateDir(settings.state_path).prepare();
   }
   if (account) {
     why_not_account_ = why_unfit(*account, settings, named.directories);
-  } else if (::geteuid() == 0) {
+  } else if (machine::may_change_account()) {
     why_not_account_ = fmt::format("there is no account '{}'", around.account);
   }
   if (account && why_not_account_.empty()) {

@@ -90,8 +90,8 @@ bool StateDir::exists() const { return ::access(path_.c_str(), F_OK) == 0 || err
 
 Result<void> StateDir::check_owner() const {
   auto good = only_ours(path_, roots_path);
-  // Volumes are made with all kinds of modes, which who runs in a container cannot change; and where
-  // we are its first process, nobody else is in there.
+  // Volumes are made with all kinds of modes, which who runs in a container cannot change; and
+  // where we are its first process, nobody else is in there.
   if (good || ::getpid() == 1) return {};
   return error(fmt::format("the state directory {} is not safe: {}; or give another --state DIR",
                            path_, good.error().message));
