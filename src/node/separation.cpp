@@ -45,7 +45,9 @@ struct Named {
     if (wire::looks_like_join_string(text)) return;
     read_options(text);
     sources::SourcePlan plan = sources::plan_source(text);
-    if (!plan.path.empty()) grants.writable.push_back(std::move(plan.path));
+    for (std::string* path : {&plan.path, &plan.other_path}) {
+      if (!path->empty()) grants.writable.push_back(std::move(*path));
+    }
     if (!plan.command.empty()) grants.commands.push_back(std::move(plan.command));
     for (const std::string& path : plan.reads) read(path);
     foreign_library = foreign_library || plan.foreign_library;

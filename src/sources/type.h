@@ -19,11 +19,12 @@ namespace qanat::sources {
 
 // What a name with its options comes to, read once.
 struct SourcePlan {
-  std::string name;          // for people, without secrets; as written where a type sets none
-  entropy::Claim claim;      // the operator's, or the type's
-  std::string note = {};     // what an operator should know; may be empty
-  std::string path = {};     // of the device or file that it opens; empty: none
-  std::string command = {};  // that it runs; empty: none
+  std::string name;             // for people, without secrets; as written where a type sets none
+  entropy::Claim claim;         // the operator's, or the type's
+  std::string note = {};        // what an operator should know; may be empty
+  std::string path = {};        // of the device or file that it opens; empty: none
+  std::string other_path = {};  // of the same, where that name may not be there
+  std::string command = {};     // that it runs; empty: none
   std::vector<std::string> reads = {};  // files that neither `path` nor an option names
   bool foreign_library = false;         // it loads a library that opens what it wants
   // Why what it gives is nobody's new entropy, where its name alone tells; empty otherwise.

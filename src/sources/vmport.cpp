@@ -335,6 +335,7 @@ SourcePlan read_vmport(const spec::Spec& spec, entropy::Claim usual) {
                                          "more, and only root's below"
                                        : "",
           .path = settings.path,
+          .other_path = find_port(settings.path),
           .run = [settings = std::move(settings)](const SourceServices& services) {
             return std::make_unique<Vmport>(settings, services);
           }};
