@@ -1,17 +1,19 @@
 """The image's root file system, run under the restrictions of packaging/kubernetes by a real container runtime."""
 
+import http.client
+import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
 import ssl
 import stat
-import http.client
 
 import pytest
 from conftest import SANITIZED, eventually, free_port, let_in
-from container import USER, Container, make_rootfs, secret, volume
+from container import ROOT, USER, Container, make_rootfs, secret, volume
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="the sanitizers' libraries are in no image")
 PROCESS = pathlib.Path("/proc")
@@ -66,6 +68,22 @@ def start_hub(container, tmp_path, **more):
     return hub, port
 
 
+def test_the_image_and_the_manifests_agree(rootfs):
+    container_file = (ROOT / "packaging/container/Containerfile").read_text()
+    assert f"USER {USER}:{USER}\n" in container_file
+    assert f"qanat:x:{USER}:{USER}:" in (rootfs / "etc/passwd").read_text()
+    for name in ("hub/statefulset.yaml", "sidecar/deployment.yaml"):
+        manifest = (ROOT / "packaging/kubernetes" / name).read_text()
+        assert all(f"{key}: {USER}\n" in manifest for key in ("runAsUser", "runAsGroup", "fsGroup")), name
+    # Nobody in there who could run anything else, and nothing that gives power.
+    programs = [path for path in rootfs.rglob("*") if path.is_file() and os.access(path, os.X_OK) and ".so" not in path.name]
+    assert programs == [rootfs / "usr/bin/qanat"]
+    assert not [path for path in rootfs.rglob("*") if path.lstat().st_mode & (stat.S_ISUID | stat.S_ISGID)]
+    # What it copies is there.
+    for word in re.findall(r"^COPY (?!--)(\S+)|/src/(packaging/\S+)", container_file, re.MULTILINE):
+        assert all((ROOT / path).exists() for path in word if path), word
+
+
 def status_of(pid):
     return dict(line.split(":\t", 1) for line in (PROCESS / str(pid) / "status").read_text().splitlines() if ":\t" in line)
 
@@ -90,11 +108,14 @@ def test_a_hub_a_feed_and_a_sidecar(container, tmp_path):
         status = status_of(pid)
         assert {status[kind] for kind in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
         assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2" and status["Uid"].split()[0] == str(USER)
-    joins = [hub.exec("invite", name, "--address", f"127.0.0.1:{port}").stdout for name in ("once", "machine", "pod")]
+    # Names are looked up in there, too.
+    joins = [hub.exec("invite", name, "--address", f"{host}:{port}").stdout for name, host in (("once", "hub.example"), ("machine", "127.0.0.1"), ("pod", "127.0.0.1"))]
     assert "warning" not in hub.log().lower(), hub.log()
 
     # Somebody without any power, from a Secret.
-    once = container("once", "get", "32", "--from", "@/etc/qanat/join/join", volumes={"/etc/qanat": None, "/etc/qanat/join": secret(tmp_path / "once", "join", joins[0])})
+    (tmp_path / "hosts").write_text("127.0.0.1 hub.example\n")
+    once = container("once", "get", "32", "--from", "@/etc/qanat/join/join",
+                     volumes={"/etc/hosts": tmp_path / "hosts", "/etc/qanat": None, "/etc/qanat/join": secret(tmp_path / "once", "join", joins[0])})
     assert once.wait() == 0, once.log()
     assert len(once.output()) == 32
 
@@ -105,6 +126,7 @@ def test_a_hub_a_feed_and_a_sidecar(container, tmp_path):
     eventually(lambda: feed.process.poll() is not None or "CAP_SYS_ADMIN" in feed.log() or fed(feed))
     assert fed(feed), feed.log()
     assert "CAP_SYS_ADMIN" not in feed.log(), feed.log()
+    eventually(lambda: outlet_of(hub, "trickle:")["deliveries"] > 0)
 
     # The sidecar: another container of the pod finds its socket in the volume that both have.
     run = volume(tmp_path / "pod")
@@ -132,9 +154,12 @@ def test_a_hub_a_feed_and_a_sidecar(container, tmp_path):
 
 
 def fed(node):
-    import json
     done = node.exec("status", "--json", "--state", "/var/lib/qanat/feed", check=False)
     return done.returncode == 0 and any(outlet["deliveries"] > 0 for outlet in json.loads(done.stdout)["outlets"])
+
+
+def outlet_of(node, kind):
+    return next(outlet for outlet in json.loads(node.exec("status", "--json").stdout)["outlets"] if outlet["name"].startswith(kind))
 
 
 def test_a_hub_keeps_its_key_and_its_clients_in_the_volume(container, tmp_path):
