@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -141,6 +143,20 @@ int run(const std::string& state, const std::string& what) {
       {"type", [] { return refused(::ioctl(STDIN_FILENO, TIOCSTI, "x")); }},
       // What tomorrow's C library tries must not end a node that was built today.
       {"future", [] { return refused(::syscall(479)); }},
+      {"type64", [] { return refused(::syscall(SYS_ioctl, 0, 0x100000000UL | TIOCSTI, "x")); }},
+      {"own",
+       [&] {
+         // A signal by way of a descriptor.
+         std::array<int, 2> ends{};
+         ::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data());
+         return refused(::fcntl(ends[0], F_SETOWN, other));
+       }},
+      {"mode", [&] { return refused(::chmod(state.c_str(), 0777)); }},
+      {"setuid",
+       [&] { return refused(::fchmod(UniqueFd(::open(state.c_str(), O_RDONLY)).get(), 04755)); }},
+      {"cut", [] { return refused(::truncate("/etc/shadow", 0)); }},
+      {"dump", [] { return refused(::prctl(PR_SET_DUMPABLE, 1)); }},
+      {"x32", [] { return refused(::syscall(0x40000000 | SYS_getpid)); }},
       {"packets", [] { return refused(::socket(AF_PACKET, SOCK_RAW, 0)); }},
   };
   const int problem = attempts.at(what)();

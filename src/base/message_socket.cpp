@@ -8,7 +8,7 @@
 
 namespace qanat {
 
-bool send_message(int socket, Bytes message, int descriptor) {
+bool send_message(int socket, Bytes message, int descriptor, bool waits) {
   iovec part{const_cast<std::uint8_t*>(message.data()), message.size()};
   msghdr header{};
   header.msg_iov = &part;
@@ -24,7 +24,8 @@ bool send_message(int socket, Bytes message, int descriptor) {
     std::memcpy(CMSG_DATA(control), &descriptor, sizeof descriptor);
   }
   for (;;) {
-    if (::sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(message.size()))
+    if (::sendmsg(socket, &header, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT)) ==
+        static_cast<ssize_t>(message.size()))
       return true;
     if (errno != EINTR) return false;
   }
@@ -35,10 +36,11 @@ ssize_t receive_message(int socket, MutableBytes message, UniqueFd& descriptor) 
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  // Room for one: the kernel closes what is sent beyond it.
+  // Room for one, without the padding, in which there would be room for another: the kernel closes
+  // what is sent beyond it.
   alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> room{};
   header.msg_control = room.data();
-  header.msg_controllen = room.size();
+  header.msg_controllen = CMSG_LEN(sizeof(int));
   ssize_t got = 0;
   do {
     got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);

@@ -5,8 +5,9 @@
 
 namespace qanat {
 
-// One message. False, with errno set: the other end is gone.
-bool send_message(int socket, Bytes message, int descriptor);
+// One message. False, with errno set: the other end is gone, or, unless this `waits`, reads
+// nothing.
+bool send_message(int socket, Bytes message, int descriptor, bool waits = true);
 // The next message into `message`; how many bytes it had (0: the other end is gone; -1: errno).
 // `descriptor` is what came with it. One that is longer than `message` has -1 and EMSGSIZE.
 ssize_t receive_message(int socket, MutableBytes message, UniqueFd& descriptor);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/powers.h"
 #include "base/quantity.h"
@@ -28,6 +29,8 @@ std::vector<int> numbered_entries(const std::string& directory) {
   }
   return numbers;
 }
+
+constexpr Duration longest_look = std::chrono::seconds(1);
 
 // UNIX 98 pseudo-terminals (Linux, admin-guide/devices.txt).
 constexpr unsigned first_pty_major = 136;
@@ -74,7 +77,10 @@ std::string name_of_process(pid_t process) {
 }
 
 std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group, pid_t myself) {
+  // Of a machine with a million open files no more than can be looked at in the meantime.
+  const TimePoint end = Clock().now() + longest_look;
   for (const pid_t process : list_processes()) {
+    if (Clock().now() >= end) break;
     if (process == myself || (group != 0 && ::getpgid(process) != group)) continue;
     for (const std::string& file : open_files_of(process)) {
       if (reads_one_of(file, devices)) return Holder{process, name_of_process(process)};

@@ -1,8 +1,11 @@
 #include "base/secret.h"
 
 #include <sodium.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 
 #include "base/error.h"
@@ -73,7 +76,17 @@ void permit(std::uint8_t* block, std::size_t size) { __asan_unpoison_memory_regi
 void forbid(std::uint8_t* block, std::size_t size) { __asan_poison_memory_region(block, size); }
 #else
 constexpr std::size_t gap_bytes = 0;
-void* allocate(std::size_t size) { return sodium_malloc(size); }
+// A child that is no other program, the monitor say, has zeros there: no copy of our secrets.
+void* allocate(std::size_t size) {
+  void* const memory = sodium_malloc(size);
+  if (memory == nullptr) return nullptr;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(memory) + size;
+  (void)::madvise(reinterpret_cast<void*>(begin), (end - begin + page - 1) / page * page,
+                  MADV_WIPEONFORK);
+  return memory;
+}
 void release(void* memory) { sodium_free(memory); }
 void begin_slab(MutableBytes) {}
 void end_slab(std::uint8_t*) {}

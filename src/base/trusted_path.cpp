@@ -1,12 +1,16 @@
 #include "base/trusted_path.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
+#include <memory>
 
 namespace qanat {
 
@@ -71,6 +75,19 @@ Result<void> only_ours(const std::string& directory, const std::string& entruste
     }
   }
   return {};
+}
+
+tl::expected<UniqueFd, int> open_trusted(const std::string& path, int flags) {
+  const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), ::free);
+  if (!real) return tl::unexpected(errno);
+  if (!only_ours(directory_of(real.get()))) return tl::unexpected(EACCES);
+  UniqueFd fd(::open(real.get(), flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
+  if (!fd) return tl::unexpected(errno);
+  struct stat info {};
+  const bool is_device_or_pipe =
+      ::fstat(fd.get(), &info) == 0 && (S_ISCHR(info.st_mode) || S_ISFIFO(info.st_mode));
+  if ((flags & O_ACCMODE) != O_RDONLY && !is_device_or_pipe) return tl::unexpected(EACCES);
+  return fd;
 }
 
 }  // namespace qanat

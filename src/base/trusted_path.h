@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace qanat {
 
@@ -14,6 +15,11 @@ namespace qanat {
 //
 // `entrusted`: a directory above whose owner is trusted too, as root gave it away.
 Result<void> only_ours(const std::string& directory, const std::string& entrusted = "");
+
+// Opens a file or device for somebody who could have put a link there to what he may not read: what
+// the path leads to lies where nobody but this account and root decides that. To write, devices and
+// FIFOs alone. `flags` of open(2); or an errno value, EACCES for what is not trusted.
+tl::expected<UniqueFd, int> open_trusted(const std::string& path, int flags);
 
 // "alice", or "uid 1000" where that has no name.
 std::string account_name(unsigned uid);

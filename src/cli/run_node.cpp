@@ -50,10 +50,11 @@ namespace {
 
 void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor,
             const std::function<node::Config()>& reread) {
-  if (signal == machine::Signal::child && monitor.has_ended()) {
-    node.alarm("monitor",
-               "the monitor process has ended: the kernel gets no more entropy, and "
-               "devices and commands are not started again; restart this node");
+  if (signal == machine::Signal::child && monitor.is_lost()) {
+    node.alarm(
+        "monitor",
+        "the monitor process has ended, or does not answer: the kernel gets no more entropy, and "
+        "devices and commands are not started again; restart this node");
     // As a watchdog that was not fed: systemd starts both processes again.
     machine::tell_systemd("WATCHDOG=trigger");
   }

@@ -1,5 +1,6 @@
 #include "machine/kernel_random.h"
 
+#include <fcntl.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/files.h"
 #include "base/powers.h"
 #include "base/secret.h"
 
@@ -33,6 +35,11 @@ int add_to_kernel(int fd, Bytes bytes, std::size_t credited, Bytes local) {
   // Linux before 4.17 has no such request, and uses the pool by itself soon enough.
   ::ioctl(fd, RNDRESEEDCRNG);
   return 0;
+}
+
+int add_to_kernels_pool(Bytes bytes, std::size_t credited, Bytes local) {
+  const UniqueFd device(::open("/dev/random", O_RDWR | O_CLOEXEC));
+  return device ? add_to_kernel(device.get(), bytes, credited, local) : errno;
 }
 
 }  // namespace qanat::machine

@@ -16,4 +16,7 @@ inline constexpr std::size_t most_kernel_local = 160;
 // EPERM without CAP_SYS_ADMIN; EDQUOT: more than the monitor allows a minute; EPIPE: it is gone.
 int add_to_kernel(int fd, Bytes bytes, std::size_t credited, Bytes local);
 
+// The same, of the pool as it is found: /dev/random is opened for it.
+int add_to_kernels_pool(Bytes bytes, std::size_t credited, Bytes local);
+
 }  // namespace qanat::machine

@@ -23,6 +23,8 @@ constexpr std::uint64_t making = LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_F
                                  LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_DIR |
                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                                  LANDLOCK_ACCESS_FS_REFER;
+constexpr std::uint64_t making_sockets =
+    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 // Those that nobody is given: what is run, devices that are made, links.
 constexpr std::uint64_t never = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
                                 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
@@ -42,7 +44,16 @@ constexpr std::array public_paths{
 constexpr std::array usual_devices{"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                                    "/dev/urandom"};
 
-int make_ruleset(const landlock_ruleset_attr* attributes, std::size_t size, unsigned flags) {
+// linux/landlock.h of Linux 6.12: Debian 12's header ends after the first.
+struct Handled {
+  std::uint64_t files = 0;
+  std::uint64_t network = 0;
+  std::uint64_t scoped = 0;
+};
+constexpr int first_scoped = 6;
+constexpr std::uint64_t signals = 2;
+
+int make_ruleset(const Handled* attributes, std::size_t size, unsigned flags) {
   return static_cast<int>(::syscall(SYS_landlock_create_ruleset, attributes, size, flags));
 }
 
@@ -57,8 +68,11 @@ std::uint64_t known_rights(int version) {
 class Ruleset {
  public:
   explicit Ruleset(int version) : known_(known_rights(version)) {
-    const landlock_ruleset_attr attributes{.handled_access_fs = known_};
-    fd_ = UniqueFd(make_ruleset(&attributes, sizeof attributes, 0));
+    Handled handled{.files = known_};
+    // Abstract sockets stay: by one of them a second node finds the first (node/state_lock.h).
+    if (version >= first_scoped) handled.scoped = signals;
+    fd_ = UniqueFd(
+        make_ruleset(&handled, version >= first_scoped ? sizeof handled : sizeof handled.files, 0));
     if (!fd_) throw Failure(with_errno("cannot make a Landlock ruleset", errno));
   }
 
@@ -97,6 +111,7 @@ int restrict_files(const Confinement& confinement) {
   for (const std::string& path : confinement.directories) {
     rules.allow(path, reading | writing | making);
   }
+  for (const std::string& path : confinement.sockets) rules.allow(path, making_sockets);
   rules.enforce();
   return version;
 }

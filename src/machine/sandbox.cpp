@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,25 +26,26 @@ void require(bool done, const char* what) {
   if (!done) throw Failure(with_errno(fmt::format("cannot {}", what), errno));
 }
 
-// Those of this process, and some more.
+// Those of this process, and some more. What is not to be had is the socket's problem: it says so.
 void join(const std::vector<std::string>& names) {
   std::vector<gid_t> groups(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
-  require(::getgroups(static_cast<int>(groups.size()), groups.data()) >= 0, "read the groups");
+  if (::getgroups(static_cast<int>(groups.size()), groups.data()) < 0) return;
   for (const std::string& name : names) {
     std::array<char, 16384> buffer;
     group entry{};
     group* found = nullptr;
     ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    // One that is not there is the socket's problem.
     if (found != nullptr) groups.push_back(found->gr_gid);
   }
-  require(::setgroups(groups.size(), groups.data()) == 0, "join the groups of sockets");
+  (void)::setgroups(groups.size(), groups.data());
 }
 
-void become(const Account& account) {
-  require(::setresgid(account.group, account.group, account.group) == 0,
-          "take the account's group");
-  require(::setresuid(account.user, account.user, account.user) == 0, "become the account");
+// Its groups first, which take root.
+bool become(const Account& account, const std::vector<std::string>& more_groups) {
+  if (::initgroups(account.name.c_str(), account.group) != 0) return false;
+  join(more_groups);
+  return ::setresgid(account.group, account.group, account.group) == 0 &&
+         ::setresuid(account.user, account.user, account.user) == 0;
 }
 
 void drop_capabilities() {
@@ -67,9 +69,12 @@ std::optional<Account> find_account(const std::string& name) {
   return Account{name, entry.pw_uid, entry.pw_gid};
 }
 
-bool may_change_account() {
-  return ::geteuid() == 0 && ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) == 1 &&
-         ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID) == 1;
+bool can_become(const Account& account) {
+  if (::geteuid() != 0) return false;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(become(account, {}) ? 0 : 1);
+  int status = 1;
+  return child > 0 && ::waitpid(child, &status, 0) == child && status == 0;
 }
 
 bool reaches(const Account& account, const std::string& path) {
@@ -88,15 +93,12 @@ bool reaches(const Account& account, const std::string& path) {
 Confined confine(const Confinement& confinement) {
   Confined done;
   // Before the account is another: the bounding set is root's to give up.
-  const auto& account = confinement.account;
-  if (account) {
-    require(::initgroups(account->name.c_str(), account->group) == 0, "take the account's groups");
-  }
-  if (may_change_account() && !confinement.groups.empty()) join(confinement.groups);
-  if (account && account->user != ::geteuid()) {
+  if (confinement.account) {
     ::capng_clear(CAPNG_SELECT_BOUNDS);
     ::capng_apply(CAPNG_SELECT_BOUNDS);
-    become(*account);
+    require(become(*confinement.account, confinement.groups), "become the account");
+  } else if (::geteuid() == 0) {
+    join(confinement.groups);
   }
   drop_capabilities();
   require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "give up new privileges");
@@ -106,12 +108,12 @@ Confined confine(const Confinement& confinement) {
     done.why_not = "no Landlock: a source loads a library that opens files of its own";
   } else {
     done.landlock = restrict_files(confinement);
-    if (done.landlock == 0) done.why_not = "no Landlock in this kernel";
+    if (done.landlock == 0) done.why_not = "no Landlock to be had";
   }
-  done.seccomp = restrict_calls(confinement.foreign_libraries);
+  done.seccomp = restrict_calls(confinement.foreign_libraries, !confinement.groups.empty());
   if (!done.seccomp) {
     done.why_not += done.why_not.empty() ? "" : "; ";
-    done.why_not += "no seccomp filter";
+    done.why_not += "no seccomp filter to be had";
   }
   return done;
 }

@@ -21,8 +21,9 @@ struct Account {
 inline constexpr const char* usual_account = "qanat";
 // nullopt: there is none of that name.
 std::optional<Account> find_account(const std::string& name);
-// Whether this process may become another account: root, unless a container took that from it.
-bool may_change_account();
+// Whether this process, root's, can become it; not where a container took that from it. Tried by a
+// child.
+bool can_become(const Account& account);
 // Whether it can pass through every directory above `path` (by owner, group and mode).
 bool reaches(const Account& account, const std::string& path);
 
@@ -37,6 +38,7 @@ struct Confinement {
   std::vector<std::string> readable = {};     // files, and directories with all below
   std::vector<std::string> writable = {};     // files and devices: read, written
   std::vector<std::string> directories = {};  // with all below: files and sockets made, removed
+  std::vector<std::string> sockets = {};      // directories where no more than sockets are made
   // It loads libraries of others, which open what they want: no Landlock, and some more calls.
   bool foreign_libraries = false;
 };

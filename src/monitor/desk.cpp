@@ -14,9 +14,6 @@
 namespace qanat::monitor {
 namespace {
 
-// Of two kinds of generators, and a line's.
-constexpr std::size_t most_devices = 8;
-
 template <typename T>
 T read_as(Bytes bytes) {
   T value{};
@@ -169,7 +166,7 @@ int Desk::start(const Request& request, UniqueFd output, Reply& reply) const {
 
 int Desk::find_holder(const Request& request, Answer& answer) const {
   const Bytes body = request.used();
-  std::array<std::uint64_t, most_devices> numbers{};
+  std::array<std::uint64_t, 8> numbers{};
   if (body.empty() || body.size() % sizeof numbers[0] != 0 || body.size() > sizeof numbers) {
     return EINVAL;
   }

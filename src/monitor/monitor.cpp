@@ -1,6 +1,5 @@
 #include "monitor/monitor.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -10,7 +9,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <list>
 #include <memory>
 #include <thread>
@@ -28,25 +26,9 @@ using namespace std::chrono_literals;
 
 // A source and its restarts, alarms and commands after a resume: more at once is a mistake, or
 // somebody else's code in the node's place.
-constexpr std::size_t most_jobs = 64;
+constexpr std::size_t most_jobs = 256;
 // Where the kernel does not tell of a child's end (Linux before 5.3).
 constexpr int look_interval_ms = 20;
-
-// The node may write to directories of its own, and would put a link there to what it may not read:
-// what is opened for it lies where nobody but this account and root decides what a name leads to.
-tl::expected<UniqueFd, int> open_for_node(const std::string& path, int flags) {
-  const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), ::free);
-  if (!real) return tl::unexpected(errno);
-  if (!only_ours(directory_of(real.get()))) return tl::unexpected(EACCES);
-  UniqueFd fd(::open(real.get(), flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
-  if (!fd) return tl::unexpected(errno);
-  return fd;
-}
-
-int add_to_kernel(Bytes bytes, std::size_t credited, Bytes local) {
-  const UniqueFd device(::open("/dev/random", O_RDWR | O_CLOEXEC));
-  return device ? machine::add_to_kernel(device.get(), bytes, credited, local) : errno;
-}
 
 // A command, and the link over which the node is told of it.
 struct Job {
@@ -60,7 +42,7 @@ class Jobs {
   Result<Powers::Started> start(const std::string& command, const UniqueFd& output,
                                 const Variables& variables) {
     if (jobs_.size() + ending_.size() >= most_jobs) {
-      return error("too many commands run at once (64)");
+      return error("too many commands run at once (256)");
     }
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
@@ -118,12 +100,18 @@ class Jobs {
   };
 
   void end(Job job) {
-    auto done = std::make_shared<std::atomic<bool>>(false);
-    ending_.push_back({done, std::jthread([job = std::move(job), done]() mutable {
-                         job.command->terminate();
-                         job.link.reset();
-                         done->store(true);
-                       })});
+    const auto held = std::make_shared<Job>(std::move(job));
+    const auto done = std::make_shared<std::atomic<bool>>(false);
+    const auto work = [held, done] {
+      held->command->terminate();
+      held->link.reset();
+      done->store(true);
+    };
+    try {
+      ending_.push_back({done, std::jthread(work)});
+    } catch (const std::exception&) {
+      work();  // without a thread all others wait for it
+    }
   }
 
   bool is_over(Job& job) {
@@ -136,7 +124,8 @@ class Jobs {
     char word = 0;
     const ssize_t n = ::recv(job.link.get(), &word, 1, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    if (n == 1 && word == ShellLink::leave) {
+    // What still runs is not left: it would be counted no more.
+    if (n == 1 && word == ShellLink::leave && job.ended) {
       job.command->leave();
     } else {
       end(std::move(job));
@@ -155,10 +144,10 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
   const Clock clock;
   Desk desk(
       grants,
-      {.open = open_for_node,
+      {.open = open_trusted,
        .bind = [](int socket, const sockaddr* name,
                   socklen_t size) { return ::bind(socket, name, size) == 0 ? 0 : errno; },
-       .add_to_kernel = add_to_kernel,
+       .add_to_kernel = machine::add_to_kernels_pool,
        .start = [&jobs](
                     const std::string& command, const UniqueFd& output,
                     const Variables& variables) { return jobs.start(command, output, variables); },
@@ -176,7 +165,8 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
     const Bytes asked = request->view().first(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
     const Desk::Reply reply = desk.answer(asked, std::move(passed), clock.now());
     const Bytes answer(reinterpret_cast<const std::uint8_t*>(&reply.answer), sizeof reply.answer);
-    if (!send_message(node.get(), answer, reply.fd.get())) break;
+    // One that asks and does not listen is not worth waiting for: its commands would wait, too.
+    if (!send_message(node.get(), answer, reply.fd.get(), false)) break;
   }
   jobs.end_all();
 }

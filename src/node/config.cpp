@@ -300,7 +300,9 @@ Config parse_config(std::string_view text, const std::string& path) {
 }
 
 Config load_config(const std::string& path) {
-  auto text = read_file(path);
+  // A FIFO in its place would hold up a reload for ever; one that a shell made is meant.
+  const bool of_shell = path.starts_with("/dev/") || path.starts_with("/proc/");
+  auto text = read_file(path, 1 << 20, of_shell ? FileKind::any : FileKind::regular);
   if (!text) throw Failure(text.error().message);
   return parse_config(sources::keep_join_strings(std::move(*text)), path);
 }

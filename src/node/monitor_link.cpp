@@ -62,15 +62,14 @@ MonitorLink::~MonitorLink() {
   socket_.reset();
 }
 
-bool MonitorLink::has_ended() {
+bool MonitorLink::is_lost() {
   bool ended = false;
   for (pid_t child = 0; (child = ::waitpid(-1, nullptr, WNOHANG)) > 0;) {
     ended = ended || child == process_;
   }
-  if (!ended) return false;
   const MutexLock lock(mutex_);
-  socket_.reset();
-  return true;
+  if (ended) socket_.reset();
+  return !socket_ && !std::exchange(told_, true);
 }
 
 MonitorLink::Reply MonitorLink::ask(const Request& request, int descriptor) {
@@ -88,6 +87,7 @@ MonitorLink::Reply MonitorLink::ask(const Request& request, int descriptor) {
   if (ready != 1 || receive_message(socket_.get(), room, reply.fd) != sizeof answer) {
     // What it may answer later must not be taken for the answer to another question.
     socket_.reset();
+    ::kill(::getpid(), SIGCHLD);
     return reply;
   }
   answer.text.back() = '\0';

@@ -31,8 +31,9 @@ class MonitorLink final : public Powers {
   Result<void> reload();
   pid_t process() const { return process_; }
   // Reaps children that have ended: as process 1 of a container, everybody's. True once, when the
-  // monitor is one of them. By one thread.
-  bool has_ended() EXCLUDES(mutex_);
+  // monitor is one of them, or has not answered in time: then nobody waits for it again, and
+  // SIGCHLD tells of that, too. By one thread.
+  bool is_lost() EXCLUDES(mutex_);
 
  private:
   struct Reply {
@@ -45,7 +46,8 @@ class MonitorLink final : public Powers {
 
   const pid_t process_;
   Mutex mutex_;                         // one question at a time
-  UniqueFd socket_ GUARDED_BY(mutex_);  // none once it is gone
+  UniqueFd socket_ GUARDED_BY(mutex_);  // none once it is lost
+  bool told_ = false;
 };
 
 }  // namespace qanat::node

@@ -1,5 +1,6 @@
 #include "node/separation.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,8 +11,8 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/quantity.h"
+#include "base/trusted_path.h"
 #include "outlets/registry.h"
-#include "sources/entropykey/keyring.h"
 #include "sources/registry.h"
 #include "wire/join_string.h"
 
@@ -21,15 +22,26 @@ namespace {
 // Below it a port takes CAP_NET_BIND_SERVICE.
 constexpr unsigned first_free_port = 1024;
 
+bool is_file(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
 // What the names of sources and outlets name.
 struct Named {
   monitor::Grants grants;
-  std::vector<std::string> directories;
+  std::vector<std::string> directories;  // for files
+  std::vector<std::string> sockets;      // directories, for sockets and FIFOs
   std::vector<std::string> groups;
   bool foreign_library = false;
 
   void read(const std::string& path) {
     if (!path.empty()) grants.readable.push_back(path);
+  }
+  // A device may not be there yet; a file is read and no more.
+  void open(const std::string& path) {
+    if (path.empty()) return;
+    (is_file(path) ? grants.readable : grants.writable).push_back(path);
   }
   // Any option may be a file's name: which are is for its type to know.
   void read_options(const std::string& text) {
@@ -37,18 +49,17 @@ struct Named {
     if (!spec) return;
     for (const auto& [key, value] : spec->options) {
       if (key == "group") groups.push_back(value);
-      if (value.find('/') != std::string::npos || ::access(value.c_str(), F_OK) == 0) read(value);
+      if (is_file(value)) read(value);
     }
   }
 
   void add_source(const std::string& text) {
     if (wire::looks_like_join_string(text)) return;
     read_options(text);
-    sources::SourcePlan plan = sources::plan_source(text);
-    for (std::string* path : {&plan.path, &plan.other_path}) {
-      if (!path->empty()) grants.writable.push_back(std::move(*path));
-    }
-    if (!plan.command.empty()) grants.commands.push_back(std::move(plan.command));
+    const sources::SourcePlan plan = sources::plan_source(text);
+    open(plan.path);
+    open(plan.other_path);
+    if (!plan.command.empty()) grants.commands.push_back(plan.command);
     for (const std::string& path : plan.reads) read(path);
     foreign_library = foreign_library || plan.foreign_library;
   }
@@ -58,13 +69,19 @@ struct Named {
     const outlets::OutletPlan plan = outlets::plan_outlet(text);
     for (const std::string& path : plan.reads) read(path);
     if (!plan.path.empty()) {
-      directories.push_back(directory_of(plan.path));
-      grants.writable.push_back(plan.path);
+      (plan.replaces_file ? directories : sockets).push_back(directory_of(plan.path));
+      open(plan.path);
     }
     const auto colon = plan.place.rfind(':');
     if (!plan.place.starts_with("tcp ") && !plan.place.starts_with("udp ")) return;
     const auto port = parse_number<std::uint16_t>(plan.place.substr(colon + 1));
     if (port && *port > 0 && *port < first_free_port) grants.ports.push_back(*port);
+  }
+
+  std::vector<std::string> made_in() const {
+    std::vector<std::string> all = directories;
+    all.insert(all.end(), sockets.begin(), sockets.end());
+    return all;
   }
 };
 
@@ -82,7 +99,6 @@ Named named_by(const NodeSettings& settings) {
     if (!rule.command.empty()) commands.push_back(rule.command);
     if (rule.ca) named.read(*rule.ca);
   }
-  named.read(sources::usual_keyring);
   return named;
 }
 
@@ -99,19 +115,18 @@ machine::Confinement confinement_of(const NodeSettings& settings, const Named& n
                                    .directories = named.directories,
                                    .foreign_libraries = named.foreign_library};
   confinement.writable.insert(confinement.writable.end(), looked_for.begin(), looked_for.end());
+  confinement.sockets = named.sockets;
   confinement.directories.push_back(settings.state_path);
-  // So that one which is deleted can be made again; where that is a place for such things, and not
-  // the system's (/var/lib) or somebody's home, in which there is more.
-  const std::filesystem::path parent = directory_of(settings.state_path);
-  constexpr std::ptrdiff_t least_depth = 4;  // with the root
-  if (std::distance(parent.begin(), parent.end()) >= least_depth) {
-    confinement.directories.push_back(parent);
-  }
   if (!settings.generation_path.empty()) {
     confinement.directories.push_back(directory_of(settings.generation_path));
   }
-  // The directory: an editor puts another file in place of this one.
-  if (!config_path.empty()) confinement.readable.push_back(directory_of(config_path));
+  if (!config_path.empty()) confinement.readable.push_back(config_path);
+  // What lies in a place for temporary things may be swept away, and is made again there.
+  const std::string parent = directory_of(settings.state_path);
+  const bool temporary = parent.starts_with("/tmp/") || parent.starts_with("/var/tmp/");
+  if (temporary && !config_path.starts_with(parent + "/")) {
+    confinement.directories.push_back(parent);
+  }
   return confinement;
 }
 
@@ -124,21 +139,23 @@ bool may_write(const machine::Account& account, const std::string& directory) {
   return (info.st_mode & bit) != 0;
 }
 
-// What this process, root's, made there is the account's from now on. Links are not followed.
-void give_to(const machine::Account& account, const std::string& directory) {
-  const auto give_one = [&](const std::string& path) {
-    struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0 || info.st_uid != 0) return;
-    if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) || S_ISSOCK(info.st_mode)) {
-      (void)!::lchown(path.c_str(), account.user, account.group);
-    }
-  };
-  give_one(directory);
-  std::error_code problem;
-  using Walk = std::filesystem::recursive_directory_iterator;
-  for (Walk at(directory, problem), end; !problem && at != end; at.increment(problem)) {
-    give_one(at->path());
-  }
+// What this process, root's, keeps at this place is the account's from now on: a directory, and in
+// it what we know by its name and root alone has a name for. Links are not followed.
+void give(int directory, const char* name, const machine::Account& account) {
+  const UniqueFd at(::openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!at || ::fstat(at.get(), &info) != 0 || info.st_uid != 0) return;
+  const bool ours = S_ISDIR(info.st_mode) || S_ISSOCK(info.st_mode) ||
+                    (S_ISREG(info.st_mode) && info.st_nlink == 1);
+  if (ours) (void)!::fchownat(at.get(), "", account.user, account.group, AT_EMPTY_PATH);
+}
+
+void give_directory(const std::string& path, const std::vector<std::string>& names,
+                    const machine::Account& account) {
+  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory) return;
+  for (const std::string& name : names) give(directory.get(), name.c_str(), account);
+  give(directory.get(), ".", account);
 }
 
 bool is_owner(const machine::Account& account, const std::string& path) {
@@ -149,11 +166,18 @@ bool is_owner(const machine::Account& account, const std::string& path) {
 // Why the account cannot be the node's; empty when it can.
 std::string why_unfit(const machine::Account& account, const NodeSettings& settings,
                       const std::vector<std::string>& directories) {
-  // The directory itself is given to it, where it is root's.
+  if (!machine::can_become(account)) {
+    return fmt::format("this process may not become '{}'", account.name);
+  }
+  // The directory itself is given to it, where it is root's, and a node's.
   const machine::Account root{"root", 0, 0};
   const std::string& state = settings.state_path;
-  if (!machine::reaches(account, state) || !(is_owner(root, state) || is_owner(account, state))) {
+  if (!machine::reaches(account, state)) {
     return fmt::format("the account '{}' cannot reach {}", account.name, state);
+  }
+  const bool to_give = is_owner(root, state) && StateDir(state).is_a_nodes();
+  if (!to_give && !is_owner(account, state)) {
+    return fmt::format("{} is not a node's alone, to be given to '{}'", state, account.name);
   }
   for (const std::string& directory : directories) {
     if (directory == settings.state_path) continue;
@@ -172,23 +196,33 @@ Separation::Separation(const NodeSettings& settings, Around around) {
   Named named = named_by(settings);
   if (!around.config_path.empty()) named.read(around.config_path);
   machine::Confinement confinement = confinement_of(settings, named, around.config_path);
-  for (const std::string& directory : named.directories) make_directory_of(directory + "/x");
+  for (const std::string& directory : named.made_in()) make_directory_of(directory + "/x");
   if (!settings.generation_path.empty()) make_directory_of(settings.generation_path);
-  const auto account = machine::may_change_account() ? machine::find_account(around.account)
-                                                     : std::optional<machine::Account>();
+  const StateDir state(settings.state_path);
+  const auto account =
+      ::geteuid() == 0 ? machine::find_account(around.account) : std::optional<machine::Account>();
+  const bool is_accounts = account && is_owner(*account, settings.state_path);
   // Where the directory cannot be made, the node says so, and goes on without.
-  if (!account || !is_owner(*account, settings.state_path)) {
-    (void)StateDir(settings.state_path).prepare();
-  }
+  if (!is_accounts) (void)state.prepare();
   if (account) {
-    why_not_account_ = why_unfit(*account, settings, named.directories);
-  } else if (machine::may_change_account()) {
+    why_not_account_ = why_unfit(*account, settings, named.made_in());
+  } else if (::geteuid() == 0) {
     why_not_account_ = fmt::format("there is no account '{}'", around.account);
   }
+  if (is_accounts && !why_not_account_.empty()) {
+    throw Failure(
+        fmt::format("the state directory {} belongs to '{}', and this node cannot run as "
+                    "that: {}; mend that, or give another --state DIR",
+                    settings.state_path, account->name, why_not_account_));
+  }
   if (account && why_not_account_.empty()) {
-    give_to(*account, settings.state_path);
+    if (auto safe = only_ours(directory_of(settings.state_path), settings.state_path); !safe) {
+      throw Failure(safe.error().message);
+    }
+    if (!is_accounts) give_directory(settings.state_path, state.names(), *account);
     if (!settings.generation_path.empty()) {
-      give_to(*account, directory_of(settings.generation_path));
+      give_directory(directory_of(settings.generation_path),
+                     {std::string(name_of(settings.generation_path))}, *account);
     }
     confinement.account = account;
   }

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/log.h"
 #include "base/trusted_path.h"
@@ -87,6 +88,22 @@ std::string StateDir::default_path() {
 bool StateDir::has(const char* name) const { return ::access(file(name).c_str(), F_OK) == 0; }
 
 bool StateDir::exists() const { return ::access(path_.c_str(), F_OK) == 0 || errno != ENOENT; }
+
+bool StateDir::is_a_nodes() const {
+  std::error_code problem;
+  return has("node-id") || !exists() || std::filesystem::is_empty(path_, problem);
+}
+
+std::vector<std::string> StateDir::names() const {
+  std::vector<std::string> all{"node-id",      "server.key", "server.crt",  "clients.json",
+                               "clients.key",  "address",    "trickle.key", "used-seeds",
+                               "control.sock", "lock",       "cookies"};
+  std::error_code problem;
+  const std::filesystem::directory_iterator jars(file("cookies"), problem);
+  if (problem) return all;
+  for (const auto& jar : jars) all.push_back("cookies/" + jar.path().filename().string());
+  return all;
+}
 
 Result<void> StateDir::check_owner() const {
   auto good = only_ours(path_, roots_path);

@@ -45,6 +45,10 @@ class StateDir {
   std::string control_socket() const { return path_ + "/control.sock"; }
 
   bool exists() const;
+  // Whether it is a node's, or nobody's: there is none, or it is empty.
+  bool is_a_nodes() const;
+  // What a node keeps in it, and in its `cookies`, by name.
+  std::vector<std::string> names() const;
   // Makes the directory. An Error when the disk does not take it; throws Failure when it is a file,
   // or no directory can be made there, and when others can write it, or put another into its
   // place.

@@ -64,6 +64,7 @@ OutletPlan read_file(const spec::Spec& spec, const OutletDefaults& defaults) {
   const serve::Schedule schedule = serve::schedule_of(spec, defaults.schedule);
   return {.place = path,
           .path = path,
+          .replaces_file = true,
           .note = text_of(schedule),
           .limits = defaults.limits,
           .make = [name = spec.text, path, schedule](const Services& services) {

@@ -45,7 +45,8 @@ Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
   const int problem =
       may_credit_ ? machine::add_to_kernel(device_.get(), bytes, credited, local) : EPERM;
   if (problem == 0) return {};
-  if (problem == EPIPE) return error("the monitor process has ended; restart this node");
+  if (problem == EPIPE)
+    return error("the monitor process has ended, or does not answer; restart this node");
   if (problem == EDQUOT) return error("the monitor credits no more in this minute");
   if (problem != EPERM) return error(with_errno("RNDADDENTROPY", problem));
   if (may_credit_.exchange(false)) {

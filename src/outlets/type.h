@@ -24,6 +24,7 @@ struct OutletDefaults {
 struct OutletPlan {
   std::string place;      // "tcp 127.0.0.1:7748", "kernel", "/run/x": no two outlets have the same
   std::string path = {};  // of the file or socket that it makes; empty: none
+  bool replaces_file = false;           // `path` is a file, and each delivery another
   std::vector<std::string> reads = {};  // files that no option names
   std::string note;                     // who may draw, what an operator should know
   serve::Limits limits;                 // that hold there: the configuration's, and its own options

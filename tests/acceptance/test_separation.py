@@ -13,7 +13,8 @@ from conftest import QANAT, SANITIZED, Node, eventually, free_port, let_in, need
 
 INTRUDER = pathlib.Path(QANAT).parent / "tests/intruder"
 # What the seccomp filter ends, and what is refused without that.
-KILLED = ["exec", "fork", "ptrace", "poke", "kill", "mount", "module", "unshare", "become", "keys", "type", "packets", "link"]
+KILLED = ["exec", "fork", "ptrace", "poke", "kill", "mount", "module", "unshare", "become", "keys", "type", "type64", "own", "mode", "setuid",
+          "cut", "dump", "x32", "packets", "link"]
 REFUSED = {"shadow": "EACCES", "write": "EACCES", "memory": "EACCES", "environment": "EACCES", "command": "EACCES", "entropy": "EPERM",
            "garbage": "EBADMSG", "future": "ENOSYS"}
 
@@ -144,6 +145,36 @@ def test_where_the_account_cannot_reach_the_state_the_node_stays_who_it_is(accou
     assert status_of(node.process.pid)["Uid"][0] == "0" and int(status_of(node.process.pid)["CapEff"][0], 16) == 0
     assert f"the account 'qanat' cannot reach {node.state}" in node.log()
     node.stop()
+
+
+def test_what_is_not_a_nodes_is_not_given_to_the_account(account, node_under, tmp_path):
+    """A wrong --state, /etc say, changes hands with all that is in it."""
+    (tmp_path / "node").mkdir(mode=0o700)
+    (tmp_path / "node/other").write_text("root's")
+    node = node_under(account, "serve", "--source", "rdseed", "--outlet", f"http://127.0.0.1:{free_port()}").up()
+    assert "is not a node's alone" in node.log()
+    assert (tmp_path / "node").stat().st_uid == (tmp_path / "node/other").stat().st_uid == 0
+    node.stop()
+    # Nor is what others have a name for in one that is.
+    for name in ("other", "server.crt", "server.key"):
+        (tmp_path / "node" / name).unlink(missing_ok=True)
+    (tmp_path / "outside").write_text("root's")
+    os.link(tmp_path / "outside", tmp_path / "node/used-seeds")
+    os.symlink(tmp_path / "outside", tmp_path / "node/server.crt")
+    node = node_under(account, "serve", "--source", "rdseed", "--outlet", f"http://127.0.0.1:{free_port()}")
+    eventually(lambda: node.process.poll() is not None or (tmp_path / "node").stat().st_uid == 61771)
+    assert (tmp_path / "outside").stat().st_uid == 0
+
+
+def test_a_monitor_that_does_not_answer_is_noticed(run):
+    need_root()
+    node = run("serve", "--source", "rdseed", "--outlet", "kernel?every=1s", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    monitor = monitor_of(node.process.pid)
+    os.kill(monitor, signal.SIGSTOP)
+    eventually(lambda: any(event["subject"] == "monitor" for event in node.status()["events"]))
+    assert node.stop() == 0
+    os.kill(monitor, signal.SIGCONT)
+    eventually(lambda: is_gone(monitor))
 
 
 def test_anybody_may_run_a_node_and_is_told_what_is_missing(node_under, tmp_path):

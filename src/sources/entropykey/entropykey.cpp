@@ -285,6 +285,7 @@ SourcePlan read_entropykey(const spec::Spec& spec, entropy::Claim usual) {
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),
           .path = spec.target,
+          .reads = {keyring},
           .make = [path = spec.target, keyring] {
             return std::make_unique<EntropyKey>(path, keyring);
           }};
