@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/quantity.h"
 #include "base/shown.h"
+#include "base/suggest.h"
 #include "node/alarms.h"
 #include "node/toml_reader.h"
 #include "outlets/registry.h"
@@ -152,8 +153,9 @@ observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table
           if (each != to_string(EventKind::note)) known += fmt::format(" {}", each);
         }
         reader.fail(item,
-                    fmt::format("alarm.on: '{}' is no kind that an alarm tells of; those are{}",
-                                shown(name.value_or("")), known));
+                    fmt::format("alarm.on: '{}' is no kind that an alarm tells of; those are{}{}",
+                                shown(name.value_or("")), known,
+                                did_you_mean(name.value_or(""), words_of(known))));
       }
       rule.on.push_back(*kind);
     };

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/quantity.h"
+#include "base/suggest.h"
 #include "sources/upstream/names.h"
 
 namespace qanat::node {
@@ -38,10 +39,13 @@ class TomlReader {
             std::initializer_list<std::string_view> known) const {
     for (const auto& [key, node] : table) {
       if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-      std::string list;
-      for (const std::string_view name : known) list += fmt::format(" {}", name);
-      fail(key.source(), fmt::format("{}{}{}: unknown key; known:{}", where,
-                                     where.empty() ? "" : ".", key.str(), list));
+      std::string list = did_you_mean(key.str(), {known.begin(), known.size()});
+      if (list.empty()) {
+        list = "; known:";
+        for (const std::string_view name : known) list += fmt::format(" {}", name);
+      }
+      fail(key.source(),
+           fmt::format("{}{}{}: unknown key{}", where, where.empty() ? "" : ".", key.str(), list));
     }
   }
 

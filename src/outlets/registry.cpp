@@ -51,8 +51,7 @@ OutletPlan plan_outlet(const std::string& text, const OutletDefaults& defaults) 
   const spec::Spec spec = spec::require_spec(text);
   const OutletType* const type = spec::find_type(types, spec.type);
   if (type == nullptr) {
-    throw Failure(
-        fmt::format("unknown outlet '{}': known are {}", spec.type, spec::names_of(types)));
+    spec::refuse_type("outlet", spec.type, type_names());
   }
   spec::check_options(spec, {type->options, common_options});
   OutletPlan plan = type->read(spec, defaults);
@@ -70,11 +69,17 @@ std::vector<std::string> default_outlets() {
   return outlets;
 }
 
+std::vector<std::string_view> type_names() {
+  std::vector<std::string_view> names;
+  for (const OutletType* type : types) names.push_back(type->name);
+  return names;
+}
+
 std::vector<std::string> outlet_help() {
   std::vector<std::string> lines;
   for (const OutletType* type : types) {
-    lines.push_back(fmt::format("{:<8} {}", type->name, type->summary));
-    if (!type->options.empty()) lines.push_back(fmt::format("{:<8}  {}", "", type->options));
+    lines.push_back(fmt::format("{}  {}{}{}", type->name, type->summary,
+                                type->options.empty() ? "" : "; options: ", type->options));
   }
   return lines;
 }

@@ -14,7 +14,9 @@ OutletPlan plan_outlet(const std::string& text, const OutletDefaults& defaults =
 
 // As `qanat serve` uses without arguments.
 std::vector<std::string> default_outlets();
-// A line for each type, and one with its own options.
+// Of all types, in the order of --help.
+std::vector<std::string_view> type_names();
+// A line for each type: "fifo  whoever reads a FIFO; options: grade".
 std::vector<std::string> outlet_help();
 
 }  // namespace qanat::outlets

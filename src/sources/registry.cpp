@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "sources/device/device_models.h"
 #include "sources/runner/sample_runner.h"
 #include "sources/upstream/names.h"
 #include "spec/options.h"
@@ -65,6 +66,18 @@ std::string doubted(const entropy::Claim& claim) {
                                        : "";
 }
 
+// A model's name says how a device is read, not which device.
+[[noreturn]] void refuse_type(const spec::Spec& spec) {
+  if (const DeviceModel* const model = find_model(spec.type)) {
+    const std::string path = spec.target.empty() ? "PATH" : spec.target;
+    throw Failure(fmt::format("{} is a model: write {}", model->name, source_line(*model, path)));
+  }
+  std::vector<std::string_view> known;
+  for (const SourceType* type : types) known.push_back(type->name);
+  known.insert(known.end(), {"https", "http"});
+  spec::refuse_type("source", spec.type, known, " and join strings");
+}
+
 void check_target(const SourceType& type, const spec::Spec& spec) {
   const bool may = type.target.starts_with('[');
   if (!type.target.empty() && !may && spec.target.empty()) {
@@ -86,8 +99,7 @@ TypedSpec require_type(const std::string& text) {
   spec::Spec spec = spec::require_spec(text);
   const SourceType* const type = spec::find_type(types, spec.type);
   if (type == nullptr) {
-    throw Failure(fmt::format("unknown source '{}': known are {}, https, http and join strings",
-                              spec.type, spec::names_of(types)));
+    refuse_type(spec);
   }
   if (type->as_url != nullptr) spec = type->as_url(std::move(spec));
   check_target(*type, spec);
@@ -173,11 +185,10 @@ std::vector<TypeDescription> describe_types() {
 std::vector<std::string> source_help() {
   std::vector<std::string> lines;
   for (const SourceType* type : types) {
-    lines.push_back(fmt::format("{:<10} {}{}", type->name, type->summary,
+    lines.push_back(fmt::format("{}  {}{}", type->name, type->summary,
                                 type->usual.credit ? fmt::format(" (h={})", type->usual.h) : ""));
   }
-  lines.emplace_back(
-      "https      another node, by URL; http likewise, credited 0; or a join string");
+  lines.emplace_back("https  another node, by URL; http likewise, credited 0; or a join string");
   return lines;
 }
 

@@ -48,7 +48,7 @@ struct TypeDescription {
   Availability availability;
 };
 std::vector<TypeDescription> describe_types();
-// A line for each type: "jitter    CPU timing noise (h=0.5)".
+// A line for each type: "jitter  CPU timing noise (h=0.5)".
 std::vector<std::string> source_help();
 
 }  // namespace qanat::sources

@@ -1,21 +1,33 @@
 #include "spec/type_table.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/suggest.h"
 
 namespace qanat::spec {
 
+void refuse_type(std::string_view kind, std::string_view name,
+                 const std::vector<std::string_view>& known, std::string_view and_more) {
+  const std::string meant = did_you_mean(name, known);
+  throw Failure(fmt::format(
+      "unknown {} '{}'{}", kind, name,
+      meant.empty() ? fmt::format(": known are {}{}", fmt::join(known, ", "), and_more) : meant));
+}
+
 void check_options(const Spec& spec, std::initializer_list<std::string_view> known) {
-  std::string all;
+  std::vector<std::string_view> all;
   for (const std::string_view list : known) {
-    if (list.empty()) continue;
-    if (!all.empty()) all += ' ';
-    all += list;
+    const auto words = words_of(list);
+    all.insert(all.end(), words.begin(), words.end());
   }
-  const std::string padded = fmt::format(" {} ", all);
   for (const auto& [key, value] : spec.options) {
-    if (padded.find(fmt::format(" {} ", key)) == std::string::npos) {
-      throw Failure(fmt::format("{}: unknown option '{}'; known here: {}", spec.text, key, all));
-    }
+    if (std::find(all.begin(), all.end(), key) != all.end()) continue;
+    const std::string meant = did_you_mean(key, all);
+    throw Failure(
+        fmt::format("{}: unknown option '{}'{}", spec.text, key,
+                    meant.empty() ? fmt::format("; known here: {}", fmt::join(all, " ")) : meant));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "spec/spec.h"
 
@@ -18,19 +19,14 @@ auto find_type(const Types& types, std::string_view name) -> typename Types::val
   return found == types.end() ? nullptr : *found;
 }
 
-// "https, http, egd"
-template <typename Types>
-std::string names_of(const Types& types) {
-  std::string names;
-  for (const auto* type : types) {
-    if (!names.empty()) names += ", ";
-    names += type->name;
-  }
-  return names;
-}
+// Throws Failure: no type of this kind ("source", "outlet") has this name; which one was probably
+// meant, or which there are.
+[[noreturn]] void refuse_type(std::string_view kind, std::string_view name,
+                              const std::vector<std::string_view>& known,
+                              std::string_view and_more = {});
 
 // Throws Failure for an option that is in none of these lists, each of words with blanks between
-// them, and says which there are.
+// them, and says which was probably meant, or which there are.
 void check_options(const Spec& spec, std::initializer_list<std::string_view> known);
 
 }  // namespace qanat::spec

@@ -15,6 +15,7 @@
 #include "base/powers.h"
 #include "base/quantity.h"
 #include "base/shown.h"
+#include "base/suggest.h"
 #include "sources/runner/skipping.h"
 #include "sources/type.h"
 #include "spec/options.h"
@@ -163,10 +164,11 @@ Preset preset_of(const spec::Spec& spec) {
   }
   const DeviceModel* const model = find_model(*name);
   if (model == nullptr) {
+    const std::string known = preset_names();
     throw Failure(
         fmt::format("{}: model={} is not known; known are {}. Without model= any device "
-                    "is read as it is",
-                    spec.text, *name, preset_names()));
+                    "is read as it is{}",
+                    spec.text, *name, known, did_you_mean(*name, words_of(known))));
   }
   if (model->modes.empty()) {
     throw Failure(fmt::format("{}: device: does not read a {}, as {}; write {}", spec.text,
@@ -174,8 +176,9 @@ Preset preset_of(const spec::Spec& spec) {
   }
   const DeviceMode* const mode = find_mode(*model, mode_name.value_or(""));
   if (mode == nullptr) {
-    throw Failure(fmt::format("{}: mode={} is not one of model={}, which has {}", spec.text,
-                              *mode_name, *name, mode_names(*model)));
+    const std::string known = mode_names(*model);
+    throw Failure(fmt::format("{}: mode={} is not one of model={}, which has {}{}", spec.text,
+                              *mode_name, *name, known, did_you_mean(*mode_name, words_of(known))));
   }
   return {model, mode};
 }

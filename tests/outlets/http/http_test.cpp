@@ -812,6 +812,9 @@ TEST(OutletRegistry, GuardsWhatIsBeyondLoopback) {
   EXPECT_NE(complaint("kernel?every=0s").find("or more"), std::string::npos);
   EXPECT_NE(complaint("fifo").find("fifo:PATH"), std::string::npos);
   EXPECT_NE(complaint("smoke:/x").find("known are"), std::string::npos);
+  EXPECT_EQ(complaint("kernle"), "unknown outlet 'kernle'; did you mean 'kernel'?");
+  EXPECT_EQ(complaint("kernel?evry=60s"),
+            "kernel?evry=60s: unknown option 'evry'; did you mean 'every'?");
   EXPECT_NE(complaint("http://127.0.0.1:7748?colour=red").find("unknown option"),
             std::string::npos);
 }
