@@ -16,6 +16,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/colours.h"
 #include "base/files.h"
 #include "base/line_limiter.h"
 #include "base/shown.h"
@@ -35,7 +36,8 @@ bool is_journal() {
 
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto made = spdlog::stderr_color_mt("qanat");
+    auto made = spdlog::stderr_color_mt(
+        "qanat", colours_wanted() ? spdlog::color_mode::automatic : spdlog::color_mode::never);
     // The journal stamps lines itself.
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets any
     made->set_pattern(std::getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"

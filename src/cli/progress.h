@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/colours.h"
 #include "base/quantity.h"
 
 namespace qanat::cli {
@@ -18,7 +19,7 @@ class Progress {
  public:
   // `long_enough`: it is worth a bar.
   Progress(std::uint64_t total, bool long_enough)
-      : total_(total), shown_(long_enough && ::isatty(STDERR_FILENO) == 1) {}
+      : total_(total), shown_(long_enough && ::isatty(STDERR_FILENO) == 1 && !terminal_is_dumb()) {}
   ~Progress() {
     if (shown_) fmt::print(stderr, "\r\x1b[K");
   }

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/colours.h"
 #include "base/error.h"
 
 namespace qanat::cli::top {
@@ -18,12 +19,6 @@ namespace qanat::cli::top {
 namespace {
 
 enum Pair : short { green = 1, yellow, red, blue };
-
-// Ours alone says whether there are colours: https://no-color.org.
-bool colours_wanted() {
-  const char* const no = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nobody sets any
-  return no == nullptr || *no == '\0';
-}
 
 chtype attributes(Style style, bool colours) {
   const auto colour = [colours](Pair pair, chtype without) {
