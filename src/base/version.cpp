@@ -4,4 +4,6 @@ namespace qanat {
 
 const char* version() { return QANAT_VERSION; }
 
+const char* features() { return QANAT_FEATURES; }
+
 }  // namespace qanat

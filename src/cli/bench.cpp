@@ -115,16 +115,18 @@ Run add_bench(CLI::App& command) {
       ->add_option("hub", options->host,
                    "Join string, https://HOST:PORT with a certificate, @FILE or -")
       ->required();
-  trickle->add_option("--clients", options->clients, "How many (100)")
+  trickle->add_option("--clients", options->clients, "How many (default: 100)")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1000000}));
   trickle
       ->add_option("--rate", options->rate,
-                   "Questions a second, all together (0: each asks again when it is answered)")
+                   "Questions a second, all together (default: 0, each asks again when it is "
+                   "answered)")
+      ->type_name("N")
       ->check(CLI::Range(0.0, 1e7));
-  trickle->add_option("--for", options->length, "How long (10s)");
-  trickle->add_option("--bytes", options->bytes, "Bytes a seed (64)")
+  trickle->add_option("--for", options->length, "How long (default: 10s)");
+  trickle->add_option("--bytes", options->bytes, "Bytes a seed (default: 64)")
       ->check(CLI::Range(std::size_t{1}, peers::TrickleClient::most_bytes));
-  trickle->add_option("--grade", options->grade, "full or drbg (drbg)");
+  trickle->add_option("--grade", options->grade, "Grade of the bytes (default: drbg)");
   trickle->add_flag("--json", options->json, "One line for programs");
   trickle->footer(
       "Measure at a hub of your own: it is asked as fast as it answers. Ends with 1 if any two\n"

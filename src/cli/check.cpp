@@ -115,7 +115,7 @@ int check(const std::string& option) {
 Run add_check(CLI::App& command) {
   auto config = std::make_shared<std::string>();
   command.add_option("--config", *config,
-                     fmt::format("Configuration file ({})", node::default_config_path()));
+                     fmt::format("Configuration file (default: {})", node::default_config_path()));
   return [config] { return check(*config); };
 }
 

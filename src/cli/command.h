@@ -49,5 +49,12 @@ Run add_alarm(CLI::App& command);
 Run add_check(CLI::App& command);
 Run add_bench(CLI::App& command);
 Run add_entropykey(CLI::App& command);
+Run add_completion(CLI::App& command);
+Run add_help(CLI::App& command);
+Run add_manual(CLI::App& command);
+Run add_version(CLI::App& command);
+
+// "qanat 0.1.0", and in further lines what it was built with.
+std::string version_text();
 
 }  // namespace qanat::cli

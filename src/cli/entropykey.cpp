@@ -192,7 +192,7 @@ int set_key(const EntropyKeyOptions& options) {
 void add_options(CLI::App& command, const std::shared_ptr<EntropyKeyOptions>& options) {
   command.add_option("device", options->device, "Its line, such as /dev/ttyACM0");
   command.add_option("--keyring", options->keyring,
-                     "Where the new key goes (" + options->keyring + ")");
+                     "Where the new key goes (default: " + options->keyring + ")");
   command.add_option("--serial", options->serial, "The serial number that it must have");
   command.add_option("--master-key", options->master_key,
                      "A file with the master key, or - for standard input, instead of asking");

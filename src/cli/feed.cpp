@@ -220,30 +220,31 @@ Run add_feed(CLI::App& command) {
       .add_option(
           "upstream", options->upstreams,
           "Join string, https://HOST:PORT, @FILE that holds one, or - for standard input; in "
-          "a guest vmport:/dev/virtio-ports/org.qanat.0, vsock:2:PORT or seed:FILE")
+          "a guest vmport:/dev/virtio-ports/org.qanat.0, vsock:2:PORT, or seed:FILE, a boot seed")
       ->required();
   command
       .add_option(
           "--outlet", options->outlets,
-          "kernel (default), egd:PATH, fifo:PATH, file:PATH (boot seed), stdout, or another; "
-          "repeatable")
+          "What is fed: kernel, fifo:PATH, file:PATH (a boot seed), stdout, or another that "
+          "delivers by itself; repeatable (default: kernel)")
       ->allow_extra_args(false);
-  command.add_option("--every", options->every, "Time between two feeds (60s)");
-  command.add_option("--bytes", options->bytes, "Bytes a feed, 32 to 512 (64)");
-  command.add_option("--wait", options->wait, "With --once: give up after this time (30s)");
-  command.add_option("--state", options->state, "State directory");
+  command.add_option("--every", options->every, "Time between two feeds (default: 60s)");
+  command.add_option("--bytes", options->bytes, "Bytes a feed, 32 to 512 (default: 64)");
+  command.add_flag("--once", options->once, "Feed once, then end");
+  command.add_option("--wait", options->wait,
+                     "With --once: give up after this time (default: 30s)");
   command
       .add_option("--quorum", options->quorum,
-                  "Credit only what so many upstreams with different keys have contributed to (1)")
+                  "Credit only what so many upstreams with different keys have contributed to "
+                  "(default: 1)")
       ->check(CLI::Range(std::size_t{1}, node::most_quorum));
   command
-      .add_option(
-          "--on-reseed", options->on_reseed,
-          "A command to run when this machine may be a copy of another and was seeded anew; "
-          "repeatable")
+      .add_option("--on-reseed", options->on_reseed,
+                  "A command to run when this machine may be a copy of another and was seeded "
+                  "anew; repeatable")
       ->allow_extra_args(false);
+  command.add_option("--state", options->state, "State directory (default: /var/lib/qanat/feed)");
   add_log_option(command, options->log);
-  command.add_flag("--once", options->once, "Feed once, then end");
   return [options] { return run_feed(*options); };
 }
 

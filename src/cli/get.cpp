@@ -150,12 +150,16 @@ Run add_get(CLI::App& command) {
   command.add_option("bytes", options->bytes, "How many: 32, 4KiB, 100M")->required();
   command.add_option("--from", options->from,
                      "Join string, URL, @FILE or - (default: the local node)");
-  command.add_option("--grade", options->grade, "full or drbg (drbg)");
-  command.add_option("--format", options->format, "raw, hex or base64 (raw)");
+  command.add_option("--grade", options->grade,
+                     "Full-entropy bytes, or those of a DRBG (default: drbg)");
+  command.add_option("--format", options->format, "Form of the output (default: raw)");
   command.add_option("--wait", options->wait,
-                     "At grade full: how long to stay in line for each piece of the bytes (10s)");
-  command.add_option("--state", options->state,
-                     "The local node's state directory; holds the cookies of others too");
+                     "At grade full: how long to stay in line for each piece of the bytes "
+                     "(default: 10s)");
+  command.add_option(
+      "--state", options->state,
+      "State directory of the local node; cookies of other nodes are kept there, too "
+      "(default: /var/lib/qanat)");
   return [options] {
     std::signal(SIGPIPE, SIG_IGN);
     return draw(*options);

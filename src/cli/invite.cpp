@@ -169,11 +169,14 @@ Run add_invite(CLI::App& command) {
   command.add_option("name", options->name, "The client's name")->required();
   command.add_option("--rate", options->rate, "Guaranteed rate of grade full, such as 1KiB/s");
   command.add_option("--burst", options->burst,
-                     "Of the guarantee, bytes at once after a pause (a second's worth)");
-  command.add_option("--weight", options->weight, "Weight in sharing what guarantees leave")
+                     "Of the guarantee, bytes at once after a pause (default: a second's worth)");
+  command
+      .add_option("--weight", options->weight,
+                  "Weight in sharing what guarantees leave (default: 1)")
       ->check(CLI::Range(share::least_weight, share::most_weight));
-  command.add_option("--address", options->address,
-                     "HOST:PORT at which the client reaches the node");
+  command.add_option(
+      "--address", options->address,
+      "Where the client reaches the node (default: the address of its https outlet)");
   command.add_flag("--observer", options->observer,
                    "One who sees all of the node and draws nothing: print a token");
   command.add_option("--state", options->state, "The node's state directory");

@@ -9,10 +9,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "base/version.h"
 #include "cli/command.h"
+#include "cli/help/tree.h"
 #include "cli/output.h"
 #include "cli/rngnet.h"
+#include "cli/usage.h"
 #include "sources/upstream/kept_join_strings.h"
 #include "wire/join_string.h"
 
@@ -42,8 +43,8 @@ struct Command {
   const char* name;
   const char* summary;
   cli::Run (*add)(CLI::App&);
-  // Calls initialise_secret_memory itself: it draws random bytes, and a kernel that has none yet
-  // may have to be given a boot seed first.
+  // Needs no secret memory, or initialises it itself: that draws random bytes, and a kernel that
+  // has none yet may have to be given a boot seed first.
   bool begins_early = false;
 };
 
@@ -58,12 +59,17 @@ constexpr std::array commands{
     Command{"seed", "One boot seed for a machine about to be created", cli::add_seed},
     Command{"sources", "Find and try this machine's entropy sources", cli::add_sources},
     Command{"status", "What a running node does", cli::add_status},
-    Command{"top", "The same, live", cli::add_top},
+    Command{"top", "What a running node does, live", cli::add_top},
     Command{"events", "What happened on a running node", cli::add_events},
     Command{"alarm", "Try the alarms of a node", cli::add_alarm},
     Command{"check", "Validate a configuration and say what it would do", cli::add_check},
     Command{"entropykey", "Keys of a Simtec EntropyKey", cli::add_entropykey},
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
+    Command{"completion", "Print what makes a shell complete these commands", cli::add_completion,
+            true},
+    Command{"help", "Tell what a command does and takes", cli::add_help, true},
+    Command{"version", "Print the version and what it was built with", cli::add_version, true},
+    Command{"manual", "Print what the manual pages take from here", cli::add_manual, true},
 };
 
 // An empty one would be taken for none: a script's variable that was not set. A join string names
@@ -94,64 +100,6 @@ void check_values(const CLI::App& command) {
   }
 }
 
-// The words that lead to the command that was named last: "qanat bench trickle".
-const CLI::App& named_last(const CLI::App& app, std::string& words) {
-  words += app.get_name();
-  const auto named = app.get_subcommands();
-  if (named.empty()) return app;
-  words += ' ';
-  return named_last(*named.back(), words);
-}
-
-// The parser's own messages, as a person would say them.
-std::string plain_words(std::string problem) {
-  const auto before = [&problem](std::string_view what) {
-    const auto at = problem.find(what);
-    return at == std::string::npos ? std::string() : problem.substr(0, at);
-  };
-  constexpr std::string_view odd = "The following argument was not expected: ";
-  constexpr std::string_view odd_ones = "The following arguments were not expected: ";
-  for (const std::string_view words : {odd, odd_ones}) {
-    if (!problem.starts_with(words)) continue;
-    // An option that is not known is at fault, not the value that was meant for it.
-    std::string rest = ' ' + problem.substr(words.size());
-    if (const auto option = rest.find(" -"); option != std::string::npos) rest.erase(0, option);
-    rest = rest.substr(1, rest.find(' ', 1) - 1);
-    if (rest.starts_with('-')) {
-      return fmt::format("there is no option '{}' here", rest.substr(0, rest.find('=')));
-    }
-    if (sources::find_set_aside(rest) != std::string::npos) {
-      return "a join string does not belong here";
-    }
-    return fmt::format("there is no argument '{}' here", rest);
-  }
-  if (const auto name = before(": 1 required "); !name.empty()) return name + " needs a value";
-  if (const auto name = before(": At Most 1 required but received"); !name.empty()) {
-    return name + " is given twice; give it once";
-  }
-  return problem;
-}
-
-int refuse_usage(const CLI::App& app, std::string problem) {
-  std::string words;
-  const CLI::App& command = named_last(app, words);
-  if (command.get_require_subcommand_min() > 0) {
-    const auto rest = app.remaining(true);
-    problem = rest.empty()
-                  ? "name a command"
-                  : fmt::format("there is no {} '{}'",
-                                rest.front().starts_with('-') ? "option" : "command", rest.front());
-  }
-  problem = plain_words(std::move(problem));
-  // What stands for it within this program helps nobody.
-  if (sources::find_set_aside(problem) != std::string::npos) {
-    problem = "a join string does not belong here";
-  }
-  problem = wire::without_secrets(problem);
-  std::fprintf(stderr, "qanat: %s\nTry '%s --help'.\n", problem.c_str(), words.c_str());
-  return 2;
-}
-
 // rngsend and rngrecv: links to this program.
 int run_by_name(const std::function<int(int, char**)>& program, int argc, char** argv) {
   try {
@@ -171,10 +119,11 @@ int main(int argc, char** argv) {
   if (const auto program = cli::find_rngnet_program(path.substr(path.rfind('/') + 1))) {
     return cli::finish_output(run_by_name(program, argc, argv));
   }
-  CLI::App app("qanat: entropy from where it is real to where it is needed", "qanat");
-  app.set_version_flag("--version", std::string("qanat ") + version());
+  CLI::App app("Gather entropy where it is real and carry it to where it is needed", "qanat");
+  cli::help::use_for(app);
+  app.set_version_flag("-V,--version", cli::version_text,
+                       "Print the version and what it was built with, and exit");
   app.require_subcommand(1);
-  app.footer("'qanat COMMAND --help' tells more; 'man qanat' tells all.");
   bool verbose = false;
   bool quiet = false;
   app.add_flag("--verbose", verbose, "Log more");
@@ -185,6 +134,8 @@ int main(int argc, char** argv) {
     sub->fallthrough();
     runs.emplace_back(sub, command.add(*sub));
   }
+  // Not before: it would be theirs, too.
+  app.footer("'qanat help COMMAND' tells more; 'man qanat' and 'man qanat-COMMAND' tell all.");
   try {
     app.parse(take_arguments(argc, argv));
   } catch (const CLI::ParseError& e) {
@@ -192,7 +143,7 @@ int main(int argc, char** argv) {
     const auto rest = app.remaining();
     const bool unknown = app.get_subcommands().empty() && !rest.empty();
     if (e.get_exit_code() == 0 && !unknown) return cli::finish_output(app.exit(e));
-    return refuse_usage(app, e.what());
+    return cli::refuse_usage(app, e.what());
   }
   try {
     check_values(app);
@@ -204,7 +155,7 @@ int main(int argc, char** argv) {
       return cli::finish_output(run());
     }
   } catch (const cli::UsageError& e) {
-    return refuse_usage(app, e.what());
+    return cli::refuse_usage(app, e.what());
   } catch (const std::exception& e) {
     std::fprintf(stderr, "qanat: %s\n", wire::without_secrets(e.what()).c_str());
     return cli::finish_output(1);

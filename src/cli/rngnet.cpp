@@ -11,7 +11,9 @@
 
 #include "base/version.h"
 #include "cli/control.h"
+#include "cli/help/tree.h"
 #include "cli/run_node.h"
+#include "cli/usage.h"
 #include "machine/daemon.h"
 #include "machine/sandbox.h"
 #include "peers/rngnet_receiver.h"
@@ -32,21 +34,55 @@ struct RngnetOptions {
 
 // 0 for --help and --version, 2 for wrong usage; -1: go on.
 int parse(CLI::App& app, int argc, char** argv) {
+  // Without a word nobody means to write into the kernel's pool what anybody may send.
+  if (argc < 2) {
+    fmt::print(stderr, "{}", app.help());
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
-    fmt::print(stderr, "{}: {}\nTry '{} --help'.\n", app.get_name(), e.what(), app.get_name());
-    return 2;
+    return refuse_usage(app, e.what());
   }
   return -1;
 }
 
+constexpr const char* sender = "rngsend";
+constexpr const char* receiver_name = "rngrecv";
+
 void add_common(CLI::App& app, RngnetOptions& options) {
-  app.set_version_flag("--version", fmt::format("{} (qanat {})", app.get_name(), version()));
-  app.add_option("-p", options.port, "UDP port (7751)");
-  app.add_option("-b", options.bytes, "Bytes of a datagram, the same at both ends (512)")
+  help::use_for(app);
+  app.set_version_flag("-V,--version", fmt::format("{} (qanat {})", app.get_name(), version()),
+                       "Print the version, and exit");
+  app.add_option("-p", options.port, "UDP port (default: 7751)")->type_name("PORT");
+  app.add_option("-b", options.bytes, "Bytes of a datagram, the same at both ends (default: 512)")
+      ->type_name("N")
       ->check(CLI::Range(rngnet::least_bytes, rngnet::most_bytes));
+}
+
+std::unique_ptr<CLI::App> send_options(RngnetOptions& options) {
+  auto app = std::make_unique<CLI::App>(
+      "Send what a random number generator gives to rngnet receivers, in turn", sender);
+  app->add_option("host", options.hosts, "Receivers; each is HOST or HOST:PORT")->required();
+  app->add_option("-d", options.device,
+                  "Device, with options of a source: /dev/ttyUSB0?baud=115200")
+      ->type_name("DEVICE")
+      ->required();
+  add_common(*app, options);
+  app->add_option("--state", options.state, "State directory (default: one for each device)");
+  return app;
+}
+
+std::unique_ptr<CLI::App> receive_options(RngnetOptions& options) {
+  auto app = std::make_unique<CLI::App>("Write the datagrams of an rngnet sender to a device",
+                                        receiver_name);
+  app->add_option("-d", options.device, "Device or file to write to (default: /dev/urandom)")
+      ->type_name("FILE");
+  app->add_option("-a", options.address, "Address to listen on (default: all)")
+      ->type_name("ADDRESS");
+  add_common(*app, options);
+  return app;
 }
 
 // Of its own for each device: several may send from one machine.
@@ -59,14 +95,8 @@ std::string state_of(const std::string& device) {
 // A node with one source and one outlet: the device is tested, and what it gives conditioned.
 int send(int argc, char** argv) {
   RngnetOptions options;
-  CLI::App app("Sends what a random number generator gives to rngnet receivers, in turn",
-               "rngsend");
-  add_common(app, options);
-  app.add_option("-d", options.device, "Device, with options of a source: /dev/ttyUSB0?baud=115200")
-      ->required();
-  app.add_option("host", options.hosts, "HOST or HOST:PORT")->required();
-  app.add_option("--state", options.state, "State directory (one for each device)");
-  if (const int code = parse(app, argc, argv); code >= 0) return code;
+  const auto app = send_options(options);
+  if (const int code = parse(*app, argc, argv); code >= 0) return code;
   std::string recipients;
   for (const std::string& host : options.hosts) {
     const auto address = spec::parse_address(host, options.port);
@@ -84,11 +114,8 @@ int send(int argc, char** argv) {
 int receive(int argc, char** argv) {
   RngnetOptions options;
   options.device = "/dev/urandom";
-  CLI::App app("Writes the datagrams of an rngnet sender to a device", "rngrecv");
-  add_common(app, options);
-  app.add_option("-d", options.device, "Device or file to write to (/dev/urandom)");
-  app.add_option("-a", options.address, "Address to listen on (all)");
-  if (const int code = parse(app, argc, argv); code >= 0) return code;
+  const auto app = receive_options(options);
+  if (const int code = parse(*app, argc, argv); code >= 0) return code;
   machine::prepare_process();
   // A file is made; a device that is not there is a mistake, and a file in its place fills memory.
   const int make = options.device.starts_with("/dev/") ? 0 : O_CREAT;
@@ -151,9 +178,14 @@ int receive(int argc, char** argv) {
 }  // namespace
 
 std::function<int(int, char**)> find_rngnet_program(std::string_view name) {
-  if (name == "rngsend") return send;
-  if (name == "rngrecv") return receive;
+  if (name == sender) return send;
+  if (name == receiver_name) return receive;
   return {};
+}
+
+help::Command describe_rngnet_program(std::string_view name) {
+  RngnetOptions options;
+  return help::describe(*(name == sender ? send_options(options) : receive_options(options)));
 }
 
 }  // namespace qanat::cli

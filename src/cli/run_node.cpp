@@ -38,7 +38,7 @@ void end_node(node::Node& node, machine::Signals& signals, const std::string& pr
 }
 
 void add_log_option(CLI::App& command, std::string& format) {
-  command.add_option("--log", format, "Lines of the log as text or json (text)")
+  command.add_option("--log", format, "Form of the log (default: text)")
       ->check(CLI::IsMember({"text", "json"}));
 }
 

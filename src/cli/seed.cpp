@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/quantity.h"
+#include "base/suggest.h"
 #include "cli/command.h"
 #include "cli/local_node.h"
 #include "cli/output.h"
@@ -56,7 +57,9 @@ void draw_into(int fd, const std::string& path, const SeedOptions& options,
 int make_seed(const SeedOptions& options) {
   const wire::GuestFormatInfo* const format = wire::find_guest_format(options.format);
   if (format == nullptr) {
-    throw UsageError(fmt::format("--for-guest {}: known are {}", options.format, known_formats()));
+    const std::string known = known_formats();
+    throw UsageError(fmt::format("--for-guest {}: known are {}{}", options.format, known,
+                                 did_you_mean(options.format, words_of(known))));
   }
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes < machine::BootSeed::least_bytes || *bytes > machine::BootSeed::most_bytes) {
@@ -86,17 +89,24 @@ int make_seed(const SeedOptions& options) {
 Run add_seed(CLI::App& command) {
   auto options = std::make_shared<SeedOptions>();
   std::string formats;
+  std::string choices;
   for (const auto& info : wire::guest_formats()) {
+    choices += fmt::format("{}{}", choices.empty() ? "" : "|", info.name);
     formats += fmt::format("\n  {:<12} {}", info.name, info.summary);
   }
-  command.footer("One seed for one machine, never given twice; formats:" + formats +
-                 "\nHow each is used: docs/virtual-machines.md");
-  command.add_option("--for-guest", options->format, "In which form")->required();
-  command.add_option("--bytes", options->bytes, "32 to 512 (64)");
-  command.add_option("--output", options->output, "A new file, mode 0600 (standard output)");
+  command.footer(
+      "One seed for one machine, never given twice. How each form is used: "
+      "docs/virtual-machines.md.\n\nForms:" +
+      formats);
+  command.add_option("--for-guest", options->format, "Form of the seed, as below")
+      ->required()
+      ->type_name(choices);
+  command.add_option("--bytes", options->bytes, "Bytes of the seed, 32 to 512 (default: 64)");
+  command.add_option("--output", options->output,
+                     "A new file, mode 0600 (default: standard output)");
   command.add_option("--from", options->from,
                      "Join string, URL, @FILE or - (default: the local node)");
-  command.add_option("--wait", options->wait, "How long to stay in line (10s)");
+  command.add_option("--wait", options->wait, "How long to stay in line (default: 10s)");
   command.add_option("--state", options->state, "The local node's state directory");
   return [options] {
     ignore_broken_pipes();

@@ -64,24 +64,32 @@ std::string with_lines(const char* title, const std::vector<std::string>& lines)
 Run add_serve(CLI::App& command) {
   auto options = std::make_shared<ServeOptions>();
   command.add_option("--config", options->config,
-                     fmt::format("Configuration file ({})", node::default_config_path()));
+                     fmt::format("Configuration file (default: {})", node::default_config_path()));
   command
-      .add_option("--source", options->sources,
-                  "TYPE[:TARGET][?option=value&...], a join string or @FILE, repeatable")
+      .add_option(
+          "--source", options->sources,
+          "Where entropy comes from: TYPE[:TARGET][?option=value&...] as below, a join string, or "
+          "@FILE that holds one; repeatable")
       ->allow_extra_args(false);
-  command.add_option("--outlet", options->outlets, "TYPE[:TARGET][?option=value&...], repeatable")
+  command
+      .add_option("--outlet", options->outlets,
+                  "Where it goes: TYPE[:TARGET][?option=value&...] as below; repeatable")
       ->allow_extra_args(false);
-  command.add_option("--state", options->state, "State directory");
+  command.add_option("--state", options->state,
+                     "State directory: keys, clients, cookies (default: /var/lib/qanat)");
   command
       .add_option("--quorum", options->quorum,
-                  "Credit upstreams only for what so many of them, with different keys, gave (1)")
+                  "Credit upstreams only for what so many of them, with different keys, gave "
+                  "(default: 1)")
       ->check(CLI::Range(std::size_t{1}, node::most_quorum));
   add_log_option(command, options->log);
-  command.add_option("--threads", options->threads, "I/O threads")->check(CLI::Range(1, 256));
+  command.add_option("--threads", options->threads, "I/O threads (default: 1)")
+      ->check(CLI::Range(1, 256));
   command.footer(
-      with_lines("Sources (each takes h=BITS and credit=yes|no):", sources::source_help()) +
-      with_lines("\nOutlets (each takes rate=, burst= and weight=; below, its own):",
-                 outlets::outlet_help()));
+      with_lines("Sources:\nEach takes h=BITS, the min-entropy of a byte that is claimed of it "
+                 "(below: where none is), and credit=yes|no|insist.",
+                 sources::source_help()) +
+      with_lines("\nOutlets:\nEach takes rate=, burst= and weight=.", outlets::outlet_help()));
   return [options] {
     // Those of a file are checked where their lines are known.
     for (std::string& source : options->sources) {

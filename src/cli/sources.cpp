@@ -193,12 +193,13 @@ int run_sources(const SourcesOptions& options) {
 Run add_sources(CLI::App& command) {
   auto options = std::make_shared<SourcesOptions>();
   command.add_option("source", options->names, "Sources to try (default: what this machine has)");
-  command.add_option("--for", options->time, "How long to read each (1s, a slow one longer)");
+  command.add_option("--for", options->time,
+                     "How long to read each (default: 1s, a slow one longer)");
   command.add_flag("--all", options->all,
                    "List every type, and why it is or is not available here");
   command.add_option("--capture", options->captured, "Write raw samples of this source to a file")
       ->type_name("SOURCE");
-  command.add_option("--samples", options->samples, "With --capture: how many (1M)");
+  command.add_option("--samples", options->samples, "With --capture: how many (default: 1M)");
   command.add_option("--restarts", options->restarts,
                      "With --capture: open it anew so often, for a row of samples each");
   command

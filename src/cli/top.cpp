@@ -306,8 +306,8 @@ Run add_top(CLI::App& command) {
   auto options = std::make_shared<TopOptions>();
   command.add_option("--state", options->states, "The node's state directory, repeatable")
       ->allow_extra_args(false);
-  command.add_option("--every", options->every, "Time between two pictures (1s)");
-  command.add_option("--for", options->for_time, "End after this time");
+  command.add_option("--every", options->every, "Time between two pictures (default: 1s)");
+  command.add_option("--for", options->for_time, "End after this time (default: never)");
   command.footer(
       "On a terminal: arrows, PgUp, PgDn, Home and End scroll; n, r, t, w, g and x sort\n"
       "clients; p pauses, ? tells all keys, q quits. Elsewhere: 'status', again and again.");

@@ -23,7 +23,7 @@ def same(name, text):
 
 def test_help():
     words = [["--help"], ["--version"]]
-    for line in qanat("--help").stdout.split("Subcommands:\n")[1].splitlines():
+    for line in qanat("--help").stdout.split("COMMANDS:\n")[1].splitlines():
         if not line.startswith("  "):
             break
         words.append([line.split()[0], "--help"])
