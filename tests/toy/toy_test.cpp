@@ -14,7 +14,9 @@ namespace {
 // Built with one line more in the registry, and nothing else of the program changed.
 TEST(ToyTest, ATypeIsAPairOfFilesAndALine) {
   const auto help = outlet_help();
-  EXPECT_NE(std::find(help.begin(), help.end(), "toy  lines of hex digits in a file"), help.end());
+  EXPECT_NE(std::find(help.begin(), help.end(),
+                      "toy  lines of hex digits in a file; options: every bytes grade"),
+            help.end());
   EXPECT_THROW(plan_outlet("toy"), Failure) << "it says itself what it needs";
   EXPECT_THROW(plan_outlet("toy:/x?mode=0600"), Failure) << "and what it does not know";
   try {
