@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/suggest.h"
 #include "sources/device/device_models.h"
 #include "sources/runner/sample_runner.h"
 #include "sources/upstream/names.h"
@@ -75,6 +76,12 @@ std::string doubted(const entropy::Claim& claim) {
   std::vector<std::string_view> known;
   for (const SourceType* type : types) known.push_back(type->name);
   known.insert(known.end(), {"https", "http"});
+  std::vector<std::string_view> models = known;
+  for (const DeviceModel& model : device_models()) models.push_back(model.name);
+  if (const DeviceModel* const model = find_model(nearest_word(spec.type, models))) {
+    throw Failure(fmt::format("unknown source '{}'; did you mean '{}'?", spec.type,
+                              source_line(*model, "PATH")));
+  }
   spec::refuse_type("source", spec.type, known, " and join strings");
 }
 

@@ -46,6 +46,7 @@ TEST(SourceRegistry, AModelIsNoSourceAndWhatToWriteIsSaid) {
   EXPECT_EQ(complaint("onerng"), "onerng is a model: write device:PATH?model=onerng");
   EXPECT_EQ(complaint("truerng:/dev/ttyACM0"),
             "truerng is a model: write device:/dev/ttyACM0?model=truerng");
+  EXPECT_EQ(complaint("onrng"), "unknown source 'onrng'; did you mean 'device:PATH?model=onerng'?");
   EXPECT_EQ(complaint("infnoise"), "infnoise is a model: write exec:infnoise --raw?h=4");
 }
 
