@@ -81,9 +81,8 @@ void* allocate(std::size_t size) {
   void* const memory = sodium_malloc(size);
   if (memory == nullptr) return nullptr;
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(memory) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(memory) + size;
-  (void)::madvise(reinterpret_cast<void*>(begin), (end - begin + page - 1) / page * page,
+  const std::uintptr_t into = reinterpret_cast<std::uintptr_t>(memory) % page;
+  (void)::madvise(static_cast<char*>(memory) - into, (into + size + page - 1) / page * page,
                   MADV_WIPEONFORK);
   return memory;
 }

@@ -36,10 +36,8 @@ std::string Answer::said() const {
 bool write_variables(const Variables& variables, Request& request) {
   std::string all;
   for (const auto& [name, value] : variables) {
-    const std::string entry = name + "=" + value;
-    if (entry.find('\0') != std::string::npos) return false;
-    all += entry;
-    all += '\0';
+    if (name.find('\0') != std::string::npos || value.find('\0') != std::string::npos) return false;
+    all.append(name).append("=").append(value).append(1, '\0');
   }
   if (all.size() > request.body.size()) return false;
   std::copy(all.begin(), all.end(), request.body.begin());

@@ -1,5 +1,6 @@
 #include "node/monitor_link.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>

@@ -57,12 +57,6 @@ std::string dashed(std::string text) {
   return text;
 }
 
-std::string upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return text;
-}
-
 // "[--source SOURCE]...", which no line end tears apart (\~ is a blank that cannot be broken).
 std::string synopsis_of(const Option& option) {
   const std::string& name = option.names.back();

@@ -22,4 +22,7 @@ struct Note {
 };
 std::vector<Note> parse_notes(std::string_view notes);
 
+// "File" -> "FILE", in ASCII.
+std::string upper(std::string text);
+
 }  // namespace qanat::cli::help

@@ -31,12 +31,6 @@ constexpr std::array usual_values{
     std::pair{"hub", "UPSTREAM"},
 };
 
-std::string upper(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return text;
-}
-
 // The parser's word for a value is its type, and behind it what is checked: "TEXT:{text,json}",
 // "UINT:UINT in [1 - 16]".
 struct Type {
@@ -164,7 +158,7 @@ Command describe(const CLI::App& app) {
   std::string words = app.get_name();
   while (root->get_parent() != nullptr) {
     root = root->get_parent();
-    words = root->get_name() + " " + words;
+    words.insert(0, root->get_name() + " ");
   }
   const Command all = describe_below(*root, root->get_name(), {});
   const Command* const found = find(all, words);
