@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -34,14 +35,24 @@ bool is_journal() {
   return fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
 }
 
+bool stderr_is_journal() {
+  static const bool journal = is_journal();
+  return journal;
+}
+
+// syslog(3)
+int priority_of(LogLevel level) {
+  return level == LogLevel::error     ? 3
+         : level == LogLevel::warning ? 4
+         : level == LogLevel::info    ? 6
+                                      : 7;
+}
+
 spdlog::logger& logger() {
   static const auto instance = [] {
     auto made = spdlog::stderr_color_mt(
         "qanat", colours_wanted() ? spdlog::color_mode::automatic : spdlog::color_mode::never);
-    // The journal stamps lines itself.
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets any
-    made->set_pattern(std::getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"
-                                                               : "%Y-%m-%d %H:%M:%S.%e %^%l%$: %v");
+    made->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$: %v");
     made->flush_on(spdlog::level::trace);
     return made;
   }();
@@ -96,13 +107,8 @@ class Journal {
   enum class Outcome { taken, dropped, absent };
 
   Outcome send(LogLevel level, std::string_view line, const Subject& subject) {
-    // syslog(3)
-    const int priority = level == LogLevel::error     ? 3
-                         : level == LogLevel::warning ? 4
-                         : level == LogLevel::info    ? 6
-                                                      : 7;
     std::string text =
-        fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER=qanat\n", line, priority);
+        fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER=qanat\n", line, priority_of(level));
     if (!subject.name.empty()) {
       text += fmt::format("QANAT_SUBJECT={}\nQANAT_KIND={}\n", escaped(subject.name), subject.kind);
     }
@@ -123,8 +129,7 @@ class Journal {
 // Whether nothing is left to do for the line. One that the journal has no room for is counted, and
 // the next that it takes says how many there were.
 bool to_journal(LogLevel level, std::string_view line, const Subject& subject) {
-  static const bool journal = is_journal();
-  if (!journal) return false;
+  if (!stderr_is_journal()) return false;
   static Journal instance;
   static std::atomic<std::uint64_t> dropped{0};
   const std::uint64_t missing = dropped.load();
@@ -143,12 +148,17 @@ bool to_journal(LogLevel level, std::string_view line, const Subject& subject) {
 void put(LogLevel level, const std::string& line, const Subject& subject) {
   if (!logger().should_log(translate(level))) return;
   if (format_of_lines() == LogFormat::json) {
-    const std::string object = as_json(level, line, subject) + "\n";
+    const std::string object = for_stderr(level, as_json(level, line, subject));
     // Whole lines of several threads; one that cannot be written is nobody's to mend.
     (void)std::fwrite(object.data(), 1, object.size(), stderr);
     return;
   }
   if (to_journal(level, line, subject)) return;
+  if (stderr_is_journal()) {
+    const std::string marked = for_stderr(level, line);
+    (void)std::fwrite(marked.data(), 1, marked.size(), stderr);
+    return;
+  }
   logger().log(translate(level), "{}", line);
 }
 
@@ -172,6 +182,17 @@ void tell(const std::vector<LineLimiter::Sum>& sums) {
 }
 
 }  // namespace
+
+std::string for_stderr(LogLevel level, std::string_view text) {
+  const std::string mark = stderr_is_journal() ? fmt::format("<{}>", priority_of(level)) : "";
+  std::string out;
+  do {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out.append(mark).append(text.substr(0, end)).append("\n");
+    text.remove_prefix(std::min(end + 1, text.size()));
+  } while (!text.empty());
+  return out;
+}
 
 void set_log_level(LogLevel level) { logger().set_level(translate(level)); }
 

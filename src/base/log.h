@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <exception>
+#include <string>
 #include <string_view>
 
 #include "base/event_kind.h"
@@ -20,6 +21,9 @@ void set_log_level(LogLevel level);
 // line (docs/monitoring.md).
 enum class LogFormat { text, json };
 void set_log_format(LogFormat format);
+// For what goes to stderr past the log, such as a program's last words: `text` with an end of line.
+// Where stderr is the journal, each of its lines begins with its priority ("<3>", sd-daemon(3)).
+std::string for_stderr(LogLevel level, std::string_view text);
 // Of an event; in words "subject: text".
 void log_event(std::string_view subject, std::string_view text, EventKind kind);
 

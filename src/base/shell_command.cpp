@@ -32,11 +32,23 @@ constexpr const char* run_script = R"(ulimit -S -n "$1"; exec /bin/sh -c "$2")";
 // Its input ends when whoever holds the other end does, kill -9 included.
 constexpr const char* guard_script = "trap '' TERM; read -r _; kill -KILL 0";
 
+// What systemd asks of this process is no business of a command's: it could say that we are ready,
+// or stopping, or well.
+bool of_service_manager(std::string_view entry) {
+  constexpr std::array<std::string_view, 6> names{
+      "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=",
+      "LISTEN_PID=",    "LISTEN_FDS=",    "LISTEN_FDNAMES="};
+  return std::any_of(names.begin(), names.end(),
+                     [entry](std::string_view name) { return entry.starts_with(name); });
+}
+
 // Ours, with some more: "NAME=VALUE".
 std::vector<std::string> environment_with(
     const std::vector<std::pair<std::string, std::string>>& variables) {
   std::vector<std::string> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!of_service_manager(*entry)) entries.emplace_back(*entry);
+  }
   for (const auto& [name, value] : variables) {
     entries.push_back(fmt::format("{}={}", name, value));
   }

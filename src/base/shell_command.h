@@ -11,7 +11,8 @@
 namespace qanat {
 
 // A child and all that it starts (a process group of its own), with /dev/null for its input,
-// signals as a fresh program has them, and the descriptor limit that this process began with. Not
+// signals as a fresh program has them, the descriptor limit that this process began with, and
+// without what systemd asks of this process in the environment. Not
 // thread-safe. Ends with this object, or with this process, however that ends: a second shell in
 // the group waits for that. Needs descriptors to start, and none to end. Where this process has a
 // monitor (base/powers.h), it is the monitor's child, and ends with that, too.

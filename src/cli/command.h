@@ -49,6 +49,7 @@ Run add_alarm(CLI::App& command);
 Run add_check(CLI::App& command);
 Run add_bench(CLI::App& command);
 Run add_entropykey(CLI::App& command);
+Run add_wait(CLI::App& command);
 Run add_completion(CLI::App& command);
 Run add_help(CLI::App& command);
 Run add_manual(CLI::App& command);

@@ -61,6 +61,7 @@ constexpr std::array commands{
     Command{"status", "What a running node does", cli::add_status},
     Command{"top", "What a running node does, live", cli::add_top},
     Command{"events", "What happened on a running node", cli::add_events},
+    Command{"wait", "Wait until this machine is seeded", cli::add_wait, true},
     Command{"alarm", "Try the alarms of a node", cli::add_alarm},
     Command{"check", "Validate a configuration and say what it would do", cli::add_check},
     Command{"entropykey", "Keys of a Simtec EntropyKey", cli::add_entropykey},
@@ -106,7 +107,7 @@ int run_by_name(const std::function<int(int, char**)>& program, int argc, char**
     initialise_secret_memory();
     return program(argc, argv);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
+    cli::complain(fmt::format("{}: {}", argv[0], e.what()));
     return 1;
   }
 }
@@ -157,7 +158,7 @@ int main(int argc, char** argv) {
   } catch (const cli::UsageError& e) {
     return cli::refuse_usage(app, e.what());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "qanat: %s\n", wire::without_secrets(e.what()).c_str());
+    cli::complain("qanat: " + wire::without_secrets(e.what()));
     return cli::finish_output(1);
   }
   return 2;

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "base/files.h"
+#include "base/log.h"
 
 namespace qanat::cli {
 
@@ -38,15 +39,18 @@ Result<void> hand_over(std::string_view text) {
 
 void ignore_broken_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
+void complain(std::string_view text) {
+  std::fputs(for_stderr(LogLevel::error, text).c_str(), stderr);
+}
+
 int finish_output(int code) {
   errno = 0;
   std::cout.flush();
   const bool whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && !std::cout.fail();
   if (whole) return code;
   const int problem = errno;
-  std::fprintf(stderr, "qanat: %s\n",
-               problem == 0 ? "cannot write to standard output"
-                            : with_errno("cannot write to standard output", problem).c_str());
+  const std::string what = "qanat: cannot write to standard output";
+  complain(problem == 0 ? what : with_errno(what, problem));
   return code == 0 ? 1 : code;
 }
 

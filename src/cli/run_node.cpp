@@ -1,12 +1,15 @@
 #include "cli/run_node.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/log.h"
 #include "base/memory_lock.h"
+#include "base/shown.h"
 #include "base/version.h"
 #include "machine/resume_watch.h"
+#include "machine/systemd.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {
@@ -60,7 +63,7 @@ void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor
   }
   if (signal == machine::Signal::now) node.renew("SIGUSR1");
   if (signal == machine::Signal::reload && reread) {
-    machine::tell_systemd("RELOADING=1");
+    machine::tell_reloading();
     try {
       // First what the node may ask for, then what it asks for.
       if (auto read = monitor.reload(); !read) throw Failure(read.error().message);
@@ -71,9 +74,31 @@ void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor
     }
     machine::tell_systemd("READY=1");
   }
-  node.check_state();
-  node.check_control_socket();
 }
+
+// systemd's watchdog (WatchdogSec): told that all is well by the thread that handles signals and
+// reloads, and only while the node's threads turn.
+class Watchdog {
+ public:
+  // Three times within systemd's time: a thread that was slow once is no reason to restart.
+  explicit Watchdog(node::Node& node) : node_(node), time_(machine::watchdog_time()) {}
+
+  // How long it can be left alone; `most`, where nobody listens.
+  Duration left(Duration most) const {
+    return time_ ? std::clamp(due_ - Clock().now(), Duration(1ms), most) : most;
+  }
+  void look() {
+    const TimePoint now = Clock().now();
+    if (!time_ || now < due_) return;
+    due_ = now + *time_ / 3;
+    if (node_.turning()) machine::tell_systemd("WATCHDOG=1");
+  }
+
+ private:
+  node::Node& node_;
+  const std::optional<Duration> time_;
+  TimePoint due_{};
+};
 
 }  // namespace
 
@@ -84,8 +109,12 @@ std::unique_ptr<node::Separation> prepare_node(const node::NodeSettings& setting
   node::Separation::Around around{.config_path = config_path};
   if (reread) {
     around.reread = [state = settings.state_path, reread] {
-      return node::NodeSettings{
-          .state_path = state, .config = reread(), .feed = {}, .generation_path = {}, .on_fed = {}};
+      return node::NodeSettings{.state_path = state,
+                                .config = reread(),
+                                .feed = {},
+                                .generation_path = {},
+                                .on_fed = {},
+                                .tell_service = {}};
     };
   }
   return std::make_unique<node::Separation>(settings, std::move(around));
@@ -95,6 +124,9 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
              const std::string& config_path) {
   settings.generation_path = machine::Generation::usual_path();
   const auto separation = prepare_node(settings, reread, config_path);
+  settings.tell_service = [](const std::string& text) {
+    machine::tell_systemd("STATUS=" + escaped(text));
+  };
   machine::Signals signals;
   // Generators, cookies and what is under way, beside the reserve.
   constexpr std::size_t beside = 64 << 10;
@@ -109,17 +141,25 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   const machine::ResumeWatch watch(
       [&node](const std::string& why) { node.renew(why); },
       [&node](const std::string& why) { node.alarm("resume", "the watch has ended: " + why); });
+  Watchdog watchdog(node);
+  // Nothing tells that a directory is deleted as surely as a look at it.
+  constexpr Duration look_interval = 60s;
+  TimePoint look = Clock().now() + look_interval;
   for (;;) {
-    // Nothing tells that a directory is deleted as surely as a look at it.
-    constexpr Duration look_interval = 60s;
-    const machine::Signal signal = signals.wait(look_interval);
+    watchdog.look();
+    const machine::Signal signal =
+        signals.wait(watchdog.left(std::max(look - Clock().now(), Duration(1ms))));
     if (signal == machine::Signal::stop) {
       log_info("stopping");
       end_node(node, signals, "");
       return 0;
     }
+    if (signal == machine::Signal::none && Clock().now() < look) continue;
+    look = Clock().now() + look_interval;
     try {
       handle(signal, node, separation->monitor(), reread);
+      node.check_state();
+      node.check_control_socket();
     } catch (const std::exception& problem) {
       log_error("{}", problem.what());
     }

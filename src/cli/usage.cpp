@@ -8,6 +8,7 @@
 
 #include "base/suggest.h"
 #include "cli/help/tree.h"
+#include "cli/output.h"
 #include "sources/upstream/kept_join_strings.h"
 #include "wire/join_string.h"
 
@@ -94,8 +95,8 @@ int refuse_usage(const CLI::App& app, std::string problem) {
   if (sources::find_set_aside(problem) != std::string::npos) {
     problem = "a join string does not belong here";
   }
-  std::fprintf(stderr, "%s: %s\nTry '%s --help'.\n", app.get_name().c_str(),
-               wire::without_secrets(problem).c_str(), words.c_str());
+  complain(fmt::format("{}: {}\nTry '{} --help'.", app.get_name(), wire::without_secrets(problem),
+                       words));
   return 2;
 }
 

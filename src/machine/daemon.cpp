@@ -7,14 +7,12 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/descriptor_limit.h"
-
-#ifdef QANAT_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
+#include "base/log.h"
 
 namespace qanat::machine {
 namespace {
@@ -73,6 +71,9 @@ Signals::~Signals() {
 
 void Signals::take() {
   const Clock clock;
+  // Made now: later there may be no memory.
+  const std::string last_words =
+      for_stderr(LogLevel::warning, "qanat: stopping takes too long; leaving what is stuck behind");
   Duration left{};
   for (;;) {
     const Signal signal = wait_for_signal(left);
@@ -81,7 +82,7 @@ void Signals::take() {
     const TimePoint now = clock.now();
     if (signal == Signal::stop && !end_) end_ = now + longest_end;
     if (end_ && now >= *end_) {
-      say_at_once("qanat: stopping takes too long; leaving what is stuck behind\n");
+      say_at_once(last_words);
       std::_Exit(code_);
     }
     left = end_ ? *end_ - now : Duration::zero();
@@ -113,14 +114,6 @@ void Signals::end_soon(int code) {
     if (!end_) end_ = Clock().now() + longest_end;
   }
   nudge();
-}
-
-void tell_systemd(const char* state) {
-#ifdef QANAT_SYSTEMD
-  ::sd_notify(0, state);
-#else
-  (void)state;
-#endif
 }
 
 }  // namespace qanat::machine

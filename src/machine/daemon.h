@@ -1,4 +1,4 @@
-// Process set-up of a program that runs in the foreground: signals, limits, sd_notify.
+// Process set-up of a program that runs in the foreground: signals, limits.
 #pragma once
 
 #include <condition_variable>
@@ -22,9 +22,6 @@ enum class Signal { stop, reload, now, child, none };
 Signal wait_for_signal(Duration limit = Duration::zero());
 // Makes who waits for signals see `now`. From any thread.
 void nudge();
-
-// sd_notify(3); nothing where systemd does not listen.
-void tell_systemd(const char* state);
 
 // The same signals, taken by a thread of its own: whatever is stuck when the end is asked for (a
 // reload, a disk, an I/O thread), it comes in time. One of them, while it lives.

@@ -56,8 +56,9 @@ void IoThreads::beat() {
     if (thread->beating.exchange(true)) continue;
     try {
       boost::asio::post(thread->context, [&thread = *thread] {
-        thread.turned.store(Clock().now().time_since_epoch().count(), std::memory_order_relaxed);
+        // In this order: who was not let in by the first still sees the second.
         thread.beating.store(false);
+        thread.turned.store(Clock().now().time_since_epoch().count(), std::memory_order_relaxed);
       });
     } catch (...) {
       thread->beating.store(false);

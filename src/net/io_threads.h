@@ -24,8 +24,7 @@ class IoThreads {
 
   std::size_t size() const { return threads_.size(); }
   boost::asio::io_context& context(std::size_t index) { return threads_[index]->context; }
-  // Asks each thread to note the time, as soon as it gets to it; called now and then, from one
-  // thread. Throws bad_alloc.
+  // Asks each thread to note the time, as soon as it gets to it. Any thread. Throws bad_alloc.
   void beat();
   // When the thread last did.
   TimePoint last_turn(std::size_t index) const {

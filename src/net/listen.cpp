@@ -372,4 +372,25 @@ UniqueFd PassedSockets::take_unix(const std::string& path) {
   return {};
 }
 
+std::vector<std::string> PassedSockets::left() const {
+  std::vector<std::string> names;
+  for (const UniqueFd& fd : sockets_) {
+    Binding binding;
+    binding.size = sizeof binding.name;
+    if (!fd ||
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&binding.name), &binding.size) != 0) {
+      continue;
+    }
+    if (binding.name.ss_family == AF_UNIX) {
+      names.emplace_back(reinterpret_cast<const sockaddr_un*>(&binding.name)->sun_path);
+      continue;
+    }
+    std::array<char, NI_MAXHOST> host{};
+    const bool named = ::getnameinfo(binding.get(), binding.size, host.data(), host.size(), nullptr,
+                                     0, NI_NUMERICHOST) == 0;
+    names.push_back(fmt::format("{} port {}", named ? host.data() : "?", local_port(fd.get())));
+  }
+  return names;
+}
+
 }  // namespace qanat::net

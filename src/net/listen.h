@@ -54,6 +54,8 @@ class PassedSockets {
   // Those that are bound to one of its addresses.
   std::vector<UniqueFd> take_tcp(const spec::Address& address);
   UniqueFd take_unix(const std::string& path);
+  // Of those that nobody took, to where each is bound: whoever connects there waits in vain.
+  std::vector<std::string> left() const;
 
  private:
   PassedSockets();

@@ -87,7 +87,8 @@ Node::Node(NodeSettings settings)
               .events = events_,
               .live = live_,
               .threads = threads_,
-              .clock = clock_}),
+              .clock = clock_,
+              .tell_service = settings_.tell_service}),
       ringing_(events_.listeners().add([this](const observe::Event&) { live_.bell().tell(); })) {
   defaults_ = {.limits = limits_of(settings_.config), .schedule = {}};
   if (settings_.feed) defaults_.schedule = settings_.feed->schedule;
@@ -161,6 +162,13 @@ void Node::start() {
   });
   std::vector<NamedOutlet> outlets = start_outlets();
   running_.replace({sources, std::move(outlets)});
+  for (const std::string& place : net::PassedSockets::of_process().left()) {
+    events_.add("sockets",
+                fmt::format("systemd holds {} for this node, and no outlet has that address: "
+                            "whoever connects there waits in vain",
+                            place),
+                EventKind::warning);
+  }
   find_trickle_port();
   warn_of(settings_.config);
   if (const std::string at = address(); !at.empty() && watch_.writable())
@@ -395,6 +403,15 @@ bool Node::stop(Duration limit) {
 
 void Node::alarm(const std::string& subject, const std::string& text) {
   events_.add(subject, text, EventKind::warning);
+}
+
+bool Node::turning() {
+  const TimePoint now = clock_.now();
+  const TimePoint asked = std::exchange(asked_to_turn_, now);
+  bool all = now - pulse_.last_turn() < thread_patience;
+  for (std::size_t i = 0; i < threads_.size(); ++i) all = all && threads_.last_turn(i) >= asked;
+  threads_.beat();
+  return all;
 }
 
 void Node::feed_now() {

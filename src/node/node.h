@@ -43,6 +43,8 @@ struct NodeSettings {
   std::string generation_path;       // machine/generation.h; empty: none
   // Called on an I/O thread after each delivery of a scheduled outlet.
   std::function<void()> on_fed;
+  // pulse.h; called on its thread.
+  std::function<void(const std::string& text)> tell_service;
 };
 
 // The sources as they are made: one each; but where upstreams are taken together, those are one.
@@ -80,6 +82,9 @@ class Node {
   // The control socket anew where its path is gone.
   void check_control_socket();
   observe::NodeReport report() const { return report_for({.all = true}); }
+  // For a watchdog: whether each I/O thread has turned since the last call, and the pulse of late;
+  // asks them to turn once more. A source's thread may well be stuck in its device.
+  bool turning();
   // Whether every source has done what follows from its last delivery.
   bool at_rest() const;
   // Why no source can give anything, now or later; empty while there is hope. For `feed --once`.
@@ -116,11 +121,17 @@ class Node {
   void wake_sources();
   void find_trickle_port();
   void warn_of(const Config& config);
+  // Whether it can do what it is there for; a feed, once something was delivered, and counted.
+  bool ready() const;
   std::string shortage() const;
+  std::string why_not_fed() const;
   bool stop_sources(std::vector<NamedSource>& sources);
   // Which clients it has of those that the viewer may see.
   enum class Of { all_clients, busy_clients, no_clients };
   observe::NodeReport report_for(const observe::Viewer& viewer, Of clients = Of::all_clients) const;
+  // One of an I/O thread's tasks takes some ms at the most (StreamWorker::turn), and it is asked to
+  // note the time every five seconds at least.
+  static constexpr Duration thread_patience = Pulse::idle_interval + std::chrono::seconds(5);
   std::vector<observe::ThreadReport> threads_report(
       const std::vector<observe::SourceReport>& sources) const;
   outlets::HttpServices http_services();
@@ -133,6 +144,7 @@ class Node {
   std::optional<Identity> identity_;
   Clock clock_;
   TimePoint started_;
+  TimePoint asked_to_turn_{};
   observe::Events events_;
   observe::Recorder recorder_;
   observe::LiveStatus live_;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/work_loop.h"
+#include "observe/service_text.h"
 #include "observe/status.h"
 
 namespace qanat::node {
@@ -63,6 +64,7 @@ void Pulse::beat() {
   }
   wake_the_quiet(report);
   log_stat_lines(report);
+  tell_service(report);
   if (watched) {
     node_.recorder.add_rates(report);
     node_.live.put(boost::json::serialize(observe::live_document(std::move(report))));
@@ -102,6 +104,18 @@ void Pulse::log_stat_lines(const observe::NodeReport& report) {
   // On time in the mean, though looks come when they come.
   stat_logged_ = std::max(stat_logged_ + every, report.now - every);
   for (const std::string& line : stat_lines_.lines(report)) log_line(LogLevel::info, line);
+}
+
+void Pulse::tell_service(const observe::NodeReport& report) {
+  constexpr Duration least_gap = std::chrono::seconds(5);
+  const bool news = told_.empty() || report.ready != told_ready_;
+  if (!node_.tell_service || (!news && report.now - told_at_ < least_gap)) return;
+  std::string text = observe::service_text(report);
+  if (text == told_) return;
+  node_.tell_service(text);
+  told_ = std::move(text);
+  told_ready_ = report.ready;
+  told_at_ = report.now;
 }
 
 }  // namespace qanat::node

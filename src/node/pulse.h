@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "base/waker.h"
@@ -28,6 +29,9 @@ struct Pulsed {
   observe::LiveStatus& live;
   net::IoThreads& threads;
   const Clock& clock;
+  // Told in a line how it is, when that has changed: at once that it is ready, or no longer, else
+  // every few seconds at most. May be empty.
+  std::function<void(const std::string& text)> tell_service;
 };
 
 // On a thread of its own, which takes no lock for longer than a scrape does.
@@ -56,6 +60,7 @@ class Pulse {
   void wake_the_quiet(const observe::NodeReport& report);
   bool note_activity(const observe::NodeReport& report);
   void log_stat_lines(const observe::NodeReport& report);
+  void tell_service(const observe::NodeReport& report);
 
   const Pulsed node_;
   observe::Conditions conditions_;
@@ -68,6 +73,9 @@ class Pulse {
   std::array<std::uint64_t, 4> activity_{};
   unsigned quiet_looks_ = 0;
   TimePoint woken_{};  // the sources, last
+  std::string told_;   // the service's line
+  bool told_ready_ = false;
+  TimePoint told_at_{};
   std::thread thread_;
 };
 

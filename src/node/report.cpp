@@ -62,8 +62,32 @@ std::string Node::hopeless() const {
   return why;
 }
 
+bool Node::ready() const {
+  if (!settings_.feed) return drbg_->pool().ready();
+  const auto running = running_.lists();
+  return std::any_of(running->outlets.begin(), running->outlets.end(), [](const auto& named) {
+    const observe::OutletReport report = named.outlet->report();
+    return report.deliveries > 0 && report.credited;
+  });
+}
+
+std::string Node::why_not_fed() const {
+  const auto running = running_.lists();
+  for (const NamedOutlet& named : running->outlets) {
+    const observe::OutletReport report = named.outlet->report();
+    if (!report.problem.empty()) return shown(report.problem, 200);
+    if (report.deliveries > 0 && !report.credited) return shown(report.detail, 200);
+  }
+  for (const NamedSource& named : running->sources) {
+    const observe::SourceReport report = named.source->report();
+    if (!report.detail.empty()) return shown(report.detail, 200);
+  }
+  return "this machine has not been fed yet";
+}
+
 std::string Node::shortage() const {
   using entropy::SourceState;
+  if (settings_.feed) return why_not_fed();
   constexpr std::size_t most_named = 4;
   const auto running = running_.lists();
   std::string states;
@@ -89,11 +113,9 @@ std::string Node::shortage() const {
   return fmt::format("no source delivers yet: {}; 'qanat status' at the node tells more", states);
 }
 
-// One of an I/O thread's tasks takes some ms at the most (StreamWorker::turn), and it is asked to
-// note the time every five seconds at least. A source's read ends after peer_patience, or it rests.
+// A source's read ends after peer_patience, or it rests.
 std::vector<observe::ThreadReport> Node::threads_report(
     const std::vector<observe::SourceReport>& sources) const {
-  constexpr Duration io_patience = Pulse::idle_interval + std::chrono::seconds(5);
   constexpr Duration source_patience = std::chrono::seconds(120);
   const TimePoint now = clock_.now();
   std::vector<observe::ThreadReport> threads;
@@ -101,9 +123,9 @@ std::vector<observe::ThreadReport> Node::threads_report(
     threads.push_back({std::move(name), last_turn, now - last_turn > patience});
   };
   for (std::size_t i = 0; i < threads_.size(); ++i) {
-    add(fmt::format("io-{}", i), threads_.last_turn(i), io_patience);
+    add(fmt::format("io-{}", i), threads_.last_turn(i), thread_patience);
   }
-  add("pulse", pulse_.last_turn(), io_patience);
+  add("pulse", pulse_.last_turn(), thread_patience);
   for (const observe::SourceReport& source : sources) {
     if (source.last_turn == TimePoint{}) continue;
     add("source " + source.name, source.last_turn, source_patience);
@@ -204,7 +226,7 @@ outlets::HttpServices Node::http_services() {
           .events = events_,
           .live_status = live_,
           .loopback_sees_all = [this] { return loopback_sees_all_.load(); },
-          .ready = [this] { return drbg_->pool().ready(); },
+          .ready = [this] { return ready(); },
           .shortage = [this] { return shortage(); },
           .trickle_port = [this] { return trickle_port_.load(); }};
 }

@@ -41,6 +41,12 @@ bool KernelPool::stir(Bytes seed, std::size_t credited) {
   return !seed.empty() && delivered_beside(given, credited);
 }
 
+observe::OutletReport KernelPool::report() const {
+  observe::OutletReport report = serve::ScheduledOutlet::report();
+  report.credited = may_credit_;
+  return report;
+}
+
 Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
   const int problem =
       may_credit_ ? machine::add_to_kernel(device_.get(), bytes, credited, local) : EPERM;

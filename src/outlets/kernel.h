@@ -15,6 +15,7 @@ class KernelPool final : public serve::ScheduledOutlet {
   KernelPool(std::string name, serve::Schedule schedule, const serve::OutletServices& services);
 
   bool stir(Bytes seed, std::size_t credited) override;
+  observe::OutletReport report() const override;
 
  private:
   void prepare() override;

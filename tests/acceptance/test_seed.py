@@ -58,8 +58,10 @@ def test_what_is_wrong_is_said_before_anything_is_drawn(node, tmp_path):
 FIRST_BOOT = """
 dmesg | grep "crng init done" && echo "SEEDED BEFORE"
 mkdir -p /var/lib
+/bin/qanat wait --ready --for 100ms 2>&1; echo "WAIT $?"
 /bin/qanat feed --once seed:/sys/firmware/qemu_fw_cfg/by_name/opt/org.qanat/seed/raw --state /var/lib/feed 2>&1; echo "EXIT $?"
 dmesg | grep "crng init done"
+/bin/qanat wait --ready --for 10s; echo "WAIT $?"
 echo "AGAIN"
 /bin/qanat feed --once seed:/sys/firmware/qemu_fw_cfg/by_name/opt/org.qanat/seed/raw --state /var/lib/feed 2>&1; echo "EXIT $?"
 """
@@ -72,6 +74,10 @@ def test_a_first_boot_has_its_kernel_ready_by_the_seed_alone(node, tmp_path, cap
     out = run_guest(image, "-fw_cfg", f"name=opt/org.qanat/seed,file={tmp_path}/seed")
     first, again = out.split("AGAIN")
     assert "SEEDED BEFORE" not in first
+    # And so says `wait`, before and after, without drawing what the kernel does not have.
+    before, after = first.split("given to the kernel")
+    assert "the kernel's random generator has no seed yet" in before and "WAIT 1" in before
+    assert "WAIT 0" in after
     assert "64 bytes given to the kernel, credited 512 bits" in first and "EXIT 0" in first
     done = re.search(r"\[ *[0-9.]+\] random: crng init done", first)
     assert done, first

@@ -96,6 +96,13 @@ constexpr std::array all_examples{
     CommandExample{"qanat events",
                    {"Those to come, an object a line", "qanat events --follow --json"}},
 
+    CommandExample{
+        "qanat wait",
+        {"Host keys, not before the first feed", "qanat wait --ready --for 30s && ssh-keygen -A"}},
+    CommandExample{"qanat wait",
+                   {"Until a feed with a directory of its own has fed",
+                    "qanat wait --ready --state /var/lib/qanat/feed"}},
+
     CommandExample{"qanat alarm", {"Whether the alarms reach somebody", "qanat alarm test"}},
     CommandExample{"qanat alarm test", {"Those of the running node", "qanat alarm test"}},
     CommandExample{

@@ -1,0 +1,131 @@
+"""runit, daemontools, s6 and OpenRC: each real, with a machine of its own, all of them side by side."""
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+from conftest import eventually, need, qanat
+from machine import PACKAGING, Machine
+
+HUB, FEED = "/var/lib/qanat", "/var/lib/qanat/feed"
+
+
+def ask(machine, *arguments, check=True):
+    return machine.run("/usr/bin/qanat", *arguments, check=check)
+
+
+def node(machine, state):
+    """The status document; None while nobody answers."""
+    done = ask(machine, "status", "--json", "--state", state, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def pid_of(machine, words):
+    """By its own account, of the one whose command line has these words."""
+    found = machine.run("pgrep", "-o", "-f", "-x", f"/usr/bin/qanat {words}.*", check=False).stdout.split()
+    return int(found[0]) if found else None
+
+
+class Supervisor:
+    """How one is started, and told to stop and to go on."""
+
+    def __init__(self, name, program, first, stop, start, log):
+        self.name, self.program, self.first, self.stop, self.start, self.log = name, program, first, stop, start, log
+
+
+LINKED = """mkdir -p /run/service; {make}
+cp -r {scripts}/qanat-hub {scripts}/qanat-feed /run/service/; exec {scan} /run/service"""
+OPENRC = """mkdir -p /run/openrc; cd /run/openrc; mkdir daemons exclusive failed hotplugged inactive options scheduled started starting stopping tmp wasinactive
+echo default > softlevel
+for s in qanat qanat-feed; do cp /usr/share/qanat/openrc/$s /etc/init.d/; done
+rc-service qanat start; rc-service qanat-feed start; touch /run/begun; exec sleep infinity"""
+KEYS = f"""#!/sbin/openrc-run
+depend() {{
+  need entropy
+}}
+start() {{
+  /usr/bin/qanat status --json --state {FEED} >/run-seen
+}}
+"""
+SUPERVISORS = [
+    Supervisor("runit", "runsvdir", LINKED.format(make="", scripts="/usr/share/qanat/runit", scan="runsvdir -P"),
+               "sv -w 10 down /run/service/{}", "sv up /run/service/{}", "/var/log/qanat/hub/current"),
+    Supervisor("daemontools", "svscan", LINKED.format(make="", scripts="/usr/share/qanat/daemontools/service", scan="svscan"),
+               "svc -d /run/service/{}", "svc -u /run/service/{}", "/var/log/qanat/hub/current"),
+    Supervisor("s6", "s6-svscan", LINKED.format(make="", scripts="/usr/share/qanat/s6", scan="s6-svscan"),
+               "s6-svc -wD -T 10000 -d /run/service/{}", "s6-svc -u /run/service/{}", "/var/log/qanat/hub/current"),
+    Supervisor("openrc", "openrc-run", OPENRC, "rc-service {} stop", "rc-service {} start", "/var/log/qanat/hub.log"),
+]
+
+
+def check(supervisor, directory):
+    machine = Machine(directory)
+    try:
+        machine.supervise(supervisor.first)
+        service = "qanat" if supervisor.name == "openrc" else "qanat-hub"
+        eventually(lambda: (node(machine, HUB) or {}).get("node", {}).get("ready"))
+        join = ask(machine, "invite", "feed", "--state", HUB).stdout
+        file = machine.write("/etc/qanat/join", join, 0o400)
+        os.chown(file, 900, 900)
+        if supervisor.name == "openrc":
+            # Without the file it was not started; what needs entropy pulls it in, and begins once it has fed.
+            machine.write("/etc/init.d/keys", KEYS, 0o755)
+            machine.run("rc-service", "keys", "start")
+            assert json.loads(machine.read("/run-seen"))["outlets"][0]["deliveries"] >= 1
+        eventually(lambda: (node(machine, FEED) or {}).get("node", {}).get("ready"), 60)
+        # The hub has no power, the feed the one that it needs, and neither is root.
+        for words, powers in ((f"serve --state {HUB}", 0), ("feed @", 1 << 21)):
+            status = machine.run("cat", f"/proc/{pid_of(machine, words)}/status").stdout
+            assert re.search(r"^Uid:\s900\s900", status, re.M), f"{supervisor.name}: {status}"
+            assert int(re.search(r"^CapBnd:\s(\w+)", status, re.M)[1], 16) == powers, f"{supervisor.name}: {status}"
+            assert re.search(r"^NoNewPrivs:\s1", status, re.M), f"{supervisor.name}: {status}"
+        # Killed, each comes back, and the hub still knows its client.
+        for words, state in ((f"serve --state {HUB}", HUB), ("feed @", FEED)):
+            before = pid_of(machine, words)
+            machine.signal(signal.SIGKILL, before)
+            eventually(lambda: pid_of(machine, words) not in (None, before))
+            eventually(lambda: (node(machine, state) or {}).get("node", {}).get("ready"), 60)
+        assert len(ask(machine, "get", "32", "--from", "@/etc/qanat/join", "--format", "hex").stdout.strip()) == 64
+        # Asked to stop, it ends and stays away; its last line is in the log.
+        machine.run("sh", "-c", supervisor.stop.format(service))
+        eventually(lambda: pid_of(machine, f"serve --state {HUB}") is None)
+        assert "stopping" in eventually(lambda: machine.exists(supervisor.log) and machine.read(supervisor.log).rstrip().splitlines()[-1])
+        assert ask(machine, "status", "--state", HUB, check=False).returncode == 1
+        machine.run("sh", "-c", supervisor.start.format(service))
+        eventually(lambda: (node(machine, HUB) or {}).get("node", {}).get("ready"))
+    except Exception as problem:
+        logs = "".join(f"\n{log}: {log.read_text()[-1500:]}" for log in [machine.log_path, *machine.root.glob("var/log/qanat/**/*")] if log.is_file())
+        raise AssertionError(f"{problem!r}{logs}") from problem
+    finally:
+        machine.end()
+
+
+def test_each_supervisor_starts_restarts_and_stops_hub_and_feed(tmp_path):
+    for supervisor in SUPERVISORS:
+        need(supervisor.program)
+    with concurrent.futures.ThreadPoolExecutor(len(SUPERVISORS)) as pool:
+        runs = {}
+        for supervisor in SUPERVISORS:
+            (tmp_path / supervisor.name).mkdir()
+            runs[supervisor.name] = pool.submit(check, supervisor, tmp_path / supervisor.name)
+    for run in runs.values():
+        if isinstance(run.exception(), pytest.skip.Exception):
+            raise run.exception()
+    problems = {name: str(run.exception()) for name, run in runs.items() if run.exception()}
+    assert not problems, "\n".join(f"== {name}: {text}" for name, text in problems.items())
+
+
+def test_the_index_of_daemontools_names_each_service_and_this_version():
+    version = qanat("--version").stdout.split()[1]
+    services = sorted(path.name for path in (PACKAGING / "daemontools/service").iterdir())
+    assert (PACKAGING / "daemontools/qanat_services.idx").read_text().split() == [f"{name}:{version}" for name in reversed(services)]
+
+
+@pytest.mark.parametrize("script", sorted(PACKAGING.glob("**/run")) + sorted(PACKAGING.glob("**/check")), ids=lambda path: str(path.relative_to(PACKAGING)))
+def test_each_script_is_executable_and_is_posix_shell(script):
+    assert os.access(script, os.X_OK) and script.read_text().startswith("#!/bin/sh\n")
+    subprocess.run(["dash", "-n", script], check=True)
