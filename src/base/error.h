@@ -40,6 +40,9 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What an exception says, without where in a library's source it was thrown, and numbers that
+// nobody knows: for a person.
+std::string plain_what(const std::exception& problem);
 // "what: No such file or directory", from an errno value.
 std::string with_errno(std::string_view what, int errno_value);
 

@@ -152,6 +152,18 @@ Result<std::size_t> read_all(int fd, const std::string& path, MutableBytes out) 
 
 void make_directory_of(const std::string& path) { ::mkdir(directory_of(path).c_str(), 0755); }
 
+int why_not_made(const std::string& path) {
+  constexpr int enter_and_write = W_OK | X_OK;
+  std::string directory = directory_of(path);
+  if (::access(directory.c_str(), F_OK) != 0 && errno == ENOENT) {
+    directory = directory_of(directory);
+  }
+  struct stat info {};
+  if (::stat(directory.c_str(), &info) != 0) return errno;
+  if (!S_ISDIR(info.st_mode)) return ENOTDIR;
+  return ::access(directory.c_str(), enter_and_write) == 0 ? 0 : errno;
+}
+
 Result<void> write_all(int fd, const std::string& path, Bytes content) {
   while (!content.empty()) {
     const ssize_t n = ::write(fd, content.data(), content.size());
@@ -162,7 +174,12 @@ Result<void> write_all(int fd, const std::string& path, Bytes content) {
   return {};
 }
 
-Result<void> replace_file(const std::string& path, Bytes content, unsigned mode) {
+namespace {
+
+// `settle(draft)` gives a whole draft its place.
+template <typename Settle>
+Result<void> write_draft(const std::string& path, Bytes content, unsigned mode,
+                         const Settle& settle) {
   auto draft = open_draft(path);
   if (!draft) return tl::unexpected(draft.error());
   Result<void> outcome = write_all(draft->fd.get(), path, content);
@@ -173,9 +190,7 @@ Result<void> replace_file(const std::string& path, Bytes content, unsigned mode)
     outcome = error(with_errno("cannot sync " + path, errno));
   }
   if (outcome) outcome = give_name(*draft, path);
-  if (outcome && ::rename(draft->name.c_str(), path.c_str()) != 0) {
-    outcome = error(with_errno("cannot replace " + path, errno));
-  }
+  if (outcome) outcome = settle(*draft);
   if (!outcome) {
     if (draft->named) ::unlink(draft->name.c_str());
     return outcome;
@@ -185,6 +200,25 @@ Result<void> replace_file(const std::string& path, Bytes content, unsigned mode)
     return error(with_errno("cannot sync the directory of " + path, errno));
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> replace_file(const std::string& path, Bytes content, unsigned mode) {
+  return write_draft(path, content, mode, [&path](const Draft& draft) -> Result<void> {
+    if (::rename(draft.name.c_str(), path.c_str()) == 0) return {};
+    return error(with_errno("cannot replace " + path, errno));
+  });
+}
+
+Result<void> write_new_file(const std::string& path, Bytes content, unsigned mode) {
+  return write_draft(path, content, mode, [&path](const Draft& draft) -> Result<void> {
+    if (::link(draft.name.c_str(), path.c_str()) != 0) {
+      return error(with_errno("cannot make " + path, errno));
+    }
+    ::unlink(draft.name.c_str());
+    return {};
+  });
 }
 
 std::size_t remove_temporaries(const std::string& directory, std::string_view name) {

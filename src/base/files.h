@@ -52,13 +52,18 @@ Result<void> write_all(int fd, const std::string& path, Bytes content);
 // Makes the directory of `path` (0755) when only it is missing, as below /run after a boot. Whoever
 // then opens `path` says what is wrong, if anything is.
 void make_directory_of(const std::string& path);
+// The errno value with which a file could not be made at `path` now, its directory made if only
+// that is missing; 0 when it could.
+int why_not_made(const std::string& path);
 
 // Replaces `path` in one step: a temporary file of `mode` beside it, fsync, rename, fsync of the
 // directory. After a crash the old or the new content is there, never a part. The temporary has no
 // name until it is whole, where the file system can do that (O_TMPFILE); what a crash leaves
 // behind is for remove_temporaries.
 Result<void> replace_file(const std::string& path, Bytes content, unsigned mode);
-// Removes what replace_file left in `directory` when it was killed: of the file `name` there, or of
+// The same, but an Error where anything is at `path`, a link that leads nowhere too.
+Result<void> write_new_file(const std::string& path, Bytes content, unsigned mode);
+// Removes what these two left in `directory` when it was killed: of the file `name` there, or of
 // all. Only regular files of our own that nobody is writing; how many.
 std::size_t remove_temporaries(const std::string& directory, std::string_view name = {});
 // The two parts of a path; "." for a name alone.

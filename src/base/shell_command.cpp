@@ -227,6 +227,16 @@ void ShellCommand::leave() noexcept {
   guarded_.reset();
 }
 
+std::string missing_program(const std::string& command) {
+  // A word without anything that the shell would make something else of.
+  const std::size_t begin = std::min(command.find_first_not_of(" \t"), command.size());
+  const std::size_t end = std::min(command.find_first_of(" \t\n;&|<>", begin), command.size());
+  const std::string word = command.substr(begin, end - begin);
+  if (!word.starts_with('/') || word.find_first_of("$`'\"\\*?[](){}") != std::string::npos)
+    return "";
+  return ::access(word.c_str(), X_OK) == 0 ? "" : with_errno("cannot run " + word, errno);
+}
+
 std::string describe_wait_status(int status) {
   return WIFSIGNALED(status) ? fmt::format("died of signal {}", WTERMSIG(status))
                              : fmt::format("ended with status {}", WEXITSTATUS(status));

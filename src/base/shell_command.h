@@ -59,6 +59,10 @@ struct ShellLink {
   static constexpr char leave = 'L';
 };
 
+// Why the program that a command begins with cannot be run, where it is named by its whole path;
+// empty: it can, or that cannot be told.
+std::string missing_program(const std::string& command);
+
 // "ended with status 1", "died of signal 9".
 std::string describe_wait_status(int status);
 

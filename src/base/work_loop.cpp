@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "base/error.h"
+
 namespace qanat {
 
 using namespace std::chrono_literals;
@@ -27,7 +29,7 @@ std::string words_of(const std::exception_ptr& problem) {
   try {
     std::rethrow_exception(problem);
   } catch (const std::exception& known) {
-    const std::string what = known.what();
+    const std::string what = plain_what(known);
     return what.empty() ? "an exception without words" : what;
   } catch (...) {
     return "an exception of an unknown kind";

@@ -1,18 +1,22 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
 #include <map>
+#include <set>
 
 #include "base/quantity.h"
 #include "base/shown.h"
 #include "cli/command.h"
-#include "node/config.h"
-#include "node/config_path.h"
+#include "cli/control.h"
+#include "cli/node_options.h"
+#include "node/look.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
+#include "spec/spec.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {
@@ -20,35 +24,65 @@ namespace {
 
 // Whoever reads a join string draws as that client, and whoever reads a PIN has the token.
 bool holds_secret(const std::string& text) {
-  return wire::looks_like_join_string(text) || text.find("pin-value=") != std::string::npos;
+  return wire::looks_like_join_string(text) ||
+         spec::plain_key(text).find("pin-value=") != std::string::npos;
 }
 
-void warn_of_secrets(const node::Config& config, const std::string& path) {
+std::string warning_of_secrets(const node::Config& config, const std::string& path) {
   const bool any = std::any_of(config.sources.begin(), config.sources.end(), holds_secret);
   struct stat info {};
-  if (!any || ::stat(path.c_str(), &info) != 0 || (info.st_mode & 077U) == 0) return;
-  fmt::print(
-      "warning: {} holds a join string or a PIN, and others can read it (mode {:04o}): chmod 600 "
-      "{}\n",
-      path, info.st_mode & 07777U, path);
+  if (!any || ::stat(path.c_str(), &info) != 0 || (info.st_mode & 077U) == 0) return "";
+  return fmt::format(
+      "{} holds a join string or a PIN, and others can read it (mode {:04o}): chmod 600 {}", path,
+      info.st_mode & 07777U, path);
 }
 
-int check(const std::string& option) {
-  const bool named = !option.empty();
-  const bool usual = !named && ::access(node::default_config_path(), F_OK) == 0;
-  node::Config config;
-  if (named || usual) config = node::load_config(named ? option : node::default_config_path());
-  node::check_config(config);
-  fmt::print("{}: valid\n", named   ? option
-                            : usual ? node::default_config_path()
-                                    : "no configuration file: the defaults");
-  if (named || usual) warn_of_secrets(config, named ? option : node::default_config_path());
-  if (config.sources.empty()) config.sources = sources::default_sources();
-  if (config.outlets.empty()) config.outlets = outlets::default_outlets();
-  fmt::print("\nThreads {}, reserve {}, DRBG reseeded every {} or {}\n\nSources\n", config.threads,
-             format_size(static_cast<double>(config.reserve_bytes)),
-             format_duration(config.reseed.interval),
-             format_size(static_cast<double>(config.reseed.bytes)));
+// Of the outlets of a node that runs with this state directory: it would give them up.
+std::set<std::string> places_held(const std::string& state) {
+  std::set<std::string> places;
+  const auto status = ask_node(state, "GET", "/v1/status");
+  if (!status) return places;
+  for (const auto& outlet : status->at("outlets").as_array()) {
+    try {
+      places.insert(outlets::plan_outlet(outlet.at("name").as_string().c_str()).place);
+    } catch (const Failure&) {
+      continue;  // of another version
+    }
+  }
+  return places;
+}
+
+node::Findings look_here(const node::Config& config, const std::string& state_option) {
+  node::Problems wrong;
+  std::set<std::string> held;
+  std::string state;
+  try {
+    state = state_path(state_option);
+    held = places_held(state);
+  } catch (const Failure& problem) {
+    wrong.emplace_back(problem.what());
+    if (state.empty()) return {wrong, {}, {}};
+  }
+  node::Findings found = node::look_at(config, node::StateDir(state), held);
+  found.wrong.insert(found.wrong.begin(), wrong.begin(), wrong.end());
+  return found;
+}
+
+struct CheckOptions {
+  NodeOptions node;
+  std::string file;
+  bool elsewhere = false;
+};
+
+std::string name_of_configuration(const NodeOptions& options) {
+  std::string name = config_file(options);
+  if (name.empty()) name = "no configuration file";
+  if (!options.sources.empty() || !options.outlets.empty()) return name + ", and the command line";
+  return config_file(options).empty() ? name + ": the defaults" : name;
+}
+
+void print_sources(const node::Config& config, const node::Findings& found) {
+  fmt::print("\nSources\n");
   std::map<sources::Origin, std::string> seen;
   for (const std::string& text : config.sources) {
     auto source = sources::describe_source(text);
@@ -64,8 +98,8 @@ int check(const std::string& option) {
     fmt::print("  {:<30} {}\n", escaped(source.name),
                source.credit ? fmt::format("credited {} a byte", format_bits(source.h))
                              : "mixed in, credited 0");
-    if (const std::string absence = sources::absence_of_source(text); !absence.empty()) {
-      fmt::print("    not there now: {}; it is looked for\n", absence);
+    if (const auto absence = found.absent.find(text); absence != found.absent.end()) {
+      fmt::print("    not there now: {}; it is looked for\n", absence->second);
     }
     if (!source.note.empty()) fmt::print("    note: {}\n", source.note);
   }
@@ -73,14 +107,20 @@ int check(const std::string& option) {
     fmt::print("  upstreams are credited only for what {} of them, with different keys, gave\n",
                config.quorum);
   }
+}
+
+void print_plan(const node::Config& config, const node::Findings& found) {
+  fmt::print("\nThreads {}, reserve {}, DRBG reseeded every {} or {}\n", config.threads,
+             format_size(static_cast<double>(config.reserve_bytes)),
+             format_duration(config.reseed.interval),
+             format_size(static_cast<double>(config.reseed.bytes)));
+  print_sources(config, found);
   fmt::print("\nOutlets\n");
   for (const std::string& text : config.outlets) {
     const auto outlet = outlets::plan_outlet(text);
     fmt::print("  {:<30} {}\n", escaped(text), outlet.note);
   }
-  for (const std::string& warning : node::config_warnings(config)) {
-    fmt::print("    warning: {}\n", warning);
-  }
+  if (!config.note.empty()) fmt::print("    note: {}\n", config.note);
   if (!config.on_reseed.empty()) fmt::print("\nWhen this machine may be a copy\n");
   for (const std::string& command : config.on_reseed) fmt::print("  {}\n", command);
   if (!config.alarms.empty()) fmt::print("\nAlarms\n");
@@ -107,16 +147,63 @@ int check(const std::string& option) {
                                     : "promised " + format_rate(static_cast<double>(terms.rate));
     fmt::print("  {:<30} {}, weight {:g}\n", name, promise, terms.weight);
   }
+}
+
+int check(CheckOptions& options) {
+  if (!options.file.empty()) {
+    if (!options.node.config.empty()) {
+      throw UsageError("the configuration file is given twice; give it once");
+    }
+    options.node.config = options.file;
+  }
+  node::Problems problems;
+  read_names(options.node, [&](const std::string& what, bool) { problems.push_back(what); });
+  node::Config config;
+  try {
+    config = gather(options.node, problems);
+  } catch (const Failure& problem) {
+    problems.emplace_back(problem.what());
+  }
+  node::Findings found;
+  if (options.elsewhere) {
+    found.warnings = node::config_warnings(config);
+  } else {
+    found = look_here(config, options.node.state);
+  }
+  problems.insert(problems.end(), found.wrong.begin(), found.wrong.end());
+  if (!problems.empty()) {
+    std::fflush(stdout);
+    for (const std::string& problem : problems) {
+      fmt::print(stderr, "qanat: {}\n", wire::without_secrets(problem));
+    }
+    return 1;
+  }
+  if (const auto file = config_file(options.node); !file.empty()) {
+    const std::string warning = warning_of_secrets(config, file);
+    if (!warning.empty()) found.warnings.push_back(warning);
+  }
+  const std::size_t warnings = found.warnings.size();
+  fmt::print(
+      "{}: valid{}\n", name_of_configuration(options.node),
+      warnings == 0 ? "" : fmt::format(", with {} warning{}", warnings, warnings > 1 ? "s" : ""));
+  for (const std::string& warning : found.warnings) fmt::print("warning: {}\n", warning);
+  print_plan(config, found);
   return 0;
 }
 
 }  // namespace
 
 Run add_check(CLI::App& command) {
-  auto config = std::make_shared<std::string>();
-  command.add_option("--config", *config,
-                     fmt::format("Configuration file (default: {})", node::default_config_path()));
-  return [config] { return check(*config); };
+  auto options = std::make_shared<CheckOptions>();
+  command.add_option("file", options->file, "Configuration file, as --config");
+  add_node_options(command, options->node);
+  command.add_flag("--elsewhere", options->elsewhere,
+                   "For another machine: look at the text alone");
+  command.footer(
+      "Takes the options of 'serve', and tells all that would keep it from starting or from being "
+      "of use, with exit code 1: mistakes with their lines, files that cannot be read, addresses "
+      "that this account cannot have. What the node that runs here has now counts as free.");
+  return [options] { return check(*options); };
 }
 
 }  // namespace qanat::cli

@@ -1,14 +1,21 @@
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <cerrno>
 
+#include "base/files.h"
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/output.h"
+#include "cli/qr_code.h"
 #include "node/client_store.h"
+#include "node/control.h"
 #include "spec/address.h"
+#include "wire/http_api.h"
 #include "wire/join_string.h"
 
 namespace qanat::cli {
@@ -24,7 +31,10 @@ struct InviteOptions {
   double weight = 1;
   std::string address;
   std::string state;
+  std::string output;  // empty: standard output
   bool observer = false;
+  bool replace = false;
+  bool qr = false;
 };
 
 std::uint64_t parsed_or_zero(const std::string& text, const char* what, const char* example,
@@ -66,10 +76,34 @@ class Offline {
 // What a person should know, where the command has done what it was told.
 void tell(const std::string& what) { fmt::print(stderr, "qanat: {}\n", what); }
 
+// To the file, or to standard output.
+Result<void> hand_to(const InviteOptions& options, const std::string& join) {
+  constexpr unsigned private_file = 0600;
+  std::string line;
+  line.reserve(join.size() + 1);  // no copy is left behind
+  line.append(join).push_back('\n');
+  const auto given = options.output.empty()
+                         ? hand_over(line)
+                         : write_new_file(options.output, as_bytes(line), private_file);
+  wire::wipe_text(line);
+  return given;
+}
+
+Result<void> show_qr_code(const std::string& join) {
+  try {
+    std::string lines = qr_code(join, ::isatty(STDOUT_FILENO) == 1);
+    auto shown = hand_over(lines);
+    wire::wipe_text(lines);
+    return shown;
+  } catch (const Failure& problem) {
+    return error(problem.what());
+  }
+}
+
 // A join string is of use to one who has it. What nobody got is undone.
-void give_out(std::string& join, const std::function<void()>& undo) {
-  join += '\n';
-  const auto given = hand_over(join);
+void give_out(const InviteOptions& options, std::string& join, const std::function<void()>& undo) {
+  auto given = hand_to(options, join);
+  if (given && options.qr) given = show_qr_code(join);
   wire::wipe_text(join);
   if (given) return;
   try {
@@ -81,16 +115,31 @@ void give_out(std::string& join, const std::function<void()>& undo) {
   throw Failure(given.error().message + "; the invitation is undone");
 }
 
+// Before anything is made that exists once.
+void require_place(const InviteOptions& options) {
+  if (options.qr && !has_qr_codes()) throw Failure(std::string(without_qrencode));
+  if (options.output.empty() || options.qr) require_output();
+  if (options.output.empty()) return;
+  struct stat info {};
+  if (::lstat(options.output.c_str(), &info) == 0) {
+    throw Failure(fmt::format("{} is there already, and is not overwritten; name another file",
+                              options.output));
+  }
+  if (::access(directory_of(options.output).c_str(), W_OK | X_OK) != 0) {
+    throw Failure(with_errno("cannot make " + options.output, errno));
+  }
+}
+
 void check_name(const std::string& name) {
   if (share::valid_client_name(name)) return;
   throw UsageError(
       fmt::format("'{}' is not a client name: 1 to 64 letters, digits, '.', '_' and '-'", name));
 }
 
-void give_out_offline(Offline& offline, const std::string& name,
+void give_out_offline(const InviteOptions& options, Offline& offline,
                       node::ClientStore::Invitation& invited) {
-  give_out(invited.join, [&] {
-    if (auto undone = offline.store().withdraw(name, invited.serial); !undone) {
+  give_out(options, invited.join, [&] {
+    if (auto undone = offline.store().withdraw(options.name, invited.serial); !undone) {
       throw Failure(undone.error().message);
     }
   });
@@ -101,12 +150,13 @@ void invite_offline(const std::string& path, const InviteOptions& options, share
   if (auto safe = node::StateDir(path).check_owner(); !safe) throw Failure(safe.error().message);
   if (options.observer) {
     Offline offline(path);
-    auto invited = offline.store().invite_observer(options.name);
+    auto invited = offline.store().invite_observer(options.name, options.replace);
     if (!invited) throw Failure(invited.error().message);
-    return give_out_offline(offline, options.name, *invited);
+    return give_out_offline(options, offline, *invited);
   }
+  const std::string last = node::StateDir(path).address().value_or("");
   const std::string address =
-      options.address.empty() ? node::StateDir(path).address().value_or("") : options.address;
+      node::with_https_port(options.address.empty() ? last : options.address, last);
   if (address.empty()) {
     throw Failure(fmt::format(
         "no node runs with the state directory {}, so its address is not known; start it with "
@@ -114,19 +164,22 @@ void invite_offline(const std::string& path, const InviteOptions& options, share
         path));
   }
   Offline offline(path);
-  auto invited =
-      offline.store().invite(options.name, terms, address, offline.state().identity().pin);
+  auto invited = offline.store().invite(options.name, terms, address,
+                                        offline.state().identity().pin, options.replace);
   if (!invited) throw Failure(invited.error().message);
+  if (options.address.empty()) {
+    if (const std::string doubts = node::doubts_of({address}); !doubts.empty()) tell(doubts);
+  }
   if (!options.rate.empty()) {
     tell(fmt::format(
         "no node runs: {} will be kept as soon as the next one's sources have proved enough",
         options.rate));
   }
-  give_out_offline(offline, options.name, *invited);
+  give_out_offline(options, offline, *invited);
 }
 
 void invite(const InviteOptions& options, share::Terms terms) {
-  require_output();
+  require_place(options);
   const std::string state = state_path(options.state);
   auto answer = ask_node(state, "POST", "/control/invite",
                          {{"name", options.name},
@@ -134,7 +187,8 @@ void invite(const InviteOptions& options, share::Terms terms) {
                           {"burst", terms.burst},
                           {"weight", terms.weight},
                           {"address", options.address},
-                          {"observer", options.observer}},
+                          {"observer", options.observer},
+                          {"replace", options.replace}},
                          proof_of_supply);
   if (!answer) return invite_offline(state, options, terms);
   boost::json::string& said = answer->at("join").as_string();
@@ -143,7 +197,7 @@ void invite(const InviteOptions& options, share::Terms terms) {
   if (const auto* warning = answer->as_object().if_contains("warning")) {
     tell(warning->as_string().c_str());
   }
-  give_out(join, [&] {
+  give_out(options, join, [&] {
     (void)ask_node(state, "POST", "/control/withdraw",
                    {{"name", options.name}, {"serial", answer->at("serial")}});
   });
@@ -176,7 +230,12 @@ Run add_invite(CLI::App& command) {
       ->check(CLI::Range(share::least_weight, share::most_weight));
   command.add_option(
       "--address", options->address,
-      "Where the client reaches the node (default: the address of its https outlet)");
+      "HOST[:PORT] at which the client reaches the node (default: that of its https outlet)");
+  command.add_option("--output", options->output,
+                     "Write it to this new file, which its owner alone can read");
+  command.add_flag("--replace", options->replace,
+                   "Invite a client anew: what it was given before is void");
+  command.add_flag("--qr", options->qr, "Show it as a QR code, too");
   command.add_flag("--observer", options->observer,
                    "One who sees all of the node and draws nothing: print a token");
   command.add_option("--state", options->state, "The node's state directory");
@@ -199,7 +258,7 @@ Run add_invite(CLI::App& command) {
       throw UsageError(possible.error().message);
     }
     if (!options->address.empty()) {
-      const auto parsed = spec::parse_address(options->address);
+      const auto parsed = spec::parse_address(options->address, wire::https_port);
       if (!parsed) throw UsageError("--address: " + parsed.error().message);
       if (parsed->port == 0 && options->address.ends_with(":0")) {
         throw UsageError(

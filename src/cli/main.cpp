@@ -21,13 +21,23 @@ namespace {
 
 using namespace qanat;
 
+// "--on_reseed=..." as "--on-reseed=...": options are taken in either spelling, as keys in files
+// are.
+std::string plain_option(std::string argument) {
+  if (!argument.starts_with("--")) return argument;
+  const auto end =
+      argument.begin() + static_cast<std::ptrdiff_t>(std::min(argument.find('='), argument.size()));
+  std::replace(argument.begin(), end, '_', '-');
+  return argument;
+}
+
 // A join string is a secret, and arguments can be read by everybody on the machine: it is set
 // aside, and overwritten from there to the argument's end, in whatever form it is given.
 std::vector<std::string> take_arguments(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument(argv[i]);
-    arguments.push_back(sources::set_join_strings_aside(argument));
+    arguments.push_back(plain_option(sources::set_join_strings_aside(argument)));
     const std::size_t at = wire::find_join_string(argument);
     if (at == std::string_view::npos) continue;
     constexpr std::size_t prefix = 7;  // "qanat1."
@@ -83,6 +93,9 @@ void check_values(const CLI::App& command) {
         name == "--source" || name == "--from" || name == "upstream" || name == "hub";
     for (const std::string& result : option->results()) {
       if (result.empty()) throw cli::UsageError(name + ": is empty; give a value, or leave it out");
+      if (sources::find_set_aside(result) != std::string::npos && wire::has_quotes(result)) {
+        throw cli::UsageError(name + ": " + sources::why_not_alone(result));
+      }
       // A command's words are its own.
       if (!result.starts_with("exec:")) {
         try {
@@ -95,7 +108,7 @@ void check_values(const CLI::App& command) {
       if (at == std::string::npos) continue;
       if (!upstream) throw cli::UsageError(name + ": a join string does not belong here");
       if (at > 0) {
-        throw cli::UsageError(name + ": a join string stands alone, with nothing before it");
+        throw cli::UsageError(name + ": " + sources::why_not_alone(result));
       }
     }
   }
@@ -107,7 +120,7 @@ int run_by_name(const std::function<int(int, char**)>& program, int argc, char**
     initialise_secret_memory();
     return program(argc, argv);
   } catch (const std::exception& e) {
-    cli::complain(fmt::format("{}: {}", argv[0], e.what()));
+    cli::complain(fmt::format("{}: {}", argv[0], plain_what(e)));
     return 1;
   }
 }
@@ -158,7 +171,7 @@ int main(int argc, char** argv) {
   } catch (const cli::UsageError& e) {
     return cli::refuse_usage(app, e.what());
   } catch (const std::exception& e) {
-    cli::complain("qanat: " + wire::without_secrets(e.what()));
+    cli::complain("qanat: " + wire::without_secrets(plain_what(e)));
     return cli::finish_output(1);
   }
   return 2;

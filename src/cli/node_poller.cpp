@@ -31,7 +31,7 @@ NodePoller::Answer NodePoller::ask(const std::string& state, bool& has_history) 
     answer.absent = !answer.document;
     if (answer.absent) no_node(state);
   } catch (const std::exception& problem) {
-    answer.problem = problem.what();
+    answer.problem = plain_what(problem);
   }
   if (!answer.document || has_history) return answer;
   has_history = true;

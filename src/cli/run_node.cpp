@@ -26,13 +26,13 @@ void end_node(node::Node& node, machine::Signals& signals, const std::string& pr
     // What has gone from the state directory since the last look is in memory alone.
     node.check_state();
   } catch (const std::exception& failure) {
-    log_error("{}: {}", node.state().path(), failure.what());
+    log_error("{}: {}", node.state().path(), plain_what(failure));
   }
   try {
     whole = node.stop(deliveries_in_flight);
     log_all_sums();
   } catch (const std::exception& failure) {
-    log_error("stopping: {}", failure.what());
+    log_error("stopping: {}", plain_what(failure));
   }
   if (whole) return;
   // The reserve is wiped; a thread that sits in a device's read cannot be waited for.
@@ -70,7 +70,8 @@ void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor
       node.reload(reread());
       log_info("configuration reloaded");
     } catch (const std::exception& problem) {
-      log_error("the configuration stays as it was: {}", wire::without_secrets(problem.what()));
+      log_error("the configuration stays as it was: {}",
+                wire::without_secrets(plain_what(problem)));
     }
     machine::tell_systemd("READY=1");
   }
@@ -161,7 +162,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
       node.check_state();
       node.check_control_socket();
     } catch (const std::exception& problem) {
-      log_error("{}", problem.what());
+      log_error("{}", plain_what(problem));
     }
   }
 }

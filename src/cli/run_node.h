@@ -15,7 +15,7 @@ class App;
 
 namespace qanat::cli {
 
-// "--log text|json": how lines of the log are written; it goes before the configuration's.
+// "--log text|json": how lines of the log are written; it overrides the configuration's.
 void add_log_option(CLI::App& command, std::string& format);
 LogFormat log_format(const std::string& name);
 

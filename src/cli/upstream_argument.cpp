@@ -15,9 +15,11 @@ namespace {
 
 constexpr std::size_t most_bytes = 4096;
 
-std::string first_line(Bytes content) {
-  const std::string_view text = as_text(content);
-  return std::string(text.substr(0, text.find('\n')));
+// A join string, however it was wrapped; else the first line.
+std::string meant_in(Bytes content) {
+  std::string text = wire::untangled(as_text(content));
+  if (wire::find_join_string(text) == std::string::npos) text = text.substr(0, text.find('\n'));
+  return wire::untangled(text);
 }
 
 }  // namespace
@@ -29,12 +31,12 @@ std::string read_upstream_argument(const std::string& argument) {
     WipedArray<most_bytes> content;
     const auto size = read_all(STDIN_FILENO, "standard input", content.view());
     if (!size) throw Failure(size.error().message);
-    text = first_line(Bytes(content.view()).first(*size));
+    text = meant_in(Bytes(content.view()).first(*size));
   } else if (argument.starts_with('@')) {
     const std::string path = argument.substr(1);
     const auto content = read_secret_file(path, most_bytes);
     if (!content) throw Failure(content.error().message);
-    text = first_line(content->view());
+    text = meant_in(content->view());
   }
   text = sources::keep_join_strings(std::move(text));
   // Bad ones are refused before anything starts. A damaged join string is no slip of usage.

@@ -57,7 +57,8 @@ void ReseedCommands::work() {
         run_one(command, variables);
       } catch (const std::exception& problem) {
         // The others run all the same.
-        on_event_("on-reseed", fmt::format("{}: {}", command, problem.what()), EventKind::warning);
+        on_event_("on-reseed", fmt::format("{}: {}", command, plain_what(problem)),
+                  EventKind::warning);
       }
     }
   }

@@ -9,6 +9,7 @@
 #include <exception>
 #include <set>
 
+#include "base/error.h"
 #include "base/mutex.h"
 #include "base/quantity.h"
 
@@ -148,7 +149,7 @@ asio::awaitable<void> KeptLoop::keep_on() {
 
 // It was perhaps memory that was short: to have said nothing is better than to end for that.
 void KeptLoop::tell(const std::exception_ptr& problem, bool at_once) noexcept {
-  const auto say = [&](const char* why) {
+  const auto say = [&](const std::string& why) {
     tell_(fmt::format("{} failed: {}; it begins again {}", what_, why,
                       at_once ? "at once" : "in " + format_duration(pause_)));
   };
@@ -156,7 +157,7 @@ void KeptLoop::tell(const std::exception_ptr& problem, bool at_once) noexcept {
     try {
       std::rethrow_exception(problem);
     } catch (const std::exception& known) {
-      say(known.what());
+      say(plain_what(known));
     } catch (...) {
       say("an exception without a name");
     }

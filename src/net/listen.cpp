@@ -58,10 +58,21 @@ bool is_every_address(const sockaddr* address) {
   return in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-// What an earlier program left behind is deleted, and nothing else.
-void remove_dead_socket(const std::string& path, const sockaddr_un& name) {
+sockaddr_un unix_name(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path) {
+    throw Failure(fmt::format("the socket path {} is longer than {} characters; take a shorter one",
+                              path, sizeof name.sun_path - 1));
+  }
+  path.copy(name.sun_path, path.size());
+  return name;
+}
+
+// Whether an earlier program left a socket there. Throws Failure where there is anything else.
+bool is_dead_socket(const std::string& path, const sockaddr_un& name) {
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return;
+  if (::lstat(path.c_str(), &info) != 0) return false;
   if (!S_ISSOCK(info.st_mode)) {
     throw Failure(
         fmt::format("{} is there and is not a socket; delete it, or take another path", path));
@@ -76,7 +87,7 @@ void remove_dead_socket(const std::string& path, const sockaddr_un& name) {
   if (errno != ECONNREFUSED) {
     throw Failure(with_errno(fmt::format("cannot tell whether {} is in use", path), errno));
   }
-  ::unlink(path.c_str());
+  return true;
 }
 
 // Enough that a burst of a thousand clients in one moment is not refused by the kernel.
@@ -243,15 +254,9 @@ UniqueFd listen_udp(const spec::Address& address) {
 
 UniqueFd listen_unix(const std::string& path, unsigned mode, std::optional<FileId>* made) {
   if (UniqueFd passed = PassedSockets::of_process().take_unix(path)) return passed;
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path.size() >= sizeof name.sun_path) {
-    throw Failure(fmt::format("the socket path {} is longer than {} characters; take a shorter one",
-                              path, sizeof name.sun_path - 1));
-  }
-  path.copy(name.sun_path, path.size());
+  const sockaddr_un name = unix_name(path);
   make_directory_of(path);
-  remove_dead_socket(path, name);
+  if (is_dead_socket(path, name)) ::unlink(path.c_str());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) throw Failure(with_errno("socket", errno));
   // Nobody may connect before the mode is right: bind makes the file with the umask's leave.
@@ -284,7 +289,9 @@ UniqueFd listen_vsock(std::uint32_t port) {
   return fd;
 }
 
-void give_to_group(const std::string& path, const std::string& name) {
+namespace {
+
+gid_t group_id(const std::string& name) {
   std::array<char, 16384> buffer;
   group entry{};
   group* found = nullptr;
@@ -292,8 +299,26 @@ void give_to_group(const std::string& path, const std::string& name) {
       found == nullptr) {
     throw Failure(fmt::format("there is no group '{}'", name));
   }
-  if (::chown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) {
+  return entry.gr_gid;
+}
+
+}  // namespace
+
+void give_to_group(const std::string& path, const std::string& name) {
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), group_id(name)) != 0) {
     throw Failure(with_errno(fmt::format("cannot give {} to the group {}", path, name), errno));
+  }
+}
+
+void try_tcp(const spec::Address& address) { (void)listen_at(address, SOCK_STREAM, 1); }
+void try_udp(const spec::Address& address) { (void)listen_at(address, SOCK_DGRAM, 1); }
+void try_vsock(std::uint32_t port) { (void)listen_vsock(port); }
+void try_group(const std::string& group) { (void)group_id(group); }
+
+void try_unix(const std::string& path) {
+  (void)is_dead_socket(path, unix_name(path));
+  if (const int problem = why_not_made(path); problem != 0) {
+    throw Failure(with_errno("cannot listen on " + path, problem));
   }
 }
 

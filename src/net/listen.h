@@ -38,6 +38,14 @@ UniqueFd listen_vsock(std::uint32_t port);
 // The group of a socket's file is this one from now on. Throws Failure: no such group, no right.
 void give_to_group(const std::string& path, const std::string& group);
 
+// What the functions above would say of an address, a path, a port or a group: they throw the same
+// Failure. Nothing listens after, and nothing is made or deleted.
+void try_tcp(const spec::Address& address);
+void try_udp(const spec::Address& address);
+void try_unix(const std::string& path);
+void try_vsock(std::uint32_t port);
+void try_group(const std::string& group);
+
 // The port that a socket was given when it asked for port 0.
 std::uint16_t local_port(int fd);
 

@@ -54,7 +54,7 @@ void use_certificate_chain(SSL_CTX* context, const std::string& pem) {
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   const X509Ptr leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
   if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) {
-    throw Failure("the TLS certificate cannot be used: " + openssl_error());
+    throw TlsFailure("cert", "the TLS certificate cannot be used: " + openssl_error());
   }
   for (;;) {
     X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
@@ -130,12 +130,14 @@ void use_client_ca(SSL_CTX* context, const ServerTls::ClientCa& ca) {
     any = true;
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) != 1 ||
         SSL_CTX_add_client_CA(context, certificate.get()) != 1) {
-      throw Failure(fmt::format("cannot use the client CA {}: {}", ca.name, openssl_error()));
+      throw TlsFailure("ca",
+                       fmt::format("cannot use the client CA {}: {}", ca.name, openssl_error()));
     }
   }
   const auto end = ERR_peek_last_error();
   if (any && ERR_GET_REASON(end) == PEM_R_NO_START_LINE) return ERR_clear_error();
-  throw Failure(fmt::format("no certificate in the client CA {}: {}", ca.name, openssl_error()));
+  throw TlsFailure("ca",
+                   fmt::format("no certificate in the client CA {}: {}", ca.name, openssl_error()));
 }
 
 SslCtxPtr make_server_context(const ServerTls& settings) {
@@ -159,11 +161,12 @@ SslCtxPtr make_server_context(const ServerTls& settings) {
   const BioPtr bio(
       BIO_new_mem_buf(settings.key_pem.data(), static_cast<int>(settings.key_pem.size())));
   const PkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
-  if (!key) throw Failure("the TLS private key cannot be used: " + openssl_error());
+  if (!key) throw TlsFailure("key", "the TLS private key cannot be used: " + openssl_error());
   // The second call says what the first does not: that they are of different kinds.
   if (SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1 ||
       SSL_CTX_check_private_key(context.get()) != 1) {
-    throw Failure("the TLS private key does not belong to the certificate: " + openssl_error());
+    throw TlsFailure("key",
+                     "the TLS private key does not belong to the certificate: " + openssl_error());
   }
   if (settings.client_ca) {
     use_client_ca(context.get(), *settings.client_ca);
@@ -190,17 +193,22 @@ SslCtxPtr make_client_context(const ClientTls& settings) {
     SSL_CTX_set_cert_verify_callback(context.get(), verify_pin, pin);
   } else if (settings.ca) {
     if (SSL_CTX_load_verify_file(context.get(), settings.ca->c_str()) != 1) {
-      throw Failure(fmt::format("cannot read the CA {}: {}", *settings.ca, openssl_error()));
+      throw TlsFailure("ca",
+                       fmt::format("cannot read the CA {}: {}", *settings.ca, openssl_error()));
     }
   } else {
     require(SSL_CTX_set_default_verify_paths(context.get()) == 1, "system CAs");
   }
   if (settings.certificate) {
     const std::string& key = settings.key ? *settings.key : *settings.certificate;
-    if (SSL_CTX_use_certificate_chain_file(context.get(), settings.certificate->c_str()) != 1 ||
-        SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1) {
-      throw Failure(fmt::format("cannot use the client certificate {} with key {}: {}",
-                                *settings.certificate, key, openssl_error()));
+    const char* part =
+        SSL_CTX_use_certificate_chain_file(context.get(), settings.certificate->c_str()) != 1
+            ? "cert"
+        : SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1 ? "key"
+                                                                                         : nullptr;
+    if (part != nullptr) {
+      throw TlsFailure(part, fmt::format("cannot use the client certificate {} with key {}: {}",
+                                         *settings.certificate, key, openssl_error()));
     }
   }
   return context;
@@ -216,13 +224,14 @@ std::string handshake_error(SSL* ssl) {
   if (verified != X509_V_OK) {
     ERR_clear_error();
     return fmt::format(
-        "the server's certificate was refused: {}; use its join string ('qanat invite' there), or "
-        "name what to trust: ?pin= (its status shows its pin) or ?ca=FILE",
+        "the server's certificate was refused: {}; use a join string ('qanat invite NAME' at the "
+        "hub), or say what to trust: ?pin=HEX ('qanat status' at the hub shows its pin) or "
+        "?ca=FILE",
         X509_verify_cert_error_string(verified));
   }
   if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER) {
     ERR_clear_error();
-    return "it does not speak TLS; perhaps it speaks plain HTTP (http://)";
+    return "it does not speak TLS; if it speaks plain HTTP, write http:// in place of https://";
   }
   return "TLS handshake failed: " + openssl_error();
 }

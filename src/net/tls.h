@@ -35,6 +35,17 @@ std::span<const char* const> client_group_lists();
 // The first of `lists` that the library takes becomes the context's. Throws Failure: none of them.
 void use_groups(SSL_CTX* context, std::span<const char* const> lists);
 
+// What a context is made of cannot be used: "cert", "key" or "ca", as the options of outlets and
+// sources are called.
+class TlsFailure : public Failure {
+ public:
+  TlsFailure(const char* part, const std::string& what) : Failure(what), part_(part) {}
+  const char* part() const { return part_; }
+
+ private:
+  const char* part_;
+};
+
 struct ServerTls {
   Bytes key_pem;
   std::string certificate_pem;  // the server's own first, then its chain
@@ -47,8 +58,8 @@ struct ServerTls {
   bool client_certificate_required = false;
   KeyExchanges* exchanges = nullptr;  // counts the handshakes; outlives the context
 };
-// Throws Failure when key, certificate or CA cannot be used, or the key is not the certificate's,
-// and says which.
+// Throws TlsFailure when key, certificate or CA cannot be used, or the key is not the
+// certificate's.
 crypto::SslCtxPtr make_server_context(const ServerTls& settings);
 
 // Until when the certificate that a context shows is valid: seconds since 1970.
@@ -61,6 +72,7 @@ struct ClientTls {
   std::optional<std::string> certificate;  // PEM files of the client's own
   std::optional<std::string> key;
 };
+// Throws TlsFailure as above.
 crypto::SslCtxPtr make_client_context(const ClientTls& settings);
 
 // Why the handshake of `ssl` as a client failed, for a person.

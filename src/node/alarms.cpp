@@ -218,7 +218,7 @@ class Alarms::Sender {
       const auto sent = send_alarm(rule_, next.event, all_.node_id_(), next.repeated, stop_);
       return sent ? "" : sent.error().message;
     } catch (const std::exception& problem) {
-      return problem.what();
+      return plain_what(problem);
     }
   }
 
@@ -262,7 +262,7 @@ class Alarms::Test {
       const auto sent = send_alarm(rule, trial_event(), node_id, 0, stop_);
       if (!sent) tried.problem = sent.error().message;
     } catch (const std::exception& problem) {
-      tried.problem = problem.what();
+      tried.problem = plain_what(problem);
     }
     const MutexLock lock(mutex_);
     tried_[index] = std::move(tried);

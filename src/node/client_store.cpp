@@ -42,7 +42,7 @@ Result<void> ClientStore::store() {
 
 Result<ClientStore::Invitation> ClientStore::invite(const std::string& name, share::Terms terms,
                                                     const std::string& address,
-                                                    const crypto::Pin& pin) {
+                                                    const crypto::Pin& pin, bool replace) {
   wire::JoinString join;
   join.name = name;
   join.pin = pin;
@@ -52,29 +52,40 @@ Result<ClientStore::Invitation> ClientStore::invite(const std::string& name, sha
   if (!parsed) return tl::unexpected(parsed.error());
   join.address = *parsed;
   if (auto possible = share::check(terms); !possible) return tl::unexpected(possible.error());
-  return add(name, SecretBytes(join.key.view()), terms, encode(join));
+  return add(name, {SecretBytes(join.key.view()), terms}, encode(join), replace);
 }
 
-Result<ClientStore::Invitation> ClientStore::invite_observer(const std::string& name) {
+Result<ClientStore::Invitation> ClientStore::invite_observer(const std::string& name,
+                                                             bool replace) {
   wire::ObserverToken token{name, SecretBytes(wire::ObserverToken::key_bytes)};
   crypto::random_bytes(token.key.view());
-  return add(name, wire::kept_of_key(token.key.view()), std::nullopt, encode(token));
+  return add(name, {wire::kept_of_key(token.key.view()), std::nullopt}, encode(token), replace);
 }
 
-// `terms`: none of an observer.
-Result<ClientStore::Invitation> ClientStore::add(const std::string& name, SecretBytes key,
-                                                 const std::optional<share::Terms>& terms,
-                                                 std::string invitation) {
-  const auto added =
-      book_.add(name, std::move(key), terms.value_or(share::Terms()), !terms.has_value());
+Result<ClientStore::Invitation> ClientStore::add(const std::string& name, Guest guest,
+                                                 std::string invitation, bool replace) {
+  const auto old = replace ? book_.find(name) : nullptr;
+  if (old) {
+    // Ended as by a revocation, and no bar left behind.
+    if (auto revoked = book_.revoke(name); !revoked) return tl::unexpected(revoked.error());
+    (void)book_.allow(name);
+  }
+  const auto put_back = [&] {
+    if (!old || old->shared_key.empty()) return;
+    (void)book_.add(name, SecretBytes(old->shared_key.view()), old->invited, old->observer);
+  };
+  const auto added = book_.add(name, std::move(guest.key), guest.terms.value_or(share::Terms()),
+                               !guest.terms.has_value());
   if (!added) {
     wire::wipe_text(invitation);
+    put_back();
     return tl::unexpected(added.error());
   }
   const std::uint64_t serial = (*added)->serial;
   if (auto stored = store(); !stored) {
     book_.withdraw(name, serial);
     wire::wipe_text(invitation);
+    put_back();
     return error("the invitation was not kept: " + stored.error().message);
   }
   return Invitation{std::move(invitation), serial};

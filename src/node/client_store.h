@@ -23,11 +23,12 @@ class ClientStore {
   };
 
   // An Error when the name is taken or barred, or the state cannot be written: an invitation that a
-  // restart forgets is none.
+  // restart forgets is none. `replace`: a client of that name that was invited before ends; an
+  // Error leaves it as it was, but for its connections.
   Result<Invitation> invite(const std::string& name, share::Terms terms, const std::string& address,
-                            const crypto::Pin& pin);
+                            const crypto::Pin& pin, bool replace = false);
   // The same for one who may see all and draws nothing: `join` is its token.
-  Result<Invitation> invite_observer(const std::string& name);
+  Result<Invitation> invite_observer(const std::string& name, bool replace = false);
   // Undoes an invitation whose join string nobody got; the name stays free.
   Result<void> withdraw(const std::string& name, std::uint64_t serial);
   // Bars the name, and ends its client: true when there was one. An Error when it is barred
@@ -39,8 +40,12 @@ class ClientStore {
   Result<void> keep();
 
  private:
-  Result<Invitation> add(const std::string& name, SecretBytes key,
-                         const std::optional<share::Terms>& terms, std::string invitation);
+  struct Guest {
+    SecretBytes key;
+    std::optional<share::Terms> terms;  // none of an observer
+  };
+  Result<Invitation> add(const std::string& name, Guest guest, std::string invitation,
+                         bool replace);
   Result<void> store() EXCLUDES(mutex_);
 
   const StateDir& state_;

@@ -31,74 +31,76 @@ constexpr TomlReader::Range idle_range{"1s", "24h"};
 // More often than once a second, seeds eat up a source; SP 800-90A wants one within 2^48 requests.
 constexpr TomlReader::Range reseed_interval_range{"1s", "24h"};
 constexpr TomlReader::Range reseed_bytes_range{"64KiB", "1024GiB"};
+constexpr TomlReader::Range quorum_range{"1", "16"};
+static_assert(most_quorum == 16);
+
+constexpr TomlReader::Range threads_range{"1", "256"};
+constexpr TomlReader::Range reserve_range{"4KiB", "1GiB"};
+// A second; 0 is no limit.
+constexpr TomlReader::Range often_range{"0", "1000000"};
+
+void read_drbg(const TomlReader& reader, const toml::table& table, Config& config) {
+  reader.only(table, "drbg", {"reseed-interval", "reseed-bytes", "client-rate", "block-rate"});
+  reader.duration(table, "drbg", "reseed-interval", config.reseed.interval, reseed_interval_range);
+  reader.size(table, "drbg", "reseed-bytes", config.reseed.bytes, reseed_bytes_range);
+  // Two seconds' worth at once; 0 is no limit. What the operator names holds for this machine too.
+  for (const auto& [key, bucket] : {std::pair{"client-rate", &config.limits.client_drbg},
+                                    std::pair{"block-rate", &config.limits.block_drbg}}) {
+    const toml::node* const node = TomlReader::find(table, key);
+    if (node == nullptr) continue;
+    reader.rate(table, "drbg", key, bucket->rate);
+    if (bucket->rate > share::most_rate * 1024) {
+      reader.note(*node, fmt::format("drbg.{}: at most 1024GiB/s; 0 is no limit", key));
+      bucket->rate = 0;
+    }
+    bucket->burst = 2 * bucket->rate;
+    config.limits.limit_local = true;
+  }
+}
+
+void read_limits(const TomlReader& reader, const toml::table& table, serve::Limits& limits) {
+  const std::string where = "limits";
+  reader.only(table, where,
+              {"connections", "full-bytes", "drbg-bytes", "handshake", "header", "idle", "write",
+               "documents", "sessions"});
+  // A client's, a second, ten seconds' worth at once; a block of addresses has five and ten times
+  // as much, as many share one.
+  const auto rates = [&](const char* key, share::BucketRate& client, share::BucketRate& block) {
+    constexpr std::uint64_t burst = 10;
+    if (TomlReader::find(table, key) == nullptr) return;
+    const std::uint64_t times = block.rate / client.rate;
+    reader.count(table, where, key, client.rate, often_range);
+    client.burst = burst * client.rate;
+    block = {times * client.rate, times * client.burst};
+  };
+  rates("documents", limits.client_documents, limits.block_documents);
+  rates("sessions", limits.client_sessions, limits.block_sessions);
+  reader.count(table, where, "connections", limits.connections, connections_range);
+  reader.size(table, where, "full-bytes", limits.request_full_bytes, full_range);
+  reader.size(table, where, "drbg-bytes", limits.request_drbg_bytes, drbg_range);
+  reader.duration(table, where, "handshake", limits.handshake, deadline_range);
+  reader.duration(table, where, "header", limits.header, deadline_range);
+  reader.duration(table, where, "idle", limits.idle, idle_range);
+  reader.duration(table, where, "write", limits.write, deadline_range);
+}
 
 void read_core(const TomlReader& reader, const toml::table& root, Config& config) {
-  constexpr std::size_t most_threads = 256;
   if (const auto* t = reader.section(root, "node")) {
     reader.only(*t, "node", {"threads", "quorum", "on-reseed"});
     reader.commands(*t, "node", "on-reseed", config.on_reseed);
-    reader.size(*t, "node", "quorum", config.quorum);
-    if (config.quorum == 0 || config.quorum > most_quorum) {
-      reader.fail(*t->get("quorum"), "node.quorum: from 1 to 16");
+    for (const std::string& command : config.on_reseed) {
+      config.places["node.on-reseed " + command] = reader.place(*t, "on-reseed");
     }
-    reader.size(*t, "node", "threads", config.threads);
-    if (config.threads == 0 || config.threads > most_threads) {
-      reader.fail(*t->get("threads"), "node.threads: from 1 to 256");
-    }
+    reader.count(*t, "node", "quorum", config.quorum, quorum_range);
+    config.places["node.quorum"] = reader.place(*t, "quorum");
+    reader.count(*t, "node", "threads", config.threads, threads_range);
   }
   if (const auto* t = reader.section(root, "reserve")) {
     reader.only(*t, "reserve", {"size"});
-    reader.size(*t, "reserve", "size", config.reserve_bytes);
-    if (config.reserve_bytes < 4096 || config.reserve_bytes > (1U << 30)) {
-      reader.fail(*t->get("size"), "reserve.size: from 4KiB to 1GiB");
-    }
+    reader.size(*t, "reserve", "size", config.reserve_bytes, reserve_range);
   }
-  if (const auto* t = reader.section(root, "drbg")) {
-    reader.only(*t, "drbg", {"reseed_interval", "reseed_bytes", "client_rate", "block_rate"});
-    reader.duration(*t, "drbg", "reseed_interval", config.reseed.interval, reseed_interval_range);
-    reader.size(*t, "drbg", "reseed_bytes", config.reseed.bytes, reseed_bytes_range);
-    // Two seconds' worth at once; 0 is no limit. What the operator names holds for this machine
-    // too.
-    for (const auto& [key, bucket] : {std::pair{"client_rate", &config.limits.client_drbg},
-                                      std::pair{"block_rate", &config.limits.block_drbg}}) {
-      if (t->get(key) == nullptr) continue;
-      reader.rate(*t, "drbg", key, bucket->rate);
-      if (bucket->rate > share::most_rate * 1024) {
-        reader.fail(*t->get(key), fmt::format("drbg.{}: at most 1024GiB/s; 0 is no limit", key));
-      }
-      bucket->burst = 2 * bucket->rate;
-      config.limits.limit_local = true;
-    }
-  }
-  if (const auto* t = reader.section(root, "limits")) {
-    reader.only(*t, "limits",
-                {"connections", "full_bytes", "drbg_bytes", "handshake", "header", "idle", "write",
-                 "documents", "sessions"});
-    // A client's, a second, ten seconds' worth at once; a block of addresses has five and ten times
-    // as much, as many share one. 0 is no limit.
-    const auto rates = [&](const char* key, share::BucketRate& client, share::BucketRate& block) {
-      constexpr std::uint64_t most = 1000000;
-      constexpr std::uint64_t burst = 10;
-      if (t->get(key) == nullptr) return;
-      const std::uint64_t times = block.rate / client.rate;
-      reader.size(*t, "limits", key, client.rate);
-      if (client.rate > most) {
-        reader.fail(*t->get(key),
-                    fmt::format("limits.{}: at most {} a second; 0 is no limit", key, most));
-      }
-      client.burst = burst * client.rate;
-      block = {times * client.rate, times * client.burst};
-    };
-    rates("documents", config.limits.client_documents, config.limits.block_documents);
-    rates("sessions", config.limits.client_sessions, config.limits.block_sessions);
-    reader.size(*t, "limits", "connections", config.limits.connections, connections_range);
-    reader.size(*t, "limits", "full_bytes", config.limits.request_full_bytes, full_range);
-    reader.size(*t, "limits", "drbg_bytes", config.limits.request_drbg_bytes, drbg_range);
-    reader.duration(*t, "limits", "handshake", config.limits.handshake, deadline_range);
-    reader.duration(*t, "limits", "header", config.limits.header, deadline_range);
-    reader.duration(*t, "limits", "idle", config.limits.idle, idle_range);
-    reader.duration(*t, "limits", "write", config.limits.write, deadline_range);
-  }
+  if (const auto* t = reader.section(root, "drbg")) read_drbg(reader, *t, config);
+  if (const auto* t = reader.section(root, "limits")) read_limits(reader, *t, config.limits);
 }
 
 // More often than once a second nobody reads; less often than once a day is as good as never.
@@ -112,9 +114,7 @@ void read_observe(const TomlReader& reader, const toml::table& root, Config& con
                     {{"open", true}, {"closed", false}});
   reader.word<LogFormat>(*t, "observe", "log", config.observe.log,
                          {{"text", LogFormat::text}, {"json", LogFormat::json}});
-  if (t->get("stat") != nullptr) {
-    reader.duration(*t, "observe", "stat", config.observe.stat, stat_range);
-  }
+  reader.duration(*t, "observe", "stat", config.observe.stat, stat_range);
 }
 
 constexpr TomlReader::Range alarm_timeout_range{"1s", "10m"};
@@ -130,7 +130,7 @@ observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table
     const toml::node* const node = table.get(key);
     if (node == nullptr) return;
     if (!node->is_string() || node->as_string()->get().empty()) {
-      reader.fail(*node, fmt::format("alarm.{}: must be a text that is not empty", key));
+      return reader.note(*node, fmt::format("alarm.{}: must be a text that is not empty", key));
     }
     put(node->as_string()->get());
   };
@@ -140,7 +140,7 @@ observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table
   text("ca", [&](const std::string& value) { rule.ca = value; });
   reader.duration(table, where, "timeout", rule.timeout, alarm_timeout_range);
   reader.duration(table, where, "repeat", rule.repeat, alarm_repeat_range);
-  reader.size(table, where, "retries", rule.retries, alarm_retries_range);
+  reader.count(table, where, "retries", rule.retries, alarm_retries_range);
   rule.on = observe::usual_alarms();
   if (const toml::node* const on = table.get("on")) {
     rule.on.clear();
@@ -152,10 +152,10 @@ observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table
         for (const std::string_view each : event_kind_names) {
           if (each != to_string(EventKind::note)) known += fmt::format(" {}", each);
         }
-        reader.fail(item,
-                    fmt::format("alarm.on: '{}' is no kind that an alarm tells of; those are{}{}",
-                                shown(name.value_or("")), known,
-                                did_you_mean(name.value_or(""), words_of(known))));
+        return reader.note(
+            item, fmt::format("alarm.on: '{}' is not a kind that an alarm tells of; those are{}{}",
+                              shown(name.value_or("")), known,
+                              did_you_mean(name.value_or(""), words_of(known))));
       }
       rule.on.push_back(*kind);
     };
@@ -164,7 +164,8 @@ observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table
     } else {
       add(*on);
     }
-    if (rule.on.empty()) reader.fail(*on, "alarm.on: names nothing; leave it out for the usual");
+    const bool nothing = on->is_array() && on->as_array()->empty();
+    if (nothing) reader.note(*on, "alarm.on: names nothing; leave it out for the usual");
   }
   try {
     check_alarm(rule);
@@ -182,14 +183,14 @@ std::pair<std::string, share::Terms> read_client(const TomlReader& reader,
   reader.only(table, "client", {"name", "rate", "burst", "weight"});
   const std::string client_name = reader.name(table, "client", "router");
   if (!share::valid_client_name(client_name)) {
-    reader.fail(*table.get("name"), "client.name: 1 to 64 letters, digits, '.', '_' and '-'");
+    reader.note(*table.get("name"), "client.name: 1 to 64 letters, digits, '.', '_' and '-'");
   }
   reader.rate(table, "client", "rate", terms.rate);
   reader.size(table, "client", "burst", terms.burst);
   if (const toml::node* const weight = table.get("weight")) {
     const auto value = weight->value<double>();
-    if (!value) reader.fail(*weight, "client.weight: a number from 0.001 to 1000");
-    terms.weight = *value;
+    if (!value) reader.note(*weight, "client.weight: write a number from 0.001 to 1000");
+    terms.weight = value.value_or(terms.weight);
   }
   // Each for itself, as far as it stands for itself: the line of the one that is wrong.
   for (const auto& [key, part] :
@@ -235,29 +236,24 @@ std::string Config::core_changes(const Config& other) const {
        {std::pair{"node.threads", threads == other.threads},
         std::pair{"node.quorum", quorum == other.quorum},
         std::pair{"reserve.size", reserve_bytes == other.reserve_bytes},
-        std::pair{"drbg.reseed_interval", reseed.interval == other.reseed.interval},
-        std::pair{"drbg.reseed_bytes", reseed.bytes == other.reseed.bytes}}) {
+        std::pair{"drbg.reseed-interval", reseed.interval == other.reseed.interval},
+        std::pair{"drbg.reseed-bytes", reseed.bytes == other.reseed.bytes}}) {
     if (!same) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
   }
   return names;
 }
 
-Config parse_config(std::string_view text, const std::string& path) {
-  refuse_odd_characters(text, path);
-  const TomlReader reader(path);
-  toml::table root;
-  try {
-    // Without the path: it would copy that in a constructor that ends the program without memory.
-    root = toml::parse(text);
-  } catch (const toml::parse_error& e) {
-    reader.fail(e.source(), std::string(e.description()));
+namespace {
+
+void note_places(const TomlReader& reader, const toml::table& table, const std::string& what,
+                 Config& config) {
+  config.places[what] = reader.place(table, "name");
+  for (const auto& [key, node] : table) {
+    config.places[what + " " + spec::plain_key(key.str())] = reader.place(node.source());
   }
-  Config config;
-  reader.only(
-      root, "",
-      {"node", "reserve", "drbg", "limits", "observe", "source", "outlet", "client", "alarm"});
-  read_core(reader, root, config);
-  read_observe(reader, root, config);
+}
+
+void read_alarms(const TomlReader& reader, const toml::table& root, Config& config) {
   reader.list(root, "alarm", [&](const toml::table& table) {
     if (config.alarms.size() == Alarms::most_rules) {
       reader.fail(table, fmt::format("alarm: at most {}", Alarms::most_rules));
@@ -270,61 +266,173 @@ Config parse_config(std::string_view text, const std::string& path) {
           return other.name() == name || other.name().starts_with(name + " #");
         });
     if (same > 0) rule.label = fmt::format("{} #{}", name, same + 1);
+    config.places["alarm " + rule.name()] = reader.place(table, "command");
     config.alarms.push_back(std::move(rule));
   });
-  reader.list(root, "source", [&](const toml::table& table) {
-    config.sources.push_back(reader.spec(table, "source", "hwrng"));
-    reader.checked(table, "source", "hwrng", sources::describe_source);
-  });
+}
+
+std::string_view without_mark(std::string_view text) {
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  return text;
+}
+
+// No two outlets at one place.
+void check_places(const Config& config, Problems& problems) {
   std::map<std::string, std::string> places;
+  for (const std::string& outlet : config.outlets) {
+    const auto [other, fresh] = places.emplace(outlets::plan_outlet(outlet).place, outlet);
+    if (fresh) continue;
+    problems.push_back(fmt::format("{}outlets {} and {} are at the same place; leave one out",
+                                   config.place_of("outlet", outlet), other->second, outlet));
+  }
+}
+
+}  // namespace
+
+std::string Config::place_of(std::string_view kind, const std::string& text,
+                             const std::string& option) const {
+  const std::string name = fmt::format("{} {}", kind, text);
+  auto found = places.find(name + " " + option);
+  if (option.empty() || found == places.end()) found = places.find(name);
+  return found == places.end() || found->second.empty() ? "" : found->second + ": ";
+}
+
+void refuse(const Problems& problems) {
+  if (problems.empty()) return;
+  if (problems.size() == 1) throw Failure(problems.front());
+  throw Failure(fmt::format("{} (and {} more: 'qanat check' tells all)", problems.front(),
+                            problems.size() - 1));
+}
+
+Config parse_config(std::string_view text, const std::string& path, Problems& problems) {
+  text = without_mark(text);
+  const TomlReader reader(path);
+  toml::table root;
+  Config config;
+  try {
+    refuse_odd_characters(text, path);
+    // Without the path: it would copy that in a constructor that ends the program without memory.
+    root = toml::parse(text);
+  } catch (const toml::parse_error& e) {
+    problems.push_back(fmt::format("{}: {}", reader.place(e.source()), e.description()));
+    return config;
+  } catch (const Failure& problem) {
+    problems.emplace_back(problem.what());
+    return config;
+  }
+  reader.only(
+      root, "",
+      {"node", "reserve", "drbg", "limits", "observe", "source", "outlet", "client", "alarm"});
+  read_core(reader, root, config);
+  read_observe(reader, root, config);
+  read_alarms(reader, root, config);
+  reader.list(root, "source", [&](const toml::table& table) {
+    const std::string name = reader.spec(table, "source", "hwrng");
+    (void)reader.checked(table, "source", "hwrng", sources::describe_source);
+    note_places(reader, table, "source " + name, config);
+    config.sources.push_back(name);
+  });
   reader.list(root, "outlet", [&](const toml::table& table) {
     constexpr std::string_view example = "https://*:7749";
-    config.outlets.push_back(reader.spec(table, "outlet", example));
-    const std::string place =
-        reader
-            .checked(table, "outlet", example,
-                     [](const std::string& name) { return outlets::plan_outlet(name); })
-            .place;
-    const auto [other, fresh] = places.emplace(place, config.outlets.back());
-    if (!fresh) {
-      reader.fail(*table.get("name"),
-                  fmt::format("outlet: {} and {} are at the same place; leave one out",
-                              other->second, config.outlets.back()));
-    }
+    const std::string name = reader.spec(table, "outlet", example);
+    (void)reader.checked(table, "outlet", example,
+                         [](const std::string& each) { return outlets::plan_outlet(each); });
+    note_places(reader, table, "outlet " + name, config);
+    config.outlets.push_back(name);
   });
   reader.list(root, "client", [&](const toml::table& table) {
     const auto [name, terms] = read_client(reader, table);
     if (!config.clients.emplace(name, terms).second) {
-      reader.fail(*table.get("name"), fmt::format("client {}: named twice", name));
+      reader.note(*table.get("name"), fmt::format("client {}: named twice", name));
     }
   });
+  for (std::string& problem : reader.problems()) problems.push_back(std::move(problem));
   return config;
 }
 
-Config load_config(const std::string& path) {
+Config load_config(const std::string& path, Problems& problems) {
   // A FIFO in its place would hold up a reload for ever; one that a shell made is meant.
   const bool of_shell = path.starts_with("/dev/") || path.starts_with("/proc/");
   auto text = read_file(path, 1 << 20, of_shell ? FileKind::any : FileKind::regular);
   if (!text) throw Failure(text.error().message);
-  return parse_config(sources::keep_join_strings(std::move(*text)), path);
+  return parse_config(sources::keep_join_strings(std::move(*text)), path, problems);
+}
+
+Config parse_config(std::string_view text, const std::string& path) {
+  Problems problems;
+  Config config = parse_config(text, path, problems);
+  check_places(config, problems);
+  refuse(problems);
+  return config;
+}
+
+Config load_config(const std::string& path) {
+  Problems problems;
+  Config config = load_config(path, problems);
+  check_places(config, problems);
+  refuse(problems);
+  return config;
+}
+
+void check_config(const Config& config, Problems& problems) {
+  std::vector<peers::Endpoint> upstreams;
+  for (const std::string& source : config.sources) {
+    if (sources::is_upstream(source)) upstreams.push_back(sources::parse_upstream(source));
+  }
+  const auto quorum = config.places.find("node.quorum");
+  const std::string where =
+      quorum == config.places.end() || quorum->second.empty() ? "" : quorum->second + ": ";
+  if (upstreams.empty() && config.quorum > 1) {
+    problems.push_back(
+        fmt::format("{}a quorum of {} is of upstreams, and no source is one: add other nodes (a "
+                    "join string, https://HOST:PORT), or leave the quorum out",
+                    where, config.quorum));
+  }
+  try {
+    if (!upstreams.empty()) sources::check_quorum(upstreams, config.quorum);
+  } catch (const Failure& problem) {
+    problems.push_back(where + problem.what());
+  }
+  check_places(config, problems);
 }
 
 void check_config(const Config& config) {
-  std::map<std::string, std::string> places;
-  std::vector<peers::Endpoint> upstreams;
-  for (const std::string& source : config.sources) {
-    sources::describe_source(source);
-    if (sources::is_upstream(source)) upstreams.push_back(sources::parse_upstream(source));
+  for (const std::string& source : config.sources) (void)sources::describe_source(source);
+  for (const std::string& outlet : config.outlets) (void)outlets::plan_outlet(outlet);
+  Problems problems;
+  check_config(config, problems);
+  refuse(problems);
+}
+
+std::string replaced_outlets(const Config& config, const std::string& file) {
+  std::string missing;
+  std::string add;
+  for (const std::string& usual : outlets::default_outlets()) {
+    const outlets::OutletPlan plan = outlets::plan_outlet(usual);
+    const bool http = usual.starts_with("http:");
+    const std::string port = usual.substr(usual.rfind(':'));
+    const bool there =
+        std::any_of(config.outlets.begin(), config.outlets.end(), [&](const std::string& outlet) {
+          // Every address is that of loopback, too.
+          return outlets::plan_outlet(outlet).place == plan.place ||
+                 (http && (outlet.starts_with("http://*" + port) ||
+                           outlet.starts_with("http://0.0.0.0" + port) ||
+                           outlet.starts_with("http://[::]" + port)));
+        });
+    if (there) continue;
+    missing +=
+        fmt::format("{}{} ({})", missing.empty() ? "" : ", ", usual.substr(0, usual.find('?')),
+                    http ? "HTTP API and dashboard for this machine"
+                         : "EGD, for libqanat and the OpenSSL provider");
+    add += file.empty() ? fmt::format(" --outlet '{}'", usual)
+                        : fmt::format(" [[outlet]] name = \"{}\"", usual);
   }
-  if (!upstreams.empty()) sources::check_quorum(upstreams, config.quorum);
-  for (const std::string& outlet : config.outlets) {
-    const auto description = outlets::plan_outlet(outlet);
-    const auto [other, fresh] = places.emplace(description.place, outlet);
-    if (!fresh) {
-      throw Failure(fmt::format("outlets {} and {} are at the same place; leave one out",
-                                other->second, outlet));
-    }
-  }
+  if (missing.empty()) return "";
+  return fmt::format(
+      "{} in place of the default ones, so these are not served: {}; to serve them "
+      "too, add{}",
+      file.empty() ? "--outlet names outlets" : file + " names outlets", missing, add);
 }
 
 std::vector<std::string> config_warnings(const Config& config) {

@@ -26,6 +26,7 @@ struct Config {
   std::vector<std::string> sources;  // names with their options, checked
   std::vector<std::string> outlets;
   bool default_outlets = false;  // nobody named them: the node goes on where one of them fails
+  std::string note;              // for the log at the start; may be empty
   std::map<std::string, share::Terms> clients;  // by name
   std::vector<std::string> on_reseed;           // commands, run after this machine was renewed
   struct Observe {
@@ -35,20 +36,40 @@ struct Config {
   };
   Observe observe;
   std::vector<observe::AlarmRule> alarms;
+  // Where a file says it, "qanat.toml:12:1": of "node.quorum", "outlet NAME" and "outlet NAME key",
+  // sources and alarms likewise.
+  std::map<std::string, std::string> places;
+
+  // "qanat.toml:12:1: ", of the option where that has a line of its own; empty: no file says it.
+  std::string place_of(std::string_view kind, const std::string& text,
+                       const std::string& option = "") const;
 
   // Which of the values that a reload cannot change differ, "node.threads, reserve.size"; empty:
   // none.
   std::string core_changes(const Config& other) const;
 };
 
-// Throws Failure, "file:line:column: key: what is wrong; what would be right": unknown key, wrong
-// type, bad name, two outlets at one place, unreadable file.
-Config load_config(const std::string& path);
+// What is wrong, a line each: "file:line:column: key: what is wrong; what would be right".
+using Problems = std::vector<std::string>;
+// Throws Failure, unless there are none: the first, and how many more there are.
+void refuse(const Problems& problems);
+
+// Adds what is wrong: an unknown key, a wrong type, a bad name. What it returns is without that.
+// Throws Failure for a file that cannot be read.
+Config load_config(const std::string& path, Problems& problems);
 // The same from text; `path` is for messages.
+Config parse_config(std::string_view text, const std::string& path, Problems& problems);
+// The same; what is wrong, two outlets at one place too, is a Failure.
+Config load_config(const std::string& path);
 Config parse_config(std::string_view text, const std::string& path);
-// Sources and outlets each valid, no two outlets at one place, a quorum that can be reached; throws
-// Failure.
+// What no single name shows, of sources and outlets that are valid: two outlets at one place, a
+// quorum that cannot be reached.
+void check_config(const Config& config, Problems& problems);
+// The same, and that each name is valid; throws Failure.
 void check_config(const Config& config);
+// Which default outlets there are not, as others are named, and how to have them; empty: none is
+// missing. `file`: that names the outlets; empty: the command line does.
+std::string replaced_outlets(const Config& config, const std::string& file);
 // What is valid and hardly meant, a line each.
 std::vector<std::string> config_warnings(const Config& config);
 

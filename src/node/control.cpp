@@ -39,7 +39,33 @@ Number number_of(const json::object& request, std::string_view key, Number usual
   return problem ? std::numeric_limits<Number>::max() : number;
 }
 
+bool flag_of(const json::object& request, std::string_view key) {
+  const auto* const found = request.if_contains(key);
+  return found != nullptr && found->is_bool() && found->get_bool();
+}
+
 }  // namespace
+
+std::string with_https_port(const std::string& address, const std::string& own) {
+  const auto outlet = spec::parse_address(own);
+  const auto whole = spec::parse_address(address, outlet ? outlet->port : wire::https_port);
+  return whole ? whole->text() : address;
+}
+
+std::string doubts_of(const Reach& reach) {
+  const auto address = spec::parse_address(reach.address);
+  if (address && spec::is_loopback(address->host)) {
+    return fmt::format(
+        "the join string says {}, which is reached from this machine alone; for "
+        "others let the https outlet listen on '*', or give --address HOST",
+        reach.address);
+  }
+  if (!reach.guessed) return "";
+  return fmt::format(
+      "the join string says {}, one of this machine's addresses; if clients reach it "
+      "by another, or by a name, invite with --address HOST",
+      reach.address);
+}
 
 ControlAnswer Control::answer(std::string_view method, std::string_view path,
                               std::string_view body) {
@@ -98,13 +124,13 @@ ControlAnswer Control::invite(const json::object& request) {
   if (const std::string problem = node_.state.problem(); !problem.empty()) {
     return refused(409, "nobody is invited: " + problem);
   }
-  if (const auto* const observer = request.if_contains("observer");
-      observer != nullptr && observer->is_bool() && observer->get_bool()) {
-    return invite_observer(text_of(request, "name"));
-  }
+  const bool replace = flag_of(request, "replace");
+  if (flag_of(request, "observer")) return invite_observer(text_of(request, "name"), replace);
   std::string at = text_of(request, "address");
-  const std::string own = node_.address();
-  if (at.empty()) at = own;
+  const Reach reach = node_.reach();
+  const std::string doubts = at.empty() ? doubts_of(reach) : "";
+  if (at.empty()) at = reach.address;
+  at = with_https_port(at, reach.address);
   if (at.empty()) {
     return refused(400,
                    "this node has no https outlet to invite to; start it with --outlet "
@@ -118,13 +144,14 @@ ControlAnswer Control::invite(const json::object& request) {
   if (const auto promise = node_.dispenser.check_promise(rate, node_.clock.now()); !promise) {
     return refused(promise.error().unproved ? 503 : 409, promise.error().message);
   }
-  auto invited = node_.clients.invite(name, terms, at, identity->pin);
+  auto invited = node_.clients.invite(name, terms, at, identity->pin, replace);
   if (!invited) return refused(400, invited.error().message);
   const std::string promised =
       rate == 0 ? "" : ", promised " + format_rate(static_cast<double>(rate));
   node_.events.record("clients", fmt::format("invited '{}'{}", name, promised));
   json::object given{{"join", invited->join}, {"address", at}, {"serial", invited->serial}};
-  if (own.empty()) {
+  if (!doubts.empty()) given["warning"] = doubts;
+  if (reach.address.empty()) {
     given["warning"] =
         "this node has no https outlet, so the join string will not work yet; add one: --outlet "
         "'https://*:7749'";
@@ -132,8 +159,8 @@ ControlAnswer Control::invite(const json::object& request) {
   return given_out(given, name, *invited);
 }
 
-ControlAnswer Control::invite_observer(const std::string& name) {
-  auto invited = node_.clients.invite_observer(name);
+ControlAnswer Control::invite_observer(const std::string& name, bool replace) {
+  auto invited = node_.clients.invite_observer(name, replace);
   if (!invited) return refused(400, invited.error().message);
   node_.events.record("clients", fmt::format("'{}' may observe", name));
   return given_out({{"join", invited->join}, {"serial", invited->serial}}, name, *invited);

@@ -16,6 +16,18 @@
 
 namespace qanat::node {
 
+// Where clients reach the node's https outlet.
+struct Reach {
+  std::string address;   // empty: it has none
+  bool guessed = false;  // it listens on every address, and this is one of them
+};
+
+// "HOST[:PORT]" with the port of `own`, an address, where it says none; or that of https outlets.
+std::string with_https_port(const std::string& address, const std::string& own);
+// What should be said of an address that nobody gave: that it is a guess, or of this machine alone;
+// empty: nothing.
+std::string doubts_of(const Reach& reach);
+
 // What it works on; all outlive it.
 struct Controlled {
   share::ClientBook& book;
@@ -25,8 +37,8 @@ struct Controlled {
   const StateWatch& state;
   const Clock& clock;
   std::function<const Identity*()> identity;  // null: a feed, which has no clients
-  std::function<std::string()> address;       // of the https outlet; empty without one
-  std::function<void()> check_state;          // at each action
+  std::function<Reach()> reach;
+  std::function<void()> check_state;  // at each action
   std::function<void()> retest;
   std::function<void()> feed;
   Alarms& alarms;
@@ -43,7 +55,7 @@ class Control {
 
  private:
   outlets::ControlAnswer invite(const boost::json::object& request);
-  outlets::ControlAnswer invite_observer(const std::string& name);
+  outlets::ControlAnswer invite_observer(const std::string& name, bool replace);
   // The answer with what was invited, which is undone where nobody takes it.
   outlets::ControlAnswer given_out(const boost::json::object& given, const std::string& name,
                                    ClientStore::Invitation& invited);

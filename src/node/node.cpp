@@ -171,6 +171,7 @@ void Node::start() {
   }
   find_trickle_port();
   warn_of(settings_.config);
+  if (!settings_.config.note.empty()) log_info("configuration: {}", settings_.config.note);
   if (const std::string at = address(); !at.empty() && watch_.writable())
     state_.remember_address(at);
   open_control_socket();
@@ -250,7 +251,7 @@ Controlled Node::controlled() {
           .state = watch_,
           .clock = clock_,
           .identity = [this] { return identity_ ? &*identity_ : nullptr; },
-          .address = [this] { return address(); },
+          .reach = [this] { return reach(); },
           .check_state = [this] { check_state(); },
           .retest = [this] { retest(); },
           .feed = [this] { feed_now(); },
@@ -369,7 +370,7 @@ bool Node::stop(Duration limit) {
     try {
       insist(work);
     } catch (const std::exception& problem) {
-      log_warning("stopping: {}; leaving it behind", problem.what());
+      log_warning("stopping: {}; leaving it behind", plain_what(problem));
       ended = false;
     }
   };
@@ -430,16 +431,16 @@ bool Node::at_rest() const {
                      [](const NamedSource& named) { return named.source->at_rest(); });
 }
 
-std::string Node::address() const {
+Reach Node::reach() const {
   const auto running = running_.lists();
   for (const NamedOutlet& named : running->outlets) {
     auto at = named.outlet->invites_to();
     if (!at) continue;
-    if (at->host == "0.0.0.0" || at->host == "::" || at->host == "*")
-      at->host = net::reachable_host();
-    return at->text();
+    const bool every = at->host == "0.0.0.0" || at->host == "::" || at->host == "*";
+    if (every) at->host = net::reachable_host();
+    return {at->text(), every};
   }
-  return "";
+  return {};
 }
 
 }  // namespace qanat::node

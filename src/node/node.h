@@ -91,10 +91,12 @@ class Node {
   std::string hopeless() const;
 
   const StateDir& state() const { return state_; }
-  std::string address() const;  // of the first https outlet; empty when there is none
+  std::string address() const { return reach().address; }
 
  private:
   using Lists = Running::Lists;
+
+  Reach reach() const;  // of the first https outlet
 
   outlets::Services make_services();
   outlets::CookieKeeper::File cookie_file();

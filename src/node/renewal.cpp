@@ -22,7 +22,7 @@ void Renewal::do_all(const Work& work) {
   try {
     insist(work);
   } catch (const std::exception& problem) {
-    all_.events.add("node", fmt::format("not everything is seeded anew: {}", problem.what()),
+    all_.events.add("node", fmt::format("not everything is seeded anew: {}", plain_what(problem)),
                     EventKind::warning);
   }
 }

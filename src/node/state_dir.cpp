@@ -145,8 +145,39 @@ std::string StateDir::node_id() const {
   return drawn_id_;
 }
 
+Result<void> StateDir::look() const {
+  if (auto safe = check_owner(); !safe) throw Failure(safe.error().message);
+  if (!exists()) {
+    // The nearest one above that is there, in which the others are made.
+    std::string above = directory_of(path_);
+    while (above.size() > 1 && ::access(above.c_str(), F_OK) != 0) above = directory_of(above);
+    if (::access(above.c_str(), W_OK | X_OK) == 0) return {};
+    return error(with_errno("the state directory " + path_ + " cannot be made in " + above, errno));
+  }
+  struct stat info {};
+  if (::stat(path_.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    throw Failure(path_ + " is not a directory, as the node's state needs one; give --state DIR");
+  }
+  if (::access(path_.c_str(), W_OK | X_OK) != 0) {
+    return error(with_errno("the state directory " + path_ + " cannot be written", errno));
+  }
+  if (auto clients = load_clients(); !clients) throw Failure(clients.error().message);
+  if (!has("server.key")) {
+    refuse_new_key();
+  } else if (has("server.crt")) {
+    (void)stored_identity();
+  }
+  return {};
+}
+
 Identity StateDir::identity() const {
   if (has("server.key")) return stored_identity();
+  refuse_new_key();
+  return make_identity();
+}
+
+// Throws Failure where somebody knows the old one.
+void StateDir::refuse_new_key() const {
   // Whoever was told of the old key would be cut off by a new one.
   const auto clients = load_clients();
   if (!clients) throw Failure(clients.error().message);
@@ -163,7 +194,6 @@ Identity StateDir::identity() const {
         : certified              ? file("server.crt") + " and " + file("clients.json")
                                  : file("clients.json")));
   }
-  return make_identity();
 }
 
 Identity StateDir::stored_identity() const {

@@ -55,6 +55,9 @@ class StateDir {
   Result<void> prepare() const;
   // What prepare throws.
   Result<void> check_owner() const;
+  // What prepare, and a start with what is stored here, would come to; makes and changes nothing.
+  // An Error when the directory could not be written; throws Failure when the node would not start.
+  Result<void> look() const;
   // Held until the object ends: one node a directory. Removes what a killed one left half written.
   // An Error when it cannot be written; throws Failure when another node has it.
   Result<StateLock> lock() const;
@@ -96,6 +99,7 @@ class StateDir {
   bool has(const char* name) const;
   Identity stored_identity() const;
   Identity make_identity() const;
+  void refuse_new_key() const;
   Result<SecretBytes> stored_sealing_key() const;
   Result<SecretBytes> sealing_key() const;
 

@@ -24,6 +24,18 @@ std::deque<Event>::iterator least_missed(std::deque<Event>& events) {
                       [&](const Event& event) { return event.subject == most->first; });
 }
 
+// Messages of upstreams and outlets begin with the URL that is their subject, too: "URL as NAME"
+// with "URL answered 401: ..." is told with the URL once.
+std::string without_subject(const std::string& subject, const std::string& text) {
+  for (const std::string& name : {subject, subject.substr(0, subject.find(" as "))}) {
+    if (name.find("://") == std::string::npos || !text.starts_with(name)) continue;
+    const std::string_view rest = std::string_view(text).substr(name.size());
+    if (rest.starts_with(": ")) return std::string(rest.substr(2));
+    if (rest.starts_with(' ')) return std::string(rest.substr(1));
+  }
+  return text;
+}
+
 template <int base>
 std::optional<std::uint64_t> whole_number(std::string_view text) {
   std::uint64_t value = 0;
@@ -53,9 +65,10 @@ Events::~Events() {
   }
 }
 
-void Events::add(const std::string& subject, const std::string& text, EventKind kind,
+void Events::add(const std::string& subject, const std::string& whole, EventKind kind,
                  Audience audience, TimePoint now) {
   try {
+    const std::string text = without_subject(subject, whole);
     tell_sums(now);
     LineLimiter& limiter = is_alarm(kind) ? alarms_ : notices_;
     if (limiter.admit(subject, text, now)) {

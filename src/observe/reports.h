@@ -58,11 +58,11 @@ struct InflowReport {
 
 // For the status document and the metrics.
 struct OutletReport {
-  std::string name;        // as configured
-  std::string detail;      // "listening on 127.0.0.1:7748", "fed 4 times, last 12 s ago", ...
-  std::string problem;     // empty while all is well
-  bool credited = true;    // by whom it feeds; else what is delivered is mixed in and counts nothing
-  bool listening = false;  // for peers, at what `detail` says
+  std::string name;      // as configured
+  std::string detail;    // "listening on 127.0.0.1:7748", "fed 4 times, last 12 s ago", ...
+  std::string problem;   // empty while all is well
+  bool credited = true;  // by whom it feeds; else what is delivered is mixed in and counts nothing
+  bool listening = false;         // for peers, at what `detail` says
   std::uint64_t connections = 0;  // open now
   std::uint64_t deliveries = 0;   // requests answered with bytes, or times fed
   std::uint64_t full_bytes = 0;

@@ -138,6 +138,8 @@ std::string head_text(const Fields& document) {
       "{} {}, qanat {}, up {}, {}\n", node.text("role"), node.text("id"), node.text("version"),
       format_duration(std::chrono::milliseconds(std::llround(node.number("uptime") * 1000))),
       node.flag("ready") ? "ready" : "not ready");
+  // For ?pin= in another node's URL of this one.
+  if (!node.text("pin").empty()) out += fmt::format("Pin      {}\n", node.text("pin"));
   const std::string problem = node.text("problem");
   if (!problem.empty() && problem != verdict.text("text")) out += wrapped("Problem  ", problem);
   return out;

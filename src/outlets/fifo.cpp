@@ -36,6 +36,14 @@ constexpr Duration look_again = 100ms;
 // How often the path is looked at, should its directory have been moved away: no watch tells that.
 constexpr Duration path_look_interval = 60s;
 
+// Whether there is one at the path; an Error where there is something else.
+Result<bool> is_fifo(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return false;
+  if (!S_ISFIFO(info.st_mode)) return error(path + " is not a FIFO; delete it, or move it away");
+  return true;
+}
+
 }  // namespace
 
 Fifo::Fifo(std::string name, std::string path, spec::Grade grade, const share::Terms& terms,
@@ -75,12 +83,12 @@ void Fifo::stop() {
 // The FIFO at the path, made if need be.
 Result<void> Fifo::open() {
   close();
-  struct stat info {};
-  if (::stat(path_.c_str(), &info) == 0) {
-    if (!S_ISFIFO(info.st_mode)) return error(path_ + " is not a FIFO; delete it, or move it away");
-  } else if (errno != ENOENT || ::mkfifo(path_.c_str(), 0600) != 0) {
+  const auto there = is_fifo(path_);
+  if (!there) return tl::unexpected(there.error());
+  if (!*there && ::mkfifo(path_.c_str(), 0600) != 0) {
     return error(with_errno("cannot make " + path_, errno));
   }
+  struct stat info {};
   // A writing end that does not wait needs a reader: for the moment that is us.
   const UniqueFd reader(open_file(path_, O_RDONLY | O_NONBLOCK));
   if (!reader) return error(with_errno("cannot open " + path_, errno));
@@ -269,18 +277,34 @@ observe::OutletReport Fifo::report() const {
 
 namespace {
 
+void look_at_fifo(const std::string& name, const std::string& path, spec::Obstacles& found) {
+  const auto there = is_fifo(path);
+  std::string why;
+  if (!there) {
+    why = there.error().message;
+  } else if (*there && ::access(path.c_str(), R_OK | W_OK) != 0) {
+    why = with_errno("cannot open " + path, errno);
+  } else if (!*there && ::access(directory_of(path).c_str(), W_OK | X_OK) != 0) {
+    why = with_errno("cannot make " + path, errno);
+  }
+  if (!why.empty()) found.push_back({fmt::format("{}: {}", name, why)});
+}
+
 OutletPlan read_fifo(const spec::Spec& spec, const OutletDefaults& defaults) {
   const std::string path = spec::require_target(spec);
   const spec::Grade grade = spec::grade_of(spec, spec::Grade::full);
-  return {.place = path,
-          .path = path,
-          .note = fmt::format("grade {}, to whoever may open it", to_string(grade)),
-          .limits = defaults.limits,
-          .awaits_reader = true,
-          .make = [name = spec.text, path, grade,
-                   terms = serve::terms_of(spec)](const Services& services) {
+  return {
+      .place = path,
+      .path = path,
+      .note = fmt::format("grade {}, to whoever may open it", to_string(grade)),
+      .limits = defaults.limits,
+      .awaits_reader = true,
+      .make =
+          [name = spec.text, path, grade, terms = serve::terms_of(spec)](const Services& services) {
             return std::make_unique<Fifo>(name, path, grade, terms, services.common);
-          }};
+          },
+      .look = [name = spec.text,
+               path](spec::Obstacles& found) { look_at_fifo(name, path, found); }};
 }
 
 }  // namespace

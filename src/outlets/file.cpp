@@ -1,8 +1,11 @@
 #include "outlets/file.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -18,6 +21,26 @@ namespace {
 constexpr unsigned seed_mode = 0600;
 constexpr std::size_t seed_limit = 4096;
 
+// Whether a seed of before is there. Throws Failure for what is no file.
+bool has_old_seed(const std::string& name, const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return false;
+  if (S_ISREG(info.st_mode)) return true;
+  throw Failure(fmt::format("{}: {} is {}; name a file", name, path,
+                            S_ISDIR(info.st_mode) ? "a directory" : "not a regular file"));
+}
+
+// It is replaced in one step, so its directory is what must be written; and there, as it is made by
+// nobody.
+void look_at_seed(const std::string& name, const std::string& path, spec::Obstacles& found) {
+  attempt_into(found, "", [&] { (void)has_old_seed(name, path); });
+  const std::string directory = directory_of(path);
+  if (::access(directory.c_str(), W_OK | X_OK) == 0) return;
+  found.push_back(
+      {fmt::format("{}: nothing can be written in {}", name, with_errno(directory, errno)), "",
+       spec::Obstacle::Kind::absent});
+}
+
 }  // namespace
 
 SeedFile::SeedFile(std::string name, std::string path, serve::Schedule schedule,
@@ -27,9 +50,7 @@ SeedFile::SeedFile(std::string name, std::string path, serve::Schedule schedule,
 void SeedFile::prepare() {
   // Of a process that was killed while it wrote: seeds that nobody would ever read.
   remove_temporaries(directory_of(path_), name_of(path_));
-  struct stat info {};
-  if (::stat(path_.c_str(), &info) != 0) return;
-  if (!S_ISREG(info.st_mode)) throw Failure(name() + ": " + path_ + " is not a regular file");
+  if (!has_old_seed(name(), path_)) return;
   const auto old = read_secret_file(path_, seed_limit);
   if (!old) {
     log_warning("{}: the seed is not used: {}", name(), old.error().message);
@@ -67,9 +88,12 @@ OutletPlan read_file(const spec::Spec& spec, const OutletDefaults& defaults) {
           .replaces_file = true,
           .note = text_of(schedule),
           .limits = defaults.limits,
-          .make = [name = spec.text, path, schedule](const Services& services) {
-            return std::make_unique<SeedFile>(name, path, schedule, services.common);
-          }};
+          .make =
+              [name = spec.text, path, schedule](const Services& services) {
+                return std::make_unique<SeedFile>(name, path, schedule, services.common);
+              },
+          .look = [name = spec.text,
+                   path](spec::Obstacles& found) { look_at_seed(name, path, found); }};
 }
 
 }  // namespace

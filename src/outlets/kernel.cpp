@@ -16,10 +16,17 @@ KernelPool::KernelPool(std::string name, serve::Schedule schedule,
                        const serve::OutletServices& services)
     : serve::ScheduledOutlet(std::move(name), schedule, services) {}
 
-void KernelPool::prepare() {
-  device_ = UniqueFd(::open("/dev/random", O_RDWR | O_CLOEXEC));
-  if (!device_) throw Failure(with_errno("outlet kernel: cannot open /dev/random", errno));
+namespace {
+
+UniqueFd open_kernel_pool() {
+  UniqueFd device(::open("/dev/random", O_RDWR | O_CLOEXEC));
+  if (!device) throw Failure(with_errno("outlet kernel: cannot open /dev/random", errno));
+  return device;
 }
+
+}  // namespace
+
+void KernelPool::prepare() { device_ = open_kernel_pool(); }
 
 Result<void> KernelPool::deliver(Bytes random, const Waker& /*stop*/) {
   // Ours, and last: what came from elsewhere was fixed before this was drawn.
@@ -73,11 +80,23 @@ Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
 
 static_assert(serve::most_scheduled_bytes <= machine::most_kernel_bytes);
 
+namespace {
+
+OutletPlan read_kernel(const spec::Spec& spec, const OutletDefaults& defaults) {
+  OutletPlan plan = plan_scheduled<KernelPool>(spec, defaults);
+  plan.look = [](spec::Obstacles& found) {
+    attempt_into(found, "", [] { (void)open_kernel_pool(); });
+  };
+  return plan;
+}
+
+}  // namespace
+
 extern const OutletType kernel_type{
     .name = "kernel",
     .options = "every bytes grade",
     .summary = "the local kernel's pool",
-    .read = plan_scheduled<KernelPool>,
+    .read = read_kernel,
 };
 
 }  // namespace qanat::outlets

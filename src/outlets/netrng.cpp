@@ -259,9 +259,12 @@ OutletPlan read_netrng(const spec::Spec& spec, const OutletDefaults& defaults) {
       .note = fmt::format("{}, samples of {} bytes{}", settings.stream.note(),
                           settings.sample_bytes, settings.announce ? ", announced by mDNS" : ""),
       .limits = settings.stream.limits,
-      .make = [settings = std::move(settings)](const Services& services) {
-        return make_netrng(settings, services.common);
-      }};
+      .make =
+          [settings](const Services& services) { return make_netrng(settings, services.common); },
+      .look =
+          [settings](spec::Obstacles& found) {
+            settings.stream.at.look(settings.stream.name, found);
+          }};
 }
 
 }  // namespace

@@ -9,9 +9,9 @@ OutletPlan plan_stream(serve::StreamSettings settings,
           .path = settings.at.unix_path,
           .note = settings.note(),
           .limits = settings.limits,
-          .make = [settings = std::move(settings), make](const Services& services) {
-            return make(settings, services.common);
-          }};
+          .make = [settings,
+                   make](const Services& services) { return make(settings, services.common); },
+          .look = [settings](spec::Obstacles& found) { settings.at.look(settings.name, found); }};
 }
 
 }  // namespace qanat::outlets

@@ -59,15 +59,21 @@ OutletPlan read_rngnet(const spec::Spec& spec, const OutletDefaults& defaults) {
   const serve::Schedule schedule = read_schedule(spec);
   auto recipients = wire::rngnet::parse_recipients(spec.target);
   if (!recipients) throw Failure(fmt::format("{}: {}", spec.text, recipients.error().message));
-  return {
-      .place = spec.text,
-      .note = fmt::format("{} bytes every {} to {} recipients in turn, in the clear: whoever "
-                          "listens on the way has them too",
-                          schedule.bytes, format_duration(schedule.every), recipients->size()),
-      .limits = defaults.limits,
-      .make = [name = spec.text, to = std::move(*recipients), schedule](const Services& services) {
-        return std::make_unique<Rngnet>(name, to, schedule, services.common);
-      }};
+  return {.place = spec.text,
+          .note = fmt::format("{} bytes every {} to {} recipients in turn, in the clear: whoever "
+                              "listens on the way has them too",
+                              schedule.bytes, format_duration(schedule.every), recipients->size()),
+          .limits = defaults.limits,
+          .make =
+              [name = spec.text, to = *recipients, schedule](const Services& services) {
+                return std::make_unique<Rngnet>(name, to, schedule, services.common);
+              },
+          .look =
+              [to = *recipients](spec::Obstacles& found) {
+                for (const spec::Address& recipient : to) {
+                  result_into(found, "", net::resolve_udp(recipient));
+                }
+              }};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "outlets/services.h"
 #include "serve/limits.h"
 #include "serve/schedule.h"
+#include "spec/obstacle.h"
 #include "spec/spec.h"
 
 namespace qanat::outlets {
@@ -35,6 +36,9 @@ struct OutletPlan {
   // Throws nothing but for want of memory: what can be wrong is found by `start`. May be called
   // again, as after a reload that failed.
   std::function<std::unique_ptr<serve::Outlet>(const Services&)> make;
+  // Adds what would keep `start` from working now. Opens and makes nothing that stays. Null:
+  // nothing can.
+  std::function<void(spec::Obstacles&)> look = {};
 };
 
 struct OutletType {

@@ -358,9 +358,21 @@ OutletPlan read_xenstore(const spec::Spec& spec, const OutletDefaults& defaults)
   return {.place = fmt::format("xenstore {}{} of {}", settings.socket, settings.path, whose),
           .note = fmt::format("{}, {}", whose, serve::text_of(settings.schedule)),
           .limits = defaults.limits,
-          .make = [settings](const Services& services) {
-            return std::make_unique<XenstoreSeeds>(settings, services.common);
-          }};
+          .make =
+              [settings](const Services& services) {
+                return std::make_unique<XenstoreSeeds>(settings, services.common);
+              },
+          .look =
+              [settings](spec::Obstacles& found) {
+                const Waker waker;
+                const Clock clock;
+                peers::XenstoreLink link(
+                    waker, [] { return false; }, clock, [](const xenstore::Event&) {});
+                if (auto opened = link.open(settings.socket); !opened) {
+                  found.push_back({fmt::format("{}: {}", settings.name, opened.error().message),
+                                   settings.socket.empty() ? "" : "socket"});
+                }
+              }};
 }
 
 }  // namespace

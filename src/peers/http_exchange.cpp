@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <charconv>
 
@@ -36,6 +37,16 @@ std::string words_of(const std::string& body) {
     words += "; " + shown(hint->get_string(), most_words);
   }
   return words;
+}
+
+// Of what is no HTTP: a record of TLS begins with its type and version (RFC 8446, 5.1).
+std::string odd_answer(const std::array<std::uint8_t, 2>& answer) {
+  constexpr std::uint8_t alert = 21;
+  constexpr std::uint8_t handshake = 22;
+  constexpr std::uint8_t version = 3;
+  const bool tls = (answer[0] == alert || answer[0] == handshake) && answer[1] == version;
+  return tls ? " speaks TLS: write https:// in place of http://"
+             : " does not speak HTTP: is that the right port?";
 }
 
 Trouble kind_of(unsigned status) {
@@ -155,6 +166,8 @@ tl::unexpected<ClientError> HttpClient::Exchange::wrong_size(std::uint64_t size)
 tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t filled) {
   WipedArray<16384> piece;
   MutableBytes input = client_.inbox_.view().first(filled);
+  const std::array<std::uint8_t, 2> beginning{filled > 0 ? input[0] : std::uint8_t{},
+                                              filled > 1 ? input[1] : std::uint8_t{}};
   while (!parser_.is_done()) {
     parser_.get().body().data = piece.data();
     parser_.get().body().size = piece.size();
@@ -164,7 +177,7 @@ tl::expected<std::size_t, ClientError> HttpClient::Exchange::parse(std::size_t f
     wipe(input.first(used));
     input = input.subspan(used);
     if (problem == http::error::need_buffer || problem == http::error::need_more) problem = {};
-    if (problem) return trouble(Trouble::protocol, where() + ": not HTTP: " + problem.message());
+    if (problem) return trouble(Trouble::protocol, where() + odd_answer(beginning));
     if (parser_.is_header_done() && !header_checked_) {
       if (auto ok = check_header(); !ok) return tl::unexpected(ok.error());
     }
@@ -198,12 +211,10 @@ tl::expected<Response, ClientError> HttpClient::Exchange::conclude() {
   const bool any_2xx = client_.bounds_.any_2xx && response_.status / 100 == 2;
   if (response_.status == 200 || any_2xx) return response_;
   if (response_.status == 401 && !client_.endpoint_.shared_key.empty()) {
-    return trouble(
-        Trouble::refused,
-        fmt::format(
-            "{} answered 401: it no longer accepts '{}' (revoked, or invited again); ask for a "
-            "new join string",
-            where(), client_.endpoint_.client_name));
+    return trouble(Trouble::refused, fmt::format("{} answered 401: the hub no longer accepts '{}' "
+                                                 "(revoked, or invited again); ask for a "
+                                                 "new join string",
+                                                 where(), client_.endpoint_.client_name));
   }
   unsigned retry_after = 0;
   if (const auto found = response_.headers.find("retry-after"); found != response_.headers.end()) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/quantity.h"
+#include "net/listen.h"
 #include "serve/options.h"
 #include "spec/options.h"
 
@@ -66,6 +67,25 @@ std::string StreamAddress::text() const {
 
 std::string StreamAddress::place() const {
   return (unix_path.empty() && vsock_port == 0 ? "tcp " : "") + text();
+}
+
+void StreamAddress::look(const std::string& name, spec::Obstacles& found) const {
+  const auto named = [&name](const auto& attempt) {
+    return [&name, &attempt] {
+      try {
+        attempt();
+      } catch (const Failure& problem) {
+        throw Failure(fmt::format("{}: {}", name, problem.what()));
+      }
+    };
+  };
+  const auto listen = [this] {
+    if (vsock_port != 0) return net::try_vsock(vsock_port);
+    return unix_path.empty() ? net::try_tcp(address) : net::try_unix(unix_path);
+  };
+  attempt_into(found, "", named(listen), spec::Obstacle::Kind::taken);
+  if (unix_group.empty()) return;
+  attempt_into(found, "group", named([this] { net::try_group(unix_group); }));
 }
 
 std::string StreamSettings::note() const {

@@ -9,6 +9,7 @@
 #include "share/terms.h"
 #include "spec/address.h"
 #include "spec/grade.h"
+#include "spec/obstacle.h"
 #include "spec/spec.h"
 
 namespace qanat::serve {
@@ -25,6 +26,8 @@ struct StreamAddress {
   std::string text() const;
   // The same where no two outlets may be: "tcp 127.0.0.1:8888".
   std::string place() const;
+  // Adds why nobody could listen there now; `name`: of the outlet, for messages.
+  void look(const std::string& name, spec::Obstacles& found) const;
 };
 
 // Of an outlet whose protocol cannot tell who draws.

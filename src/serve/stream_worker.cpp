@@ -182,7 +182,7 @@ void StreamWorker::begin(Arrival arrival) {
                    } catch (const std::exception& e) {
                      log_of_peer(LogLevel::error, describe(peer),
                                  "{}: a connection of {} ended: {}", name, describe(peer),
-                                 e.what());
+                                 plain_what(e));
                    }
                  });
   begin_sweeping();

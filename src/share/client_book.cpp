@@ -27,9 +27,11 @@ Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretB
                              name, name));
   }
   if (!clients_.emplace(name, client).second) {
-    return error(fmt::format(
-        "there is a client '{}' already; take another name, or end it with 'qanat revoke {}'", name,
-        name));
+    return error(
+        fmt::format("there is a client '{}' already; take another name, or invite it anew with "
+                    "--replace, which "
+                    "makes its old join string void",
+                    name));
   }
   if (observer) ++observers_;
   version_.fetch_add(1, std::memory_order_release);

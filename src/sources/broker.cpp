@@ -24,14 +24,18 @@ Result<std::size_t> Broker::read(MutableBytes out, const Waker& waker) {
 namespace {
 
 SourcePlan read_broker(const spec::Spec& spec, entropy::Claim usual) {
-  auto account = wire::broker::require_account(spec);
+  const auto account = wire::broker::require_account(spec);
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),
           .note =
               "whoever listens on the way can try passwords at leisure, and decide with one "
               "what comes",
           .reads = {account.password_file},
-          .make = [account] { return std::make_unique<Broker>(account); }};
+          .make = [account] { return std::make_unique<Broker>(account); },
+          .look =
+              [account](spec::Obstacles& found) {
+                result_into(found, "", peers::read_broker_user(account));
+              }};
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ SourcePlan read_egd(const spec::Spec& spec, entropy::Claim usual) {
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),
           .note = std::string(unauthenticated),
-          .make = stream_maker<Egd>(spec, wire::egd::usual_port)};
+          .make = stream_maker<Egd>(spec, wire::egd::usual_port),
+          .look = look_at_stream(spec)};
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ SourcePlan read_raw(const spec::Spec& spec, entropy::Claim usual) {
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),
           .note = std::string(unauthenticated),
-          .make = stream_maker<StreamSource>(spec)};
+          .make = stream_maker<StreamSource>(spec),
+          .look = look_at_stream(spec)};
 }
 
 }  // namespace

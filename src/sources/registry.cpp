@@ -1,6 +1,7 @@
 #include "sources/registry.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -9,6 +10,7 @@
 #include "base/suggest.h"
 #include "sources/device/device_models.h"
 #include "sources/runner/sample_runner.h"
+#include "sources/upstream/kept_join_strings.h"
 #include "sources/upstream/names.h"
 #include "spec/options.h"
 #include "spec/type_table.h"
@@ -121,6 +123,7 @@ SourcePlan plan_source(const std::string& text) {
     wire::refuse_part_of_key(text);
   }
   if (is_upstream(text)) return plan_upstream(text);
+  if (!text.starts_with("exec:") && holds_kept(text)) throw Failure(why_not_alone(text));
   const auto [type, spec] = require_type(text);
   spec::check_options(spec, {"h credit", type->options});
   return type->read(spec, type->usual);
@@ -154,6 +157,20 @@ std::string absence_of_source(const std::string& text) {
   if (!spec.target.empty()) return "";
   const Availability found = availability(*type);
   return found.here ? "" : found.why;
+}
+
+spec::Obstacles obstacles_of_source(const std::string& text) {
+  spec::Obstacles found;
+  const SourcePlan plan = plan_source(text);
+  struct stat info {};
+  if (!plan.path.empty() && ::stat(plan.path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    found.push_back({fmt::format("{}: {} is a directory", plan.name, plan.path)});
+  }
+  if (plan.look) plan.look(found);
+  if (const std::string absence = absence_of_source(text); !absence.empty()) {
+    found.push_back({absence, "", spec::Obstacle::Kind::absent});
+  }
+  return found;
 }
 
 std::optional<Origin> origin_of_source(const std::string& text) {

@@ -28,6 +28,8 @@ SourceDescription describe_source(const std::string& text);
 // Why the device, file, instruction or service of a source is not there now; empty when it is, or
 // that cannot be told by looking.
 std::string absence_of_source(const std::string& text);
+// What would keep it from ever giving anything, or is not there now.
+spec::Obstacles obstacles_of_source(const std::string& text);
 // What it would read from, were it opened now; nullopt where that cannot be told.
 std::optional<Origin> origin_of_source(const std::string& text);
 // The bare source, for `qanat sources` to probe. Null for one that runs itself.

@@ -5,7 +5,7 @@
 #include <limits>
 #include <string>
 
-#include "sources/source.h"
+#include "sources/type.h"
 #include "spec/address.h"
 #include "spec/options.h"
 
@@ -45,6 +45,12 @@ class StreamSource : public Source {
   std::size_t expected_ = 0;  // bytes that were asked for and have not come
   std::optional<TimePoint> deadline_;
 };
+
+// Whether the socket of such a name is there.
+inline std::function<void(spec::Obstacles&)> look_at_stream(const spec::Spec& spec) {
+  if (spec.target.starts_with("//")) return {};
+  return [path = spec.target](spec::Obstacles& found) { look_for(path, found); };
+}
 
 // Of a name: "//HOST:PORT" is TCP, anything else the path of a UNIX socket. `Kind`: a StreamSource.
 // Throws Failure for what is neither.

@@ -13,6 +13,7 @@
 #include "entropy/intake.h"
 #include "sources/runner/running_source.h"
 #include "sources/source.h"
+#include "spec/obstacle.h"
 #include "spec/spec.h"
 
 namespace qanat::sources {
@@ -33,6 +34,9 @@ struct SourcePlan {
   std::function<std::unique_ptr<Source>()> make = {};
   // of one that runs itself: peers push to it, or it asks other nodes.
   std::function<std::unique_ptr<RunningSource>(const SourceServices&)> run = {};
+  // Adds what would keep it from ever giving anything; beside `path`, which is looked at for all.
+  // Null: nothing that can be seen.
+  std::function<void(spec::Obstacles&)> look = {};
 };
 
 // Whether this machine can have a source of some type, and why (not), in a few words.
@@ -64,6 +68,12 @@ struct SourceType {
 inline Availability by_path(const char* path) {
   const bool here = ::access(path, F_OK) == 0;
   return {here, here ? std::string(path) + " is there" : with_errno(path, errno)};
+}
+
+// Adds that a socket or a port is not there now, if it is not: who makes it may do so later.
+inline void look_for(const std::string& path, spec::Obstacles& found) {
+  if (::access(path.c_str(), F_OK) == 0) return;
+  found.push_back({with_errno(path, errno), "", spec::Obstacle::Kind::absent});
 }
 
 // Of peers without keys.

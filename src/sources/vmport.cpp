@@ -336,9 +336,14 @@ SourcePlan read_vmport(const spec::Spec& spec, entropy::Claim usual) {
                                        : "",
           .path = settings.path,
           .other_path = find_port(settings.path),
-          .run = [settings = std::move(settings)](const SourceServices& services) {
-            return std::make_unique<Vmport>(settings, services);
-          }};
+          .run =
+              [settings](const SourceServices& services) {
+                return std::make_unique<Vmport>(settings, services);
+              },
+          .look =
+              [path = settings.path](spec::Obstacles& found) {
+                if (!path.empty()) look_for(find_port(path), found);
+              }};
 }
 
 }  // namespace

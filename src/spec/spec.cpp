@@ -38,7 +38,7 @@ std::optional<Options> parse_options(std::string_view text) {
 // is mistyped and whatever stands before it. The name of a file is not an address.
 std::string without_pin(std::string_view text) {
   constexpr std::string_view ends = "&;?";
-  if (!text.starts_with("pkcs11") && text.find("pin-value") == std::string_view::npos) {
+  if (!text.starts_with("pkcs11") && plain_key(text).find("pin-value") == std::string::npos) {
     return std::string(text);
   }
   std::string shown;
@@ -48,7 +48,7 @@ std::string without_pin(std::string_view text) {
     const std::size_t equals = word.find('=');
     const std::string_view name = word.substr(word.rfind(':', equals) + 1);
     const bool secret = equals != std::string_view::npos && name.starts_with("pin") &&
-                        !name.starts_with("pin-source=");
+                        !plain_key(name).starts_with("pin-source=");
     shown.append(secret ? word.substr(0, equals + 1) : word).append(secret ? "..." : "");
     shown.append(text.substr(end, 1));
     text.remove_prefix(std::min(text.size(), end + 1));
@@ -59,9 +59,16 @@ std::string without_pin(std::string_view text) {
 }  // namespace
 
 std::optional<std::string> Spec::option(std::string_view key) const {
-  const auto found = options.find(key);
-  if (found == options.end()) return std::nullopt;
-  return found->second;
+  for (const auto& [written, value] : options) {
+    if (plain_key(written) == key) return value;
+  }
+  return std::nullopt;
+}
+
+std::string plain_key(std::string_view key) {
+  std::string plain(key);
+  std::replace(plain.begin(), plain.end(), '_', '-');
+  return plain;
 }
 
 Result<Spec> parse_spec(std::string_view text) {

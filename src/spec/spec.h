@@ -15,10 +15,14 @@ struct Spec {
   std::string text;    // as written, for people: without the value of pin-value=
   std::string type;    // "hwrng", "device", "https", ...
   std::string target;  // what follows the first ':', without options; may be empty
-  std::map<std::string, std::string, std::less<>> options;  // values percent-decoded
+  std::map<std::string, std::string, std::less<>> options;  // values percent-decoded, as written
 
+  // `key` with '-' between its words: it may have been written with '_'.
   std::optional<std::string> option(std::string_view key) const;
 };
+
+// A key as it is documented, with '-' between its words, from either spelling.
+std::string plain_key(std::string_view key);
 
 // Options begin at the last '?' that is followed by nothing but key=value pairs joined by '&', so
 // that a command or a path may hold a '?'.

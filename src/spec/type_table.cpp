@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/suggest.h"
 
@@ -22,12 +23,18 @@ void check_options(const Spec& spec, std::initializer_list<std::string_view> kno
     const auto words = words_of(list);
     all.insert(all.end(), words.begin(), words.end());
   }
+  std::set<std::string> given;
   for (const auto& [key, value] : spec.options) {
-    if (std::find(all.begin(), all.end(), key) != all.end()) continue;
-    const std::string meant = did_you_mean(key, all);
-    throw Failure(
-        fmt::format("{}: unknown option '{}'{}", spec.text, key,
-                    meant.empty() ? fmt::format("; known here: {}", fmt::join(all, " ")) : meant));
+    const std::string plain = plain_key(key);
+    if (std::find(all.begin(), all.end(), plain) == all.end()) {
+      const std::string meant = did_you_mean(plain, all);
+      throw Failure(fmt::format(
+          "{}: unknown option '{}'{}", spec.text, key,
+          meant.empty() ? fmt::format("; known here: {}", fmt::join(all, " ")) : meant));
+    }
+    if (!given.insert(plain).second) {
+      throw Failure(fmt::format("{}: {} is given twice, with '-' and with '_'", spec.text, plain));
+    }
   }
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "crypto/hash.h"
 
@@ -51,6 +53,80 @@ std::size_t find_join_string(std::string_view text) {
     }
   }
   return std::string_view::npos;
+}
+
+namespace {
+
+constexpr std::string_view blanks = " \t\r\n";
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+// As keyboards, word processors and chats have them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> quotes{{
+    {"\"", "\""},
+    {"'", "'"},
+    {"`", "`"},
+    {"“", "”"},
+    {"„", "“"},
+    {"‘", "’"},
+    {"«", "»"},
+    {"<", ">"},
+}};
+
+std::string_view without_blanks(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+  return text.substr(0, text.find_last_not_of(blanks) + 1);
+}
+
+// Whether its checksum is right. There may be no secret memory yet.
+bool is_whole(std::string_view text) {
+  if (!text.starts_with(prefix)) return false;
+  auto payload = from_base64url(text.substr(prefix.size()));
+  if (!payload || payload->size() < checksum_bytes) return false;
+  const Bytes body = Bytes(*payload).first(payload->size() - checksum_bytes);
+  const auto sum = checksum(body);
+  const bool right = std::equal(sum.begin(), sum.end(), payload->end() - checksum_bytes);
+  wipe(*payload);
+  return right;
+}
+
+// Without what stands around it in pairs.
+std::string_view unwrapped(std::string_view text) {
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  text = without_blanks(text);
+  for (const auto& [opening, closing] : quotes) {
+    if (text.size() < opening.size() + closing.size() || !text.starts_with(opening) ||
+        !text.ends_with(closing)) {
+      continue;
+    }
+    text.remove_prefix(opening.size());
+    text.remove_suffix(closing.size());
+    return without_blanks(text);
+  }
+  return text;
+}
+
+}  // namespace
+
+bool has_quotes(std::string_view text) {
+  return std::any_of(quotes.begin(), quotes.end(), [text](const auto& pair) {
+    return text.find(pair.first) != std::string_view::npos ||
+           text.find(pair.second) != std::string_view::npos;
+  });
+}
+
+std::string untangled(std::string_view text) {
+  const std::string_view inner = unwrapped(text);
+  if (!looks_like_join_string(inner)) return std::string(without_blanks(text));
+  const std::string_view word = inner.substr(0, inner.find_first_of(blanks));
+  if (is_whole(word)) return std::string(word);
+  // No reallocation may leave a copy behind.
+  std::string whole;
+  whole.reserve(inner.size());
+  for (const char c : inner) {
+    if (blanks.find(c) == std::string_view::npos) whole += c;
+  }
+  if (is_whole(whole)) return whole;
+  wipe_text(whole);
+  return std::string(inner);
 }
 
 namespace {
@@ -134,6 +210,7 @@ Result<JoinString> decode_join_string(std::string_view text) {
     return error(fmt::format("a join string of another version ('{}'): this program knows '{}'",
                              text.substr(0, text.find('.')).substr(0, 16), prefix));
   }
+  if (has_quotes(text)) return error("a join string has no quotes in it: remove the quotes");
   auto payload = from_base64url(text.substr(prefix.size()));
   if (!payload || payload->size() < checksum_bytes) {
     return error("a damaged join string: characters are missing or altered; copy all of it again");

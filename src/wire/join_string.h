@@ -21,6 +21,12 @@ struct JoinString {
 bool looks_like_join_string(std::string_view text);
 // Where in a longer text, such as "--source=qanat1...", one begins; npos for nowhere.
 std::size_t find_join_string(std::string_view text);
+// A join string as it was meant, from what pages, mails and editors make of one: without a byte
+// order mark, blanks and quotes around it, and without the line ends of a line that was wrapped.
+// Any other text, and one of which that is not clear, as it is, but for blanks around it.
+std::string untangled(std::string_view text);
+// Whether a text has quotes of any kind in it.
+bool has_quotes(std::string_view text);
 // What may be shown of a text that may hold a part of one, cut or without its first letters: of
 // each word as long as a key and of a key's letters alone, its beginning and its length.
 std::string without_secrets(std::string_view text);

@@ -77,6 +77,20 @@ TEST(LineLimiter, KeysThatAnybodyCanMakeUpCostNoMoreThanTheirTable) {
   EXPECT_EQ(written, LineLimiter::most_keys + 3) << "the rest is one kind";
 }
 
+TEST(Error, ALibrarysNumbersAndPlacesAreNotSaid) {
+  for (const auto& [said, meant] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"bind: Address already in use [system:98 at /usr/include/x.hpp:4:9 in function 'f']",
+            "bind: Address already in use"},
+           {"short read [asio.ssl.stream:1]", "short read"},
+           {"wrong version number (SSL routines) [asio.ssl:167772427]",
+            "wrong version number (SSL routines)"},
+           {"write [HOST]:PORT, such as [::1]:7749", "write [HOST]:PORT, such as [::1]:7749"},
+           {"a: b", "a: b"}}) {
+    EXPECT_EQ(plain_what(std::runtime_error(said)), meant);
+  }
+  EXPECT_EQ(plain_what(std::bad_alloc()), "out of memory");
+}
+
 TEST(Bytes, TextForms) {
   // RFC 4648, section 10.
   for (const auto& [plain, coded] : {std::pair{"", ""},
@@ -190,6 +204,29 @@ TEST_F(FilesTest, ReplaceIsWholeAndPrivate) {
   struct stat info {};
   ::stat(path.c_str(), &info);
   EXPECT_EQ(info.st_mode & 07777, 0600U);
+}
+
+TEST_F(FilesTest, ANewFileReplacesNothing) {
+  const std::string path = directory_ + "/new";
+  ASSERT_TRUE(write_new_file(path, as_bytes("one"), 0600));
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0600U);
+  const auto again = write_new_file(path, as_bytes("two"), 0600);
+  ASSERT_FALSE(again);
+  EXPECT_NE(again.error().message.find("File exists"), std::string::npos) << again.error().message;
+  EXPECT_EQ(*read_file(path), "one");
+  const std::string link = directory_ + "/link";
+  ASSERT_EQ(::symlink("nowhere", link.c_str()), 0);
+  EXPECT_FALSE(write_new_file(link, as_bytes("two"), 0600));
+  EXPECT_EQ(remove_temporaries(directory_), 0U) << "nothing is left behind";
+}
+
+TEST_F(FilesTest, SaysWhetherAFileCouldBeMade) {
+  EXPECT_EQ(why_not_made(directory_ + "/x"), 0);
+  EXPECT_EQ(why_not_made(directory_ + "/one/x"), 0) << "as its directory is made, too";
+  EXPECT_EQ(why_not_made(directory_ + "/one/two/x"), ENOENT);
+  EXPECT_NE(why_not_made("/proc/self/status/x"), 0);
 }
 
 TEST_F(FilesTest, WhatAKilledWriterLeftIsRemovedAndNothingElse) {

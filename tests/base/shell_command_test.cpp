@@ -47,6 +47,16 @@ class NoDescriptors {
 };
 
 // Libraries open what a child would keep: /dev/tpm0, of which there is one.
+TEST(ShellCommandWords, AProgramThatIsNotThereIsNamed) {
+  EXPECT_EQ(missing_program("/bin/sh -c true"), "");
+  EXPECT_EQ(missing_program("logger x; /nonexistent"), "") << "looked for in PATH";
+  EXPECT_EQ(missing_program("$HOME/x"), "");
+  EXPECT_EQ(missing_program("/*/x"), "");
+  EXPECT_EQ(missing_program(""), "");
+  EXPECT_NE(missing_program(" /nonexistent/x -y").find("/nonexistent/x: No such file"),
+            std::string::npos);
+}
+
 TEST(ShellCommand, HasNoDescriptorOfOurs) {
   Pipe output;
   const UniqueFd ours(::open("/dev/full", O_WRONLY));  // without O_CLOEXEC

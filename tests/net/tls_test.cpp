@@ -152,6 +152,22 @@ TEST_F(TlsTest, AKeyOfAnotherCertificateIsRefused) {
   EXPECT_THROW(make_server_context(mixed), Failure);
 }
 
+TEST_F(TlsTest, WhatCannotBeUsedIsNamedInWords) {
+  for (const auto& [settings, part] : {std::pair{ClientTls{{}, "/nonexistent/ca", {}, {}}, "ca"},
+                                       std::pair{ClientTls{{}, {}, "/nonexistent/c", {}}, "cert"},
+                                       std::pair{ClientTls{{}, "/", {}, {}}, "ca"}}) {
+    try {
+      (void)make_client_context(settings);
+      FAIL() << part;
+    } catch (const TlsFailure& problem) {
+      EXPECT_STREQ(problem.part(), part);
+      const std::string said = problem.what();
+      EXPECT_EQ(said.find("error "), std::string::npos) << said;
+      EXPECT_EQ(said.find("unknown error"), std::string::npos) << said;
+    }
+  }
+}
+
 TEST_F(TlsTest, TheEndOfTheCertificateIsKnown) {
   const auto years =
       (certificate_until(make_server_context(server()).get()) - std::time(nullptr)) / (365 * 86400);

@@ -122,6 +122,35 @@ TEST_F(NodeTest, ClientsOutliveARestartAndTheirKeysCannotBeReadOff) {
   EXPECT_EQ(again.report().pin, to_hex(decoded->pin));
 }
 
+TEST_F(NodeTest, AnInvitationThatIsReplacedIsVoid) {
+  Node node(hub());
+  node.start();
+  const std::string first = invite(node, "router");
+  const std::string second = invite(node, "router", ", \"replace\": true");
+  ASSERT_TRUE(second.starts_with("qanat1.")) << second;
+  EXPECT_NE(first, second);
+  const auto draw = [](const std::string& join) {
+    Waker waker;
+    peers::HttpClient client(peers::endpoint_of(*wire::decode_join_string(join)), waker);
+    const auto got = client.text("GET", "/v1/status");
+    return got ? std::string() : got.error().message;
+  };
+  EXPECT_NE(draw(first).find("the hub no longer accepts 'router'"), std::string::npos);
+  EXPECT_EQ(draw(second), "");
+  EXPECT_TRUE(invite(node, "new", ", \"replace\": true").starts_with("qanat1."))
+      << "there was none to replace";
+}
+
+TEST_F(NodeTest, TheAddressOfAnInvitationIsDoubtedWhereItIsAGuess) {
+  EXPECT_NE(doubts_of({"127.0.0.1:7749"}).find("this machine alone"), std::string::npos);
+  EXPECT_NE(doubts_of({"192.0.2.1:7749", true}).find("192.0.2.1"), std::string::npos);
+  EXPECT_EQ(doubts_of({"192.0.2.1:7749"}), "");
+  EXPECT_EQ(with_https_port("hub.example", "127.0.0.1:1234"), "hub.example:1234");
+  EXPECT_EQ(with_https_port("hub.example:1", "127.0.0.1:1234"), "hub.example:1");
+  EXPECT_EQ(with_https_port("hub.example", ""), "hub.example:7749");
+  EXPECT_EQ(with_https_port("[2001:db8::1]", ""), "[2001:db8::1]:7749");
+}
+
 TEST_F(NodeTest, TermsOfTheConfigurationGoBeforeOthers) {
   NodeSettings settings = hub();
   settings.config.clients = {{"router", {2048, 0, 3}}};

@@ -37,6 +37,21 @@ TEST(Events, FollowersGoOnWhereTheyWere) {
   EXPECT_EQ(events.counts().at(EventKind::source_failed), 1U);
 }
 
+TEST(Events, AUrlStandsOnceInAMessage) {
+  Events events;
+  const std::string url = "https://hub:7749";
+  events.add(url + " as leaf", url + " answered 401: no", EventKind::note);
+  events.add(url + " as leaf", url + ": no TLS", EventKind::note);
+  events.add(url, url + "0 is another", EventKind::note);
+  events.add("kernel", "kernel: no", EventKind::note);
+  const auto told = events.recent();
+  ASSERT_EQ(told.size(), 4U);
+  EXPECT_EQ(told[0].text, "answered 401: no");
+  EXPECT_EQ(told[1].text, "no TLS");
+  EXPECT_EQ(told[2].text, url + "0 is another");
+  EXPECT_EQ(told[3].text, "kernel: no");
+}
+
 TEST(Events, OnlyAnIdIsAnId) {
   EXPECT_EQ(EventId::parse("18bd-2"), (EventId{0x18bd, 2}));
   for (const char* const bad : {"", "-", "18bd", "18bd-", "-2", "18bd-2x", "zz-2", "18bd--2",

@@ -2,6 +2,8 @@
 
 #include "spec/spec.h"
 
+#include "spec/type_table.h"
+
 namespace qanat::spec {
 namespace {
 
@@ -19,6 +21,19 @@ TEST(Spec, NamesOfTheDesign) {
   EXPECT_EQ(parse_spec("file:/a?x=%2fb%20c")->option("x"), "/b c");
   for (const char* bad : {"", ":", "?a=b", "HWRNG", "a b:c", "://x"})
     EXPECT_FALSE(parse_spec(bad)) << bad;
+}
+
+TEST(Spec, OptionsMayBeWrittenWithEitherMark) {
+  for (const char* text : {"pkcs11:token=t?module-path=/m", "pkcs11:token=t?module_path=/m"}) {
+    const auto spec = parse_spec(text);
+    ASSERT_TRUE(spec);
+    EXPECT_EQ(spec->option("module-path"), "/m");
+    EXPECT_NO_THROW(check_options(*spec, {"module-path"}));
+  }
+  const auto twice = parse_spec("pkcs11:token=t?module_path=/m&module-path=/n");
+  ASSERT_TRUE(twice);
+  EXPECT_THROW(check_options(*twice, {"module-path"}), Failure);
+  EXPECT_EQ(parse_spec("pkcs11:t?pin_value=1234")->text.find("1234"), std::string::npos);
 }
 
 TEST(Spec, ShowsNoPin) {

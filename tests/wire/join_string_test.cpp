@@ -40,6 +40,27 @@ TEST(JoinString, EveryCutAndEveryAlterationIsNoticed) {
             std::string::npos);
 }
 
+TEST(JoinString, IsTakenAsPagesAndMailsWrapIt) {
+  const std::string text = encode(example());
+  const std::string wrapped =
+      text.substr(0, 76) + "\r\n" + text.substr(76, 50) + "\n  " + text.substr(126) + "\n";
+  for (const std::string& given :
+       {text, text + "\n", text + "\r\n", "  " + text + "  ", "\xef\xbb\xbf" + text + "\n",
+        "\"" + text + "\"\n", "'" + text + "'", "“" + text + "”", "« " + text + " »",
+        "<" + text + ">", wrapped, "\"" + wrapped + "\"", text + "\n# of the hub\n"}) {
+    EXPECT_EQ(untangled(given), text) << given;
+  }
+  EXPECT_EQ(untangled("\"" + text), "\"" + text) << "not clear";
+  EXPECT_NE(decode_join_string(text + "\"").error().message.find("remove the quotes"),
+            std::string::npos);
+  EXPECT_EQ(untangled(" https://hub:1 "), "https://hub:1");
+  EXPECT_EQ(untangled("\"other\""), "\"other\"") << "no join string: as it is";
+  EXPECT_EQ(untangled(text.substr(0, 60) + "\n" + text.substr(61)),
+            text.substr(0, 60) + "\n" + text.substr(61))
+      << "damaged";
+  EXPECT_EQ(untangled(""), "");
+}
+
 TEST(JoinString, APartOfAKeyIsToldFromNamesThatAreAsLong) {
   const std::string part = "Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3A";
   EXPECT_TRUE(holds_part_of_key(part));

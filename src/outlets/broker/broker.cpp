@@ -7,6 +7,7 @@
 #include "outlets/broker/connection.h"
 #include "outlets/broker/producer.h"
 #include "outlets/type.h"
+#include "peers/broker_link.h"
 #include "serve/inflow.h"
 #include "serve/options.h"
 #include "spec/options.h"
@@ -28,7 +29,7 @@ Broker::Broker(BrokerSettings settings, const serve::OutletServices& services)
 Broker::~Broker() { stop(); }
 
 void Broker::start() {
-  Users users = read_users();
+  Users users = read_users(settings_);
   {
     const MutexLock lock(mutex_);
     users_ = std::move(users);
@@ -40,22 +41,22 @@ void Broker::start() {
   listen();
 }
 
-Broker::Users Broker::read_users() const {
-  auto text = read_secret_file(settings_.users_file, most_users_bytes);
-  if (!text) throw Failure(settings_.stream.name + ": " + text.error().message);
+Broker::Users Broker::read_users(const BrokerSettings& settings) {
+  auto text = read_secret_file(settings.users_file, most_users_bytes);
+  if (!text) throw Failure(settings.stream.name + ": " + text.error().message);
   auto parsed = wire::broker::parse_users(as_text(Bytes(text->view())));
   if (!parsed) {
-    throw Failure(fmt::format("{}: {}: {}", settings_.stream.name, settings_.users_file,
+    throw Failure(fmt::format("{}: {}: {}", settings.stream.name, settings.users_file,
                               parsed.error().message));
   }
-  const auto* const cipher = wire::broker::find_cipher(settings_.suite.cipher);
+  const auto* const cipher = wire::broker::find_cipher(settings.suite.cipher);
   Users users;
   for (wire::broker::User& user : *parsed) {
     if (!cipher->takes(user.password)) {
       throw Failure(
           fmt::format("{}: {}: {} takes passwords of {} to {} characters only, and {} "
                       "has another",
-                      settings_.stream.name, settings_.users_file, cipher->name, cipher->least_key,
+                      settings.stream.name, settings.users_file, cipher->name, cipher->least_key,
                       cipher->most_key, user.name));
     }
     users[user.name] = std::make_shared<BrokerUser>(
@@ -68,7 +69,7 @@ Broker::Users Broker::read_users() const {
 
 void Broker::reload() {
   try {
-    Users users = read_users();
+    Users users = read_users(settings_);
     const MutexLock lock(mutex_);
     users_ = std::move(users);
   } catch (const Failure& problem) {
@@ -178,10 +179,16 @@ OutletPlan read_producer(const spec::Spec& spec, const OutletDefaults& defaults)
                               "the way and finds the password has all that was sent",
                               account.address.text(), account.user, to_string(grade)),
           .limits = defaults.limits,
-          .make = [name = spec.text, account = std::move(account), grade,
-                   terms = serve::terms_of(spec)](const Services& services) {
-            return std::make_unique<BrokerProducer>(name, account, grade, terms, services.common);
-          }};
+          .make =
+              [name = spec.text, account, grade,
+               terms = serve::terms_of(spec)](const Services& services) {
+                return std::make_unique<BrokerProducer>(name, account, grade, terms,
+                                                        services.common);
+              },
+          .look =
+              [account](spec::Obstacles& found) {
+                result_into(found, "", peers::read_broker_user(account));
+              }};
 }
 
 OutletPlan read_broker(const spec::Spec& spec, const OutletDefaults& defaults) {
@@ -197,9 +204,15 @@ OutletPlan read_broker(const spec::Spec& spec, const OutletDefaults& defaults) {
               settings.claim.credit ? format_bits(settings.claim.h) + " a byte" : "0",
               to_string(settings.stream.grade)),
           .limits = settings.stream.limits,
-          .make = [settings = std::move(settings)](const Services& services) {
-            return std::make_unique<Broker>(settings, services.common);
-          }};
+          .make =
+              [settings](const Services& services) {
+                return std::make_unique<Broker>(settings, services.common);
+              },
+          .look =
+              [settings](spec::Obstacles& found) {
+                attempt_into(found, "users", [&] { (void)Broker::read_users(settings); });
+                settings.stream.at.look(settings.stream.name, found);
+              }};
 }
 
 }  // namespace

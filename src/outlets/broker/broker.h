@@ -49,11 +49,12 @@ class Broker final : public serve::StreamOutlet {
   std::shared_ptr<serve::Inflow> inflow_of(const BrokerUser& user);
   const BrokerSettings& settings() const { return settings_; }
 
- private:
   using Users = std::map<std::string, std::shared_ptr<BrokerUser>, std::less<>>;
+  // Of the users file. Throws Failure when it cannot be read or understood.
+  static Users read_users(const BrokerSettings& settings);
 
+ private:
   std::unique_ptr<serve::StreamWorker> make_worker(std::size_t slot, UniqueFd listener) override;
-  Users read_users() const;
 
   const BrokerSettings settings_;
   mutable Mutex mutex_;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/status.hpp>
@@ -24,6 +25,19 @@ namespace qanat::outlets {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using net::IoStatus;
+
+namespace {
+
+// Whether a method of HTTP is what came first, and no record of TLS.
+bool is_plain_http(int fd) {
+  std::array<char, 4> first{};
+  const ssize_t n = ::recv(fd, first.data(), first.size(), MSG_PEEK);
+  const std::string_view text(first.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  return text == "GET " || text == "POST" || text == "HEAD" || text == "PUT " || text == "OPTI" ||
+         text == "DELE";
+}
+
+}  // namespace
 
 HttpConnection::HttpConnection(HttpWorker& worker, serve::Arrival arrival)
     : serve::StreamConnection(worker, std::move(arrival)),
@@ -62,6 +76,10 @@ asio::awaitable<bool> HttpConnection::handshake() {
     ++worker_.counters_.handshake_failed;
     co_return false;
   }
+  if (is_plain_http(fd_.get())) {
+    co_await refuse_plain_http();
+    co_return false;
+  }
   const HttpWorker::Handshake place(worker_, *this);
   crypto::SslPtr ssl = worker_.identity_->new_session();
   crypto::require(ssl != nullptr, "TLS connection");
@@ -80,6 +98,17 @@ asio::awaitable<bool> HttpConnection::handshake() {
   }
   ++worker_.counters_.handshake_failed;
   co_return false;
+}
+
+// As web servers answer: who wrote http:// for https:// is told so, in words that he can read.
+asio::awaitable<void> HttpConnection::refuse_plain_http() {
+  ++worker_.counters_.handshake_failed;
+  keep_alive_ = false;
+  // What is left unread when the socket is closed would take the answer with it (RST).
+  (void)transport_.read(worker_.scratch_);
+  arm(worker_.settings_.limits.write);
+  co_await refuse(400, "a plain HTTP request was sent to a port that speaks HTTPS",
+                  "write https:// in place of http://");
 }
 
 asio::awaitable<void> HttpConnection::refuse_over_quota() {

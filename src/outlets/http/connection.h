@@ -51,6 +51,7 @@ class HttpConnection final : public serve::StreamConnection {
   Task<void> refuse(unsigned status, std::string_view error, std::string_view hint,
                     unsigned retry_after = 0);
   Task<void> refuse_over_quota();
+  Task<void> refuse_plain_http();
   Task<bool> refuse_often(serve::Made what);
   Task<bool> refuse_hopeless(std::size_t bytes, Duration patience);
   Task<void> refuse_full(std::size_t bytes, Duration waited);

@@ -109,7 +109,7 @@ asio::awaitable<bool> HttpConnection::refuse_fast(std::uint64_t bytes) {
   ++worker_.counters_.over_share;
   if (client_) ++client_->refused;
   co_await refuse(429, "over your rate of grade drbg",
-                  "slow down; docs/configuration.md: [drbg] client_rate, block_rate",
+                  "slow down; docs/configuration.md: [drbg] client-rate, block-rate",
                   retry_after(wait));
   co_return true;
 }

@@ -16,11 +16,14 @@ namespace {
 // A certificate is renewed days before it ends; but a person who replaced one looks on.
 constexpr Duration certificate_look_interval = std::chrono::seconds(10);
 
+serve::StreamAddress address_of(const HttpSettings& settings) {
+  return {settings.unix_path, 0600, "", settings.address};
+}
+
 }  // namespace
 
 HttpOutlet::HttpOutlet(HttpSettings settings, const Services& services)
-    : serve::StreamOutlet(settings.name, {settings.unix_path, 0600, "", settings.address},
-                          settings.terms, services.common),
+    : serve::StreamOutlet(settings.name, address_of(settings), settings.terms, services.common),
       settings_(std::move(settings)),
       all_(services),
       looking_(services.common.threads.context(0)),
@@ -94,9 +97,15 @@ OutletPlan read_http(const spec::Spec& spec, const OutletDefaults& defaults) {
           .note = note_of(settings),
           .limits = settings.limits,
           .serves_store = true,
-          .make = [settings = std::move(settings)](const Services& services) {
-            return std::make_unique<HttpOutlet>(settings, services);
-          }};
+          .make =
+              [settings](const Services& services) {
+                return std::make_unique<HttpOutlet>(settings, services);
+              },
+          .look =
+              [settings](spec::Obstacles& found) {
+                if (settings.tls) ServerIdentity::look(settings, found);
+                address_of(settings).look(settings.name, found);
+              }};
 }
 
 }  // namespace

@@ -28,6 +28,25 @@ std::string read(const std::string& path) {
   return std::move(*content);
 }
 
+Result<SecretBytes> read_key(const std::string& path) {
+  return read_secret_file(path, most_key_bytes, FileKind::regular);
+}
+
+// Of the files of `settings`; of `identity` what they do not say. A missing certificate is answered
+// 401 with a reason rather than by a TLS alert.
+crypto::SslCtxPtr context_of(const HttpSettings& settings, net::ServerTls identity) {
+  SecretBytes own_key;
+  if (settings.certificate_file) {
+    identity.certificate_pem = read(*settings.certificate_file);
+    auto key = read_key(settings.key_file.value_or(*settings.certificate_file));
+    if (!key) throw Failure(key.error().message);
+    own_key = std::move(*key);
+    identity.key_pem = own_key.view();
+  }
+  if (settings.ca_file) identity.client_ca = {*settings.ca_file, read(*settings.ca_file)};
+  return net::make_server_context(identity);
+}
+
 }  // namespace
 
 ServerIdentity::ServerIdentity(const HttpSettings& settings, const Services& services)
@@ -45,20 +64,39 @@ ServerIdentity::Stamps ServerIdentity::stamps() const {
 
 crypto::SslCtxPtr ServerIdentity::make() {
   net::ServerTls identity = services_.http.identity();
-  SecretBytes own_key;
-  if (settings_.certificate_file) {
-    auto certificate = read(*settings_.certificate_file);
-    auto key = read_secret_file(settings_.key_file.value_or(*settings_.certificate_file),
-                                most_key_bytes, FileKind::regular);
-    if (!key) throw Failure(key.error().message);
-    own_key = std::move(*key);
-    identity.certificate_pem = std::move(certificate);
-    identity.key_pem = own_key.view();
-  }
-  if (settings_.ca_file) identity.client_ca = {*settings_.ca_file, read(*settings_.ca_file)};
   identity.exchanges = &exchanges_;
-  // A missing certificate is answered 401 with a reason rather than by a TLS alert.
-  return net::make_server_context(identity);
+  return context_of(settings_, std::move(identity));
+}
+
+void ServerIdentity::look(const HttpSettings& settings, spec::Obstacles& found) {
+  const auto tell = [&](const char* option, const std::string& why) {
+    found.push_back({fmt::format("{}: {}", settings.name, why), option});
+  };
+  const std::size_t before = found.size();
+  for (const auto& [option, file] :
+       {std::pair{"cert", settings.certificate_file}, std::pair{"ca", settings.ca_file}}) {
+    try {
+      if (file) (void)read(*file);
+    } catch (const Failure& problem) {
+      tell(option, problem.what());
+    }
+  }
+  if (settings.key_file) {
+    if (auto key = read_key(*settings.key_file); !key) tell("key", key.error().message);
+  }
+  if (found.size() > before) return;
+  // As the node's own, where it is used.
+  const crypto::KeyAndCertificate own = crypto::make_self_signed("qanat");
+  net::ServerTls identity;
+  identity.key_pem = own.key_pem.view();
+  identity.certificate_pem = own.certificate_pem;
+  try {
+    (void)context_of(settings, std::move(identity));
+  } catch (const net::TlsFailure& problem) {
+    tell(problem.part(), problem.what());
+  } catch (const Failure& problem) {
+    tell("cert", problem.what());
+  }
 }
 
 void ServerIdentity::load() {

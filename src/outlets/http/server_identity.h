@@ -16,6 +16,9 @@ namespace qanat::outlets {
 // Any thread, but for `load`.
 class ServerIdentity {
  public:
+  // Adds which of the files cannot be used, and why.
+  static void look(const HttpSettings& settings, spec::Obstacles& found);
+
   // From the files of `settings`, or the node's own where it names none. Both outlive it.
   ServerIdentity(const HttpSettings& settings, const Services& services);
 

@@ -1,10 +1,8 @@
 #include "outlets/http/settings.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <cctype>
-#include <cerrno>
 
 #include "serve/options.h"
 #include "spec/options.h"
@@ -84,16 +82,10 @@ HttpSettings read_http_settings(const Spec& spec, const OutletDefaults& defaults
 }
 
 std::string note_of(const HttpSettings& settings) {
-  std::string note = settings.access == Access::open ? "whoever reaches it may draw"
-                     : settings.access == Access::join
-                         ? "who has a join string may draw"
-                         : "who has a certificate of " + *settings.ca_file + " may draw";
-  for (const auto& file : {settings.certificate_file, settings.key_file, settings.ca_file}) {
-    if (!file || ::access(file->c_str(), R_OK) == 0) continue;
-    note += fmt::format("; it does not start: cannot read {}", with_errno(*file, errno));
-    break;
-  }
-  return note;
+  return settings.access == Access::open ? "whoever reaches it may draw"
+         : settings.access == Access::join
+             ? "who has a join string may draw"
+             : "who has a certificate of " + *settings.ca_file + " may draw";
 }
 
 }  // namespace qanat::outlets

@@ -48,7 +48,7 @@ struct HttpSettings {
 // From a name with its options. Throws Failure, also for an address beyond loopback that nothing
 // guards.
 HttpSettings read_http_settings(const spec::Spec& spec, const OutletDefaults& defaults);
-// Who may draw, for people; and which file it cannot read, so that it would not start.
+// Who may draw, for people.
 std::string note_of(const HttpSettings& settings);
 
 }  // namespace qanat::outlets

@@ -338,9 +338,16 @@ OutletPlan read_trickle(const spec::Spec& spec, const OutletDefaults& defaults) 
   return {.place = "udp " + settings.address.text(),
           .note = "who has a cookie from a session over https may draw",
           .limits = settings.limits,
-          .make = [settings = std::move(settings)](const Services& services) {
-            return std::make_unique<TrickleOutlet>(settings, services.common, services.cookies);
-          }};
+          .make =
+              [settings](const Services& services) {
+                return std::make_unique<TrickleOutlet>(settings, services.common, services.cookies);
+              },
+          .look =
+              [settings](spec::Obstacles& found) {
+                attempt_into(
+                    found, "", [&settings] { net::try_udp(settings.address); },
+                    spec::Obstacle::Kind::taken);
+              }};
 }
 
 }  // namespace

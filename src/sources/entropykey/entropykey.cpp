@@ -282,12 +282,15 @@ SourcePlan read_entropykey(const spec::Spec& spec, entropy::Claim usual) {
   if (keyring.empty()) {
     throw Failure(spec.text + ": keyring= names no file; " + usual_keyring + " is usual");
   }
-  return {.name = spec.text,
-          .claim = spec::claim_of(spec, usual),
-          .path = spec.target,
-          .reads = {keyring},
-          .make = [path = spec.target, keyring] {
-            return std::make_unique<EntropyKey>(path, keyring);
+  return {
+      .name = spec.text,
+      .claim = spec::claim_of(spec, usual),
+      .path = spec.target,
+      .reads = {keyring},
+      .make = [path = spec.target, keyring] { return std::make_unique<EntropyKey>(path, keyring); },
+      .look =
+          [keyring](spec::Obstacles& found) {
+            result_into(found, "keyring", find_long_term_key(keyring, {}));
           }};
 }
 

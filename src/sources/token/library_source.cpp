@@ -24,7 +24,7 @@ auto caught(const Call& call) -> decltype(call()) {
   try {
     return call();
   } catch (const std::exception& problem) {
-    return error(problem.what());
+    return error(plain_what(problem));
   }
 }
 

@@ -1,7 +1,11 @@
 #include "sources/token/pkcs11.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <cerrno>
+
+#include "base/files.h"
 #include "sources/type.h"
 #include "spec/options.h"
 
@@ -59,6 +63,14 @@ std::shared_ptr<Pkcs11Token> token_of(const spec::Spec& spec) {
   return token;
 }
 
+void look_at_files(const Pkcs11Token& token, spec::Obstacles& found) {
+  if (!token.module_path.empty() && ::access(token.module_path.c_str(), R_OK) != 0) {
+    found.push_back(
+        {with_errno("cannot read the module " + token.module_path, errno), "module-path"});
+  }
+  if (!token.pin_file.empty()) result_into(found, "pin-source", read_pin_file(token.pin_file));
+}
+
 SourcePlan read_pkcs11(const spec::Spec& spec, entropy::Claim usual) {
   if (!has_p11_kit()) throw Failure(fmt::format("{}: {}", spec.text, without_p11_kit));
   const auto token = token_of(spec);
@@ -75,10 +87,12 @@ SourcePlan read_pkcs11(const spec::Spec& spec, entropy::Claim usual) {
                           : "behind a module may be a program as well as a device: credited only "
                             "as h= or credit=yes claims",
           .foreign_library = true,
-          .make = [token, settings] {
-            return std::make_unique<LibrarySource>([token] { return make_pkcs11_session(token); },
-                                                   settings);
-          }};
+          .make =
+              [token, settings] {
+                return std::make_unique<LibrarySource>(
+                    [token] { return make_pkcs11_session(token); }, settings);
+              },
+          .look = [token](spec::Obstacles& found) { look_at_files(*token, found); }};
 }
 
 Availability by_p11_kit() {
@@ -87,6 +101,17 @@ Availability by_p11_kit() {
 }
 
 }  // namespace
+
+Result<SecretBytes> read_pin_file(const std::string& path) {
+  constexpr std::size_t most_bytes = 256;
+  auto pin = read_secret_file(path, most_bytes, FileKind::regular);
+  if (!pin) return pin;
+  Bytes text = pin->view();
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+    text = text.first(text.size() - 1);
+  }
+  return SecretBytes(text);
+}
 
 // Unknown hardware, half; and credited where the operator claims something, as of SoftHSM the bytes
 // are those of this machine's kernel.

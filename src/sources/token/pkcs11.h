@@ -27,6 +27,8 @@ inline constexpr std::string_view without_p11_kit =
 
 // Throws Failure for what is no URI of a token.
 void check_pkcs11_uri(const std::string& uri);
+// What a file of a PIN holds, without line ends after it; an Error for one that others can read.
+Result<SecretBytes> read_pin_file(const std::string& path);
 // A sample is a byte of C_GenerateRandom. Nothing of the token is touched before it is opened.
 std::unique_ptr<LibrarySession> make_pkcs11_session(std::shared_ptr<Pkcs11Token> token);
 

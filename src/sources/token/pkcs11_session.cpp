@@ -277,13 +277,7 @@ class Pkcs11Session final : public LibrarySession {
 
   Result<SecretBytes> pin() const {
     if (token_->pin_file.empty()) return SecretBytes(token_->pin.view());
-    auto pin = read_secret_file(token_->pin_file, 256, FileKind::regular);
-    if (!pin) return pin;
-    Bytes text = pin->view();
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
-      text = text.first(text.size() - 1);
-    }
-    return SecretBytes(text);
+    return read_pin_file(token_->pin_file);
   }
 
   // Only where there is a PIN, and never twice with one that was refused.

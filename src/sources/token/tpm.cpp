@@ -142,6 +142,12 @@ constexpr std::string_view without_tss =
 // another.
 constexpr std::array ways{"device", "tabrmd", "swtpm", "mssim"};
 
+// Of "swtpm:path=SOCKET"; empty where it is none.
+std::string socket_of(const std::string& tcti) {
+  constexpr std::string_view beginning = "swtpm:path=";
+  return tcti.starts_with(beginning) ? tcti.substr(beginning.size()) : "";
+}
+
 SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
   if (!with_tss) throw Failure(fmt::format("{}: {}", spec.text, without_tss));
   const std::string tcti =
@@ -161,16 +167,22 @@ SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
                                          .patience = 10s,
                                          .closed_at_rest = true,
                                          .path = path};
-  return {
-      .name = spec.text,
-      .claim = spec::claim_of(spec, usual),
-      .note = program ? "a program in place of a TPM: its bytes are those of the kernel that it "
+  return {.name = spec.text,
+          .claim = spec::claim_of(spec, usual),
+          .note = program
+                      ? "a program in place of a TPM: its bytes are those of the kernel that it "
                         "runs on, and whoever may reach it may be one; claim what that is worth"
                       : "",
-      .path = path,
-      .make = [tcti, settings] {
-        return std::make_unique<LibrarySource>([tcti] { return make_tpm_session(tcti); }, settings);
-      }};
+          .path = path,
+          .make =
+              [tcti, settings] {
+                return std::make_unique<LibrarySource>([tcti] { return make_tpm_session(tcti); },
+                                                       settings);
+              },
+          .look =
+              [socket = socket_of(tcti)](spec::Obstacles& found) {
+                if (!socket.empty()) look_for(socket, found);
+              }};
 }
 
 Availability find_tpm() {

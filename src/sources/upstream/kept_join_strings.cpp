@@ -107,12 +107,30 @@ std::string keep_given(std::string_view word) {
 }  // namespace
 
 std::string set_join_strings_aside(std::string_view text) {
-  return with_words(text, wire::find_join_string, [](std::string_view word) {
+  if (wire::find_join_string(text) == std::string_view::npos) return std::string(text);
+  // "--source=..."
+  const auto equals = text.starts_with("--") ? text.find('=') : std::string_view::npos;
+  const std::size_t begin = equals == std::string_view::npos ? 0 : equals + 1;
+  std::string value = wire::untangled(text.substr(begin));
+  std::string out = with_words(value, wire::find_join_string, [](std::string_view word) {
     Store& all = store();
     const MutexLock lock(all.mutex);
     all.given.push_back({std::string(word)});
     return fmt::format("{}{}", given_prefix, all.given.size() - 1);
   });
+  wire::wipe_text(value);
+  return std::string(text.substr(0, begin)) + out;
+}
+
+bool holds_kept(std::string_view text) {
+  return text.find(name_prefix) != std::string_view::npos ||
+         text.find(given_prefix) != std::string_view::npos;
+}
+
+std::string why_not_alone(std::string_view text) {
+  return wire::has_quotes(text) ? "a join string stands alone: remove the quotes"
+                                : "a join string stands alone: nothing stands before it, it takes "
+                                  "no options, and nothing follows";
 }
 
 std::size_t find_set_aside(std::string_view text) { return text.find(given_prefix); }
@@ -129,7 +147,7 @@ Result<wire::JoinString> decode_join_string(std::string_view text) {
   Store& all = store();
   const MutexLock lock(all.mutex);
   if (!at || *at >= all.kept.size()) {
-    return error("a join string stands alone: it takes no options, and nothing after it");
+    return error(why_not_alone(text));
   }
   const wire::JoinString& join = all.kept[*at];
   return wire::JoinString{join.name, join.address, join.pin, SecretBytes(join.key.view())};

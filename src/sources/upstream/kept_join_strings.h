@@ -22,6 +22,11 @@ std::size_t find_set_aside(std::string_view text);
 // damaged stays, for whoever can say what is wrong with it. After initialise_secret_memory.
 std::string keep_join_strings(std::string text);
 
+// Whether a text has the name of a kept one in it.
+bool holds_kept(std::string_view text);
+// Why a text that has the name of one in it, and more, is not a join string: what to do about it.
+std::string why_not_alone(std::string_view text);
+
 // What a join string, or its name, stands for.
 Result<wire::JoinString> decode_join_string(std::string_view text);
 

@@ -54,6 +54,7 @@ peers::Endpoint parse_upstream(const std::string& text) {
     return peers::endpoint_of(std::move(*join));
   }
   if (!is_upstream(text)) {
+    if (holds_kept(text)) throw Failure(why_not_alone(text));
     throw Failure(fmt::format(
         "'{}' is not an upstream: write a join string (from 'qanat invite' at the hub) or "
         "https://HOST:PORT",
@@ -98,17 +99,31 @@ std::unique_ptr<RunningSource> make_upstream(const std::vector<std::string>& tex
   return std::make_unique<Upstream>(name, std::move(endpoints), settings, services);
 }
 
+namespace {
+
+// The files by which it is known, and by which we are.
+void look_at_trust(const peers::Endpoint& endpoint, spec::Obstacles& found) {
+  if (!endpoint.tls) return;
+  try {
+    (void)net::make_client_context(endpoint.trust);
+  } catch (const net::TlsFailure& problem) {
+    found.push_back({fmt::format("{}: {}", endpoint.text(), problem.what()), problem.part()});
+  }
+}
+
+}  // namespace
+
 SourcePlan plan_upstream(const std::string& text) {
   const bool credit = credit_of_upstream(text, false);
   const bool pollen = parse_upstream(text).pollen;
-  return {.name = upstream_name(text),
-          .claim = {8, credit},
-          .note = pollen   ? "pollen: a seed of its DRBG each time"
-                  : credit ? ""
-                           : "unauthenticated: mixed in, credited 0",
-          .run = [text](const SourceServices& services) {
-            return make_upstream({text}, {}, services);
-          }};
+  return {
+      .name = upstream_name(text),
+      .claim = {8, credit},
+      .note = pollen   ? "pollen: a seed of its DRBG each time"
+              : credit ? ""
+                       : "unauthenticated: mixed in, credited 0",
+      .run = [text](const SourceServices& services) { return make_upstream({text}, {}, services); },
+      .look = [text](spec::Obstacles& found) { look_at_trust(parse_upstream(text), found); }};
 }
 
 }  // namespace qanat::sources

@@ -96,7 +96,7 @@ UpstreamWorker::Answer UpstreamWorker::perform(const Question& question) {
     answer.bytes = out.size() == buffer.size() ? std::move(buffer) : SecretBytes(out);
     answer.key = link_.key();
   } catch (const std::exception& problem) {
-    answer.transfer = tl::unexpected(ClientError{Trouble::unreachable, problem.what()});
+    answer.transfer = tl::unexpected(ClientError{Trouble::unreachable, plain_what(problem)});
   }
   answer.took = clock_.now() - began;
   return answer;

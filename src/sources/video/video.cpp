@@ -74,9 +74,14 @@ SourcePlan read_video_url(const spec::Spec& spec, entropy::Claim usual) {
   return {.name = spec.text,
           .claim = claim,
           .note = url->safe() ? "" : std::string(unauthenticated),
-          .make = [url = std::move(*url), ca, h = claim.h] {
-            return std::make_unique<Video>(video::make_stream(url, ca), h, true);
-          }};
+          .make =
+              [url = std::move(*url), ca, h = claim.h] {
+                return std::make_unique<Video>(video::make_stream(url, ca), h, true);
+              },
+          .look =
+              [ca](spec::Obstacles& found) {
+                if (!ca.empty()) result_into(found, "ca", read_file(ca));
+              }};
 }
 
 SourcePlan read_video(const spec::Spec& spec, entropy::Claim usual) {

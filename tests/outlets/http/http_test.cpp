@@ -84,6 +84,28 @@ class HttpOutletTest : public testing::Test {
   Waker waker_;
 };
 
+TEST_F(HttpOutletTest, HttpToAPortOfTlsIsToldSo) {
+  const auto outlet = start(settings(true));
+  peers::HttpClient plain(endpoint(*outlet, false), waker_);
+  const auto refused = get(plain, "/v1/random");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find(
+                "answered 400: a plain HTTP request was sent to a port that speaks HTTPS; write "
+                "https:// in place of http://"),
+            std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(outlet->report().refused.at("handshake"), 1U);
+}
+
+TEST_F(HttpOutletTest, TlsToAPortOfHttpIsToldSo) {
+  const auto outlet = start(settings());
+  peers::HttpClient secure(endpoint(*outlet, true), waker_);
+  const auto refused = get(secure, "/v1/random");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("write http:// in place of https://"), std::string::npos)
+      << refused.error().message;
+}
+
 TEST_F(HttpOutletTest, ServesBothGradesInEveryFormat) {
   hub_.seed_drbg();
   hub_.credit(4096);
@@ -670,7 +692,7 @@ TEST_F(JoinTest, OnlyThoseWhoProveTheirKeyDraw) {
     EXPECT_EQ(refused.error().trouble, peers::Trouble::refused);
     // Ours says more than the hub does.
     const std::string& said = refused.error().message;
-    EXPECT_NE(said.find(who == &anonymous ? "401: who are you?" : "401: it no longer accepts"),
+    EXPECT_NE(said.find(who == &anonymous ? "401: who are you?" : "401: the hub no longer accepts"),
               std::string::npos)
         << said;
   }
