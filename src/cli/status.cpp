@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "cli/command.h"
@@ -44,13 +45,41 @@ std::string status_texts(const std::vector<json::value>& documents) {
   return out;
 }
 
+namespace {
+
+// For monitoring: never more than a line, and what cannot be asked has failed.
+int check_nodes(const std::vector<std::string>& states) {
+  std::vector<json::value> found;
+  try {
+    found = status_documents(states);
+  } catch (const Failure& problem) {
+    fmt::print("FAILED: {}\n", problem.what());
+    return 1;
+  }
+  std::vector<observe::StatusLine> lines;
+  for (const json::value& document : found) lines.push_back(observe::status_line(document));
+  // Of a hub and its feed the worse one first: some monitors cut.
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const auto& left, const auto& right) { return left.level > right.level; });
+  std::string all;
+  for (const observe::StatusLine& line : lines) all += (all.empty() ? "" : "; ") + line.text;
+  fmt::print("{}\n", all);
+  return lines.front().level == observe::Verdict::Level::bad ? 1 : 0;
+}
+
+}  // namespace
+
 Run add_status(CLI::App& command) {
   auto states = std::make_shared<std::vector<std::string>>();
   auto as_json = std::make_shared<bool>(false);
+  auto only_check = std::make_shared<bool>(false);
   command.add_option("--state", *states, "The node's state directory, repeatable")
       ->allow_extra_args(false);
   command.add_flag("--json", *as_json, "The status document, for scripts");
-  return [states, as_json] {
+  command.add_flag("--check", *only_check, "One line for monitoring; exit code 1 when it FAILED");
+  return [states, as_json, only_check] {
+    if (*only_check && *as_json) throw UsageError("--check and --json: give one of them");
+    if (*only_check) return check_nodes(*states);
     const auto found = status_documents(*states);
     if (!*as_json) {
       fmt::print("{}", status_texts(found));

@@ -75,8 +75,11 @@ struct OutletReport {
   bool guests = false;                               // virtual machines are at the other end
   LatencyCounts latency = {};                        // from a request to its last byte
   struct Schedule {
-    std::int64_t last = 0;  // seconds since 1970; 0: not yet
-    std::int64_t next = 0;  // the same; 0: under way, or as fast as it goes
+    std::int64_t last = 0;   // seconds since 1970; 0: not yet
+    std::int64_t next = 0;   // the same; 0: under way, or as fast as it goes
+    std::int64_t every = 0;  // seconds from one to the next, about; 0: as fast as it goes
+    // Of the last, by who was fed; nullopt where nobody counts them.
+    std::optional<std::size_t> credited_bits = std::nullopt;
   };
   std::optional<Schedule> schedule = std::nullopt;  // of what feeds by time
   double full_rate = 0;                             // bytes a second, lately

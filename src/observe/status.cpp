@@ -81,7 +81,10 @@ json::object outlet(const observe::OutletReport& o) {
                         {"waiting_requests", o.waiting},
                         {"guests", o.guests}};
   if (o.schedule) {
-    document["schedule"] = {{"last", o.schedule->last}, {"next", o.schedule->next}};
+    json::object schedule{
+        {"last", o.schedule->last}, {"next", o.schedule->next}, {"every", o.schedule->every}};
+    if (o.schedule->credited_bits) schedule["credited_bits"] = *o.schedule->credited_bits;
+    document["schedule"] = std::move(schedule);
   }
   if (o.certificate_until == 0) return document;
   document["tls"] = {{"certificate_until", o.certificate_until}, {"groups", counts(o.groups)}};

@@ -88,6 +88,25 @@ std::string upstreams_text(const Fields& document) {
   return out;
 }
 
+// Of each outlet that a feed feeds: "kernel: last fed 2 s ago, credited 512 bits, next in 58 s".
+std::vector<std::string> fed_lines(const Fields& document) {
+  const auto now = static_cast<double>(std::time(nullptr));
+  std::vector<std::string> lines;
+  for (const Fields& o : document.list("outlets")) {
+    const Fields schedule = o.part("schedule");
+    if (!schedule.has("last")) continue;
+    std::string line = cut(o.text("name"), 30) + ": ";
+    line += schedule.number("last") == 0 ? "not fed yet"
+                                         : "last fed " + since(schedule.number("last"), now);
+    if (schedule.has("credited_bits") && schedule.number("last") != 0) {
+      line += fmt::format(", credited {:.0f} bits", schedule.number("credited_bits"));
+    }
+    if (schedule.number("next") != 0) line += ", next " + until(schedule.number("next"), now);
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
 std::string fed_text(const Fields& document) {
   const auto now = static_cast<double>(std::time(nullptr));
   std::string out = fmt::format("\n{:<22} {:>6} {:>9} {:>9} {:>15} {:>14}\n", "Feeds", "Times",
@@ -205,11 +224,38 @@ std::string clients_text(const json::value& value) {
   return out;
 }
 
+StatusLine status_line(const json::value& value) {
+  const Fields document(value);
+  const Fields verdict = document.part("verdict");
+  std::string said = verdict.text("text");
+  if (said.ends_with('.')) said.pop_back();
+  const std::string level = verdict.text("level");
+  if (level == "warning") return {Verdict::Level::warning, "WARNING: " + said};
+  if (level == "bad") return {Verdict::Level::bad, "FAILED: " + said};
+  std::string out = "OK";
+  if (document.part("node").text("role") == "feed") {
+    for (const std::string& line : fed_lines(document)) out += (out == "OK" ? ": " : "; ") + line;
+    return {Verdict::Level::good, out};
+  }
+  std::size_t healthy = 0;
+  for (const Fields& source : document.list("sources")) {
+    if (source.text("state") == "healthy" && source.flag("credit")) ++healthy;
+  }
+  const std::size_t clients = document.list("clients").size();
+  out += fmt::format(": {} source{} healthy, reserve {}, {} client{}", healthy,
+                     healthy == 1 ? "" : "s", format_size(document.part("reserve").number("bytes")),
+                     clients, clients == 1 ? "" : "s");
+  return {Verdict::Level::good, out};
+}
+
 std::string status_text(const json::value& value) {
   const Fields document(value);
   std::string out = head_text(document);
   if (document.part("node").text("role") == "feed") {
-    return out + upstreams_text(document) + fed_text(document) + events_text(document);
+    // What its user wants to know first.
+    std::string fed;
+    for (const std::string& line : fed_lines(document)) fed += wrapped("", line);
+    return fed + out + upstreams_text(document) + fed_text(document) + events_text(document);
   }
   out += reserve_text(document) + sources_text(document) + outlets_text(document);
   if (!document.list("clients").empty()) out += "\n" + clients_of(document);

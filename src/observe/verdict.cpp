@@ -113,6 +113,23 @@ std::optional<Verdict> of_readiness(const NodeReport& report) {
                  starting ? "Wait some seconds." : "Look at the sources below, and the log."};
 }
 
+// A feed misses one now and then; three in a row are no chance.
+std::optional<Verdict> of_feeding(const NodeReport& report) {
+  constexpr std::int64_t most_missed = 3;
+  if (report.role != "feed") return std::nullopt;
+  for (const OutletReport& outlet : report.outlets) {
+    if (!outlet.schedule || outlet.schedule->every == 0 || outlet.schedule->last == 0) continue;
+    const std::int64_t since = report.time_ms / 1000 - outlet.schedule->last;
+    if (since <= most_missed * outlet.schedule->every) continue;
+    return Verdict{Level::bad,
+                   fmt::format("{} was last fed {} ago{}.", named(outlet.name),
+                               format_duration(std::chrono::seconds(since)),
+                               outlet.problem.empty() ? "" : ": " + shown(outlet.problem, 200)),
+                   "Look at the upstreams below, and the log."};
+  }
+  return std::nullopt;
+}
+
 // In its start-up test, for which nothing comes: a FIFO that nobody writes to.
 bool is_silent(const SourceReport& source, const NodeReport& report) {
   const bool tested = source.state == SourceState::start_up || source.state == SourceState::suspect;
@@ -187,7 +204,7 @@ const char* to_string(Level level) {
 }
 
 Verdict verdict_of(const NodeReport& report) {
-  for (const auto& look : {of_node, of_supply, of_readiness, of_parts}) {
+  for (const auto& look : {of_node, of_supply, of_readiness, of_feeding, of_parts}) {
     if (auto found = look(report)) return *found;
   }
   return good(report);

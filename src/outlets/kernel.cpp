@@ -57,6 +57,7 @@ observe::OutletReport KernelPool::report() const {
 Result<void> KernelPool::give(Bytes bytes, std::size_t credited, Bytes local) {
   const int problem =
       may_credit_ ? machine::add_to_kernel(device_.get(), bytes, credited, local) : EPERM;
+  if (problem == 0 || problem == EPERM) credited_bits_ = problem == 0 ? 8 * credited : 0;
   if (problem == 0) return {};
   if (problem == EPIPE)
     return error("the monitor process has ended, or does not answer; restart this node");

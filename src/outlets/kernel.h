@@ -19,11 +19,13 @@ class KernelPool final : public serve::ScheduledOutlet {
 
  private:
   void prepare() override;
+  std::optional<std::size_t> credited_bits() const override { return credited_bits_; }
   Result<void> deliver(Bytes random, const Waker& stop) override;
   Result<void> give(Bytes bytes, std::size_t credited, Bytes local);
 
   UniqueFd device_;
   std::atomic<bool> may_credit_{true};
+  std::atomic<std::size_t> credited_bits_{0};  // of the last delivery
   TimingNoise noise_;
 };
 

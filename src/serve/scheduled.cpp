@@ -186,16 +186,16 @@ asio::awaitable<bool> ScheduledOutlet::deliver_aside(SecretBytes& random) {
     co_await timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   if (attempt->failure) std::rethrow_exception(attempt->failure);
-  co_return settle(attempt->result);
+  co_return settle(attempt->result, schedule_.bytes);
 }
 
 // Counts what came of a delivery; true when it arrived.
-bool ScheduledOutlet::settle(const Result<void>& delivered) {
+bool ScheduledOutlet::settle(const Result<void>& delivered, std::size_t bytes) {
   bool news = false;
   {
     const MutexLock lock(report_mutex_);
     const std::string problem = delivered ? "" : delivered.error().message;
-    news = problem != problem_;
+    news = problem != problem_ || (delivered && last_ == TimePoint{});
     problem_ = problem;
     if (delivered) {
       last_ = services_.clock.now();
@@ -203,8 +203,18 @@ bool ScheduledOutlet::settle(const Result<void>& delivered) {
       ++failed_;
     }
   }
-  // The same trouble every second is told once.
-  if (!delivered && news) services_.on_event(name_, delivered.error().message, EventKind::warning);
+  // The same trouble every second is told once; so is that it works.
+  if (!news) return delivered.has_value();
+  if (!delivered) {
+    services_.on_event(name_, delivered.error().message, EventKind::warning);
+    return false;
+  }
+  const auto credited = credited_bits();
+  services_.on_event(
+      name_,
+      fmt::format("{} bytes{}", bytes,
+                  credited ? fmt::format(", credited {} bits", *credited) : std::string()),
+      EventKind::note);
   return delivered.has_value();
 }
 
@@ -221,7 +231,7 @@ void ScheduledOutlet::failed(const std::string& why) {
 bool ScheduledOutlet::delivered_beside(const Result<void>& delivered, std::size_t bytes) {
   // What counts nothing feeds nobody.
   if (bytes == 0) return delivered.has_value();
-  const bool arrived = settle(delivered);
+  const bool arrived = settle(delivered, bytes);
   if (arrived) {
     count(counters_, nullptr, spec::Grade::full, bytes, services_.clock.now());
     ++counters_.deliveries;
@@ -250,7 +260,10 @@ observe::OutletReport ScheduledOutlet::report() const {
   const auto at = [&](TimePoint time) {
     return wall + std::chrono::duration_cast<std::chrono::seconds>(time - now).count();
   };
-  report.schedule = {.last = last_ == TimePoint{} ? 0 : at(last_), .next = next_ ? at(*next_) : 0};
+  report.schedule = {.last = last_ == TimePoint{} ? 0 : at(last_),
+                     .next = next_ ? at(*next_) : 0,
+                     .every = std::chrono::ceil<std::chrono::seconds>(schedule_.every).count(),
+                     .credited_bits = credited_bits()};
   const std::string when =
       counters_.deliveries == 0
           ? "not fed yet"

@@ -45,6 +45,8 @@ class ScheduledOutlet : public Outlet {
   // Counts what came of a delivery of `bytes` of grade full that was made beside the schedule. Any
   // thread; true when it arrived.
   bool delivered_beside(const Result<void>& delivered, std::size_t bytes);
+  // What of the last delivery somebody counts as entropy, in bits; nullopt where nobody does.
+  virtual std::optional<std::size_t> credited_bits() const { return std::nullopt; }
   // What the status says beside the times.
   void set_note(std::string note);
 
@@ -53,7 +55,7 @@ class ScheduledOutlet : public Outlet {
   boost::asio::awaitable<bool> deliver_once();
   boost::asio::awaitable<Delivery> draw(MutableBytes out);
   boost::asio::awaitable<bool> deliver_aside(SecretBytes& random);
-  bool settle(const Result<void>& delivered);
+  bool settle(const Result<void>& delivered, std::size_t bytes);
   void failed(const std::string& why);
   Duration next_gap();
   void set_next(std::optional<TimePoint> due);

@@ -119,5 +119,41 @@ TEST(Times, AsWords) {
   EXPECT_EQ(until(90, 100), "now");
 }
 
+TEST(StatusText, AFeedSaysFirstWhenItFedAndWhatWasCredited) {
+  json::object feed = plain_document("feed");
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  feed["outlets"].as_array()[0].as_object()["schedule"] =
+      json::object{{"last", now - 600}, {"next", now + 600}, {"every", 60}, {"credited_bits", 512}};
+  const std::string text = status_text(feed);
+  EXPECT_TRUE(text.starts_with("kernel: last fed 10 min 0 s ago, credited 512 bits, next in "))
+      << text;
+  EXPECT_LE(widest_line(text), 80);
+}
+
+TEST(StatusText, OneLineForMonitoring) {
+  json::object hub = plain_document("hub");
+  hub["reserve"] = json::object{{"bytes", 65536}};
+  hub["clients"] = json::array{json::object{{"name", "a"}}, json::object{{"name", "b"}}};
+  const auto line = [&hub](const char* level, const char* words) {
+    hub["verdict"] = json::object{{"level", level}, {"text", words}, {"hint", "Do this."}};
+    return status_line(hub);
+  };
+  EXPECT_EQ(line("good", "All is well.").text, "OK: 1 source healthy, reserve 64 KiB, 2 clients");
+  EXPECT_EQ(line("good", "All is well.").level, Verdict::Level::good);
+  EXPECT_EQ(line("warning", "Source 'x' is gone.").text, "WARNING: Source 'x' is gone");
+  EXPECT_EQ(line("warning", "Source 'x' is gone.").level, Verdict::Level::warning);
+  EXPECT_EQ(line("bad", "No source is credited.").text, "FAILED: No source is credited");
+  EXPECT_EQ(line("bad", "No source is credited.").level, Verdict::Level::bad);
+
+  json::object feed = plain_document("feed");
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  feed["verdict"] = json::object{{"level", "good"}, {"text", "All is well."}};
+  feed["outlets"].as_array()[0].as_object()["schedule"] =
+      json::object{{"last", now - 600}, {"next", now + 600}, {"every", 60}, {"credited_bits", 512}};
+  EXPECT_TRUE(
+      says(status_line(feed).text, "OK: kernel: last fed 10 min 0 s ago, credited 512 bits, next"))
+      << status_line(feed).text;
+}
+
 }  // namespace
 }  // namespace qanat::observe

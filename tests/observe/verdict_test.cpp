@@ -71,6 +71,22 @@ TEST_F(VerdictTest, SuspendedGuaranteesOutletsAndCertificatesAreTold) {
   EXPECT_EQ(said().text, "Guarantees of 100 B/s are suspended: the sources prove 10 B/s.");
 }
 
+TEST_F(VerdictTest, AFeedThatMissesThreeIntervalsHasFailed) {
+  report_.role = "feed";
+  report_.outlets[0].name = "kernel";
+  report_.outlets[0].schedule = {
+      .last = report_.time_ms / 1000 - 180, .next = 0, .every = 60, .credited_bits = 512};
+  EXPECT_EQ(said().level, Level::good);
+  report_.outlets[0].schedule->last -= 1;
+  EXPECT_EQ(said().level, Level::bad);
+  EXPECT_EQ(said().text, "'kernel' was last fed 3 min 1 s ago.");
+  report_.outlets[0].problem = "RNDADDENTROPY: Input/output error";
+  EXPECT_EQ(said().text, "'kernel' was last fed 3 min 1 s ago: RNDADDENTROPY: Input/output error.");
+  // As fast as somebody reads.
+  report_.outlets[0].schedule->every = 0;
+  EXPECT_EQ(said().level, Level::warning);
+}
+
 TEST_F(VerdictTest, AThreadThatStandsStillIsTheWorst) {
   report_.sources[0].state = entropy::SourceState::failed;
   report_.now = TimePoint(1h);
