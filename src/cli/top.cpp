@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "base/quantity.h"
@@ -260,33 +261,36 @@ int run_screen(const std::vector<std::string>& named, Duration every, Duration f
   return 0;
 }
 
+// False when whoever reads it has seen enough, as `head` has.
+bool show(const std::string& text) {
+  const bool taken =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!taken && errno != EPIPE) {
+    throw Failure(with_errno("cannot write to standard output", errno));
+  }
+  return taken;
+}
+
 // Until a signal comes, one picture after another.
 int run_blocks(const std::vector<std::string>& states, Duration every, Duration for_time) {
   machine::prepare_process();
   const TimePoint begin = Clock().now();
-  std::string problem = "nothing was seen";
   // A node that is away for a while is waited for; one that was never there is a failure.
-  const auto end = [&problem] {
-    if (!problem.empty()) throw Failure(problem);
-    return 0;
-  };
-  bool seen = false;
+  std::string text = status_texts(status_documents(states));
+  std::string away;  // why, where it was told: once
   for (;;) {
-    std::string text;
+    // Standard output is no more, and nothing is to be said of that.
+    if (!text.empty() && !show(text + "\n")) std::_Exit(0);
+    if (machine::wait_for_signal(every) == machine::Signal::stop) return 0;
+    if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return 0;
     try {
       text = status_texts(status_documents(states));
-      seen = true;
-      problem.clear();
+      away.clear();
     } catch (const Failure& why) {
-      text = fmt::format("{}\n", why.what());
-      if (!seen) problem = why.what();
+      const std::string problem = fmt::format("{}\n", why.what());
+      text = problem == away ? "" : problem;
+      away = problem;
     }
-    fmt::print("{}\n", text);
-    if (std::fflush(stdout) != 0) {
-      throw Failure(with_errno("cannot write to standard output", errno));
-    }
-    if (machine::wait_for_signal(every) == machine::Signal::stop) return end();
-    if (for_time > Duration::zero() && Clock().now() - begin >= for_time) return end();
   }
 }
 

@@ -278,6 +278,30 @@ def test_without_a_node_it_says_so_and_fails(tmp_path, terminal):
     screen.wait(MARKER, "qanat: there is no state directory")
 
 
+def test_where_no_screen_can_be_drawn_a_node_that_goes_away_is_told_of_once(run):
+    node = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+    with subprocess.Popen([QANAT, "top", "--state", str(node.state), "--every", "20ms"], stdout=subprocess.PIPE, text=True) as top:
+        assert top.stdout.readline()
+        node.stop()
+        for line in top.stdout:
+            if line.startswith("no node runs"):
+                break
+        again = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}").ready()
+        between = []
+        for line in top.stdout:
+            if "All is well" in line or line.startswith("Reserve"):
+                break
+            between.append(line)
+        assert not [line for line in between if line.startswith("no node runs")], between
+        # Who reads has seen enough.
+        top.stdout.close()
+        assert top.wait(20) == 0
+    assert again.process.poll() is None
+    words = f"{shlex.quote(QANAT)} top --every 20ms --state {shlex.quote(str(again.state))} | head -1"
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=20)
+    assert done.stdout.count("\n") == 1 and done.stderr == ""
+
+
 def test_names_are_shown_and_none_acts(run, terminal, tmp_path):
     path = tmp_path / "a\"b'<i>\u202ec"
     os.mkfifo(path, 0o600)
@@ -307,6 +331,11 @@ def test_a_feed_shows_what_a_feed_has(hub, run, terminal, tmp_path):
     screen.resize(100, 60)
     screen.top("--state", hub.state, "--state", feed.state)
     screen.wait("\nfeed: ", "-- hub --", "-- feed --", "\nSource ", "\nUpstream ")
+    # On less, what matters of both stays, and the rest begins at its beginning.
+    screen.resize(80, 30)
+    eventually(lambda: len(screen.lines()) == 30)
+    text = screen.wait("hub: ", "\nfeed: ", "-- hub --", "\nReserve ", "\nSource ", "lines 1-")
+    assert text.index("feed: ") < text.index("-- hub --")
 
 
 def bytes_drawn(state, **env):
@@ -346,6 +375,9 @@ def test_where_no_screen_can_be_drawn_there_is_plain_text(hub):
         return "\x1b" not in text and text.count("\nReserve  ") >= 1 and "q quit" not in text
 
     assert plain(qanat("top", "--state", str(hub.state), "--for", "1s").stdout)
+    # Without one that ever was there it fails at once.
+    done = qanat("top", "--state", str(hub.state / "none"), check=False)
+    assert (done.returncode, done.stdout) == (1, "") and done.stderr.count("\n") == 1
     for term in ("dumb", "never-heard-of"):
         words = shlex.join([QANAT, "top", "--state", str(hub.state), "--for", "1s"])
         done = subprocess.run(["script", "-qec", words, "/dev/null"], capture_output=True, text=True, timeout=20,
