@@ -47,6 +47,7 @@ Run add_top(CLI::App& command);
 Run add_events(CLI::App& command);
 Run add_alarm(CLI::App& command);
 Run add_check(CLI::App& command);
+Run add_doctor(CLI::App& command);
 Run add_bench(CLI::App& command);
 Run add_entropykey(CLI::App& command);
 Run add_wait(CLI::App& command);

@@ -74,6 +74,7 @@ constexpr std::array commands{
     Command{"wait", "Wait until this machine is seeded", cli::add_wait, true},
     Command{"alarm", "Try the alarms of a node", cli::add_alarm},
     Command{"check", "Validate a configuration and say what it would do", cli::add_check},
+    Command{"doctor", "What is wrong with this machine, and how to mend it", cli::add_doctor, true},
     Command{"entropykey", "Keys of a Simtec EntropyKey", cli::add_entropykey},
     Command{"bench", "Put load on a hub, and measure", cli::add_bench},
     Command{"completion", "Print what makes a shell complete these commands", cli::add_completion,
