@@ -11,6 +11,7 @@
 #include <future>
 #include <thread>
 
+#include "base/files.h"
 #include "base/quantity.h"
 #include "base/secret.h"
 #include "cli/command.h"
@@ -18,6 +19,7 @@
 #include "cli/doctor/check.h"
 #include "cli/doctor/look.h"
 #include "cli/output.h"
+#include "node/config_path.h"
 #include "observe/fields.h"
 
 namespace qanat::cli {
@@ -31,7 +33,6 @@ using doctor::Finding;
 using doctor::Findings;
 using doctor::Level;
 
-constexpr const char* usual_join_file = "/etc/qanat/join";
 // What an upstream may take, and all looks together.
 constexpr Duration upstream_patience = 4s;
 constexpr Duration patience = 8s;
@@ -96,10 +97,13 @@ void begin_machine(Looks& looks, const doctor::Kernel& kernel) {
 // The directories in which a node of this machine may be: those of this account, and the system's.
 std::vector<std::string> states_of(const DoctorOptions& options) {
   if (!options.state.empty()) return {options.state};
-  std::vector<std::string> states{state_path(""), default_feed_state()};
+  const std::string own = state_path("");
+  std::vector<std::string> states{own, default_feed_state(), own + "-guest"};
   constexpr const char* systems = "/var/lib/qanat";
-  if (states.front() != systems && ::access(systems, F_OK) == 0) {
-    for (const char* const state : {systems, "/var/lib/qanat/feed"}) states.emplace_back(state);
+  if (own != systems && ::access(systems, F_OK) == 0) {
+    for (const char* const part : {"", "/feed", "-guest"}) {
+      states.push_back(std::string(systems) + part);
+    }
   }
   return states;
 }
@@ -119,9 +123,10 @@ void begin_node(Looks& looks, const DoctorOptions& options) {
     return all;
   });
   std::vector<std::string> arguments = options.upstreams;
-  // What the unit qanat-feed.service is given.
-  const bool join_file = ::access(usual_join_file, F_OK) == 0 || errno == EACCES;
-  if (arguments.empty() && join_file) arguments.push_back(std::string("@") + usual_join_file);
+  // What qanat-feed.service is given.
+  const std::string join_file = directory_of(node::default_config_path()) + "/join";
+  const bool there = ::access(join_file.c_str(), F_OK) == 0 || errno == EACCES;
+  if (arguments.empty() && there) arguments.push_back("@" + join_file);
   for (const doctor::Asked& asked : doctor::upstreams_of(config, arguments)) {
     looks.begin("upstream",
                 [asked] { return check(doctor::look_at_upstream(asked, upstream_patience)); });
@@ -205,11 +210,11 @@ int examine(const DoctorOptions& options) {
 Run add_doctor(CLI::App& command) {
   auto options = std::make_shared<DoctorOptions>();
   command.add_option("upstream", options->upstreams,
-                     "Nodes to reach, as for feed (@/etc/qanat/join)");
-  command.add_option("--config", options->config, "Configuration file (/etc/qanat/qanat.toml)");
+                     "Nodes to reach, as for feed (default: that of the feed's unit)");
+  command.add_option("--config", options->config,
+                     fmt::format("Configuration file (default: {})", node::default_config_path()));
   command.add_option("--state", options->state, "The node's state directory");
   command.add_flag("--json", options->as_json, "For scripts");
-  command.footer("It changes nothing. Exit code 1 when something fails; docs/troubleshooting.md.");
   return [options] { return examine(*options); };
 }
 

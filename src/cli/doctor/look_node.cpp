@@ -16,6 +16,7 @@
 #include "cli/doctor/look.h"
 #include "cli/upstream_argument.h"
 #include "net/connect.h"
+#include "node/config_path.h"
 #include "observe/fields.h"
 #include "outlets/registry.h"
 #include "peers/http_client.h"
@@ -167,8 +168,8 @@ Upstream ask_node(const std::string& text, Duration limit) {
 
 Configuration look_at_configuration(const std::string& path, node::Config& found) {
   Configuration configuration;
-  const bool usual = path.empty() && ::access(node::default_config_path, F_OK) == 0;
-  configuration.path = usual ? node::default_config_path : path;
+  const bool usual = path.empty() && ::access(node::default_config_path(), F_OK) == 0;
+  configuration.path = usual ? node::default_config_path() : path;
   try {
     node::Config config;
     if (!configuration.path.empty()) config = node::load_config(configuration.path);

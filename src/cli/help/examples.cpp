@@ -87,6 +87,7 @@ constexpr std::array all_examples{
 
     CommandExample{"qanat status", {"Of the nodes of this machine", "qanat status"}},
     CommandExample{"qanat status", {"For a script", "qanat status --json"}},
+    CommandExample{"qanat status", {"One line for monitoring", "qanat status --check"}},
 
     CommandExample{"qanat top", {"Live, until q is pressed", "qanat top"}},
     CommandExample{"qanat top",
@@ -112,6 +113,11 @@ constexpr std::array all_examples{
     CommandExample{"qanat check", {"The file of this machine", "qanat check"}},
     CommandExample{"qanat check",
                    {"Another, before it is put there", "qanat check --config ./qanat.toml"}},
+
+    CommandExample{"qanat doctor", {"All that is looked at, and what to do", "qanat doctor"}},
+    CommandExample{
+        "qanat doctor",
+        {"Whether a hub lets this machine in; draws nothing", "qanat doctor @/etc/qanat/join"}},
 
     CommandExample{
         "qanat entropykey",
