@@ -352,9 +352,7 @@ Config parse_config(std::string_view text, const std::string& path, Problems& pr
 }
 
 Config load_config(const std::string& path, Problems& problems) {
-  // A FIFO in its place would hold up a reload for ever; one that a shell made is meant.
-  const bool of_shell = path.starts_with("/dev/") || path.starts_with("/proc/");
-  auto text = read_file(path, 1 << 20, of_shell ? FileKind::any : FileKind::regular);
+  auto text = read_file(path);
   if (!text) throw Failure(text.error().message);
   return parse_config(sources::keep_join_strings(std::move(*text)), path, problems);
 }

@@ -228,7 +228,9 @@ Separation::Separation(const NodeSettings& settings, Around around) {
   }
   auto reread = [make = std::move(around.reread), path = around.config_path,
                  unchanged = named.grants] {
-    if (!make) return unchanged;
+    // A FIFO is read once, and not by the monitor: it would wait for a writer.
+    const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
+    if (!make || (is_there && !is_file(path))) return unchanged;
     monitor::Grants grants = grants_of(make());
     grants.readable.push_back(path);
     return grants;
