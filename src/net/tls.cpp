@@ -233,6 +233,7 @@ std::string handshake_error(SSL* ssl) {
     ERR_clear_error();
     return "it does not speak TLS; if it speaks plain HTTP, write http:// in place of https://";
   }
+  if (ERR_peek_error() == 0) return "it closed the connection during the TLS handshake";
   return "TLS handshake failed: " + openssl_error();
 }
 

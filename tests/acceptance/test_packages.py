@@ -27,8 +27,10 @@ def make(system, out):
     built = shutil.copytree(HERE / "built", out / "built")
     for file in (pathlib.Path(QANAT), *BUILD.glob("libqanat.*"), BUILD / "qanat.so"):
         shutil.copy(file, built, follow_symlinks=False)
+    run("strip", "--strip-debug", built / "qanat")
     env = {**os.environ, "QANAT_BUILT": str(built), "PATH": f"{built}:{os.environ['PATH']}",
-           "DEB_BUILD_OPTIONS": "nocheck noautodbgsym", "DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1"}
+           "DEB_BUILD_OPTIONS": "nocheck noautodbgsym", "DPKG_DEB_COMPRESSOR_TYPE": "gzip", "DPKG_DEB_COMPRESSOR_LEVEL": "1",
+           "PKGEXT": ".pkg.tar"}
     run(PACKAGING / "make-packages", system, out, env=env)
 
 
@@ -89,7 +91,7 @@ def test_fedora(folder):
 def test_arch(folder):
     need("makepkg")
     make("arch", folder)
-    (package,) = folder.rglob("*.pkg.tar.*")
+    (package,) = folder.rglob("*.pkg.tar")
     names = run("bsdtar", "-tf", package).splitlines()
     for name in ("usr/bin/qanat", "etc/qanat/qanat.toml", "usr/lib/systemd/system/qanat.service", "usr/lib/ossl-modules/qanat.so"):
         assert name in names
