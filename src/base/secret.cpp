@@ -32,6 +32,8 @@ namespace qanat {
 
 namespace {
 
+[[maybe_unused]] bool kept_from_children = false;
+
 // Under the address sanitizer memory is the sanitizer's: it sees each byte beyond either end and
 // whatever is used once freed, where guard pages see some of it, and needs no system calls. A block
 // of a pool may be touched while it is leased, and the gap after it never: in one allocation, an
@@ -76,10 +78,9 @@ void permit(std::uint8_t* block, std::size_t size) { __asan_unpoison_memory_regi
 void forbid(std::uint8_t* block, std::size_t size) { __asan_poison_memory_region(block, size); }
 #else
 constexpr std::size_t gap_bytes = 0;
-// A child that is no other program, the monitor say, has zeros there: no copy of our secrets.
 void* allocate(std::size_t size) {
   void* const memory = sodium_malloc(size);
-  if (memory == nullptr) return nullptr;
+  if (memory == nullptr || !kept_from_children) return memory;
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const std::uintptr_t into = reinterpret_cast<std::uintptr_t>(memory) % page;
   (void)::madvise(static_cast<char*>(memory) - into, (into + size + page - 1) / page * page,
@@ -94,6 +95,8 @@ void forbid(std::uint8_t*, std::size_t) {}
 #endif
 
 }  // namespace
+
+void keep_secrets_from_children() { kept_from_children = true; }
 
 void initialise_secret_memory() {
   if (sodium_init() < 0) throw Failure("libsodium could not be initialised");

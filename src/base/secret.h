@@ -17,6 +17,9 @@ namespace qanat {
 
 // Must be called once before any other function of base or crypto; throws Failure.
 void initialise_secret_memory();
+// From now on what is allocated is zeros in a child that is no other program: in the monitor. Once,
+// before there are threads.
+void keep_secrets_from_children();
 
 void wipe(MutableBytes bytes) noexcept;
 

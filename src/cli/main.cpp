@@ -166,6 +166,7 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const auto& [sub, run] = runs[i];
       if (!sub->parsed()) continue;
+      keep_secrets_from_children();
       if (!commands[i].begins_early) initialise_secret_memory();
       return cli::finish_output(run());
     }

@@ -28,9 +28,9 @@ Result<std::shared_ptr<Client>> ClientBook::add(const std::string& name, SecretB
   }
   if (!clients_.emplace(name, client).second) {
     return error(
-        fmt::format("there is a client '{}' already; take another name, or invite it anew with "
-                    "--replace, which "
-                    "makes its old join string void",
+        fmt::format("there is a client '{0}' already; take another name, invite it anew with "
+                    "--replace, which makes its old join string void, or end it with 'qanat revoke "
+                    "{0}'",
                     name));
   }
   if (observer) ++observers_;

@@ -88,7 +88,7 @@ TEST(Error, ALibrarysNumbersAndPlacesAreNotSaid) {
            {"a: b", "a: b"}}) {
     EXPECT_EQ(plain_what(std::runtime_error(said)), meant);
   }
-  EXPECT_EQ(plain_what(std::bad_alloc()), "out of memory");
+  EXPECT_EQ(plain_what(std::bad_alloc()), "out of memory (std::bad_alloc)");
 }
 
 TEST(Bytes, TextForms) {

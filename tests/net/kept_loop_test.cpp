@@ -43,7 +43,7 @@ TEST_F(KeptLoopTest, BeginsAgainAfterAnExceptionAndTellsOfIt) {
   EXPECT_FALSE(loop.running());
   EXPECT_EQ(runs, 3);
   ASSERT_EQ(told.size(), 2U);
-  EXPECT_EQ(told[0], "accepting failed: out of memory; it begins again in 1 ms");
+  EXPECT_EQ(told[0], "accepting failed: out of memory (std::bad_alloc); it begins again in 1 ms");
 }
 
 TEST_F(KeptLoopTest, WhatMakesNoRunIsTriedAgainToo) {
@@ -82,7 +82,7 @@ TEST_F(KeptLoopTest, OneThatIsDroppedBeginsAgain) {
   EXPECT_EQ(runs, 2);
   EXPECT_FALSE(loop.running());
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_EQ(told[0], "accepting failed: out of memory; it begins again at once");
+  EXPECT_EQ(told[0], "accepting failed: out of memory (std::bad_alloc); it begins again at once");
 }
 
 TEST_F(KeptLoopTest, OneThatIsDroppedCanBeStopped) {

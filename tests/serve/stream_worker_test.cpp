@@ -262,7 +262,8 @@ TEST_F(StreamWorkerTest, AnExceptionInTheAcceptLoopIsAnAlarmAndItBeginsAgain) {
   const UniqueFd fd = connect();
   EXPECT_TRUE(eventually([&] { return !events().empty(); }));
   EXPECT_EQ(events().at(0),
-            "!outlet: accepting connections failed: std::bad_alloc; it begins again in 1.0 s");
+            "!outlet: accepting connections failed: out of memory (std::bad_alloc); it begins "
+            "again in 1.0 s");
   say(fd, Samples{2, 32});
   EXPECT_EQ(hear(fd, 32), 32U);
 }
