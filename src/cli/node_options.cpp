@@ -87,7 +87,9 @@ node::Config gather(const NodeOptions& options, node::Problems& problems) {
     config.places.erase("node.quorum");
   }
   if (config.sources.empty()) config.sources = sources::default_sources();
-  config.default_outlets = config.outlets.empty();
+  // In place of those that were left out as wrong, the default ones would bring mistakes of their
+  // own.
+  config.default_outlets = config.outlets.empty() && problems.empty();
   if (config.default_outlets) {
     config.outlets = outlets::default_outlets();
   } else {

@@ -49,10 +49,12 @@ bool become(const Account& account, const std::vector<std::string>& more_groups)
 }
 
 void drop_capabilities() {
-  ::capng_clear(CAPNG_SELECT_ALL);
   // The bounding set takes CAP_SETPCAP, which who is not root has not: no new privileges does the
-  // same for what it could start.
-  if (::capng_apply(CAPNG_SELECT_ALL) == 0) return;
+  // same for what it could start. (The library says on stderr what it cannot do.)
+  ::capng_get_caps_process();
+  const bool bounds = ::capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
+  ::capng_clear(CAPNG_SELECT_ALL);
+  if (bounds && ::capng_apply(CAPNG_SELECT_ALL) == 0) return;
   require(::capng_apply(CAPNG_SELECT_CAPS) == 0, "give up capabilities");
 }
 

@@ -128,7 +128,8 @@ class Machine:
         atexit.register(self.end)
         self.process = subprocess.Popen(
             ["systemd-nspawn", "-q", "-D", str(self.root), f"--overlay-ro=/usr:{self.tree}:/usr", "--register=no", "--keep-unit",
-             "--private-network", "--capability=CAP_IPC_LOCK", *arguments],
+             "--private-network", "--capability=CAP_IPC_LOCK",
+             "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self", *arguments],
             stdin=subprocess.DEVNULL, stdout=open(self.log_path, "w"), stderr=subprocess.STDOUT, preexec_fn=self.enter_groups)
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
 

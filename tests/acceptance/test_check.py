@@ -110,6 +110,19 @@ def test_takes_what_serve_takes(check, tmp_path):
     assert twice.returncode == 2
 
 
+def test_one_mistake_brings_no_others(check):
+    """An outlet that is wrong is not one of the default ones, whose addresses somebody may have."""
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", 7748))
+            s.listen()
+        except OSError:
+            pass  # somebody has
+        code, _, wrong = check('[[outlet]]\nname = "http://127.0.0.1:1"\nconnections = 0\n')
+        assert code == 1 and len(wrong) == 1 and ":3:15: outlet:" in wrong[0], wrong
+        assert len(check("", "--outlet", "nonsense")[2]) == 1
+
+
 def test_serve_tells_how_many_problems_there_are(check, tmp_path):
     check('[reserve]\nsze = 1\n[node]\nthreads = "two"\n')
     done = qanat("serve", "--config", str(tmp_path / "q.toml"), "--state", str(tmp_path / "s"), check=False)

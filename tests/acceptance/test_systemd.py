@@ -98,6 +98,10 @@ def test_it_is_started_once_it_serves_and_says_what_it_does(hub):
     status = pathlib.Path(f"/proc/{main_pid(hub)}/status").read_text()
     for line in (r"Uid:\t900\t900", r"VmLck:\s+[1-9]", r"CapEff:\t0+$", r"CapBnd:\t0+$", r"NoNewPrivs:\t1", r"Seccomp:\t2"):
         assert re.search(line, status, re.M), line
+    assert "libcap-ng" not in hub.journal("qanat.service")
+    # Its own sandbox, too, where the kernel has Landlock.
+    assert "in a seccomp filter" in hub.journal("qanat.service")
+    assert os.path.exists("/sys/kernel/security/landlock") <= ("and Landlock;" in hub.journal("qanat.service"))
 
 
 def test_a_reload_waits_for_its_end_and_keeps_the_clients(hub):
@@ -216,8 +220,12 @@ def test_a_feed_with_its_credential_feeds_with_one_power(hub):
     hub.systemctl("start", "qanat-feed.service")
     text = eventually(lambda: re.match(r"last fed [\d-]+ [\d:]+ from 127\.0\.0\.1:7749, next [\d:]+$", hub.show("qanat-feed.service", "StatusText")))
     assert text
-    status = pathlib.Path(f"/proc/{main_pid(hub, 'qanat-feed.service')}/status").read_text()
-    assert re.search(r"^CapBnd:\t0+200000$", status, re.M) and not re.search(r"^Uid:\t0", status, re.M)
+    # Which its monitor has, and neither is root.
+    node = main_pid(hub, "qanat-feed.service")
+    monitor = pathlib.Path(f"/proc/{node}/task/{node}/children").read_text().split()[0]
+    for pid, powers in ((node, "0{16}"), (monitor, "0+200000")):
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert re.search(rf"^CapEff:\t{powers}$", status, re.M) and not re.search(r"^Uid:\t0", status, re.M), status
     ask(hub, "wait", "--ready", "--for", "10s", "--state", FEED)
     assert "qanat1." not in hub.journal("qanat-feed.service")
     hub.systemctl("start", "qanat-ready.target")
