@@ -1,6 +1,7 @@
 #include "monitor/desk.h"
 
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -21,15 +22,17 @@ T read_as(Bytes bytes) {
   return value;
 }
 
-// Of an address of TCP's or UDP's; nullopt of any other.
-std::optional<std::uint16_t> port_of(Bytes name) {
+// Of an address of TCP's, UDP's or vsock's; nullopt of any other.
+std::optional<std::uint32_t> port_of(Bytes name) {
+  static_assert(sizeof(sockaddr_in) == sizeof(sockaddr_vm));
   if (name.size() == sizeof(sockaddr_in)) {
     const auto in = read_as<sockaddr_in>(name);
     if (in.sin_family == AF_INET) return ntohs(in.sin_port);
+    if (in.sin_family == AF_VSOCK) return read_as<sockaddr_vm>(name).svm_port;
   }
   if (name.size() == sizeof(sockaddr_in6)) {
-    const auto in = read_as<sockaddr_in6>(name);
-    if (in.sin6_family == AF_INET6) return ntohs(in.sin6_port);
+    const auto in6 = read_as<sockaddr_in6>(name);
+    if (in6.sin6_family == AF_INET6) return ntohs(in6.sin6_port);
   }
   return std::nullopt;
 }

@@ -152,11 +152,11 @@ void prepare_udp(int fd, const Binding& binding) {
 }
 
 // 0 or an errno value. A port below 1024 takes a right that the monitor may have.
-int bind_to(int fd, const Binding& binding) {
-  if (::bind(fd, binding.get(), binding.size) == 0) return 0;
+int bind_to(int fd, const sockaddr* name, socklen_t size) {
+  if (::bind(fd, name, size) == 0) return 0;
   const int problem = errno;
   if (problem != EACCES || powers() == nullptr) return problem;
-  return powers()->bind(fd, binding.get(), binding.size);
+  return powers()->bind(fd, name, size);
 }
 
 // Bound, and listening where that is said of a type; or an errno value. Only one that `shares` may
@@ -173,7 +173,8 @@ tl::expected<UniqueFd, int> open_at(const Binding& binding, int type, bool share
   }
   if (binding.v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (shares) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  if (const int problem = bind_to(fd.get(), binding); problem != 0) return tl::unexpected(problem);
+  if (const int problem = bind_to(fd.get(), binding.get(), binding.size); problem != 0)
+    return tl::unexpected(problem);
   if (type == SOCK_STREAM && ::listen(fd.get(), backlog) != 0) return tl::unexpected(errno);
   return fd;
 }
@@ -282,9 +283,10 @@ UniqueFd listen_vsock(std::uint32_t port) {
   name.svm_family = AF_VSOCK;
   name.svm_cid = VMADDR_CID_ANY;
   name.svm_port = port;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
-      ::listen(fd.get(), backlog) != 0) {
-    throw Failure(with_errno(fmt::format("cannot listen on vsock port {}", port), errno));
+  int problem = bind_to(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);
+  if (problem == 0 && ::listen(fd.get(), backlog) != 0) problem = errno;
+  if (problem != 0) {
+    throw Failure(with_errno(fmt::format("cannot listen on vsock port {}", port), problem));
   }
   return fd;
 }

@@ -151,7 +151,7 @@ observe::AlarmRule read_alarm(const TomlReader& reader, const toml::table& table
           if (each != to_string(EventKind::note)) known += fmt::format(" {}", each);
         }
         return reader.note(
-            item, fmt::format("alarm.on: '{}' is not a kind that an alarm tells of; those are{}{}",
+            item, fmt::format("alarm.on: '{}' is no kind that an alarm tells of; those are{}{}",
                               shown(name.value_or("")), known,
                               did_you_mean(name.value_or(""), words_of(known))));
       }

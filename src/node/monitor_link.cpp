@@ -20,7 +20,6 @@ namespace qanat::node {
 using monitor::Answer;
 using monitor::grant_id;
 using monitor::GrantKind;
-using monitor::Kind;
 using monitor::Request;
 
 namespace {
@@ -97,7 +96,7 @@ MonitorLink::Reply MonitorLink::ask(const Request& request, int descriptor) {
 }
 
 tl::expected<UniqueFd, int> MonitorLink::open(const std::string& path, int flags) {
-  Request request{.kind = Kind::open, .first = static_cast<std::uint32_t>(flags)};
+  Request request{.kind = monitor::Kind::open, .first = static_cast<std::uint32_t>(flags)};
   const bool reads = (flags & O_ACCMODE) == O_RDONLY;
   request.grant = grant_id(reads ? GrantKind::read : GrantKind::write, path);
   Reply reply = ask(request, -1);
@@ -107,14 +106,14 @@ tl::expected<UniqueFd, int> MonitorLink::open(const std::string& path, int flags
 }
 
 int MonitorLink::bind(int socket, const sockaddr* name, socklen_t size) {
-  Request request{.kind = Kind::bind, .size = size};
+  Request request{.kind = monitor::Kind::bind, .size = size};
   if (size > request.body.size()) return EINVAL;
   std::memcpy(request.body.data(), name, size);
   return ask(request, socket).answer.problem;
 }
 
 int MonitorLink::add_to_kernel(Bytes bytes, std::size_t credited, Bytes local) {
-  Request request{.kind = Kind::add_to_kernel,
+  Request request{.kind = monitor::Kind::add_to_kernel,
                   .first = static_cast<std::uint32_t>(credited),
                   .second = static_cast<std::uint32_t>(local.size()),
                   .size = static_cast<std::uint32_t>(bytes.size() + local.size())};
@@ -129,7 +128,7 @@ int MonitorLink::add_to_kernel(Bytes bytes, std::size_t credited, Bytes local) {
 Result<Powers::Started> MonitorLink::start(
     const std::string& command, int output,
     const std::vector<std::pair<std::string, std::string>>& variables) {
-  Request request{.kind = Kind::start, .grant = grant_id(GrantKind::command, command)};
+  Request request{.kind = monitor::Kind::start, .grant = grant_id(GrantKind::command, command)};
   if (!monitor::write_variables(variables, request)) {
     return error("cannot start the command: what it is to be told is too long");
   }
@@ -145,7 +144,7 @@ Result<Powers::Started> MonitorLink::start(
 }
 
 std::optional<Holder> MonitorLink::find_holder(std::span<const dev_t> devices, pid_t group) {
-  Request request{.kind = Kind::find_holder, .first = static_cast<std::uint32_t>(group)};
+  Request request{.kind = monitor::Kind::find_holder, .first = static_cast<std::uint32_t>(group)};
   for (const std::uint64_t device : devices) {
     if (request.size + sizeof device > request.body.size()) break;
     std::memcpy(request.body.data() + request.size, &device, sizeof device);
@@ -157,7 +156,7 @@ std::optional<Holder> MonitorLink::find_holder(std::span<const dev_t> devices, p
 }
 
 Result<void> MonitorLink::reload() {
-  const Answer answer = ask({.kind = Kind::reload}, -1).answer;
+  const Answer answer = ask({.kind = monitor::Kind::reload}, -1).answer;
   if (answer.problem == 0) return {};
   return error(answer.problem == EPIPE ? "the monitor is gone" : answer.said());
 }

@@ -27,6 +27,12 @@ bool is_file(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
+// What may be read there: not all that is below a directory.
+bool is_there(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
 // What the names of sources and outlets name.
 struct Named {
   monitor::Grants grants;
@@ -49,7 +55,7 @@ struct Named {
     if (!spec) return;
     for (const auto& [key, value] : spec->options) {
       if (key == "group") groups.push_back(value);
-      if (is_file(value)) read(value);
+      if (is_there(value)) read(value);
     }
   }
 
@@ -72,9 +78,11 @@ struct Named {
       (plan.replaces_file ? directories : sockets).push_back(directory_of(plan.path));
       open(plan.path);
     }
-    const auto colon = plan.place.rfind(':');
-    if (!plan.place.starts_with("tcp ") && !plan.place.starts_with("udp ")) return;
-    const auto port = parse_number<std::uint16_t>(plan.place.substr(colon + 1));
+    // "tcp 127.0.0.1:80", "vsock port 774".
+    const std::string& place = plan.place;
+    const bool vsock = place.starts_with("vsock port ");
+    if (!vsock && !place.starts_with("tcp ") && !place.starts_with("udp ")) return;
+    const auto port = parse_number<std::uint16_t>(place.substr(place.rfind(vsock ? ' ' : ':') + 1));
     if (port && *port > 0 && *port < first_free_port) grants.ports.push_back(*port);
   }
 

@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_a_matter_of_usage(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["pkcs11:token=t1&pin-value=s3cr3t", "pkcs11:token=t1;pin-value=s3cr3t", "pkcs11:token=t1?h=4;pin-value=s3cr3t",
-                                  "pkcs11:token=t1?pin_value=s3cr3t", "pkcs11:token=t1?pin=s3cr3t", "pkcs11:token=t1?pin-source=s3cr3t/",
+                                  "pkcs11:token=t1?pin_valu=s3cr3t", "pkcs11:token=t1?pin=s3cr3t", "pkcs11:token=t1?pin-source=s3cr3t/",
                                   "video:rtsp//admin:s3cr3t@cam/x", "video:http:/u:s3cr3t@cam/", "video:ftp://u:s3cr3t@cam/x"])
 def test_a_mistyped_secret_is_shown_to_nobody(tmp_path, name):
     config = tmp_path / "qanat.toml"
