@@ -9,7 +9,7 @@ namespace qanat {
 std::string plain_what(const std::exception& problem) {
   if (dynamic_cast<const std::bad_alloc*>(&problem) != nullptr)
     return "out of memory (std::bad_alloc)";
-  const std::string text = problem.what();
+  std::string text = problem.what();
   // Boost's: "bind: Address already in use [system:98 at FILE:LINE:COLUMN in function '...']".
   for (auto at = text.find(" ["); at != std::string::npos; at = text.find(" [", at + 1)) {
     const auto end =

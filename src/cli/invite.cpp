@@ -82,9 +82,9 @@ Result<void> hand_to(const InviteOptions& options, const std::string& join) {
   std::string line;
   line.reserve(join.size() + 1);  // no copy is left behind
   line.append(join).push_back('\n');
-  const auto given = options.output.empty()
-                         ? hand_over(line)
-                         : write_new_file(options.output, as_bytes(line), private_file);
+  auto given = options.output.empty()
+                   ? hand_over(line)
+                   : write_new_file(options.output, as_bytes(line), private_file);
   wire::wipe_text(line);
   return given;
 }

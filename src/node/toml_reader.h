@@ -44,7 +44,7 @@ class TomlReader {
   }
 
   void note(const toml::source_region& at, const std::string& what) const {
-    problems_.push_back({at.begin.line, place(at) + ": " + what});
+    problems_.emplace_back(at.begin.line, place(at) + ": " + what);
   }
   void note(const toml::node& node, const std::string& what) const { note(node.source(), what); }
   // For what nothing can be made of without it: ends the item of a list that it is in.

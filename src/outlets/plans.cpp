@@ -2,7 +2,7 @@
 
 namespace qanat::outlets {
 
-OutletPlan plan_stream(serve::StreamSettings settings,
+OutletPlan plan_stream(const serve::StreamSettings& settings,
                        std::unique_ptr<serve::Outlet> (*make)(serve::StreamSettings,
                                                               const serve::OutletServices&)) {
   return {.place = settings.at.place(),

@@ -8,7 +8,7 @@
 namespace qanat::outlets {
 
 // Of a stream protocol that cannot tell who draws.
-OutletPlan plan_stream(serve::StreamSettings settings,
+OutletPlan plan_stream(const serve::StreamSettings& settings,
                        std::unique_ptr<serve::Outlet> (*make)(serve::StreamSettings,
                                                               const serve::OutletServices&));
 
