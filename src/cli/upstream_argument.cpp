@@ -19,7 +19,9 @@ constexpr std::size_t most_bytes = 4096;
 std::string meant_in(Bytes content) {
   std::string text = wire::untangled(as_text(content));
   if (wire::find_join_string(text) == std::string::npos) text = text.substr(0, text.find('\n'));
-  return wire::untangled(text);
+  std::string meant = wire::untangled(text);
+  wire::wipe_text(text);  // no copy is left behind
+  return meant;
 }
 
 }  // namespace
