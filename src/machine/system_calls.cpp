@@ -194,7 +194,9 @@ bool restrict_calls(bool foreign_libraries, bool gives_groups) {
   add(SCMP_ACT_ALLOW, SCMP_SYS(kill), "kill", when(0, SCMP_CMP_EQ, self));
   add(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), "tgkill", when(0, SCMP_CMP_EQ, self));
   add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), "prlimit64", when(0, SCMP_CMP_EQ, 0));
-  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_LOG, 1), "logging");
+  // Not SCMP_FLTATR_CTL_LOG: the kernel logs what it kills in any case (seccomp(2)), and with that
+  // each call that does not exist, too: a line for every thread, for which the audit system makes
+  // the whole machine wait.
   check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
         "calls of another architecture");
   const int loaded = ::seccomp_load(filter.get());
