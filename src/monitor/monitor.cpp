@@ -74,13 +74,17 @@ class Jobs {
       if (job.command->descriptor() < 0) limit_ms = look_interval_ms;
     }
     ::poll(waits.data(), count, limit_ms);
-    try {
-      for (auto at = jobs_.begin(); at != jobs_.end();) at = is_over(*at) ? jobs_.erase(at) : ++at;
-      std::erase_if(ending_, [](const Ending& ending) { return ending.done->load(); });
-    } catch (const std::exception&) {
-      // No memory, or no thread: what was to end has ended all the same, or is looked at again.
-      return false;
+    for (auto at = jobs_.begin(); at != jobs_.end();) {
+      bool over = true;
+      try {
+        over = is_over(*at);
+      } catch (const std::exception&) {
+        // Without memory: what was handed on has ended; what was not is looked at again.
+        over = at->command == nullptr;
+      }
+      at = over ? jobs_.erase(at) : std::next(at);
     }
+    std::erase_if(ending_, [](const Ending& ending) { return ending.done->load(); });
     return waits[0].revents != 0;
   }
 
