@@ -12,6 +12,7 @@
 #include "base/shown.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/held_places.h"
 #include "cli/node_options.h"
 #include "node/look.h"
 #include "outlets/registry.h"
@@ -35,21 +36,6 @@ std::string warning_of_secrets(const node::Config& config, const std::string& pa
   return fmt::format(
       "{} holds a join string or a PIN, and others can read it (mode {:04o}): chmod 600 {}", path,
       info.st_mode & 07777U, path);
-}
-
-// Of the outlets of a node that runs with this state directory: it would give them up.
-std::set<std::string> places_held(const std::string& state) {
-  std::set<std::string> places;
-  const auto status = ask_node(state, "GET", "/v1/status");
-  if (!status) return places;
-  for (const auto& outlet : status->at("outlets").as_array()) {
-    try {
-      places.insert(outlets::plan_outlet(outlet.at("name").as_string().c_str()).place);
-    } catch (const Failure&) {
-      continue;  // of another version
-    }
-  }
-  return places;
 }
 
 node::Findings look_here(const node::Config& config, const std::string& state_option) {

@@ -18,6 +18,7 @@
 #include "cli/control.h"
 #include "cli/doctor/check.h"
 #include "cli/doctor/look.h"
+#include "cli/node_options.h"
 #include "cli/output.h"
 #include "node/config_path.h"
 #include "observe/fields.h"
@@ -109,10 +110,19 @@ std::vector<std::string> states_of(const DoctorOptions& options) {
 }
 
 void begin_node(Looks& looks, const DoctorOptions& options) {
+  NodeOptions named;
+  named.config = options.config;
+  node::Problems wrong;
   node::Config config;
-  const auto configuration = doctor::look_at_configuration(options.config, config);
-  looks.begin("configuration", [configuration] { return check(configuration); });
+  try {
+    config = gather(named, wrong);
+  } catch (const Failure& problem) {
+    wrong.emplace_back(problem.what());
+  }
   const std::vector<std::string> states = states_of(options);
+  looks.begin("configuration", [path = config_file(named), config, state = states.front(), wrong] {
+    return check(doctor::look_at_configuration(path, config, state, wrong));
+  });
   looks.begin("state", [state = states.front()] { return check(doctor::look_at_state(state)); });
   looks.begin("port", [config] {
     Findings all;

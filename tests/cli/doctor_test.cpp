@@ -140,8 +140,9 @@ TEST(Doctor, ConfigurationsPortsAndUpstreams) {
   configuration.warnings.clear();
   configuration.absent = {"hwrng (no such device)"};
   expect(check(configuration), Level::warn, "hwrng (no such device)");
-  configuration.problem = "/etc/qanat/qanat.toml:3:1: unknown key";
+  configuration.wrong = {"/etc/qanat/qanat.toml:3:1: unknown key", "other"};
   expect(check(configuration), Level::fail, ":3:1");
+  expect(check(configuration), Level::fail, "other");
 
   Port port{.place = "tcp 127.0.0.1:7748", .holder = {}};
   expect(check(port), Level::ok, "free");
@@ -150,8 +151,10 @@ TEST(Doctor, ConfigurationsPortsAndUpstreams) {
   port.holder = "nginx";
   port.pid = 9;
   expect(check(port), Level::fail, "nginx (pid 9)");
-  port.holder = "qanat";
-  expect(check(port), Level::ok, "qanat (pid 9)");
+  for (const char* const name : {"qanat", "qanat-hub"}) {
+    port.holder = name;
+    expect(check(port), Level::ok, "(pid 9)");
+  }
 
   using Trouble = Upstream::Trouble;
   Upstream upstream{.name = "https://hub:7749 as router", .problem = {}};

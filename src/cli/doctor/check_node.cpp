@@ -6,14 +6,15 @@ namespace qanat::cli::doctor {
 
 Findings check(const Configuration& configuration) {
   const std::string& path = configuration.path;
-  if (!configuration.problem.empty()) {
-    // The message of a file says which, and what would be right.
-    return {{Level::fail, "configuration", configuration.problem,
-             "mend it, then 'qanat check' says more"}};
-  }
   Findings found;
-  found.push_back({Level::ok, "configuration",
-                   path.empty() ? "no file: the defaults hold" : path + " is valid", ""});
+  // Each says where it is, and what would be right.
+  for (const std::string& wrong : configuration.wrong) {
+    found.push_back({Level::fail, "configuration", wrong, "mend that; 'qanat check' looks again"});
+  }
+  if (found.empty()) {
+    found.push_back({Level::ok, "configuration",
+                     path.empty() ? "no file: the defaults hold" : path + " is valid", ""});
+  }
   for (const std::string& warning : configuration.warnings) {
     found.push_back({Level::warn, "configuration", warning,
                      "change " + path + ", and look with 'qanat check'"});
@@ -30,7 +31,7 @@ Findings check(const Port& port) {
   if (port.holder.empty()) return {{Level::ok, subject, port.place + " is free", ""}};
   const std::string who =
       port.pid == 0 ? "another program" : fmt::format("{} (pid {})", port.holder, port.pid);
-  if (port.holder == "qanat") {
+  if (port.holder.starts_with("qanat")) {
     return {{Level::ok, subject, fmt::format("{} is served by {}", port.place, who), ""}};
   }
   if (port.pid == 0) {

@@ -22,9 +22,10 @@ std::vector<Process> look_at_processes();
 StateDirectory look_at_state(const std::string& path);
 
 // look_node.cpp
-// `path`: of the file; empty: the usual one, if it is there. `found`: what it says, or the
-// defaults; empty where it is not valid.
-Configuration look_at_configuration(const std::string& path, node::Config& found);
+// Beside what is `wrong` in its text, what keeps a node of this state directory from starting. What
+// the looks at the directory and at ports say is left to them.
+Configuration look_at_configuration(const std::string& path, const node::Config& config,
+                                    const std::string& state, node::Problems wrong);
 // Those on which its outlets listen.
 std::vector<Port> look_at_ports(const node::Config& config);
 

@@ -188,15 +188,17 @@ StateDirectory look_at_state(const std::string& path) {
   }
   if (state.there) {
     state.owner = account_name(info.st_uid);
-    // Another's is judged by what it would be for him: not here.
     if (info.st_uid != ::geteuid() && ::geteuid() != 0) {
       state.visible = ::access(path.c_str(), R_OK | X_OK) == 0;
       if (!state.visible) return state;
     }
   }
-  if (const auto safe = directory.check_owner();
-      !safe && (!state.there || info.st_uid == ::geteuid())) {
-    state.problem = safe.error().message;
+  // Another's is judged by who it is: not here.
+  const bool ours = !state.there || info.st_uid == ::geteuid() || directory.check_owner();
+  try {
+    if (ours) (void)directory.look();
+  } catch (const Failure& problem) {
+    state.problem = problem.what();
   }
   if (!state.there) return state;
   if (!S_ISDIR(info.st_mode)) state.problem = "is not a directory";

@@ -14,9 +14,10 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/doctor/look.h"
+#include "cli/held_places.h"
 #include "cli/upstream_argument.h"
 #include "net/connect.h"
-#include "node/config_path.h"
+#include "node/look.h"
 #include "observe/fields.h"
 #include "outlets/registry.h"
 #include "peers/http_client.h"
@@ -87,6 +88,10 @@ bool in_the_way(const Listening& socket, bool udp, const spec::Address& address)
   const std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
   if (std::sscanf(host.c_str(), "%u.%u.%u.%u", &a, &b, &c, &d) != 4) return true;  // NOLINT
   return !socket.v6 && socket.v4_address == (d << 24U | c << 16U | b << 8U | a);
+}
+
+bool is_port(const std::string& place) {
+  return place.starts_with("tcp ") || place.starts_with("udp ");
 }
 
 // Which program has each of these sockets open, as far as this account can see.
@@ -166,26 +171,32 @@ Upstream ask_node(const std::string& text, Duration limit) {
 
 }  // namespace
 
-Configuration look_at_configuration(const std::string& path, node::Config& found) {
-  Configuration configuration;
-  const bool usual = path.empty() && ::access(node::default_config_path(), F_OK) == 0;
-  configuration.path = usual ? node::default_config_path() : path;
+Configuration look_at_configuration(const std::string& path, const node::Config& config,
+                                    const std::string& state, node::Problems wrong) {
+  // That an address is taken is said with who has it.
+  std::set<std::string> held;
   try {
-    node::Config config;
-    if (!configuration.path.empty()) config = node::load_config(configuration.path);
-    node::check_config(config);
-    configuration.warnings = node::config_warnings(config);
-    for (const std::string& source : config.sources) {
-      const std::string absence = sources::absence_of_source(source);
-      if (!absence.empty()) {
-        configuration.absent.push_back(
-            fmt::format("{} ({})", shown(sources::describe_source(source).name), absence));
-      }
-    }
-    if (config.outlets.empty()) config.outlets = outlets::default_outlets();
-    found = std::move(config);
-  } catch (const Failure& problem) {
-    configuration.problem = wire::without_secrets(problem.what());
+    held = places_held(state);
+  } catch (const Failure&) {
+    held.clear();  // said with the node
+  }
+  for (const std::string& outlet : config.outlets) {
+    const std::string place = outlets::plan_outlet(outlet).place;
+    if (is_port(place)) held.insert(place);
+  }
+  const node::StateDir directory(state);
+  const std::string unfit = look_at_state(state).problem;
+  Configuration configuration{.path = path, .wrong = std::move(wrong)};
+  const node::Findings found = node::look_at(config, directory, held);
+  for (const std::string& problem : found.wrong) {
+    if (problem != unfit) configuration.wrong.push_back(wire::without_secrets(problem));
+  }
+  for (const std::string& warning : found.warnings) {
+    configuration.warnings.push_back(wire::without_secrets(warning));
+  }
+  for (const auto& [source, why] : found.absent) {
+    configuration.absent.push_back(
+        fmt::format("{} ({})", shown(sources::describe_source(source).name), why));
   }
   return configuration;
 }
@@ -200,8 +211,8 @@ std::vector<Port> look_at_ports(const node::Config& config) {
   std::vector<std::string> inodes;
   for (const std::string& outlet : config.outlets) {
     Port port{.place = outlets::plan_outlet(outlet).place, .holder = {}};
+    if (!is_port(port.place)) continue;
     const bool udp = port.place.starts_with("udp ");
-    if (!udp && !port.place.starts_with("tcp ")) continue;
     const auto address = spec::parse_address(port.place.substr(4));
     if (!address) continue;
     const auto taken = std::find_if(sockets.begin(), sockets.end(), [&](const Listening& socket) {

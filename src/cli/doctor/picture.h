@@ -51,8 +51,8 @@ struct StateDirectory {
 };
 
 struct Configuration {
-  std::string path = {};     // empty: there is none, and the defaults hold
-  std::string problem = {};  // why a node would not take it
+  std::string path = {};                // empty: there is none, and the defaults hold
+  std::vector<std::string> wrong = {};  // why a node would not start from it, or be of no use
   std::vector<std::string> warnings = {};
   // Sources that are not there now, and why: "device:/dev/x (/dev/x: No such file or directory)".
   std::vector<std::string> absent = {};
