@@ -159,6 +159,9 @@ class Machine:
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done
 
+    def begin(self, *command):
+        return subprocess.Popen(["nsenter", "-t", self.leader, "-m", "-u", "-i", "-n", "-p", *command], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
     def systemctl(self, *arguments, check=True):
         return self.run("systemctl", *arguments, check=check).stdout.strip()
 

@@ -108,7 +108,18 @@ def test_a_reload_waits_for_its_end_and_keeps_the_clients(hub):
     join = ask(hub, "invite", "stays", "--state", HUB).stdout.strip()
     hub.write("/etc/qanat/qanat.toml", hub.read("/etc/qanat/qanat.toml") + '\n[[outlet]]\nname = "http://127.0.0.1:7747"\n')
     pid = main_pid(hub)
-    hub.systemctl("reload", "qanat.service")
+    # Stopped once its file is found valid, which it is asked for: its commands end, it does not turn, and systemd waits.
+    check, *others = [line for line in (UNITS / "qanat.service").read_text().splitlines() if line.startswith("ExecReload=")]
+    stop = hub.write("/etc/systemd/system/qanat.service.d/stop.conf",
+                     "\n".join(["[Service]", "ExecReload=", check, "ExecReload=kill -STOP $MAINPID", *others, ""]))
+    hub.systemctl("daemon-reload")
+    reload = hub.begin("systemctl", "reload", "qanat.service")
+    eventually(lambda: hub.show("qanat.service", "ActiveState", "ControlPID") == {"ActiveState": "reloading", "ControlPID": "0"})
+    assert reload.poll() is None
+    os.kill(pid, signal.SIGCONT)
+    assert reload.wait(30) == 0
+    stop.unlink()
+    hub.systemctl("daemon-reload")
     # It listens there when the command is over.
     assert hub.run("curl", "-sf", "http://127.0.0.1:7747/healthz").stdout == "ok\n"
     assert main_pid(hub) == pid and hub.show("qanat.service", "ActiveState") == "active"
