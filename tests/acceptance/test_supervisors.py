@@ -74,6 +74,7 @@ def check(supervisor, directory):
         if supervisor.name == "openrc":
             # Without the file it was not started; what needs entropy pulls it in, and begins once it has fed.
             machine.write("/etc/init.d/keys", KEYS, 0o755)
+            machine.run("rc-update", "-u")  # it may be as old, to the second, as what was read of the others
             machine.run("rc-service", "keys", "start")
             assert json.loads(machine.read("/run-seen"))["outlets"][0]["deliveries"] >= 1
         eventually(lambda: (node(machine, FEED) or {}).get("node", {}).get("ready"), 60)
