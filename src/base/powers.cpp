@@ -23,7 +23,8 @@ int open_file(const std::string& path, int flags) {
   const int why = errno;
   auto opened = powers()->open(path, flags);
   if (opened) return opened->release();
-  // A path that the monitor does not know, or a monitor that is gone: it is one that we may not open.
+  // A path that the monitor does not know, or a monitor that is gone: it is one that we may not
+  // open.
   errno = opened.error() == EACCES || opened.error() == EPIPE ? why : opened.error();
   return -1;
 }

@@ -65,7 +65,7 @@ SourcePlan read_exec(const spec::Spec& spec, entropy::Claim usual) {
                   : claim.vouched
                       ? why +
                             ": credited, as you claim it; what this node feeds to the kernel "
-                            "comes back as new"
+                            "is counted twice"
                       : why + ": credited only as h= or credit=yes claims",
           .command = spec.target,
           .lookalike = why,

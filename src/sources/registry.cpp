@@ -65,7 +65,7 @@ Availability availability(const SourceType& type) {
 // What is wrong with a claim to what the kernel's generator gives.
 std::string doubted(const entropy::Claim& claim) {
   return claim.credit && claim.vouched ? "; credited all the same, as credit= says: what this node "
-                                         "feeds to the kernel comes back as new"
+                                         "feeds to the kernel is counted twice"
                                        : "";
 }
 

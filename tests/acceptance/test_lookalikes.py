@@ -9,7 +9,7 @@ import tty
 import pytest
 from conftest import QANAT, eventually, free_port, need_namespaces, need_root, qanat
 
-WHY = "counted where it came from"
+WHY = "already counted at its source"
 
 
 def configure(tmp_path, sources):
@@ -28,7 +28,7 @@ def test_lookalikes_count_nothing_and_an_operators_word_counts_and_is_doubted(ru
     seen = f"exec:sh {hidden}"
     config = configure(tmp_path, told + [seen])
     said = qanat("check", "--config", str(config)).stdout
-    assert said.count("mixed in, credited 0") == len(told) and said.count("counted where it came from") >= len(told), said
+    assert said.count("mixed in, credited 0") == len(told) and said.count("already counted at its source") >= len(told), said
     node = run("serve", "--config", str(config)).up()
     for name in told + [seen]:
         state = eventually(lambda: (s := node.source(name))["state"] == "healthy" and not s["credit"] and s)
@@ -44,7 +44,7 @@ def test_credit_yes_is_enough_for_each_kind_and_the_log_says_why_it_is_wrong(run
     said = qanat("check", "--config", str(config)).stdout
     assert said.count("credited 4 bits a byte") == len(names) and said.count(WHY) == len(names), said
     node = run("serve", "--config", str(config)).ready()
-    eventually(lambda: node.log().count("comes back as new") >= len(names))
+    eventually(lambda: node.log().count("is counted twice") >= len(names))
     assert all(node.source(name)["credit"] for name in names)
     node.stop()
 

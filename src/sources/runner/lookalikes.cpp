@@ -17,7 +17,7 @@
 namespace qanat::sources {
 namespace {
 
-constexpr std::string_view counted = "whose entropy was counted where it came from";
+constexpr std::string_view counted = "whose entropy was already counted at its source";
 
 // What gives nothing but what it drew from the kernel. `word`: the first of its words that is no
 // option; empty: any.

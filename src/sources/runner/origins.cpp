@@ -19,7 +19,7 @@ constexpr unsigned minor_random = 8;
 constexpr unsigned minor_urandom = 9;
 
 constexpr const char* kernels_own =
-    "it is the kernel's own generator, whose entropy was counted where it came from";
+    "it is the kernel's own generator, whose entropy was already counted at its source";
 
 // A file of the kernel's that gives a new random UUID, or the one of this boot, for each opening.
 bool is_kernels_uuid(const std::string& path) {

@@ -139,7 +139,7 @@ void SampleRunner::check_origin() {
     if (!std::exchange(doubted_, true)) {
       services_.on_event(name_,
                          fmt::format("credited as its name claims, although {}: what this node "
-                                     "feeds to the kernel comes back as new",
+                                     "feeds to the kernel is counted twice",
                                      why),
                          EventKind::note);
     }

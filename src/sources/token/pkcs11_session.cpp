@@ -263,7 +263,7 @@ class Pkcs11Session final : public LibrarySession {
                                token_->uri, names_of(meant)));
     }
     return error(fmt::format("there is no token {}; {}", token_->uri,
-                             all.empty() ? "none at all" : "there is " + names_of(all)));
+                             all.empty() ? "the module has none" : "there is " + names_of(all)));
   }
 
   static std::vector<CK_SLOT_ID> slots_of(const Module& module) {

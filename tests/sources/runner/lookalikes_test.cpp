@@ -31,7 +31,7 @@ TEST(Lookalikes, WhatNamesTheKernelsGeneratorIsSeenThroughTheShellsWords) {
     }
     const std::string why = lookalike_in(command);
     EXPECT_NE(why.find("it reads /"), std::string::npos) << command << ": " << why;
-    EXPECT_NE(why.find("counted where it came from"), std::string::npos) << command;
+    EXPECT_NE(why.find("already counted at its source"), std::string::npos) << command;
   }
 }
 
@@ -124,11 +124,12 @@ TEST_F(SourceTest, DevicesFilesAndCommandsTakeAnOperatorsWordAlike) {
         std::string("exec:cat /dev/urandom"), std::string("file:/proc/sys/kernel/random/uuid")}) {
     const auto silent = describe_source(name);
     EXPECT_FALSE(silent.credit) << name;
-    EXPECT_NE(silent.note.find("counted where it came from"), std::string::npos) << name;
+    EXPECT_NE(silent.note.find("already counted at its source"), std::string::npos) << name;
     for (const char* const word : {"?credit=yes", "?credit=insist"}) {
       const auto vouched = describe_source(name + word);
       EXPECT_TRUE(vouched.credit) << name;
-      EXPECT_NE(vouched.note.find("counted where it came from"), std::string::npos) << vouched.note;
+      EXPECT_NE(vouched.note.find("already counted at its source"), std::string::npos)
+          << vouched.note;
     }
     EXPECT_FALSE(describe_source(name + "?credit=no").credit) << name;
   }

@@ -37,7 +37,7 @@ TEST_F(SourceTest, TheKernelsGeneratorCountsNothingByWhateverName) {
   {
     const std::scoped_lock lock(mutex_);
     EXPECT_TRUE(std::any_of(events_.begin(), events_.end(), [&](const std::string& event) {
-      return event.find("comes back as new") != std::string::npos;
+      return event.find("is counted twice") != std::string::npos;
     })) << "which is said";
   }
   EXPECT_TRUE(describe_source("exec:cat /dev/urandom?h=8").credit) << "that is a claim";
