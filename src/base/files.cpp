@@ -124,6 +124,7 @@ Result<SecretBytes> read_secret_file(const std::string& path, std::size_t limit,
   if (!fd) return tl::unexpected(fd.error());
   struct stat info {};
   if (::fstat(fd->get(), &info) != 0) return error(with_errno("cannot examine " + path, errno));
+  if (S_ISDIR(info.st_mode)) return error(path + " is a directory; name the file in it");
   // What is root's is for a group that root chose (as PostgreSQL has it): how Kubernetes hands out
   // a Secret.
   const unsigned allowed = info.st_uid == 0 && ::geteuid() != 0 ? 040 : 0;

@@ -232,9 +232,14 @@ std::string missing_program(const std::string& command) {
   const std::size_t begin = std::min(command.find_first_not_of(" \t"), command.size());
   const std::size_t end = std::min(command.find_first_of(" \t\n;&|<>", begin), command.size());
   const std::string word = command.substr(begin, end - begin);
-  if (!word.starts_with('/') || word.find_first_of("$`'\"\\*?[](){}") != std::string::npos)
-    return "";
-  return ::access(word.c_str(), X_OK) == 0 ? "" : with_errno("cannot run " + word, errno);
+  if (word.empty() || word.find_first_of("$`'\"\\*?[](){}=#!~") != std::string::npos) return "";
+  if (word.find('/') != std::string::npos) {
+    return ::access(word.c_str(), X_OK) == 0 ? "" : with_errno("cannot run " + word, errno);
+  }
+  // The shell's own words are no programs; it says of a word what it would run.
+  const std::string question = "command -v " + word + " >/dev/null 2>&1";
+  return std::system(question.c_str()) == 0 ? ""
+                                            : "cannot run " + word + ": no such program";  // NOLINT
 }
 
 std::string describe_wait_status(int status) {

@@ -59,8 +59,8 @@ struct ShellLink {
   static constexpr char leave = 'L';
 };
 
-// Why the program that a command begins with cannot be run, where it is named by its whole path;
-// empty: it can, or that cannot be told.
+// Why the program that a command begins with cannot be run; empty: it can, or that cannot be told.
+// Asks the shell, in a process of its own.
 std::string missing_program(const std::string& command);
 
 // "ended with status 1", "died of signal 9".

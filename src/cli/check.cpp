@@ -29,13 +29,17 @@ bool holds_secret(const std::string& text) {
          spec::plain_key(text).find("pin-value=") != std::string::npos;
 }
 
+// Of sources that the file names. Root's file may be read by a group, which a service is of.
 std::string warning_of_secrets(const node::Config& config, const std::string& path) {
   const bool any = std::any_of(config.sources.begin(), config.sources.end(), holds_secret);
   struct stat info {};
-  if (!any || ::stat(path.c_str(), &info) != 0 || (info.st_mode & 077U) == 0) return "";
-  return fmt::format(
-      "{} holds a join string or a PIN, and others can read it (mode {:04o}): chmod 600 {}", path,
-      info.st_mode & 07777U, path);
+  if (!any || ::stat(path.c_str(), &info) != 0) return "";
+  const unsigned allowed = info.st_uid == 0 ? 040U : 0U;
+  if ((info.st_mode & 077U & ~allowed) == 0) return "";
+  return fmt::format("{} holds a join string or a PIN, and others can read it (mode {:04o}): {}",
+                     path, info.st_mode & 07777U,
+                     info.st_uid == 0 ? fmt::format("chgrp qanat {0} && chmod 640 {0}", path)
+                                      : "chmod 600 " + path);
 }
 
 node::Findings look_here(const node::Config& config, const std::string& state_option) {
@@ -164,7 +168,7 @@ int check(CheckOptions& options) {
     }
     return 1;
   }
-  if (const auto file = config_file(options.node); !file.empty()) {
+  if (const auto file = config_file(options.node); !file.empty() && options.node.sources.empty()) {
     const std::string warning = warning_of_secrets(config, file);
     if (!warning.empty()) found.warnings.push_back(warning);
   }

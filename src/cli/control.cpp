@@ -21,6 +21,19 @@ std::string state_path(const std::string& option) {
   return option.empty() ? node::StateDir::default_path() : option;
 }
 
+std::string hub_state_path(const std::string& option) {
+  std::string own = state_path(option);
+  struct stat info {};
+  const bool other = option.empty() && own != node::StateDir::roots_path &&
+                     ::stat(node::StateDir::roots_path, &info) == 0;
+  if (!other || find_node(own)) return own;
+  throw Failure(
+      fmt::format("this machine's hub ({}) is of {}, and none of yours runs ({}), so nothing was "
+                  "done; ask that "
+                  "one as root (sudo), or name yours with --state DIR",
+                  node::StateDir::roots_path, account_name(info.st_uid), own));
+}
+
 std::string default_feed_state() { return node::StateDir::default_path() + "/feed"; }
 
 namespace {

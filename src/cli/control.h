@@ -15,6 +15,9 @@ namespace qanat::cli {
 
 // The directory that `--state` names, or the default.
 std::string state_path(const std::string& option);
+// The same, for what changes whom a hub lets in. Throws Failure where the default is nobody's: no
+// node runs there, and this machine's hub is another account's.
+std::string hub_state_path(const std::string& option);
 // Where `qanat feed` keeps its state unless told otherwise: beside a hub's on the same machine.
 std::string default_feed_state();
 

@@ -100,10 +100,9 @@ std::vector<std::string> states_of(const DoctorOptions& options) {
   if (!options.state.empty()) return {options.state};
   const std::string own = state_path("");
   std::vector<std::string> states{own, default_feed_state(), own + "-guest"};
-  constexpr const char* systems = "/var/lib/qanat";
-  if (own != systems && ::access(systems, F_OK) == 0) {
+  if (own != node::StateDir::roots_path && ::access(node::StateDir::roots_path, F_OK) == 0) {
     for (const char* const part : {"", "/feed", "-guest"}) {
-      states.push_back(std::string(systems) + part);
+      states.push_back(std::string(node::StateDir::roots_path) + part);
     }
   }
   return states;

@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/quantity.h"
+#include "base/suggest.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/output.h"
@@ -180,7 +181,7 @@ void invite_offline(const std::string& path, const InviteOptions& options, share
 
 void invite(const InviteOptions& options, share::Terms terms) {
   require_place(options);
-  const std::string state = state_path(options.state);
+  const std::string state = hub_state_path(options.state);
   auto answer = ask_node(state, "POST", "/control/invite",
                          {{"name", options.name},
                           {"rate", terms.rate},
@@ -201,6 +202,21 @@ void invite(const InviteOptions& options, share::Terms terms) {
     (void)ask_node(state, "POST", "/control/withdraw",
                    {{"name", options.name}, {"serial", answer->at("serial")}});
   });
+}
+
+// "; did you mean 'router'? ...", where a client is known by nearly that name.
+std::string meant_instead(const std::string& path, const std::string& name) {
+  std::vector<std::string> names;
+  if (const auto document = ask_node(path, "GET", "/v1/status")) {
+    for (const auto& client : document->at("clients").as_array()) {
+      names.emplace_back(client.at("name").as_string());
+    }
+  } else if (const auto stored = node::StateDir(path).load_clients()) {
+    for (const auto& client : stored->clients) names.push_back(client.name);
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const std::string question = did_you_mean(name, known);
+  return question.empty() ? "" : question + " That one goes on drawing";
 }
 
 // What revoke and allow have in common: the running node does it, or it is done in its absence.
@@ -294,7 +310,7 @@ Run add_revoke(CLI::App& command) {
       "shares this one's CA or cookie keys must be told too: docs/join-strings.md, Revocation.");
   return [client] {
     check_name(client->name);
-    const std::string path = state_path(client->state);
+    const std::string path = hub_state_path(client->state);
     bool known = false;
     if (const auto answer = ask_node(path, "POST", "/control/revoke", {{"name", client->name}})) {
       known = answer->at("known").as_bool();
@@ -305,7 +321,8 @@ Run add_revoke(CLI::App& command) {
       known = *revoked;
     }
     if (!known) {
-      tell(fmt::format("no client '{}' was known; the name is barred from now on", client->name));
+      tell(fmt::format("no client '{}' was known; the name is barred from now on{}", client->name,
+                       meant_instead(path, client->name)));
     }
     return 0;
   };
@@ -318,7 +335,7 @@ Run add_allow(CLI::App& command) {
       "are accepted again. A join string that was revoked stays so.");
   return [client] {
     check_name(client->name);
-    const std::string path = state_path(client->state);
+    const std::string path = hub_state_path(client->state);
     if (ask_node(path, "POST", "/control/allow", {{"name", client->name}})) return 0;
     require_state(path);
     if (auto allowed = Offline(path).store().allow(client->name); !allowed) {

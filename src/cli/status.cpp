@@ -47,11 +47,22 @@ std::string status_texts(const std::vector<json::value>& documents) {
 
 namespace {
 
+// A feed that is well does not speak for the hub beside it. Throws Failure where a hub was, which
+// had a key to be known by, and no node is.
+void require_hub() {
+  const std::string state = state_path("");
+  if (!node::StateDir(state).has_key() || find_node(state)) return;
+  throw Failure(fmt::format(
+      "the hub of {} does not run; where it is not meant to, say with --state what to look at",
+      state));
+}
+
 // For monitoring: never more than a line, and what cannot be asked has failed.
 int check_nodes(const std::vector<std::string>& states) {
   std::vector<json::value> found;
   try {
     found = status_documents(states);
+    if (states.empty()) require_hub();
   } catch (const Failure& problem) {
     fmt::print("FAILED: {}\n", problem.what());
     return 1;

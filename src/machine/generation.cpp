@@ -23,11 +23,11 @@ Generation::Generation(const std::string& path) {
   if (path.empty()) return;
   make_directory_of(path);
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-  struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0 ||
-      (info.st_size < static_cast<off_t>(file_bytes) && ::ftruncate(fd.get(), file_bytes) != 0)) {
+  // Its space, too: a write through a mapping to a full disk ends the process (SIGBUS).
+  const int problem = fd ? ::posix_fallocate(fd.get(), 0, file_bytes) : errno;
+  if (problem != 0) {
     log_warning("{}: programs will not be told of a new generation",
-                with_errno("cannot make " + path, errno));
+                with_errno("cannot make " + path, problem));
     return;
   }
   ::fchmod(fd.get(), 0644);  // whatever the umask

@@ -74,8 +74,7 @@ bool is_dead_socket(const std::string& path, const sockaddr_un& name) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return false;
   if (!S_ISSOCK(info.st_mode)) {
-    throw Failure(
-        fmt::format("{} is there and is not a socket; delete it, or take another path", path));
+    throw Failure(fmt::format("{} is there and is not a socket; take another path", path));
   }
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!probe) throw Failure(with_errno("socket", errno));

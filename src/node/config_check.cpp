@@ -119,24 +119,36 @@ std::string replaced_outlets(const Config& config, const std::string& file) {
                     http ? "HTTP API and dashboard for this machine"
                          : "EGD, for libqanat and the OpenSSL provider");
     add += file.empty() ? fmt::format(" --outlet '{}'", usual)
-                        : fmt::format(" [[outlet]] name = \"{}\"", usual);
+                        : fmt::format("{} name = \"{}\"", add.empty() ? "" : " and", usual);
   }
   if (missing.empty()) return "";
   return fmt::format(
       "{} in place of the default ones, so these are not served: {}; to serve them "
-      "too, add{}",
-      file.empty() ? "--outlet names outlets" : file + " names outlets", missing, add);
+      "too, add{}{}",
+      file.empty() ? "--outlet names outlets" : file + " names outlets", missing,
+      file.empty() ? "" : " an [[outlet]] with", add);
 }
 
 std::vector<std::string> config_warnings(const Config& config) {
+  std::vector<std::string> warnings;
+  const bool counts = std::any_of(
+      config.sources.begin(), config.sources.end(),
+      [](const std::string& source) { return sources::describe_source(source).credit; });
+  if (!counts && !config.sources.empty()) {
+    warnings.emplace_back(
+        "no source is credited, so nobody will get a byte; add one that is ('qanat sources'), or "
+        "give h= and credit=yes to one that you know");
+  }
   const auto has = [&config](std::string_view type) {
     return std::any_of(config.outlets.begin(), config.outlets.end(),
                        [&](const std::string& text) { return text.starts_with(type); });
   };
-  if (!has("trickle:") || has("https:")) return {};
-  return {
-      "trickle: no https outlet, so clients cannot begin sessions here; add --outlet "
-      "'https://*:7749', or share trickle.key with a hub that has one"};
+  if (has("trickle:") && !has("https:")) {
+    warnings.emplace_back(
+        "trickle: no https outlet, so clients cannot begin sessions here; add --outlet "
+        "'https://*:7749', or share trickle.key with a hub that has one");
+  }
+  return warnings;
 }
 
 }  // namespace qanat::node

@@ -11,7 +11,6 @@ namespace fs = std::filesystem;
 // As they were given to cmake: relative to the prefix, which `cmake --install --prefix` may change
 // after the program was built, or absolute.
 constexpr const char* bin_dir = QANAT_BINDIR;
-constexpr const char* etc_dir = QANAT_SYSCONFDIR;
 
 // Empty where it is not installed: a program that runs where it was built.
 fs::path prefix_of(const fs::path& program) {
@@ -30,20 +29,21 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
-std::string config_path_of(const std::string& program, const std::string& etc) {
+std::string config_path_of(const std::string& program, const std::string& etc,
+                           const std::string& installed) {
   const fs::path file = fs::path("qanat") / "qanat.toml";
-  if (fs::path(etc_dir).is_absolute()) return etc_dir / file;
+  if (fs::path(installed).is_absolute()) return installed / file;
   const fs::path usual = etc / file;
   const fs::path prefix = prefix_of(program);
   if (prefix.empty() || prefix == "/usr") return usual;
-  const fs::path own = prefix / etc_dir / file;
+  const fs::path own = prefix / installed / file;
   return is_there(usual) && !is_there(own) ? usual : own;
 }
 
 const char* default_config_path() {
   static const std::string path = [] {
     std::error_code ignored;
-    return config_path_of(fs::read_symlink("/proc/self/exe", ignored), "/etc");
+    return config_path_of(fs::read_symlink("/proc/self/exe", ignored), "/etc", QANAT_SYSCONFDIR);
   }();
   return path.c_str();
 }

@@ -10,7 +10,9 @@ namespace qanat::node {
 // always the same; any thread may ask.
 const char* default_config_path();
 
-// The same for the program at `program`, where `etc` stands for /etc.
-std::string config_path_of(const std::string& program, const std::string& etc);
+// The same for the program at `program`, where `etc` stands for /etc, and `installed` is where the
+// build puts configuration: relative to the prefix, or absolute, which is then the place.
+std::string config_path_of(const std::string& program, const std::string& etc,
+                           const std::string& installed);
 
 }  // namespace qanat::node

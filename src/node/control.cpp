@@ -61,9 +61,18 @@ std::string doubts_of(const Reach& reach) {
         reach.address);
   }
   if (!reach.guessed) return "";
+  constexpr std::string_view digits = "0123456789.";
+  const bool name = address && address->host.find(':') == std::string::npos &&
+                    address->host.find_first_not_of(digits) != std::string::npos;
+  if (name) {
+    return fmt::format(
+        "the join string says {}, this machine's own name; if clients do not reach it by that, "
+        "give --address HOST",
+        reach.address);
+  }
   return fmt::format(
       "the join string says {}, one of this machine's addresses; if clients reach it "
-      "by another, or by a name, invite with --address HOST",
+      "by another, or by a name, give --address HOST",
       reach.address);
 }
 

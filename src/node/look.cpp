@@ -60,6 +60,9 @@ void look_at_commands(const Config& config, Findings& found) {
     const std::string missing = missing_program(command);
     if (!missing.empty()) found.warnings.push_back(fmt::format("{}{}: {}", at, what, missing));
   };
+  for (const std::string& text : config.sources) {
+    look(config.place_of("source", text), "source", sources::plan_source(text).command);
+  }
   for (const std::string& command : config.on_reseed) {
     look(config.place_of("node.on-reseed", command), "node.on-reseed", command);
   }

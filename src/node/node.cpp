@@ -184,14 +184,24 @@ void Node::start() {
 // name, one that cannot is left out, and said.
 std::vector<NamedOutlet> Node::start_outlets() {
   std::vector<NamedOutlet> outlets;
-  for (const std::string& text : settings_.config.outlets) outlets.push_back(make_outlet(text));
+  // Where the configuration names it.
+  const auto failure = [this](const std::string& text, const Failure& problem) {
+    return Failure(settings_.config.place_of("outlet", text) + problem.what());
+  };
+  for (const std::string& text : settings_.config.outlets) {
+    try {
+      outlets.push_back(make_outlet(text));
+    } catch (const Failure& problem) {
+      throw failure(text, problem);
+    }
+  }
   std::string problems;
   std::size_t failed = 0;
   for (NamedOutlet& named : outlets) {
     try {
       named.outlet->start();
     } catch (const Failure& problem) {
-      if (!settings_.config.default_outlets) throw;
+      if (!settings_.config.default_outlets) throw failure(named.text, problem);
       problems += fmt::format("{}{}", problems.empty() ? "" : "; ", problem.what());
       if (++failed == outlets.size()) throw Failure(problems);
       const std::string what = fmt::format(

@@ -24,7 +24,6 @@ namespace {
 
 constexpr unsigned private_file = 0600;
 // Root gives it to the account of the service, and trusts that account with what lies in it.
-constexpr const char* roots_path = "/var/lib/qanat";
 
 std::string home_directory() {
   passwd entry{};
@@ -84,6 +83,8 @@ std::string StateDir::default_path() {
   }
   return home + "/.local/state/qanat";
 }
+
+bool StateDir::has_key() const { return has("server.key"); }
 
 bool StateDir::has(const char* name) const { return ::access(file(name).c_str(), F_OK) == 0; }
 

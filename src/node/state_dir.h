@@ -40,6 +40,7 @@ class StateDir {
   // .local/state/qanat in the home directory, which the passwd database knows where $HOME does not.
   // Throws Failure for an account without a home.
   static std::string default_path();
+  static constexpr const char* roots_path = "/var/lib/qanat";
 
   const std::string& path() const { return path_; }
   std::string control_socket() const { return path_ + "/control.sock"; }
@@ -70,6 +71,8 @@ class StateDir {
   // Writes of these what is not there.
   Result<void> restore(const std::string& node_id, const Identity* identity,
                        const std::string& address) const;
+  // Whether a hub was here, which clients know by its key.
+  bool has_key() const;
   // Whether what a node of this kind always has is there.
   bool whole(bool with_identity, bool with_clients, bool with_address) const;
   // Whether the server key on disk is this one; true when there is none.

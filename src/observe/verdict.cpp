@@ -40,6 +40,9 @@ std::string hint_for(const SourceReport& source) {
                  ? "It is looked for all the time. A file that was read to its end needs new "
                    "bytes, "
                    "or no place in the configuration."
+             : source.upstream
+                 ? "See that the hub runs, can be reached and knows this client; it is tried again "
+                   "by itself."
                  : "See that it is there and may be read; it is looked for all the time.";
     case SourceState::refuted:
       return "Correct h= of this source, or say credit=insist; docs/sources.md tells how.";
@@ -89,7 +92,9 @@ std::optional<Verdict> of_supply(const NodeReport& report) {
   }
   if (std::any_of(report.sources.begin(), report.sources.end(), delivers)) return std::nullopt;
   const auto lost = std::find_if(report.sources.begin(), report.sources.end(), is_lost);
-  if (report.uptime < starting_seconds && lost == report.sources.end()) {
+  const bool none_counts = std::none_of(report.sources.begin(), report.sources.end(),
+                                        [](const SourceReport& source) { return source.credit; });
+  if (report.uptime < starting_seconds && lost == report.sources.end() && !none_counts) {
     return Verdict{Level::warning, "The sources are in their start-up tests.",
                    "Wait some seconds."};
   }

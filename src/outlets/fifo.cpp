@@ -40,7 +40,8 @@ constexpr Duration path_look_interval = 60s;
 Result<bool> is_fifo(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return false;
-  if (!S_ISFIFO(info.st_mode)) return error(path + " is not a FIFO; delete it, or move it away");
+  if (!S_ISFIFO(info.st_mode))
+    return error(path + " is there and is not a FIFO; take another path");
   return true;
 }
 

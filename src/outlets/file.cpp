@@ -34,7 +34,11 @@ bool has_old_seed(const std::string& name, const std::string& path) {
 // nobody.
 void look_at_seed(const std::string& name, const std::string& path, spec::Obstacles& found) {
   attempt_into(found, "", [&] { (void)has_old_seed(name, path); });
-  const std::string directory = directory_of(path);
+  // Directories that are not there are made.
+  std::string directory = directory_of(path);
+  while (::access(directory.c_str(), F_OK) != 0 && directory != "/" && directory != ".") {
+    directory = directory_of(directory);
+  }
   if (::access(directory.c_str(), W_OK | X_OK) == 0) return;
   found.push_back(
       {fmt::format("{}: nothing can be written in {}", name, with_errno(directory, errno)), "",

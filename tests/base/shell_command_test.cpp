@@ -49,7 +49,10 @@ class NoDescriptors {
 // Libraries open what a child would keep: /dev/tpm0, of which there is one.
 TEST(ShellCommandWords, AProgramThatIsNotThereIsNamed) {
   EXPECT_EQ(missing_program("/bin/sh -c true"), "");
-  EXPECT_EQ(missing_program("logger x; /nonexistent"), "") << "looked for in PATH";
+  EXPECT_EQ(missing_program("true x; /nonexistent"), "") << "looked for in PATH";
+  EXPECT_EQ(missing_program("while :; do true; done"), "") << "the shell's own";
+  EXPECT_EQ(missing_program("A=b true"), "");
+  EXPECT_NE(missing_program("nosuchprogram $X").find("nosuchprogram"), std::string::npos);
   EXPECT_EQ(missing_program("$HOME/x"), "");
   EXPECT_EQ(missing_program("/*/x"), "");
   EXPECT_EQ(missing_program(""), "");

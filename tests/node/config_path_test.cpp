@@ -22,20 +22,22 @@ class ConfigPath : public ::testing::Test {
     fs::create_directories(path.parent_path());
     std::ofstream(path) << "threads = 1\n";
   }
-  std::string found() const { return config_path_of(top_ / "local/bin/qanat", top_ / "etc"); }
+  std::string found() const {
+    return config_path_of(top_ / "local/bin/qanat", top_ / "etc", "etc");
+  }
 
   fs::path top_;
   const fs::path file_ = "qanat/qanat.toml";
 };
 
 TEST_F(ConfigPath, OfAPackageIsInEtc) {
-  EXPECT_EQ(config_path_of("/usr/bin/qanat", "/etc"), "/etc/qanat/qanat.toml");
+  EXPECT_EQ(config_path_of("/usr/bin/qanat", "/etc", "etc"), "/etc/qanat/qanat.toml");
 }
 
 TEST_F(ConfigPath, OfAProgramThatIsNotInstalledIsInEtc) {
-  EXPECT_EQ(config_path_of("/home/me/qanat/build/release/qanat", top_ / "etc"),
+  EXPECT_EQ(config_path_of("/home/me/qanat/build/release/qanat", top_ / "etc", "etc"),
             top_ / "etc" / file_);
-  EXPECT_EQ(config_path_of("", "/etc"), "/etc/qanat/qanat.toml");
+  EXPECT_EQ(config_path_of("", "/etc", "etc"), "/etc/qanat/qanat.toml");
 }
 
 TEST_F(ConfigPath, IsThatOfThePrefix) {
@@ -43,6 +45,11 @@ TEST_F(ConfigPath, IsThatOfThePrefix) {
   write(top_ / "local/etc" / file_);
   write(top_ / "etc" / file_);
   EXPECT_EQ(found(), top_ / "local/etc" / file_);
+}
+
+TEST_F(ConfigPath, IsWhereABuildSaysItIs) {
+  EXPECT_EQ(config_path_of(top_ / "local/bin/qanat", top_ / "etc", "/srv/etc"),
+            "/srv/etc/qanat/qanat.toml");
 }
 
 TEST_F(ConfigPath, IsInEtcWhereThePrefixHasNone) {

@@ -23,9 +23,11 @@ Findings check(const Account& account) {
                      "doctor)"});
   }
   if (account.root && !account.separate) {
-    found.push_back({Level::note, "powers",
-                     "there is no account 'qanat': a node runs as root, without capabilities",
-                     "make it: systemd-sysusers (packaging/qanat.sysusers)"});
+    found.push_back(
+        {Level::note, "powers",
+         "there is no account 'qanat': a node runs as root, without capabilities",
+         "make it: useradd --system --home-dir /var/lib/qanat --shell /usr/sbin/nologin "
+         "qanat"});
   }
   constexpr std::uint64_t few_descriptors = 4096;
   if (account.descriptors < few_descriptors) {
@@ -60,9 +62,8 @@ Findings check(const StateDirectory& state) {
     return Findings{{level, "state", state.path + ": " + text, remedy}};
   };
   if (!state.problem.empty()) {
-    return finding(Level::fail, state.problem,
-                   "a node refuses a directory that others could change; or name another with "
-                   "--state");
+    return {{Level::fail, "state", state.problem,
+             "a node does not start from it: mend that, or name another with --state"}};
   }
   if (!state.there) {
     return finding(Level::note, "not there yet", "the first start of a node makes it");

@@ -55,8 +55,12 @@ Findings check(const Upstream& upstream) {
                "if the hub has a new key, invite this machine again there; else somebody stands "
                "between"}};
     case Trouble::refused:
-      return {{Level::fail, "upstream", text,
-               "ask for a new join string: 'qanat invite NAME' at the hub"}};
+      return {
+          {Level::fail, "upstream", text,
+           "at the hub: 'qanat invite NAME --replace' for a new join string; for a name that was "
+           "revoked, 'qanat allow NAME' first"}};
+    case Trouble::misnamed:
+      return {{Level::fail, "upstream", text, "mend its name, or its file's"}};
     case Trouble::slow:
       return {{Level::warn, "upstream", text, "look at the hub: 'qanat status' there says why"}};
     case Trouble::unreachable:
@@ -70,7 +74,7 @@ Findings check(const Upstream& upstream) {
 Findings check(const RunningNode& node) {
   const std::string role = node.role.empty() ? "node" : node.role;
   if (!node.problem.empty()) {
-    return {{Level::warn, role, node.problem, "ask as the account of the node, or as root"}};
+    return {{Level::warn, role, node.problem, "look again as root: sudo qanat doctor"}};
   }
   const Level level = node.level == "good"      ? Level::ok
                       : node.level == "warning" ? Level::warn

@@ -119,8 +119,9 @@ Upstream::Trouble trouble_of(peers::Trouble trouble) {
       return Upstream::Trouble::refused;
     case peers::Trouble::busy:
       return Upstream::Trouble::slow;
-    case peers::Trouble::unreachable:
     case peers::Trouble::protocol:
+      return Upstream::Trouble::misnamed;
+    case peers::Trouble::unreachable:
     case peers::Trouble::stopped:
       break;
   }
@@ -247,7 +248,7 @@ std::vector<Asked> upstreams_of(const node::Config& config,
       one.unreadable = {
           .name = one.name,
           .problem = wire::without_secrets(problem.what()),
-          .trouble = forbidden ? Upstream::Trouble::unreadable : Upstream::Trouble::refused};
+          .trouble = forbidden ? Upstream::Trouble::unreadable : Upstream::Trouble::misnamed};
     }
     asked.push_back(std::move(one));
   }
@@ -288,7 +289,9 @@ std::vector<RunningNode> look_at_node(const std::string& state) {
     node.text = verdict.text("text");
     node.hint = verdict.text("hint");
   } catch (const std::exception& problem) {
-    node.problem = problem.what();
+    // Where to ask is said with it.
+    const std::string_view why = problem.what();
+    node.problem = why.substr(0, why.find("; ask as "));
   }
   return {node};
 }

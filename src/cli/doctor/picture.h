@@ -68,7 +68,17 @@ struct Port {
 struct Upstream {
   std::string name = {};  // without secrets
   std::string problem = {};
-  enum class Trouble { none, unreadable, unreachable, distrusted, refused, slow } trouble{};
+  // misnamed: it cannot be what was meant, as its file is not there, or it speaks another
+  // protocol.
+  enum class Trouble {
+    none,
+    unreadable,
+    misnamed,
+    unreachable,
+    distrusted,
+    refused,
+    slow
+  } trouble{};
 };
 
 struct Process {
