@@ -94,4 +94,11 @@ std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group) {
                              : find_holder(devices, group, ::getpid());
 }
 
+std::optional<dev_t> device_at(const std::string& path) {
+  struct stat info {};
+  const bool is_device =
+      ::stat(path.c_str(), &info) == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode));
+  return is_device ? std::optional(info.st_rdev) : std::nullopt;
+}
+
 }  // namespace qanat

@@ -32,4 +32,7 @@ std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group, p
 // The same for this process; by the monitor, where it has one (base/powers.h).
 std::optional<Holder> find_holder(std::span<const dev_t> devices, pid_t group);
 
+// The number of the device at a path; nullopt: there is none.
+std::optional<dev_t> device_at(const std::string& path);
+
 }  // namespace qanat

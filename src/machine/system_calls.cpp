@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <linux/random.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -14,6 +16,7 @@
 #include <array>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -44,7 +47,7 @@ constexpr std::string_view allowed = R"(
     clock_nanosleep_time64 clock_gettime clock_gettime64 clock_getres clock_getres_time64
     gettimeofday time times restart_syscall pause
 
-    socketpair bind listen accept accept4 connect shutdown getsockname getpeername getsockopt
+    bind listen accept accept4 connect shutdown getsockname getpeername getsockopt
     setsockopt send recv sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg recvmmsg_time64
 
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait rt_sigtimedwait_time64 rt_sigpending
@@ -69,16 +72,21 @@ constexpr int last_new_call = 480;
 // What a socket of ours is given.
 constexpr std::string_view groups_of_sockets = "chown chown32";
 // Owners of signals (F_SETOWN, F_SETSIG) are not among these: a signal would reach others.
-constexpr std::array descriptor_commands{F_DUPFD,      F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
-                                         F_GETFL,      F_SETFL,         F_GETLK,     F_SETLK,
-                                         F_SETLKW,     F_OFD_GETLK,     F_OFD_SETLK, F_OFD_SETLKW,
-                                         F_SETPIPE_SZ, F_GETPIPE_SZ,    F_ADD_SEALS, F_GET_SEALS};
+// Of Linux 6.10: whether two descriptors are one file.
+constexpr int dupfd_query = 1027;
+constexpr std::array descriptor_commands{
+    F_DUPFD,      F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,     F_SETFL,
+    F_GETLK,      F_SETLK,         F_SETLKW,    F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+    F_SETPIPE_SZ, F_GETPIPE_SZ,    F_ADD_SEALS, F_GET_SEALS, dupfd_query};
 // Of this thread and its memory alone.
 constexpr std::array thread_options{
     PR_SET_NAME,       PR_GET_NAME,       PR_SET_VMA,     PR_GET_DUMPABLE,    PR_CAPBSET_READ,
     PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_GET_SECCOMP, PR_SET_THP_DISABLE, PR_GET_NO_NEW_PRIVS};
 // Terminals that are serial lines, what waits in a pipe or socket, the kernel's pool, interfaces by
 // name; of nothing that types (TIOCSTI, TIOCLINUX) or sends signals (FIOSETOWN, SIOCSPGRP).
+// TCGETS2 and its kin: what tcgetattr and isatty ask since glibc 2.42.
+constexpr std::array<unsigned, 4> second_terminal_requests{0x802c542a, 0x402c542b, 0x402c542c,
+                                                           0x402c542d};
 constexpr std::array<unsigned, 30> device_requests{
     FIONBIO,       FIONREAD,    FIOCLEX,      FIONCLEX,    TCGETS,       TCSETS,
     TCSETSW,       TCSETSF,     TCGETA,       TCSBRK,      TCSBRKP,      TCXONC,
@@ -86,8 +94,8 @@ constexpr std::array<unsigned, 30> device_requests{
     TIOCMSET,      TIOCMBIS,    TIOCMBIC,     TIOCGSERIAL, RNDGETENTCNT, RNDADDENTROPY,
     RNDRESEEDCRNG, SIOCGIFNAME, SIOCGIFINDEX, SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFADDR};
 // Of cameras (VIDIOC_...), by the letter in the number's second byte; for libraries those of sound
-// (cards, controls) and USB, and of sound's timers, which have a direction where a terminal's have
-// none.
+// (cards, controls) and USB, and of sound's timers. Cameras' and timers' have a direction, where a
+// console's of the same letter (VT_..., TIOC...) have none.
 constexpr unsigned letter_mask = 0xff00;
 constexpr unsigned camera_letter = 'V' << 8;
 constexpr std::array<unsigned, 4> library_letters{'A' << 8, 'U' << 8, 'W' << 8, 'H' << 8};
@@ -96,8 +104,18 @@ constexpr std::array<unsigned, 3> directions{0x40000000, 0x80000000, 0xc0000000}
 constexpr unsigned timer_letter = 'T' << 8;
 // The kernel looks at no more of a request, an option or a command.
 constexpr scmp_datum_t low_half = 0xffffffff;
-// Of sockets: names are looked up over netlink, too.
-constexpr std::array families{AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_VSOCK};
+// Sockets, by family and protocol: over netlink names are looked up (NETLINK_ROUTE is 0), and a
+// resume is told (machine/resume_watch.h).
+constexpr std::array<std::pair<int, int>, 10> sockets{{{AF_UNIX, 0},
+                                                       {AF_INET, 0},
+                                                       {AF_INET, IPPROTO_TCP},
+                                                       {AF_INET, IPPROTO_UDP},
+                                                       {AF_INET6, 0},
+                                                       {AF_INET6, IPPROTO_TCP},
+                                                       {AF_INET6, IPPROTO_UDP},
+                                                       {AF_NETLINK, NETLINK_ROUTE},
+                                                       {AF_NETLINK, NETLINK_KOBJECT_UEVENT},
+                                                       {AF_VSOCK, 0}}};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool sanitized = true;
@@ -174,21 +192,25 @@ bool restrict_calls(bool foreign_libraries, bool gives_groups) {
   }
   for (const int option : thread_options) allow_value("prctl", 0, static_cast<unsigned>(option));
   for (const unsigned request : device_requests) allow_value("ioctl", 1, request);
-  allow_value("ioctl", 1, camera_letter, letter_mask);
+  for (const unsigned request : second_terminal_requests) allow_value("ioctl", 1, request);
+  for (const unsigned direction : directions) {
+    allow_value("ioctl", 1, direction | camera_letter, direction_mask | letter_mask);
+    if (!foreign_libraries) continue;
+    allow_value("ioctl", 1, direction | timer_letter, direction_mask | letter_mask);
+  }
   if (foreign_libraries) {
     for (const unsigned letter : library_letters) allow_value("ioctl", 1, letter, letter_mask);
-    for (const unsigned direction : directions) {
-      allow_value("ioctl", 1, direction | timer_letter, direction_mask | letter_mask);
-    }
   }
   // No set-user-id program, no sticky directory.
   constexpr std::uint64_t special_modes = 07000;
   allow_value("fchmod", 1, 0, special_modes);
   if (gives_groups) for_each_call(groups_of_sockets, allow);
-  for (const int family : families) {
+  for (const auto& [family, protocol] : sockets) {
     add(SCMP_ACT_ALLOW, SCMP_SYS(socket), "socket",
-        when(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)));
+        when(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)),
+        when(2, SCMP_CMP_MASKED_EQ, low_half, static_cast<scmp_datum_t>(protocol)));
   }
+  allow_value("socketpair", 0, AF_UNIX);
   // Signals to nobody else; limits of nobody else.
   const auto self = static_cast<scmp_datum_t>(::getpid());
   add(SCMP_ACT_ALLOW, SCMP_SYS(kill), "kill", when(0, SCMP_CMP_EQ, self));

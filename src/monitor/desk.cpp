@@ -1,8 +1,7 @@
 #include "monitor/desk.h"
 
 #include <fcntl.h>
-#include <linux/vm_sockets.h>
-#include <netinet/in.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -10,34 +9,10 @@
 #include <cstring>
 
 #include "base/secret.h"
+#include "base/socket_port.h"
 #include "machine/kernel_random.h"
 
 namespace qanat::monitor {
-namespace {
-
-template <typename T>
-T read_as(Bytes bytes) {
-  T value{};
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
-}
-
-// Of an address of TCP's, UDP's or vsock's; nullopt of any other.
-std::optional<std::uint32_t> port_of(Bytes name) {
-  static_assert(sizeof(sockaddr_in) == sizeof(sockaddr_vm));
-  if (name.size() == sizeof(sockaddr_in)) {
-    const auto in = read_as<sockaddr_in>(name);
-    if (in.sin_family == AF_INET) return ntohs(in.sin_port);
-    if (in.sin_family == AF_VSOCK) return read_as<sockaddr_vm>(name).svm_port;
-  }
-  if (name.size() == sizeof(sockaddr_in6)) {
-    const auto in6 = read_as<sockaddr_in6>(name);
-    if (in6.sin6_family == AF_INET6) return ntohs(in6.sin6_port);
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 Desk::Desk(const Grants& grants, Acts acts, TimePoint now) : acts_(std::move(acts)), filled_(now) {
   set(grants);
@@ -57,9 +32,13 @@ void Desk::set(const Grants& grants) {
 
 Desk::Reply Desk::answer(Bytes request, UniqueFd passed, TimePoint now) noexcept {
   Reply reply;
+  // What is passed is closed here: nobody waits then for what a socket's peer does not take.
+  constexpr linger no_longer{};
+  if (passed) (void)::setsockopt(passed.get(), SOL_SOCKET, SO_LINGER, &no_longer, sizeof no_longer);
   reply.answer.problem = EBADMSG;
   if (request.size() != sizeof(Request)) return reply;
-  auto asked = read_as<Request>(request);
+  Request asked;
+  std::memcpy(static_cast<void*>(&asked), request.data(), sizeof asked);
   if (asked.size > Request::most_body) return reply;
   try {
     act_on(asked, std::move(passed), now, reply);
@@ -117,11 +96,12 @@ int Desk::open(const Request& request, UniqueFd& opened) const {
 
 int Desk::bind(const Request& request, const UniqueFd& socket) const {
   const Bytes name = request.used();
-  const auto port = port_of(name);
-  if (!port || !socket) return EINVAL;
-  if (std::find(ports_.begin(), ports_.end(), *port) == ports_.end()) return EACCES;
   sockaddr_storage copy{};
+  if (name.size() > sizeof copy || !socket) return EINVAL;
   std::memcpy(&copy, name.data(), name.size());
+  const auto port = port_of(copy, name.size());
+  if (!port) return EINVAL;
+  if (std::find(ports_.begin(), ports_.end(), *port) == ports_.end()) return EACCES;
   return acts_.bind(socket.get(), reinterpret_cast<const sockaddr*>(&copy),
                     static_cast<socklen_t>(name.size()));
 }
@@ -167,15 +147,27 @@ int Desk::start(const Request& request, UniqueFd output, Reply& reply) const {
   return 0;
 }
 
+// The kernel's generator, which a command may read, and devices that are named.
+bool Desk::knows(dev_t device) const {
+  constexpr unsigned memory = 1;
+  constexpr unsigned random = 8;
+  constexpr unsigned urandom = 9;
+  if (device == makedev(memory, random) || device == makedev(memory, urandom)) return true;
+  return std::any_of(granted_.begin(), granted_.end(), [this, device](const auto& grant) {
+    return acts_.device_at(grant.second) == device;
+  });
+}
+
 int Desk::find_holder(const Request& request, Answer& answer) const {
   const Bytes body = request.used();
-  std::array<std::uint64_t, 8> numbers{};
+  std::array<dev_t, 8> numbers{};
   if (body.empty() || body.size() % sizeof numbers[0] != 0 || body.size() > sizeof numbers) {
     return EINVAL;
   }
   std::memcpy(numbers.data(), body.data(), body.size());
-  const std::vector<dev_t> devices(
-      numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(body.size() / sizeof(dev_t)));
+  const auto devices = std::span(numbers).first(body.size() / sizeof numbers[0]);
+  const auto named = [this](dev_t device) { return knows(device); };
+  if (!std::all_of(devices.begin(), devices.end(), named)) return EACCES;
   const auto holder = acts_.find_holder(devices, static_cast<pid_t>(request.first));
   if (!holder) return ESRCH;
   answer.process = holder->process;

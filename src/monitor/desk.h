@@ -28,6 +28,8 @@ struct Acts {
                                         const Variables& variables)>
       start;
   std::function<std::optional<Holder>(std::span<const dev_t> devices, pid_t group)> find_holder;
+  // The number of the device at a path; nullopt: there is none.
+  std::function<std::optional<dev_t>(const std::string& path)> device_at;
   // Of the configuration as it is now; throws when it is not valid.
   std::function<Grants()> reread;
 };
@@ -58,6 +60,7 @@ class Desk {
   int start(const Request& request, UniqueFd output, Reply& reply) const;
   int find_holder(const Request& request, Answer& answer) const;
   int reload(Answer& answer);
+  bool knows(dev_t device) const;
 
   const Acts acts_;
   std::map<GrantId, std::string> granted_;

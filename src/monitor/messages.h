@@ -57,7 +57,8 @@ struct Answer {
 // byte.
 using Variables = std::vector<std::pair<std::string, std::string>>;
 bool write_variables(const Variables& variables, Request& request);
-// nullopt unless each is whole and its name begins with QANAT_: no PATH, no LD_PRELOAD.
+// nullopt unless each is whole and its name is one that we give: no PATH, no LD_PRELOAD, nothing
+// that libqanat reads.
 std::optional<Variables> read_variables(Bytes body);
 
 }  // namespace qanat::monitor

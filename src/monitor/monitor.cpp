@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <list>
 #include <memory>
 #include <thread>
@@ -158,6 +159,7 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
        .find_holder = [node_process](
                           std::span<const dev_t> devices,
                           pid_t group) { return qanat::find_holder(devices, group, node_process); },
+       .device_at = device_at,
        .reread = std::move(reread)},
       clock.now());
   const auto request = std::make_unique<WipedArray<sizeof(Request) + 1>>();
@@ -185,9 +187,7 @@ void run(UniqueFd node, const Grants& grants, std::function<Grants()> reread) no
   try {
     serve(node, grants, std::move(reread));
   } catch (const std::exception& problem) {
-    (void)!::write(STDERR_FILENO, "qanat-monitor: ", 15);
-    (void)!::write(STDERR_FILENO, problem.what(), std::char_traits<char>::length(problem.what()));
-    (void)!::write(STDERR_FILENO, "\n", 1);
+    ::dprintf(STDERR_FILENO, "qanat-monitor: %s\n", problem.what());
   }
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/quantity.h"
 #include "base/trusted_path.h"
+#include "node/config_path.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "wire/join_string.h"
@@ -138,6 +139,37 @@ machine::Confinement confinement_of(const NodeSettings& settings, const Named& n
   return confinement;
 }
 
+// Where the node, as it is confined, could write this file; empty: nowhere. It could name commands
+// there, which its monitor would run.
+std::string place_to_write(const std::string& file, const machine::Confinement& confinement) {
+  namespace fs = std::filesystem;
+  std::error_code problem;
+  const fs::path real = fs::weakly_canonical(file, problem);
+  for (const std::string& directory : confinement.directories) {
+    const fs::path part = fs::weakly_canonical(directory, problem).lexically_relative(real);
+    const bool beneath =
+        std::all_of(part.begin(), part.end(), [](const fs::path& name) { return name == ".."; });
+    if (!part.empty() && beneath) return directory;
+  }
+  // By rights of its account, too: there may be no Landlock.
+  struct stat info {};
+  if (!confinement.account || ::stat(real.c_str(), &info) != 0) return "";
+  const std::string place = real.parent_path().string();
+  const bool rootly = info.st_uid == 0 && (info.st_mode & 022U) == 0 && only_ours(place);
+  return rootly ? "" : place;
+}
+
+// Root's configuration alone says what root's monitor runs.
+void refuse_writable(const std::string& file, const machine::Confinement& confinement) {
+  if (file.empty() || ::geteuid() != 0 || !is_file(file)) return;
+  const std::string place = place_to_write(file, confinement);
+  if (place.empty()) return;
+  throw Failure(fmt::format(
+      "the node itself could write its configuration, as {} is in {}, and root would run "
+      "what it says; keep it where root alone can write, such as {}",
+      file, place, default_config_path()));
+}
+
 bool may_write(const machine::Account& account, const std::string& directory) {
   struct stat info {};
   if (::stat(directory.c_str(), &info) != 0) return false;
@@ -224,7 +256,10 @@ Separation::Separation(const NodeSettings& settings, Around around) {
                     settings.state_path, account->name, why_not_account_));
   }
   if (account && why_not_account_.empty()) {
-    if (auto safe = only_ours(directory_of(settings.state_path), settings.state_path); !safe) {
+    // A feed's is in the hub's, which root gave to the account.
+    std::string above = directory_of(settings.state_path);
+    if (above == StateDir::roots_path && is_owner(*account, above)) above = directory_of(above);
+    if (auto safe = only_ours(above); !safe) {
       throw Failure(safe.error().message);
     }
     if (!is_accounts) give_directory(settings.state_path, state.names(), *account);
@@ -234,11 +269,13 @@ Separation::Separation(const NodeSettings& settings, Around around) {
     }
     confinement.account = account;
   }
+  refuse_writable(around.config_path, confinement);
   auto reread = [make = std::move(around.reread), path = around.config_path,
-                 unchanged = named.grants] {
+                 unchanged = named.grants, confinement] {
     // A FIFO is read once, and not by the monitor: it would wait for a writer.
     const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
     if (!make || (is_there && !is_file(path))) return unchanged;
+    refuse_writable(path, confinement);
     monitor::Grants grants = grants_of(make());
     grants.readable.push_back(path);
     return grants;

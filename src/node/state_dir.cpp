@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/trusted_path.h"
 #include "crypto/aead.h"
+#include "machine/sandbox.h"
 #include "spec/address.h"
 
 namespace qanat::node {
@@ -23,7 +24,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr unsigned private_file = 0600;
-// Root gives it to the account of the service, and trusts that account with what lies in it.
 
 std::string home_directory() {
   passwd entry{};
@@ -147,6 +147,14 @@ std::string StateDir::node_id() const {
 }
 
 Result<void> StateDir::look() const {
+  // The start becomes its account. What that keeps there is not for root to read, by links say.
+  struct stat owned {};
+  const auto account = machine::find_account(machine::usual_account);
+  if (::geteuid() == 0 && account && ::stat(path_.c_str(), &owned) == 0 &&
+      owned.st_uid == account->user && S_ISDIR(owned.st_mode)) {
+    if (auto safe = only_ours(directory_of(path_)); !safe) throw Failure(safe.error().message);
+    return {};
+  }
   if (auto safe = check_owner(); !safe) throw Failure(safe.error().message);
   if (!exists()) {
     // The nearest one above that is there, in which the others are made.

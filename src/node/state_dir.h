@@ -40,6 +40,7 @@ class StateDir {
   // .local/state/qanat in the home directory, which the passwd database knows where $HOME does not.
   // Throws Failure for an account without a home.
   static std::string default_path();
+  // Root gives it to the account of the service, and trusts that account with what lies in it.
   static constexpr const char* roots_path = "/var/lib/qanat";
 
   const std::string& path() const { return path_; }

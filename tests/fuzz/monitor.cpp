@@ -49,6 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
          must(!devices.empty() && devices.size() <= 8);
          return std::nullopt;
        },
+       .device_at = [](const std::string&) { return std::optional<dev_t>(0); },
        .reread = []() -> Grants { throw Failure("not valid"); }},
       now);
   constexpr std::size_t head = offsetof(Request, body);

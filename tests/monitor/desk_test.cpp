@@ -70,6 +70,9 @@ class DeskTest : public testing::Test {
          if (devices.size() != 1 || group != 5) return std::nullopt;
          return Holder{9, "cat"};
        },
+       .device_at = [](const std::string& path) -> std::optional<dev_t> {
+         return path == "/dev/noise" ? std::optional(makedev(4, 64)) : std::nullopt;
+       },
        .reread =
            [this] {
              if (next_.ports.empty()) throw Failure("line 3: no such type");
@@ -128,14 +131,14 @@ TEST_F(DeskTest, NoOtherCommandAndNoOtherVariable) {
   EXPECT_EQ(problem_of(request), EACCES);
   request.grant = grant_id(GrantKind::command, "echo a");
   for (const std::string_view text :
-       {"LD_PRELOAD=/tmp/x", "PATH=/tmp", "QANAT_A", "=", "QANAT_a=b"}) {
+       {"LD_PRELOAD=/tmp/x", "PATH=/tmp", "QANAT_A", "=", "QANAT_a=b", "QANAT_SOCKET=x"}) {
     Request asked = request;
     text.copy(reinterpret_cast<char*>(asked.body.data()), text.size());
     asked.size = static_cast<std::uint32_t>(text.size() + 1);
     EXPECT_EQ(problem_of(asked), EINVAL) << text;
   }
   // Without an end.
-  constexpr std::string_view open = "QANAT_A=b";
+  constexpr std::string_view open = "QANAT_TEXT=b";
   open.copy(reinterpret_cast<char*>(request.body.data()), open.size());
   request.size = open.size();
   EXPECT_EQ(problem_of(request), EINVAL);
@@ -196,9 +199,13 @@ TEST_F(DeskTest, TheKernelIsGivenNoMoreThanThereIs) {
 
 TEST_F(DeskTest, WhoHasADeviceOpenIsSaid) {
   Request request{.kind = Kind::find_holder, .first = 5, .size = 8};
-  const Desk::Reply reply = ask(request);
-  EXPECT_EQ(reply.answer.process, 9);
-  EXPECT_EQ(reply.answer.said(), "cat");
+  EXPECT_EQ(problem_of(request), EACCES) << "of a device that nothing names";
+  for (const dev_t device : {makedev(1, 9), makedev(4, 64)}) {
+    std::memcpy(request.body.data(), &device, sizeof device);
+    const Desk::Reply reply = ask(request);
+    EXPECT_EQ(reply.answer.process, 9);
+    EXPECT_EQ(reply.answer.said(), "cat");
+  }
   request.first = 6;
   EXPECT_EQ(problem_of(request), ESRCH);
   for (const std::uint32_t size : {0U, 7U, 72U}) {
