@@ -87,6 +87,52 @@ def test_systemd_understands_each_line(machine):
     assert not [line for line in done.stderr.splitlines() if "qanat" in line], done.stderr
 
 
+def settings(unit):
+    """By section, and each with all its values."""
+    sections, section = {}, None
+    for line in unit.read_text().splitlines():
+        if line.startswith("["):
+            section = sections.setdefault(line.strip("[]"), {})
+        elif "=" in line and not line.startswith("#"):
+            name, value = line.split("=", 1)
+            section.setdefault(name, []).append(value)
+    return sections
+
+
+def test_what_is_restarted_is_so_however_often_it_fails():
+    """systemd gives up after five starts in ten seconds, unless it is told not to."""
+    restarted = 0
+    for unit in sorted(UNITS.glob("*.service")):
+        said = settings(unit)
+        if "Restart" in said["Service"]:
+            restarted += 1
+            assert said["Unit"].get("StartLimitIntervalSec") == ["0"], unit.name
+    assert restarted == 3
+
+
+SSH = {"ssh.service": "[Service]\nExecStart=/bin/true\n", "ssh.socket": "[Socket]\nListenStream=127.0.0.1:22\n"}
+
+
+@pytest.mark.parametrize("enabled", ["ssh.service", "ssh.socket"])
+def test_no_boot_leaves_anything_out(tmp_path, enabled):
+    """With all our units, and ssh as Debian has it or as Ubuntu has it: nothing is ordered in a circle, which systemd would break."""
+    need("systemd-analyze")
+    for unit in UNITS.iterdir():
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/qanat", "/bin/true"))
+    for name, text in SSH.items():
+        (tmp_path / name).write_text(text)
+    wanted = {enabled: ["sockets.target" if enabled.endswith(".socket") else "multi-user.target"]}
+    for unit in UNITS.iterdir():
+        wanted[unit.name] = settings(unit).get("Install", {}).get("WantedBy", [])
+    for name, targets in wanted.items():
+        for target in targets:
+            (tmp_path / f"{target}.wants").mkdir(exist_ok=True)
+            (tmp_path / f"{target}.wants/{name}").symlink_to(tmp_path / name)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", "multi-user.target"], capture_output=True, text=True,
+                          env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:/usr/lib/systemd/system"})
+    assert done.returncode == 0 and not re.search("cycle|qanat|ssh", done.stderr), done.stderr
+
+
 # -- the hub
 
 def test_it_is_started_once_it_serves_and_says_what_it_does(hub):
