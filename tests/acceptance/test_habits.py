@@ -62,7 +62,7 @@ def test_help_and_version_by_every_name():
     assert len(texts) == 1
     first, features, libraries = texts.pop().splitlines()
     assert re.fullmatch(r"qanat \d+\.\d+\.\d+", first)
-    assert {word[1:] for word in features.split()[1:]} >= {"systemd", "avahi", "tpm", "pkcs11", "alsa", "ffmpeg", "dashboard"}
+    assert {word[1:] for word in features.split()[1:]} >= {"systemd", "avahi", "tpm", "pkcs11", "alsa", "ffmpeg", "qrencode", "dashboard"}
     assert all(word[0] in "+-" for word in features.split()[1:])
     assert re.fullmatch(r"Libraries: OpenSSL 3\.\S+, libsodium 1\.\S+", libraries)
 

@@ -51,6 +51,64 @@ def test_all_packages_have_the_version_of_the_program():
     assert re.search(r"^pkgver=(.+)", (PACKAGING / "PKGBUILD").read_text(), re.M)[1] == version()
 
 
+# Of each library that CMake looks for: what brings it on Debian, on Fedora, on Arch.
+LIBRARIES = {
+    "OpenSSL": ("libssl-dev", "openssl-devel", "openssl"),
+    "Boost": ("libboost1.81-dev", "boost-devel", "boost"),
+    "fmt": ("libfmt-dev", "fmt-devel", "fmt"),
+    "spdlog": ("libspdlog-dev", "spdlog-devel", "spdlog"),
+    "prometheus-cpp": ("prometheus-cpp-dev", "prometheus-cpp-devel", "prometheus-cpp"),
+    "libsodium": ("libsodium-dev", "libsodium-devel", "libsodium"),
+    "libseccomp": ("libseccomp-dev", "libseccomp-devel", "libseccomp"),
+    "libcap-ng": ("libcap-ng-dev", "libcap-ng-devel", "libcap-ng"),
+    "ncursesw": ("libncurses-dev", "ncurses-devel", "ncurses"),
+    "libsystemd": ("libsystemd-dev", "systemd-devel", "systemd-libs"),
+    "avahi-client": ("libavahi-client-dev", "avahi-devel", "avahi"),
+    "tss2-tctildr": ("libtss2-dev", "tpm2-tss-devel", "tpm2-tss"),
+    "p11-kit-1": ("libp11-kit-dev", "p11-kit-devel", "libp11-kit"),
+    "alsa": ("libasound2-dev", "alsa-lib-devel", "alsa-lib"),
+    "libqrencode": ("libqrencode-dev", "qrencode-devel", "qrencode"),
+    "libavformat": ("libavformat-dev", "pkgconfig(libavformat)", "ffmpeg"),
+}
+
+
+def test_each_system_builds_with_each_library():
+    """One that CMake does not find is left out without a word: the package could do less than the program."""
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    wanted = set(re.findall(r"^find_package\((\S+)", cmake, re.M)) - {"Threads", "PkgConfig"}
+    wanted |= set(re.findall(r"^pkg_check_modules\(\w+ (?:REQUIRED )?(?:IMPORTED_TARGET )?([\w-]+)", cmake, re.M))
+    assert wanted == LIBRARIES.keys()
+    control = (ROOT / "debian/control").read_text().split("Build-Depends:")[1].split("\nStandards-Version")[0]
+    debian = set(re.findall(r"^ ([\w.+-]+)", control, re.M))
+    here = {line.split()[0] for line in (ROOT / "packages.txt").read_text().splitlines() if line}
+    fedora = set(re.findall(r"^BuildRequires: +(\S+)", (PACKAGING / "qanat.spec").read_text(), re.M))
+    arch = set(" ".join(re.findall(r"^(?:make)?depends=\(([^)]*)\)", (PACKAGING / "PKGBUILD").read_text(), re.M)).split())
+    for on_debian, on_fedora, on_arch in LIBRARIES.values():
+        assert on_debian in debian and on_debian in here and on_fedora in fedora and on_arch in arch, (on_debian, on_fedora, on_arch)
+    # It turns the dashboard into C++.
+    assert all("nodejs" in names for names in (debian, here, fedora, arch))
+
+
+def test_a_source_package_needs_neither_npm_nor_a_network_for_its_dashboard(tmp_path):
+    for program in ("node", "flock"):
+        need(program)
+    for name in ("tools/make-web", *run("git", "ls-files", "web", cwd=ROOT).split()):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "web/dist").mkdir()
+    (tmp_path / "web/dist/index.html").write_text("made before")
+    (tmp_path / "bin").mkdir()
+    for program in ("node", "sh", "dirname", "realpath", "mkdir", "find", "flock"):
+        (tmp_path / "bin" / program).symlink_to(shutil.which(program))
+    run(tmp_path / "tools/make-web", tmp_path / "not/there/yet.cpp", env={"PATH": str(tmp_path / "bin")})
+    assert "web_files()" in (tmp_path / "not/there/yet.cpp").read_text()
+
+
+def in_order(text, *words):
+    places = [text.find(word) for word in words]
+    assert -1 not in places and places == sorted(places), (words, text)
+
+
 def test_scripts_are_what_a_shell_takes():
     need("shellcheck")
     scripts = [PACKAGING / "make-packages", PACKAGING / "test-debian", *HERE.glob("[a-z]*[a-z]"), ROOT / "debian/qanat.postrm"]
