@@ -111,9 +111,10 @@ def in_order(text, *words):
 
 def test_scripts_are_what_a_shell_takes():
     need("shellcheck")
-    scripts = [PACKAGING / "make-packages", PACKAGING / "test-debian", *HERE.glob("[a-z]*[a-z]"), ROOT / "debian/qanat.postrm"]
+    scripts = [PACKAGING / "make-packages", PACKAGING / "test-debian", *HERE.glob("[a-z]*[a-z]"),
+               *(ROOT / f"debian/qanat.{name}" for name in ("postinst", "prerm", "postrm"))]
     scripts = [script for script in scripts if script.is_file()]
-    assert len(scripts) >= 5
+    assert len(scripts) >= 10
     run("shellcheck", *scripts)
     run("shellcheck", "--shell", "sh", "-x", *(ROOT / f"debian/tests/{name}" for name in ("hub", "library", "provider")), cwd=ROOT / "debian/tests")
     run("bash", "-n", PACKAGING / "PKGBUILD")
@@ -129,6 +130,16 @@ def test_debian(folder):
     assert [p.name.split("_")[0] for p in packages] == ["libqanat-dev", "libqanat0", "openssl-provider-qanat", "qanat"]
     said = run("lintian", "-EvIL", "+pedantic", "--allow-root", "--fail-on=error,warning,info,pedantic", *packages)
     assert not said, said
+    program = packages[-1]
+    # By the numbers of this release.
+    suggested = run("dpkg-deb", "-f", program, "Suggests").strip()
+    assert re.match(r"libavcodec\d+, libavformat\d+, ", suggested), suggested
+    run("dpkg-deb", "-e", program, folder / "scripts")
+    # The rules name the group; the hub that is started finds the devices open to it.
+    in_order((folder / "scripts/postinst").read_text(), "systemd-sysusers", "udevadm control --reload", "udevadm trigger", "udevadm settle",
+             "deb-systemd-invoke $_dh_action")
+    # The socket would start the hub again.
+    in_order((folder / "scripts/prerm").read_text(), "stop qanat.socket qanat-ssh-keys.service", "stop 'qanat-feed.service'")
     run(HERE / "older", folder, folder / "old")
     said = run(HERE / "overlay", folder, HERE / "life", folder / "old", folder)
     assert said.endswith("life: done\n")
@@ -143,6 +154,8 @@ def test_fedora(folder):
     said = run("rpmlint", "-c", PACKAGING / "rpmlint.toml", *packages, PACKAGING / "qanat.spec")
     assert "0 errors, 0 warnings" in said, said
     files = run("rpm", "-qp", "--queryformat", "[%{FILENAMES} %{FILEFLAGS:fflags}\n]", *packages)
+    scripts = run("rpm", "-qp", "--scripts", next(p for p in packages if p.name.startswith("qanat-0")))
+    in_order(scripts, "systemd-sysusers", "udevadm control --reload", "udevadm trigger", "udevadm settle")
     assert "/etc/qanat/qanat.toml cn" in files and "/usr/lib64/ossl-modules/qanat.so" in files
 
 
