@@ -3,7 +3,10 @@
 //   SIGSYS
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/netlink.h>
 #include <linux/random.h>
+#include <linux/vt.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -158,6 +161,21 @@ int run(const std::string& state, const std::string& what) {
       {"dump", [] { return refused(::prctl(PR_SET_DUMPABLE, 1)); }},
       {"x32", [] { return refused(::syscall(0x40000000 | SYS_getpid)); }},
       {"packets", [] { return refused(::socket(AF_PACKET, SOCK_RAW, 0)); }},
+      // Families that the kernel would load a module for.
+      {"pairs",
+       [] {
+         std::array<int, 2> ends{};
+         return refused(::socketpair(AF_PACKET, SOCK_RAW, 0, ends.data()));
+       }},
+      {"rules", [] { return refused(::socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)); }},
+      {"lite", [] { return refused(::socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE)); }},
+      {"console", [] { return refused(::ioctl(STDIN_FILENO, VT_ACTIVATE, 1)); }},
+      // What isatty asks since glibc 2.42 (TCGETS2) must not.
+      {"terminal",
+       [] {
+         std::array<char, 64> line{};
+         return refused(::ioctl(monitor_socket(), 0x802c542aUL, line.data()));
+       }},
   };
   const int problem = attempts.at(what)();
   fmt::print("{}\n", problem == 0 ? "done" : ::strerrorname_np(problem));

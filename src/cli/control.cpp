@@ -139,7 +139,8 @@ std::optional<std::string> ask_for_text(const std::string& state, const std::str
   // "SOCKET answered 400: there is a client ...": the socket is of no interest.
   const std::string& message = answer.error().message;
   const auto colon = message.find(": ");
-  throw Failure(colon == std::string::npos ? message : message.substr(colon + 2));
+  const bool cut = colon != std::string::npos && colon + 2 < message.size();
+  throw Failure(cut ? message.substr(colon + 2) : message);
 }
 
 json::value ask_running_node(const std::string& state, const std::string& method,

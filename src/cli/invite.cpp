@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/quantity.h"
+#include "base/shown.h"
 #include "base/suggest.h"
 #include "cli/command.h"
 #include "cli/control.h"
@@ -195,8 +196,12 @@ void invite(const InviteOptions& options, share::Terms terms) {
   boost::json::string& said = answer->at("join").as_string();
   std::string join(said);
   wipe({reinterpret_cast<std::uint8_t*>(said.data()), said.size()});
+  const bool plain = std::all_of(join.begin(), join.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+  });
+  if (!plain) throw Failure("what answers at the control socket is not a node");
   if (const auto* warning = answer->as_object().if_contains("warning")) {
-    tell(warning->as_string().c_str());
+    tell(escaped(warning->as_string().c_str()));
   }
   give_out(options, join, [&] {
     (void)ask_node(state, "POST", "/control/withdraw",

@@ -57,14 +57,23 @@ void require_hub() {
       state));
 }
 
+// Throws Failure for what is no node's status.
+void require_verdict(const json::value& document) {
+  const auto* const fields = document.if_object();
+  const auto* const verdict = fields == nullptr ? nullptr : fields->if_contains("verdict");
+  if (verdict != nullptr && verdict->is_object()) return;
+  throw Failure("what answers at the control socket is not a node");
+}
+
 // For monitoring: never more than a line, and what cannot be asked has failed.
 int check_nodes(const std::vector<std::string>& states) {
   std::vector<json::value> found;
   try {
     found = status_documents(states);
     if (states.empty()) require_hub();
-  } catch (const Failure& problem) {
-    fmt::print("FAILED: {}\n", problem.what());
+    for (const json::value& document : found) require_verdict(document);
+  } catch (const std::exception& problem) {
+    fmt::print("FAILED: {}\n", plain_what(problem));
     return 1;
   }
   std::vector<observe::StatusLine> lines;

@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -23,13 +22,12 @@
 namespace qanat::monitor {
 namespace {
 
-using namespace std::chrono_literals;
-
 // A source and its restarts, alarms and commands after a resume: more at once is a mistake, or
 // somebody else's code in the node's place.
 constexpr std::size_t most_jobs = 256;
-// Where the kernel does not tell of a child's end (Linux before 5.3).
+// Where the kernel does not tell of a child's end (Linux before 5.3); and of the node's.
 constexpr int look_interval_ms = 20;
+constexpr int node_look_ms = 1000;
 
 // A command, and the link over which the node is told of it.
 struct Job {
@@ -66,7 +64,7 @@ class Jobs {
     // As many as there may be: waiting takes no memory, of which there may be none.
     std::array<pollfd, 1 + 2 * most_jobs> waits{};
     std::size_t count = 0;
-    int limit_ms = -1;
+    int limit_ms = node_look_ms;
     waits[count++] = {node, POLLIN, 0};
     for (const Job& job : jobs_) {
       waits[count++] = {job.link.get(), POLLIN, 0};
@@ -164,12 +162,15 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
       clock.now());
   const auto request = std::make_unique<WipedArray<sizeof(Request) + 1>>();
   for (;;) {
-    if (!jobs.wait_beside(node.get())) continue;
+    const bool asked = jobs.wait_beside(node.get());
+    // It may have left its end of the socket to another process.
+    if (::getppid() != node_process) break;
+    if (!asked) continue;
     UniqueFd passed;
     const ssize_t size = receive_message(node.get(), request->view(), passed);
     if (size == 0 || (size < 0 && errno != EMSGSIZE)) break;
-    const Bytes asked = request->view().first(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-    const Desk::Reply reply = desk.answer(asked, std::move(passed), clock.now());
+    const Bytes whole = request->view().first(size < 0 ? 0 : static_cast<std::size_t>(size));
+    const Desk::Reply reply = desk.answer(whole, std::move(passed), clock.now());
     const Bytes answer(reinterpret_cast<const std::uint8_t*>(&reply.answer), sizeof reply.answer);
     // One that asks and does not listen is not worth waiting for: its commands would wait, too.
     if (!send_message(node.get(), answer, reply.fd.get(), false)) break;

@@ -44,15 +44,10 @@ std::unique_ptr<MonitorLink> MonitorLink::start(const monitor::Grants& grants,
   }
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
-  const pid_t node = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw Failure(with_errno("cannot start the monitor", errno));
   if (child == 0) {
     ours.reset();
-    // It does not outlive its node, which could have left its end of the socket to another process,
-    // nor wait for anything then, stopped or not; the guards of its commands end these.
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != node) ::_exit(0);
     ::prctl(PR_SET_NAME, "qanat-monitor");
     monitor::run(std::move(theirs), grants, std::move(reread));
     ::_exit(0);

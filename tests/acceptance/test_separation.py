@@ -1,6 +1,7 @@
 """Two processes: the node, which has no power, and its monitor. As root, as anybody, in a container, as process 1; and with somebody
 else's code in the node's place (tests/intruder.cpp)."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -14,9 +15,9 @@ from conftest import QANAT, SANITIZED, Node, eventually, free_port, let_in, need
 INTRUDER = pathlib.Path(QANAT).parent / "tests/intruder"
 # What the seccomp filter ends, and what is refused without that.
 KILLED = ["exec", "fork", "ptrace", "poke", "kill", "mount", "module", "unshare", "become", "keys", "type", "type64", "own", "mode", "setuid",
-          "cut", "dump", "x32", "packets", "link"]
+          "cut", "dump", "x32", "packets", "pairs", "rules", "lite", "console", "link"]
 REFUSED = {"shadow": "EACCES", "write": "EACCES", "memory": "EACCES", "environment": "EACCES", "command": "EACCES", "entropy": "EPERM",
-           "garbage": "EBADMSG", "future": "ENOSYS"}
+           "garbage": "EBADMSG", "future": "ENOSYS", "terminal": "ENOTTY"}
 
 
 def status_of(pid):
@@ -244,6 +245,62 @@ def test_a_node_that_is_killed_leaves_nothing_behind(run, tmp_path):
     node.process.kill()
     node.process.wait()
     eventually(lambda: is_gone(command) and is_gone(monitor))
+
+
+def test_a_monitor_serves_nobody_but_its_node(run, tmp_path):
+    """The node, or what runs in its place, may have left its end of their socket to another process."""
+    need_root()
+    node = run("serve", "--source", f"exec:echo $$ >{tmp_path}/pid; exec cat /dev/urandom", "--outlet", f"http://127.0.0.1:{free_port()}").up()
+    eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    monitor = monitor_of(node.process.pid)
+    pidfd = os.pidfd_open(node.process.pid)
+    pidfd_getfd = 438
+    ends = [fd for fd in os.listdir(f"/proc/{node.process.pid}/fd") if os.readlink(f"/proc/{node.process.pid}/fd/{fd}").startswith("socket:")]
+    kept = [ctypes.CDLL(None).syscall(pidfd_getfd, pidfd, int(fd), 0) for fd in ends]
+    assert any(socket.socket(fileno=os.dup(fd)).type == socket.SOCK_SEQPACKET for fd in kept)
+    node.process.kill()
+    node.process.wait()
+    eventually(lambda: is_gone(monitor) and is_gone(int((tmp_path / "pid").read_text())))
+
+
+def test_a_configuration_that_the_node_could_write_is_refused(run, tmp_path):
+    """It could name commands there, which root would run."""
+    need_root()
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    text = f'[[source]]\nname = "jitter"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n'
+    (state / "qanat.toml").write_text(text)
+    (tmp_path / "link.toml").symlink_to(state / "qanat.toml")
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds/qanat.toml").write_text(text + f'[[outlet]]\nname = "file:{tmp_path}/seeds/seed"\n')
+    for config in (state / "qanat.toml", tmp_path / "link.toml", tmp_path / "seeds/qanat.toml"):
+        done = qanat("serve", "--config", str(config), "--state", str(state), check=False)
+        assert done.returncode == 1 and "could write its configuration" in done.stderr, done
+    # Nor is one taken that is put there later.
+    config = tmp_path / "etc" / "qanat.toml"
+    config.parent.mkdir()
+    config.write_text(text)
+    node = run("serve", "--config", str(config)).up()
+    (node.state / "qanat.toml").write_text(text + '[[source]]\nname = "exec:id"\n')
+    config.unlink()
+    config.symlink_to(node.state / "qanat.toml")
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "could write its configuration" in node.log())
+    assert len(node.status()["sources"]) == 1
+    node.stop()
+
+
+def test_root_looks_at_a_hub_of_the_account(account, node_under, tmp_path):
+    """check and doctor; and a feed beside it."""
+    outlet = ["--outlet", f"http://127.0.0.1:{free_port()}"]
+    node = node_under(account, "serve", "--source", "rdseed", *outlet).ready()
+    for command in (["check", "--source", "rdseed", *outlet], ["doctor"]):
+        done = subprocess.run([*account, QANAT, *command, "--state", node.state], capture_output=True, text=True)
+        assert "belongs to" not in done.stdout + done.stderr, done
+        assert done.returncode == 0 or command == ["doctor"], done
+    node.stop()
+    done = subprocess.run([*account, QANAT, *command, "--state", node.state], capture_output=True, text=True)
+    assert "belongs to" not in done.stdout + done.stderr, done
 
 
 def test_after_a_reload_what_is_new_may_be_asked_for_and_what_is_gone_may_not(run, tmp_path):

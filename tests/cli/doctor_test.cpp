@@ -151,10 +151,10 @@ TEST(Doctor, ConfigurationsPortsAndUpstreams) {
   port.holder = "nginx";
   port.pid = 9;
   expect(check(port), Level::fail, "nginx (pid 9)");
-  for (const char* const name : {"qanat", "qanat-hub"}) {
-    port.holder = name;
-    expect(check(port), Level::ok, "(pid 9)");
-  }
+  port.holder = "qanat-thief";
+  expect(check(port), Level::fail, "qanat-thief (pid 9)");
+  port.is_node = true;
+  expect(check(port), Level::ok, "(pid 9)");
 
   using Trouble = Upstream::Trouble;
   Upstream upstream{.name = "https://hub:7749 as router", .problem = {}};

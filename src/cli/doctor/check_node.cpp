@@ -31,7 +31,7 @@ Findings check(const Port& port) {
   if (port.holder.empty()) return {{Level::ok, subject, port.place + " is free", ""}};
   const std::string who =
       port.pid == 0 ? "another program" : fmt::format("{} (pid {})", port.holder, port.pid);
-  if (port.holder.starts_with("qanat")) {
+  if (port.is_node) {
     return {{Level::ok, subject, fmt::format("{} is served by {}", port.place, who), ""}};
   }
   if (port.pid == 0) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -109,6 +110,16 @@ std::map<std::string, Process> holders_of(const std::vector<std::string>& inodes
     }
   }
   return holders;
+}
+
+// A program's name is what it says of itself; this is what it was started from.
+bool is_this_program(pid_t pid) {
+  std::error_code problem;
+  namespace fs = std::filesystem;
+  const fs::path program = fs::read_symlink(fmt::format("/proc/{}/exe", pid), problem);
+  // "qanat (deleted)", after an upgrade.
+  const std::string name = program.filename().string();
+  return name == "qanat" || name == "qanat (deleted)";
 }
 
 Upstream::Trouble trouble_of(peers::Trouble trouble) {
@@ -225,6 +236,7 @@ std::vector<Port> look_at_ports(const node::Config& config) {
       if (!holders.empty()) {
         port.holder = holders.begin()->second.name;
         port.pid = holders.begin()->second.pid;
+        port.is_node = is_this_program(port.pid);
       }
     }
     ports.push_back(std::move(port));
@@ -290,7 +302,7 @@ std::vector<RunningNode> look_at_node(const std::string& state) {
     node.hint = verdict.text("hint");
   } catch (const std::exception& problem) {
     // Where to ask is said with it.
-    const std::string_view why = problem.what();
+    const std::string why = plain_what(problem);
     node.problem = why.substr(0, why.find("; ask as "));
   }
   return {node};

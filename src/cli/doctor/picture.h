@@ -63,6 +63,7 @@ struct Port {
   std::string place = {};   // "tcp 127.0.0.1:7748"
   std::string holder = {};  // who listens there: a program's name; empty: nobody; "?": unknown
   pid_t pid = 0;
+  bool is_node = false;
 };
 
 struct Upstream {
