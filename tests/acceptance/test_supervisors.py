@@ -53,17 +53,54 @@ start() {{
 """
 SUPERVISORS = [
     Supervisor("runit", "runsvdir", LINKED.format(make="", scripts="/usr/share/qanat/runit", scan="runsvdir -P"),
-               "sv -w 10 down /run/service/{}", "sv up /run/service/{}", "/var/log/qanat/hub/current"),
+               "sv -w 10 down /run/service/{}", "sv up /run/service/{}", "/var/log/qanat/{}/current"),
     Supervisor("daemontools", "svscan", LINKED.format(make="", scripts="/usr/share/qanat/daemontools/service", scan="svscan"),
-               "svc -d /run/service/{}", "svc -u /run/service/{}", "/var/log/qanat/hub/current"),
+               "svc -d /run/service/{}", "svc -u /run/service/{}", "/var/log/qanat/{}/current"),
     Supervisor("s6", "s6-svscan", LINKED.format(make="", scripts="/usr/share/qanat/s6", scan="s6-svscan"),
-               "s6-svc -wD -T 10000 -d /run/service/{}", "s6-svc -u /run/service/{}", "/var/log/qanat/hub/current"),
-    Supervisor("openrc", "openrc-run", OPENRC, "rc-service {} stop", "rc-service {} start", "/var/log/qanat/hub.log"),
+               "s6-svc -wD -T 10000 -d /run/service/{}", "s6-svc -u /run/service/{}", "/var/log/qanat/{}/current"),
+    Supervisor("openrc", "openrc-run", OPENRC, "rc-service {} stop", "rc-service {} start", "/var/log/qanat-{}.log"),
 ]
+
+
+# What the account can put where root, or a supervisor that is root, is about to work. The directories for logs are everybody's, so
+# that who follows a link as the account gets by, and what would change is whose they are.
+VICTIMS = """mkdir -m 0755 /victim /victim/state; mkdir -m 0777 /victim/hub /victim/feed; echo of root >/victim/file
+install -d -o qanat -g qanat /var/log/qanat"""
+LINKS = {FEED: "state", "/var/log/qanat/hub": "hub", "/var/log/qanat/feed": "feed", "/var/log/qanat/hub.log": "file", "/var/log/qanat/feed.log": "file"}
+PLANT = "\n".join(f"mv {path} {path}.aside; ln -s ../../../victim/{victim} {path}" for path, victim in LINKS.items())
+
+
+def victims(machine):
+    listed = machine.run("stat", "-c", "%n %U:%G %a", "/victim", *[f"/victim/{name}" for name in sorted(set(LINKS.values()))]).stdout
+    return listed, sorted(os.listdir(machine.root / "victim/state")), machine.read("/victim/file")
+
+
+def links_lead_nowhere(machine, supervisor):
+    """The account has planted links while nothing ran; all is started again, and what they lead to is as it was."""
+    if supervisor.name == "openrc":
+        parts = ["qanat", "qanat-feed"]
+        machine.write("/etc/conf.d/qanat-feed", "QANAT_FEED_WAIT=1s\n")  # it will not feed
+    else:
+        parts = ["qanat-hub", "qanat-feed", "qanat-hub/log", "qanat-feed/log"]
+    for part in parts:
+        machine.run("sh", "-c", supervisor.stop.format(part))
+    eventually(lambda: machine.run("pgrep", "-u", "qanat", check=False).stdout == "")
+    machine.run("sh", "-c", f"umask 0022; {VICTIMS}")
+    machine.run("setpriv", "--reuid", "qanat", "--regid", "qanat", "--clear-groups", "sh", "-c", PLANT)
+    before = victims(machine)
+    logs = [machine.root / supervisor.log.format(name).lstrip("/") for name in ("hub", "feed")]
+    said = [log.exists() and log.stat().st_size for log in logs]
+    for part in parts:
+        machine.run("sh", "-c", supervisor.start.format(part))
+    # Both have begun, and the feed has said that this is no directory for it.
+    eventually(lambda: victims(machine) != before or all(log.exists() and log.stat().st_size > size for log, size in zip(logs, said)))
+    assert victims(machine) == before
+    eventually(lambda: (node(machine, HUB) or {}).get("node", {}).get("ready"))
 
 
 def check(supervisor, directory):
     machine = Machine(directory)
+    log = supervisor.log.format("hub")
     try:
         machine.supervise(supervisor.first)
         service = "qanat" if supervisor.name == "openrc" else "qanat-hub"
@@ -78,6 +115,7 @@ def check(supervisor, directory):
             machine.run("rc-service", "keys", "start")
             assert json.loads(machine.read("/run-seen"))["outlets"][0]["deliveries"] >= 1
         eventually(lambda: (node(machine, FEED) or {}).get("node", {}).get("ready"), 60)
+        assert machine.run("stat", "-c", "%U:%G %a", HUB, FEED).stdout.split("\n")[:2] == ["qanat:qanat 700"] * 2
         # The hub has no power, the feed the one that it needs, and neither is root.
         for words, powers in ((f"serve --state {HUB}", 0), ("feed @", 1 << 21)):
             status = machine.run("cat", f"/proc/{pid_of(machine, words)}/status").stdout
@@ -94,12 +132,13 @@ def check(supervisor, directory):
         # Asked to stop, it ends and stays away; its last line is in the log.
         machine.run("sh", "-c", supervisor.stop.format(service))
         eventually(lambda: pid_of(machine, f"serve --state {HUB}") is None)
-        assert "stopping" in eventually(lambda: machine.exists(supervisor.log) and machine.read(supervisor.log).rstrip().splitlines()[-1])
+        assert "stopping" in eventually(lambda: machine.exists(log) and machine.read(log).rstrip().splitlines()[-1])
         assert ask(machine, "status", "--state", HUB, check=False).returncode == 1
         machine.run("sh", "-c", supervisor.start.format(service))
         eventually(lambda: (node(machine, HUB) or {}).get("node", {}).get("ready"))
+        links_lead_nowhere(machine, supervisor)
     except Exception as problem:
-        logs = "".join(f"\n{log}: {log.read_text()[-1500:]}" for log in [machine.log_path, *machine.root.glob("var/log/qanat/**/*")] if log.is_file())
+        logs = "".join(f"\n{log}: {log.read_text()[-1500:]}" for log in [machine.log_path, *machine.root.glob("var/log/qanat/**/*"), *machine.root.glob("var/log/qanat-*.log")] if log.is_file())
         raise AssertionError(f"{problem!r}{logs}") from problem
     finally:
         machine.end()
