@@ -136,6 +136,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   node::Node node(std::move(settings));
   node.start();
   log_info("{}", separation->text());
+  if (!separation->warning().empty()) log_warning("{}", separation->warning());
   log_info("qanat {} is running, state in {}", version(), node.state().path());
   for (const auto& outlet : node.report().outlets) log_info("{}: {}", outlet.name, outlet.detail);
   machine::tell_systemd("READY=1");

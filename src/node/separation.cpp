@@ -159,11 +159,12 @@ std::string place_to_write(const std::string& file, const machine::Confinement& 
   return rootly ? "" : place;
 }
 
-// Root's configuration alone says what root's monitor runs.
-void refuse_writable(const std::string& file, const machine::Confinement& confinement) {
-  if (file.empty() || ::geteuid() != 0 || !is_file(file)) return;
+// Where the node could write what root's monitor would obey; empty: nowhere, or nobody is root.
+std::string place_to_write(const std::string& file, const machine::Confinement& confinement,
+                           const std::string& state) {
+  if (file.empty() || ::geteuid() != 0 || !is_file(file)) return "";
   const std::string place = place_to_write(file, confinement);
-  if (place.empty()) return;
+  if (place != state) return place;
   throw Failure(fmt::format(
       "the node itself could write its configuration, as {} is in {}, and root would run "
       "what it says; keep it where root alone can write, such as {}",
@@ -269,13 +270,22 @@ Separation::Separation(const NodeSettings& settings, Around around) {
     }
     confinement.account = account;
   }
-  refuse_writable(around.config_path, confinement);
+  if (const std::string place =
+          place_to_write(around.config_path, confinement, settings.state_path);
+      !place.empty()) {
+    warning_ = fmt::format(
+        "the node itself could write its configuration, as {} is in {}: a reload brings no "
+        "commands, "
+        "devices or ports that were not named before; keep it where root alone can write, such as "
+        "{}",
+        around.config_path, place, default_config_path());
+  }
   auto reread = [make = std::move(around.reread), path = around.config_path,
-                 unchanged = named.grants, confinement] {
+                 unchanged = named.grants, confinement, state = settings.state_path] {
     // A FIFO is read once, and not by the monitor: it would wait for a writer.
     const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
     if (!make || (is_there && !is_file(path))) return unchanged;
-    refuse_writable(path, confinement);
+    if (!place_to_write(path, confinement, state).empty()) return unchanged;
     monitor::Grants grants = grants_of(make());
     grants.readable.push_back(path);
     return grants;

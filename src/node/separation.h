@@ -32,12 +32,15 @@ class Separation {
 
   // A line for the log: who this process is, and what holds it.
   std::string text() const;
+  // What a person should change; empty: nothing.
+  const std::string& warning() const { return warning_; }
   MonitorLink& monitor() { return *link_; }
 
  private:
   std::unique_ptr<MonitorLink> link_;
   machine::Confined confined_;
   std::string why_not_account_;
+  std::string warning_;
 };
 
 }  // namespace qanat::node
