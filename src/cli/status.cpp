@@ -129,13 +129,19 @@ Clients stored_clients(const std::string& path) {
   const auto stored = node::StateDir(path).load_clients();
   if (!stored) throw Failure(stored.error().message);
   json::array clients;
+  json::array observers;
   for (const auto& client : stored->clients) {
+    if (client.observer) {
+      observers.push_back(json::object{{"name", client.name}});
+      continue;
+    }
     clients.push_back(json::object{{"name", client.name},
                                    {"rate", client.terms.rate},
                                    {"burst", client.terms.burst},
                                    {"weight", client.terms.weight}});
   }
-  Clients found{json::object{{"clients", std::move(clients)}}, {}};
+  Clients found{json::object{{"clients", std::move(clients)}, {"observers", std::move(observers)}},
+                {}};
   for (const share::Bar& bar : stored->bars) found.revoked.emplace_back(bar.name);
   return found;
 }

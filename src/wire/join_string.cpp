@@ -59,6 +59,7 @@ namespace {
 
 constexpr std::string_view blanks = " \t\r\n";
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+constexpr char quote_mark = '>';
 // As keyboards, word processors and chats have them.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> quotes{{
     {"\"", "\""},
@@ -101,6 +102,8 @@ std::string_view unwrapped(std::string_view text) {
     text.remove_suffix(closing.size());
     return without_blanks(text);
   }
+  // As a mail quotes another.
+  while (text.starts_with(quote_mark)) text = without_blanks(text.substr(1));
   return text;
 }
 
@@ -117,12 +120,16 @@ std::string untangled(std::string_view text) {
   const std::string_view inner = unwrapped(text);
   if (!looks_like_join_string(inner)) return std::string(without_blanks(text));
   const std::string_view word = inner.substr(0, inner.find_first_of(blanks));
-  if (is_whole(word)) return std::string(word);
+  if (is_whole(word)) {
+    // Of two, none is the one that was meant.
+    const bool alone = find_join_string(inner.substr(word.size())) == std::string_view::npos;
+    return std::string(alone ? word : inner);
+  }
   // No reallocation may leave a copy behind.
   std::string whole;
   whole.reserve(inner.size());
   for (const char c : inner) {
-    if (blanks.find(c) == std::string_view::npos) whole += c;
+    if (blanks.find(c) == std::string_view::npos && c != quote_mark) whole += c;
   }
   if (is_whole(whole)) return whole;
   wipe_text(whole);

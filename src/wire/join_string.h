@@ -22,7 +22,8 @@ bool looks_like_join_string(std::string_view text);
 // Where in a longer text, such as "--source=qanat1...", one begins; npos for nowhere.
 std::size_t find_join_string(std::string_view text);
 // A join string as it was meant, from what pages, mails and editors make of one: without a byte
-// order mark, blanks and quotes around it, and without the line ends of a line that was wrapped.
+// order mark, blanks and quotes around it, without the '>' with which a mail quotes another, and
+// without the line ends of a line that was wrapped.
 // Any other text, and one of which that is not clear, as it is, but for blanks around it.
 std::string untangled(std::string_view text);
 // Whether a text has quotes of any kind in it.

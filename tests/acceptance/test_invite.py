@@ -1,5 +1,6 @@
 """Join strings as people hand them about: files, wrapped lines, quotes, cameras. docs/join-strings.md."""
 
+import json
 import os
 import re
 import subprocess
@@ -22,7 +23,8 @@ def refused(join):
 def test_however_it_was_copied(hub, tmp_path):
     join = hub.invite("router")
     wrapped = f"{join[:70]}\r\n{join[70:140]}\n  {join[140:]}\n"
-    forms = [join + "\n", join + "\r\n", f"  {join}  \n", f'"{join}"\n', f"'{join}'", f"“{join}”\n", wrapped, f'"{wrapped}"', f"{join}\n# the hub in the cellar\n"]
+    forms = [join + "\n", join + "\r\n", f"  {join}  \n", f'"{join}"\n', f"'{join}'", f"“{join}”\n", wrapped, f'"{wrapped}"', f"{join}\n# the hub in the cellar\n",
+             f"> {join}\n", f">> {join[:70]}\n>> {join[70:]}\n"]
     path = tmp_path / "join"
     for form in forms + ["\ufeff" + join]:
         path.write_text(form)
@@ -49,6 +51,46 @@ def test_quotes_that_are_not_clear_are_named(hub, tmp_path):
             assert "qanat1-" not in done.stderr and join[20:60] not in done.stderr
     # What is lost cannot be guessed.
     assert "copy all of it again" in refused(join[:-4]) and "copy all of it again" in refused(join[:50] + join[60:])
+
+
+def test_of_two_none_is_taken(hub, tmp_path):
+    one, two = hub.invite("one"), hub.invite("two")
+    words = "two join strings; put each into a file of its own"
+    path, config = tmp_path / "join", tmp_path / "q.toml"
+    for form in (f"{one}\n{two}\n", f"{one} {two}", f"{one[:70]}\n{one[70:]}\n# and\n{two}", f"{one}\n{one}\n"):
+        path.write_text(form)
+        path.chmod(0o600)
+        for done in (draw(f"@{path}"), draw("-", stdin=form)):
+            assert done.returncode == 1 and words in done.stderr and one[20:60] not in done.stderr, done.stderr
+    assert words in refused(f"{one} {two}")
+    config.write_text(f'[[source]]\nname = "{one} {two}"\n[[outlet]]\nname = "stdout"\n')
+    config.chmod(0o600)
+    said = qanat("check", "--config", str(config), check=False)
+    assert said.returncode == 1 and f":2:8: source: {words}" in said.stderr, said.stderr
+
+
+def test_a_file_is_named_with_its_sign_and_is_not_empty(hub, tmp_path):
+    path = tmp_path / "join"
+    path.touch(0o600)
+    assert f"{path} is empty" in refused(f"@{path}")
+    done = draw("-", stdin="\n")
+    assert done.returncode == 1 and "standard input is empty" in done.stderr
+    path.write_text(hub.invite("router"))
+    done = draw(str(path))
+    assert done.returncode == 2 and f"; did you mean '@{path}'?\n" in done.stderr, done.stderr
+    done = draw(str(tmp_path / "absent"))
+    assert done.returncode == 2 and "@FILE" in done.stderr and "did you mean" not in done.stderr, done.stderr
+
+
+def test_observers_are_no_clients_while_the_node_is_away(hub):
+    state = ("--state", str(hub.state))
+    hub.invite("router")
+    hub.invite("prometheus", "--observer")
+    names = lambda: [client["name"] for client in json.loads(qanat("clients", "--json", *state).stdout)]
+    assert names() == ["router"]
+    hub.stop()
+    assert names() == ["router"]
+    assert "\nObservers, who see all and draw nothing\n  prometheus " in qanat("clients", *state).stdout
 
 
 def test_into_a_file(hub, tmp_path):

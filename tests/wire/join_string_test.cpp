@@ -47,7 +47,8 @@ TEST(JoinString, IsTakenAsPagesAndMailsWrapIt) {
   for (const std::string& given :
        {text, text + "\n", text + "\r\n", "  " + text + "  ", "\xef\xbb\xbf" + text + "\n",
         "\"" + text + "\"\n", "'" + text + "'", "“" + text + "”", "« " + text + " »",
-        "<" + text + ">", wrapped, "\"" + wrapped + "\"", text + "\n# of the hub\n"}) {
+        "<" + text + ">", wrapped, "\"" + wrapped + "\"", text + "\n# of the hub\n", "> " + text,
+        ">> " + text + "\n", "> " + text.substr(0, 60) + "\n> " + text.substr(60) + "\n"}) {
     EXPECT_EQ(untangled(given), text) << given;
   }
   EXPECT_EQ(untangled("\"" + text), "\"" + text) << "not clear";
@@ -59,6 +60,10 @@ TEST(JoinString, IsTakenAsPagesAndMailsWrapIt) {
             text.substr(0, 60) + "\n" + text.substr(61))
       << "damaged";
   EXPECT_EQ(untangled(""), "");
+  EXPECT_EQ(untangled("> other"), "> other");
+  for (const char* between : {" ", "\n", "\n\n# the other hub\n"}) {
+    EXPECT_EQ(untangled(text + between + text), text + between + text) << "two";
+  }
 }
 
 TEST(JoinString, APartOfAKeyIsToldFromNamesThatAreAsLong) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <deque>
 #include <optional>
@@ -127,7 +128,16 @@ bool holds_kept(std::string_view text) {
          text.find(given_prefix) != std::string_view::npos;
 }
 
+bool holds_several(std::string_view text) {
+  const auto find = [](std::string_view in) {
+    return std::min({in.find(name_prefix), in.find(given_prefix), wire::find_join_string(in)});
+  };
+  const std::size_t first = find(text);
+  return first != std::string_view::npos && find(text.substr(first + 1)) != std::string_view::npos;
+}
+
 std::string why_not_alone(std::string_view text) {
+  if (holds_several(text)) return "two join strings; put each into a file of its own";
   return wire::has_quotes(text) ? "a join string stands alone: remove the quotes"
                                 : "a join string stands alone: nothing stands before it, it takes "
                                   "no options, and nothing follows";

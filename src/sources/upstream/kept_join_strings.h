@@ -24,6 +24,8 @@ std::string keep_join_strings(std::string text);
 
 // Whether a text has the name of a kept one in it.
 bool holds_kept(std::string_view text);
+// Whether there is more than one in it, by a name or not.
+bool holds_several(std::string_view text);
 // Why a text that has the name of one in it, and more, is not a join string: what to do about it.
 std::string why_not_alone(std::string_view text);
 

@@ -56,8 +56,8 @@ peers::Endpoint parse_upstream(const std::string& text) {
   if (!is_upstream(text)) {
     if (holds_kept(text)) throw Failure(why_not_alone(text));
     throw Failure(fmt::format(
-        "'{}' is not an upstream: write a join string (from 'qanat invite' at the hub) or "
-        "https://HOST:PORT",
+        "'{}' is not an upstream: write a join string (from 'qanat invite' at the hub), @FILE that "
+        "holds one, or https://HOST:PORT",
         wire::without_secrets(text)));
   }
   const spec::Spec spec = spec::require_spec(text);

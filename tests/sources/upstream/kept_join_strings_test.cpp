@@ -36,6 +36,21 @@ TEST(KeptJoinStrings, ADamagedOneStaysForWhoeverSaysWhatIsWrong) {
   EXPECT_EQ(keep_join_strings(set_join_strings_aside(damaged)), damaged);
 }
 
+TEST(KeptJoinStrings, OfTwoNoneIsTaken) {
+  const std::string one = join_string("one");
+  const std::string two = one + " " + join_string("two");
+  EXPECT_FALSE(holds_several(one));
+  EXPECT_FALSE(holds_several(keep_join_strings(std::string(one))));
+  for (const std::string& text : {two, one + "\n" + one + "\n", set_join_strings_aside(two)}) {
+    EXPECT_TRUE(holds_several(text));
+    const std::string kept = keep_join_strings(std::string(text));
+    EXPECT_TRUE(holds_several(kept)) << kept;
+    const auto none = decode_join_string(kept);
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().message, "two join strings; put each into a file of its own");
+  }
+}
+
 TEST(KeptJoinStrings, NamesThatNobodyGaveAreNoneOfOurs) {
   for (const std::string text : {"qanat1-given.77", "qanat1-given.x", "qanat1-given.",
                                  "qanat1-given.99999999999999999999999"}) {
