@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -34,8 +35,14 @@ constexpr std::array time_units_ms{
     Unit{"min", 60000}, Unit{"h", 3600000}, Unit{"d", 86400000},
 };
 
+// A number and what its unit makes of it.
+struct Amount {
+  std::uint64_t value = 0;
+  std::uint64_t factor = 0;
+};
+
 template <typename Units>
-std::optional<std::uint64_t> parse(std::string_view text, const Units& units, std::uint64_t limit) {
+std::optional<Amount> parse(std::string_view text, const Units& units, std::uint64_t limit) {
   std::uint64_t number = 0;
   const auto [rest, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (problem != std::errc()) return std::nullopt;
@@ -44,16 +51,28 @@ std::optional<std::uint64_t> parse(std::string_view text, const Units& units, st
   for (const Unit& unit : units) {
     if (unit.name == name) {
       if (number > limit / unit.factor) return std::nullopt;
-      return number * unit.factor;
+      return Amount{number * unit.factor, unit.factor};
     }
   }
   return std::nullopt;
 }
 
+// "1m" off the front of "1m30s" and of "1m 30s": as far as the next number.
+std::string_view take_part(std::string_view& text) {
+  constexpr std::string_view digits = "0123456789";
+  const std::size_t unit = std::min(text.find_first_not_of(digits), text.size());
+  const std::size_t end = std::min(text.find_first_of(digits, unit), text.size());
+  std::string_view part = text.substr(0, end);
+  text.remove_prefix(end);
+  if (!text.empty() && part.ends_with(' ')) part.remove_suffix(1);
+  return part;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  return parse(text, size_units, std::uint64_t{1} << 63);
+  const auto size = parse(text, size_units, std::uint64_t{1} << 63);
+  return size ? std::optional(size->value) : std::nullopt;
 }
 
 std::optional<std::uint64_t> parse_rate(std::string_view text) {
@@ -62,9 +81,20 @@ std::optional<std::uint64_t> parse_rate(std::string_view text) {
 }
 
 std::optional<Duration> parse_duration(std::string_view text) {
-  const auto ms = parse(text, time_units_ms, 10ULL * 366 * 86400000);
-  if (!ms) return std::nullopt;
-  return std::chrono::milliseconds(static_cast<std::int64_t>(*ms));
+  constexpr std::uint64_t limit = 10ULL * 366 * 86400000;
+  const std::string_view whole = text;
+  std::uint64_t ms = 0;
+  for (std::uint64_t last = limit;;) {
+    const std::string_view part = take_part(text);
+    // "1h30": nobody knows of what.
+    const bool bare = part.find_first_not_of("0123456789") == std::string_view::npos;
+    if (bare && part.size() < whole.size()) return std::nullopt;
+    const auto amount = parse(part, time_units_ms, limit - ms);
+    if (!amount || amount->factor >= last) return std::nullopt;
+    ms += amount->value;
+    last = amount->factor;
+    if (text.empty()) return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+  }
 }
 
 std::string format_size(double bytes) {

@@ -35,7 +35,8 @@ std::optional<Number> parse_number(std::string_view text) {
 std::optional<std::uint64_t> parse_size(std::string_view text);
 // A size followed by "/s" (bytes per second); the "/s" may be left out.
 std::optional<std::uint64_t> parse_rate(std::string_view text);
-// "250ms", "60s", "10m", "2h", "1d"; a bare number is seconds. At most 10 years.
+// "250ms", "60s", "10m", "2h", "1d"; a bare number is seconds. Of several parts, the larger unit
+// first and each once: "1m30s", "1 min 30 s". At most 10 years.
 std::optional<Duration> parse_duration(std::string_view text);
 
 // "512 B", "9.7 KiB", "256 KiB", "1.2 GiB": at most four significant characters and a unit.

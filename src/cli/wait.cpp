@@ -1,4 +1,4 @@
-// `qanat wait --ready`: for what must not draw before this machine is seeded.
+// `qanat wait`: for what must not draw before this machine is seeded.
 #include <fmt/core.h>
 #include <sys/random.h>
 
@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 struct WaitOptions {
-  bool ready = false;
+  bool ready = true;  // all that there is to wait for
   std::string limit = "30s";
   std::vector<std::string> states;
 };
@@ -67,7 +67,6 @@ std::vector<std::string> usual_states() {
 }
 
 int wait_until_ready(const WaitOptions& options) {
-  if (!options.ready) throw UsageError("say what to wait for: --ready");
   const auto limit = parse_duration(options.limit);
   if (!limit) throw UsageError("--for " + options.limit + " is not a duration; try 30s");
   constexpr Duration between_looks = 100ms;
@@ -105,7 +104,7 @@ Run add_wait(CLI::App& command) {
   auto options = std::make_shared<WaitOptions>();
   command.add_flag("--ready", options->ready,
                    "Until the kernel's generator is seeded, and the nodes that run here are ready: "
-                   "a feed once it has fed, and that was credited");
+                   "a feed once it has fed, and that was credited. Without it, too");
   command.add_option("--for", options->limit, "Give up after this time (default: 30s)");
   command
       .add_option("--state", options->states,

@@ -12,8 +12,9 @@ def wait(*arguments, limit="30s", **more):
 
 
 def test_usage():
-    for arguments, word in (([], "--ready"), (["--ready", "--for", "soon"], "is not a duration"), (["--ready", "--for", "-1s"], "is not a duration"),
-                            (["--ready", "please"], "please")):
+    for arguments, word in ((["--ready", "--for", "soon"], "is not a duration"), (["--ready", "--for", "-1s"], "is not a duration"),
+                            (["--ready", "please"], "please"),
+                            (["--for", "30s1m"], "is not a duration"), (["--for", "1h30"], "is not a duration")):
         done = qanat("wait", *arguments, check=False)
         assert done.returncode == 2 and word in done.stderr, done.stderr
 
@@ -21,6 +22,9 @@ def test_usage():
 def test_without_a_node_the_kernel_decides(tmp_path):
     done = wait(limit="0s", env={**os.environ, "STATE_DIRECTORY": str(tmp_path / "none")})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # There is nothing else to wait for.
+    alone = qanat("wait", "--for", "1m30s", env={**os.environ, "STATE_DIRECTORY": str(tmp_path / "none")})
+    assert (alone.stdout, alone.stderr) == ("", "")
     # One that is named must run.
     done = wait("--state", str(tmp_path / "none"), limit="100ms")
     assert done.returncode == 1 and "not ready within 100ms: no node runs with the state directory" in done.stderr, done.stderr

@@ -150,6 +150,16 @@ TEST(Quantity, Durations) {
   EXPECT_EQ(parse_duration("5"), Duration(5s));
   EXPECT_FALSE(parse_duration("soon"));
   EXPECT_FALSE(parse_duration("99999999d"));
+  EXPECT_EQ(parse_duration("1m30s"), Duration(90s));
+  EXPECT_EQ(parse_duration("1d 2h 3min 4s 5ms"), Duration(93784s + 5ms));
+  EXPECT_EQ(parse_duration("3659d 23h"), Duration(24h * 3659 + 23h));
+  for (const Duration each : {Duration(90s), Duration(5h + 7min), Duration(49h)}) {
+    EXPECT_EQ(parse_duration(format_duration(each)), each) << format_duration(each);
+  }
+  for (const char* wrong : {"", " ", "1m1m", "1m1min", "30s1m", "5 5", "1h30", "1m30s ago", "m",
+                            "1m-3s", "3660d1ms", "1m  30s", "1m, 30s", "1.5m"}) {
+    EXPECT_FALSE(parse_duration(wrong)) << wrong;
+  }
   EXPECT_EQ(format_duration(302s), "5 min 2 s");
   EXPECT_EQ(format_size(262144), "256 KiB");
   EXPECT_EQ(format_size(9933), "9.7 KiB");
