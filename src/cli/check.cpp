@@ -65,10 +65,11 @@ struct CheckOptions {
 };
 
 std::string name_of_configuration(const NodeOptions& options) {
-  std::string name = config_file(options);
-  if (name.empty()) name = "no configuration file";
-  if (!options.sources.empty() || !options.outlets.empty()) return name + ", and the command line";
-  return config_file(options).empty() ? name + ": the defaults" : name;
+  const std::string file = config_file(options);
+  const bool named = !options.sources.empty() || !options.outlets.empty();
+  const std::string none = "no configuration file";
+  if (file.empty()) return named ? "the command line" : none + ": the defaults";
+  return named ? file + ", and the command line" : file;
 }
 
 void print_sources(const node::Config& config, const node::Findings& found) {

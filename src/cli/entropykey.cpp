@@ -106,9 +106,9 @@ SecretBytes master_key(const EntropyKeyOptions& options) {
   std::string why;
   SecretBytes key = wire::entropykey::parse_master_key(master_text(options).view(), why);
   if (!key.empty()) return key;
-  const std::string where = options.master_key.empty() || options.master_key == "-"
-                                ? "the master key"
-                                : "the master key in " + options.master_key;
+  const std::string where = options.master_key.empty()  ? "what was typed"
+                            : options.master_key == "-" ? "standard input"
+                                                        : options.master_key;
   throw Failure(fmt::format("{}: {}", where, why));
 }
 

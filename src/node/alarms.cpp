@@ -97,7 +97,10 @@ Result<void> run_command(const AlarmRule& rule, const Event& event, const std::s
 }  // namespace
 
 void check_alarm(const AlarmRule& rule) {
-  if (rule.command.empty() == rule.webhook.empty()) {
+  if (rule.command.empty() && rule.webhook.empty()) {
+    throw Failure("an alarm needs a command or a webhook");
+  }
+  if (!rule.command.empty() && !rule.webhook.empty()) {
     throw Failure("an alarm has either a command or a webhook");
   }
   if (rule.webhook.empty()) {

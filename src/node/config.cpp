@@ -270,7 +270,10 @@ Config parse_config(std::string_view text, const std::string& path, Problems& pr
     // Without the path: it would copy that in a constructor that ends the program without memory.
     root = toml::parse(text);
   } catch (const toml::parse_error& e) {
-    problems.push_back(fmt::format("{}: {}", reader.place(e.source()), e.description()));
+    // Said of a word that begins no value.
+    const bool bare = e.description().find("could not determine value type") != std::string::npos;
+    problems.push_back(fmt::format("{}: {}{}", reader.place(e.source()), e.description(),
+                                   bare ? "; put text in quotes" : ""));
     return config;
   } catch (const Failure& problem) {
     problems.emplace_back(problem.what());

@@ -271,7 +271,7 @@ class TomlReader {
     const auto value = parse(text);
     if (!value) return note(*node, fmt::format("{}: {}", name, wanted));
     if (range != nullptr && (*value < *parse(range->least) || *value > *parse(range->most))) {
-      return note(*node, fmt::format("{}: {}", name, range_of(*range)));
+      return note(*node, fmt::format("{}: {}", name, wanted));
     }
     out = static_cast<T>(*value);
   }

@@ -81,10 +81,9 @@ void Conditions::look_at_reserve(const NodeReport& report, std::vector<Finding>&
     told_empty_ = true;
     found.push_back(
         {"reserve",
-         fmt::format("the reserve is empty: {} requests wait for {}, and the sources "
-                     "prove {}",
-                     d.waiting_requests, format_size(static_cast<double>(d.waiting_bytes)),
-                     format_rate(d.supply)),
+         fmt::format("the reserve is empty: {} request{} for {}, and the sources prove {}",
+                     d.waiting_requests, d.waiting_requests == 1 ? " waits" : "s wait",
+                     format_size(static_cast<double>(d.waiting_bytes)), format_rate(d.supply)),
          EventKind::reserve_empty});
   }
   if (filled && told_empty_ && report.now - *filled_since_ >= empty_for) {

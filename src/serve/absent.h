@@ -20,7 +20,7 @@ class AbsentOutlet final : public Outlet {
   void stop() override {}
   bool absent() const override { return true; }
   observe::OutletReport report() const override {
-    return {.name = name_, .detail = "not there", .problem = problem_, .refused = {}};
+    return {.name = name_, .detail = "does not run", .problem = problem_, .refused = {}};
   }
 
  private:

@@ -136,7 +136,7 @@ SecretBytes parse_master_key(Bytes text, std::string& why) {
   if (read_base64(written, key.view())) return key;
   WipedArray<key_bytes + 1> checked;
   if (!read_base64(written, checked.view())) {
-    why = "it is not a master key: 44 letters, digits, '+', '/' and '=', as on the device's card";
+    why = "not a master key: 44 letters, digits, '+', '/' and '=', as on the device's card";
     return {};
   }
   const Bytes both = checked.view();

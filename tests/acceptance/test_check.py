@@ -34,7 +34,7 @@ OUT = '[[outlet]]\nname = "stdout"\n'
     ('[[source]]\nname = "file:/tmp"\n' + OUT, [":2:8: source:"]),
     ('[[outlet]]\nname = "http://127.0.0.1:PORT"\nconnections = 0\n', [":3:15: outlet:"]),
     ('[limits]\nidle = "1ms"\n[drbg]\nreseed_interval = "0s"\n[node]\nthreads = "two"\n' + OUT,
-     [":2:8: limits.idle: from 1s to 24h", ":4:19: drbg.reseed_interval: from 1s to 24h", ":6:11: node.threads: write a number from 1 to 256"]),
+     [":2:8: limits.idle: write a time from 1s to 24h, like \"60s\"", ":4:19: drbg.reseed_interval: write a time from 1s to 24h, like \"60s\"", ":6:11: node.threads: write a number from 1 to 256"]),
     ('[node]\nquorum = 2\n' + OUT, [":2:10: a quorum of 2 is of upstreams"]),
     ('[[source]]\nname = "https://127.0.0.1:1"\nca = "/nonexistent/ca"\n' + OUT, [":3:6: source.ca:"]),
     ('[[source]]\nname = "pkcs11:token=t"\nmodule-path = "/nonexistent/m.so"\npin-source = "file:/nonexistent/pin"\n' + OUT,

@@ -272,4 +272,4 @@ def test_a_limit_that_a_question_exceeds_is_refused_at_the_start(tmp_path):
     # What a server does that is asked for more than a request may have is in test_outlets: no question is as long as the least limit.
     (tmp_path / "small.toml").write_text('[limits]\nfull_bytes = "256"\n')
     done = qanat("serve", "--config", str(tmp_path / "small.toml"), "--state", str(tmp_path / "s"), check=False)
-    assert done.returncode == 1 and f"{tmp_path}/small.toml:2:14: limits.full_bytes: from 8KiB to 16MiB" in done.stderr, done.stderr
+    assert done.returncode == 1 and f"{tmp_path}/small.toml:2:14: limits.full_bytes: write a size from 8KiB to 16MiB" in done.stderr, done.stderr

@@ -244,13 +244,21 @@ TEST(Config, UnreadableFilesAreFailures) {
   EXPECT_THROW((void)load_config("/"), Failure);
 }
 
+TEST(Config, TextWithoutQuotesIsTold) {
+  EXPECT_TRUE(complaint("[observe]\nlog = json\n").ends_with("; put text in quotes"));
+  EXPECT_TRUE(complaint("[[source]]\nname = jitter\n").ends_with("; put text in quotes"));
+  EXPECT_EQ(complaint("[observe\n").find("quotes"), std::string::npos);
+}
+
 TEST(Config, RefusesLimitsThatBreakAnOutlet) {
-  EXPECT_EQ(complaint("[limits]\nfull_bytes = 256\n"),
-            "q.toml:2:14: limits.full_bytes: from 8KiB to 16MiB");
-  EXPECT_EQ(complaint("[limits]\nfull_bytes = \"1GiB\"\n"),
-            "q.toml:2:14: limits.full_bytes: from 8KiB to 16MiB");
+  EXPECT_EQ(
+      complaint("[limits]\nfull_bytes = 256\n"),
+      "q.toml:2:14: limits.full_bytes: write a size from 8KiB to 16MiB, like 65536 or \"256KiB\"");
+  EXPECT_EQ(
+      complaint("[limits]\nfull_bytes = \"1GiB\"\n"),
+      "q.toml:2:14: limits.full_bytes: write a size from 8KiB to 16MiB, like 65536 or \"256KiB\"");
   EXPECT_EQ(complaint("[limits]\nconnections = 0\n"),
-            "q.toml:2:15: limits.connections: from 1 to 1000000");
+            "q.toml:2:15: limits.connections: write a number from 1 to 1000000");
   for (const std::string key : {"handshake", "header", "write", "idle"}) {
     for (const std::string value : {"0", "\"1ms\"", "\"999h\""}) {
       EXPECT_NE(complaint("[limits]\n" + key + " = " + value + "\n").find("limits." + key),

@@ -48,6 +48,23 @@ TEST_F(ConditionsTest, AnEmptyReserveIsToldOnceItLastsAndAgainWhenItIsFull) {
   EXPECT_EQ(pass(10), Kinds{}) << "nobody wants it";
 }
 
+TEST_F(ConditionsTest, OneRequestIsNotToldAsSeveral) {
+  for (const auto& [requests, words] :
+       {std::pair{1, ": 1 request waits for 48 B, and"}, std::pair{2, ": 2 requests wait for"}}) {
+    Conditions conditions;
+    report_.dispenser.fill = 0;
+    report_.dispenser.waiting_requests = static_cast<std::size_t>(requests);
+    report_.dispenser.waiting_bytes = 48;
+    std::string told;
+    for (int i = 0; i < 20; ++i) {
+      report_.now += 1s;
+      report_.time_ms += 1000;
+      for (const Finding& finding : conditions.look(report_)) told += finding.text;
+    }
+    EXPECT_NE(told.find(words), std::string::npos) << told;
+  }
+}
+
 TEST_F(ConditionsTest, AFeedKeepsNoReserve) {
   report_.dispenser = {};
   report_.dispenser.waiting_requests = 1;
