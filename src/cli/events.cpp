@@ -6,14 +6,18 @@
 #include <boost/json.hpp>
 #include <cstdio>
 #include <ctime>
+#include <future>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/shown.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/output.h"
+#include "cli/status.h"
 #include "node/state_dir.h"
 #include "observe/events.h"
+#include "observe/fields.h"
 #include "peers/http_client.h"
 #include "wire/event_stream.h"
 
@@ -29,6 +33,9 @@ struct EventsOptions {
   bool follow = false;
   bool as_json = false;
 };
+
+// As wide as what 'status' says.
+constexpr std::size_t columns = 80;
 
 std::string text_in(const json::object& event, std::string_view key) {
   const auto* const found = event.if_contains(key);
@@ -48,17 +55,39 @@ void print_event(const json::object& event, bool as_json) {
           ? static_cast<std::time_t>(std::clamp<std::int64_t>(when->get_int64(), 0, last_time))
           : 0;
   const auto* const alarm = event.if_contains("alarm");
-  fmt::print("{:%Y-%m-%d %H:%M:%S} {} {:<19}  {}: {}\n", fmt::localtime(time),
-             alarm != nullptr && alarm->is_bool() && alarm->get_bool() ? '!' : ' ',
-             escaped(text_in(event, "kind")), escaped(text_in(event, "subject")),
-             escaped(text_in(event, "text")));
+  std::string begin =
+      fmt::format("{:%Y-%m-%d %H:%M:%S} {} ", fmt::localtime(time),
+                  alarm != nullptr && alarm->is_bool() && alarm->get_bool() ? '!' : ' ');
+  const std::string indent(begin.size(), ' ');
+  const std::string said =
+      fmt::format("{:<19}  {}: {}", escaped(text_in(event, "kind")),
+                  escaped(text_in(event, "subject")), escaped(text_in(event, "text")));
+  for (const std::string& line : observe::wrap(said, columns - indent.size())) {
+    fmt::print("{}{}\n", begin, line);
+    begin = indent;
+  }
+}
+
+std::int64_t time_of(const json::value& event) {
+  const auto* const when = event.as_object().if_contains("time");
+  return when != nullptr && when->is_int64() ? when->get_int64() : 0;
+}
+
+// The one that is named, or the machine's hub and feed.
+std::vector<std::string> named_states(const EventsOptions& options) {
+  return options.state.empty() ? std::vector<std::string>() : std::vector{options.state};
 }
 
 int show(const EventsOptions& options) {
-  const json::value document = ask_running_node(state_path(options.state), "GET", "/v1/status");
-  for (const json::value& event : document.at("events").as_array()) {
-    print_event(event.as_object(), options.as_json);
+  std::vector<json::value> events;
+  for (const json::value& document : status_documents(named_states(options))) {
+    const json::array& of_node = document.at("events").as_array();
+    events.insert(events.end(), of_node.begin(), of_node.end());
   }
+  std::stable_sort(events.begin(), events.end(), [](const auto& one, const auto& other) {
+    return time_of(one) < time_of(other);
+  });
+  for (const json::value& event : events) print_event(event.as_object(), options.as_json);
   return 0;
 }
 
@@ -77,6 +106,8 @@ class Printer {
     boost::system::error_code problem;
     const json::value event = json::parse(streamed.data, problem);
     if (problem || !event.is_object()) return;
+    static Mutex of_output;  // of two nodes, each event is whole
+    const MutexLock lock(of_output);
     print_event(event.get_object(), as_json_);
     if (std::fflush(stdout) != 0) throw Failure("cannot write to standard output");
   }
@@ -86,39 +117,66 @@ class Printer {
   observe::EventId last_;
 };
 
-// Until a signal ends it, or nobody reads what it says. A node that goes is waited for.
-int follow(const EventsOptions& options) {
-  const std::string state = state_path(options.state);
-  if (!find_node(state)) no_node(state);
-  const Waker never;
-  Printer print(options.as_json);
+// Until `stop` is woken, or nobody reads what it says. A node that goes is waited for.
+void follow_node(const std::string& state, bool as_json, const Waker& stop) {
+  Printer print(as_json);
   bool told = false;
-  for (;;) {
+  while (!stop.is_woken()) {
     std::string problem;
     wire::EventStreamReader reader([&](const wire::StreamedEvent& event) {
       print(event);
       told = false;
     });
-    peers::HttpClient client(peers::unix_endpoint(node::StateDir(state).control_socket()), never,
+    peers::HttpClient client(peers::unix_endpoint(node::StateDir(state).control_socket()), stop,
                              {.connect = node_patience, .silence = 60s});
     const auto answer = client.get("/v1/events", [&](Bytes piece) { return reader.feed(piece); });
     if (!answer && answer.error().trouble == peers::Trouble::refused) {
       throw Failure(answer.error().message);
     }
+    if (stop.is_woken()) return;
     const bool busy = !answer && answer.error().trouble == peers::Trouble::busy;
     if (!std::exchange(told, true)) {
       fmt::print(stderr, "qanat: {}; waiting\n",
                  busy ? answer.error().message : "the node has gone");
     }
-    wait_for(-1, 0, never, 1s);
+    wait_for(-1, 0, stop, 1s);
   }
+}
+
+// Those to be followed, all of which run.
+std::vector<std::string> running_states(const EventsOptions& options) {
+  std::vector<std::string> states = named_states(options);
+  if (states.empty()) states = {state_path(""), default_feed_state()};
+  const std::string first = states.front();
+  std::erase_if(states, [](const std::string& state) { return !find_node(state); });
+  if (states.empty()) no_node(first);
+  return states;
+}
+
+// Until a signal ends it, or one of them fails.
+int follow(const EventsOptions& options) {
+  const Waker stop;
+  std::vector<std::future<void>> followers;
+  for (const std::string& state : running_states(options)) {
+    followers.push_back(std::async(std::launch::async, [state, &options, &stop] {
+      try {
+        follow_node(state, options.as_json, stop);
+      } catch (...) {
+        stop.wake();
+        throw;
+      }
+    }));
+  }
+  for (std::future<void>& follower : followers) follower.get();
+  return 0;
 }
 
 }  // namespace
 
 Run add_events(CLI::App& command) {
   auto options = std::make_shared<EventsOptions>();
-  command.add_option("--state", options->state, "The node's state directory");
+  command.add_option("--state", options->state,
+                     "The node's state directory (default: the machine's hub and feed)");
   command.add_flag("--follow", options->follow, "Go on with those to come");
   command.add_flag("--json", options->as_json, "An object a line, for scripts");
   command.footer("A '!' marks what somebody should look at. Kinds: docs/monitoring.md.");

@@ -23,7 +23,7 @@ struct GetOptions {
   std::string bytes;
   std::string from;
   std::string grade = "drbg";
-  std::string format = "raw";
+  std::string format;
   std::string wait = "10s";
   std::string state;
 };
@@ -78,6 +78,18 @@ std::unique_ptr<peers::TrickleClient> trickle_for(const GetOptions& options, std
   return std::make_unique<peers::TrickleClient>(endpoint, *cookies, waker);
 }
 
+// A terminal that gets raw bytes beeps, and may take some for commands.
+wire::Format format_of(const GetOptions& options) {
+  if (options.format.empty()) {
+    return ::isatty(STDOUT_FILENO) == 1 ? wire::Format::hex : wire::Format::raw;
+  }
+  const auto format = wire::parse_format(options.format);
+  if (!format || *format == wire::Format::json) {
+    throw UsageError("--format " + options.format + ": raw, hex or base64");
+  }
+  return *format;
+}
+
 int draw(const GetOptions& options) {
   const auto bytes = parse_size(options.bytes);
   if (!bytes || *bytes == 0) {
@@ -87,17 +99,14 @@ int draw(const GetOptions& options) {
   }
   const auto grade = spec::parse_grade(options.grade);
   if (!grade) throw UsageError("--grade " + options.grade + ": full or drbg");
-  const auto format = wire::parse_format(options.format);
-  if (!format || *format == wire::Format::json) {
-    throw UsageError("--format " + options.format + ": raw, hex or base64");
-  }
+  const auto format = format_of(options);
   const auto wait = parse_duration(options.wait);
   if (!wait) throw UsageError("--wait " + options.wait + " is not a duration; try 30s");
   const Waker waker;
   peers::HttpClient client(endpoint_for(options.from, options.state), waker,
                            {.silence = *wait + beyond_the_line});
   const auto trickle = trickle_for(options, *bytes, client.endpoint(), waker);
-  if (trickle && get_by_trickle(*trickle, static_cast<std::size_t>(*bytes), *grade, *format)) {
+  if (trickle && get_by_trickle(*trickle, static_cast<std::size_t>(*bytes), *grade, format)) {
     return 0;
   }
   Progress progress(*bytes, *bytes > 1'000'000);
@@ -105,7 +114,7 @@ int draw(const GetOptions& options) {
   std::string carry;
   std::uint64_t left = *bytes;
   tl::expected<void, int> written;
-  const bool text = *format != wire::Format::raw;
+  const bool text = format != wire::Format::raw;
   const bool full = *grade == spec::Grade::full;
   peers::TransferSize full_piece;
   while (left > 0) {
@@ -116,7 +125,7 @@ int draw(const GetOptions& options) {
     const Duration patience =
         full ? peers::TransferSize::patience(static_cast<std::size_t>(piece), *wait) : *wait;
     const auto response = client.random(
-        {.bytes = piece, .grade = *grade, .format = *format, .wait = patience}, [&](Bytes part) {
+        {.bytes = piece, .grade = *grade, .format = format, .wait = patience}, [&](Bytes part) {
           progress.add(text ? part.size() / 2 : part.size());
           // A text ends with one newline, which belongs to the last piece only.
           if (text && part.back() == '\n') part = part.first(part.size() - 1);
@@ -152,7 +161,8 @@ Run add_get(CLI::App& command) {
                      "Join string, URL, @FILE or - (default: the local node)");
   command.add_option("--grade", options->grade,
                      "Full-entropy bytes, or those of a DRBG (default: drbg)");
-  command.add_option("--format", options->format, "Form of the output (default: raw)");
+  command.add_option("--format", options->format,
+                     "Form of the output (default: raw, and hex on a terminal)");
   command.add_option("--wait", options->wait,
                      "At grade full: how long to stay in line for each piece of the bytes "
                      "(default: 10s)");

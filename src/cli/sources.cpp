@@ -75,12 +75,13 @@ void require_readable(const std::string& name) {
   }
 }
 
-// Below what it belongs to, in lines of at most 80 columns.
-void print_wrapped(const std::string& text) {
+// Behind `first`, and from there on below it, in lines of at most 80 columns.
+void print_wrapped(std::string first, const std::string& text) {
   constexpr std::size_t columns = 80;
-  constexpr std::string_view indent = "    ";
+  const std::string indent(first.size(), ' ');
   for (const std::string& line : observe::wrap(text, columns - indent.size())) {
-    fmt::print("{}{}\n", indent, line);
+    fmt::print("{}{}\n", first, line);
+    first = indent;
   }
 }
 
@@ -105,9 +106,11 @@ void print_types(bool as_json) {
               : fmt::format("{}:{}", type.name, type.target);
     const bool apart = name.size() > 24;
     if (apart) fmt::print("{}\n", name);
-    fmt::print("{:<24} {:<4} {:>4}  {}\n", apart ? "" : name, type.availability.here ? "yes" : "no",
-               type.credit ? fmt::format("{:g}", type.h) : "0", type.summary);
-    if (!type.availability.why.empty()) print_wrapped(type.availability.why);
+    print_wrapped(fmt::format("{:<24} {:<4} {:>4}  ", apart ? "" : name,
+                              type.availability.here ? "yes" : "no",
+                              type.credit ? fmt::format("{:g}", type.h) : "0"),
+                  type.summary);
+    if (!type.availability.why.empty()) print_wrapped("    ", type.availability.why);
   }
   if (as_json) {
     fmt::print("{}\n", boost::json::serialize(list));

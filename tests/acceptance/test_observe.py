@@ -135,6 +135,32 @@ def test_events_on_the_command_line(hub):
     follower.wait(10)
 
 
+def test_events_of_the_nodes_that_status_finds(run, tmp_path):
+    here = {**os.environ, "STATE_DIRECTORY": str(tmp_path / "hub")}
+    told = qanat("events", env=here, check=False)
+    assert told.returncode == 1 and f"there is no state directory {tmp_path}/hub" in told.stderr
+    (tmp_path / "hub").mkdir(mode=0o700)
+    feed = run("feed", "http://127.0.0.1:1", "--outlet", f"file:{tmp_path}/seed", name="hub/feed").up()
+    eventually(lambda: feed.status()["events"])
+    subjects = lambda: {json.loads(line)["subject"] for line in qanat("events", "--json", env=here).stdout.splitlines()}
+    of_feed = subjects()
+    assert of_feed
+    hub = run("serve", "--source", "exec:cat /dev/urandom?h=8", "--outlet", f"http://127.0.0.1:{free_port()}", name="hub").ready()
+    assert subjects() >= of_feed | {"exec:cat /dev/urandom?h=8"}
+    times = [json.loads(line)["time"] for line in qanat("events", "--json", env=here).stdout.splitlines()]
+    assert times == sorted(times)
+    follower = subprocess.Popen([QANAT, "events", "--follow"], stdout=subprocess.PIPE, text=True, env=here)
+    hub.invite("leaf", "--address", "hub:1")
+    feed.process.send_signal(signal.SIGUSR1)
+    seen = ""
+    while "leaf" not in seen or "SIGUSR1" not in seen:
+        line = follower.stdout.readline()
+        assert line, "it has ended"
+        seen += line
+    follower.terminate()
+    follower.wait(10)
+
+
 def test_a_hundred_browsers_that_never_read_harm_nobody(hub):
     browsers = []
     for _ in range(100):
@@ -399,17 +425,17 @@ def test_alarms_are_tried(run, config, hooks):
 
 
 @pytest.mark.parametrize("text, said", [
-    ("[[alarm]]\n", "either a command or a webhook"),
+    ("[[alarm]]\n", "an alarm needs a command or a webhook"),
     ('[[alarm]]\ncommand = "x"\nwebhook = "http://a/"\n', "either a command or a webhook"),
     ('[[alarm]]\nwebhook = "ftp://a/"\n', "not a URL"),
     ('[[alarm]]\nwebhook = "https://user:pass@a/"\n', "user names"),
     ('[[alarm]]\ncommand = "x"\non = ["source-gone", "source-faild"]\n', "'source-faild' is no kind that an alarm tells of; those are warning source-failed"),
     ('[[alarm]]\ncommand = "x"\non = []\n', "names nothing"),
-    ('[[alarm]]\ncommand = "x"\ntimeout = "1h"\n', "alarm.timeout: from 1s to 10m"),
+    ('[[alarm]]\ncommand = "x"\ntimeout = "1h"\n', "alarm.timeout: write a time from 1s to 10m"),
     ('[[alarm]]\ncommand = "x"\nca = "/none"\n', "ca= is for a webhook"),
     ("[[alarm]]\ncommand = 'x'\n" * 17, "at most 16"),
     ('[observe]\nloopback = "yes"\n', 'must be "open" or "closed"'),
-    ('[observe]\nstat = "10ms"\n', "observe.stat: from 1s to 24h"),
+    ('[observe]\nstat = "10ms"\n', "observe.stat: write a time from 1s to 24h"),
     ('[observe]\nlog = "xml"\n', 'must be "text" or "json"'),
     ('[observe]\nlogs = "json"\n', "known"),
 ])
