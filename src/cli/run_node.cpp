@@ -62,6 +62,10 @@ void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor
     machine::tell_systemd("WATCHDOG=trigger");
   }
   if (signal == machine::Signal::now) node.renew("SIGUSR1");
+  // rngsend, which is none, has its words alone too.
+  if (signal == machine::Signal::reload && !reread && node.report().role == "feed") {
+    log_warning("a feed has nothing to read again; restart it");
+  }
   if (signal == machine::Signal::reload && reread) {
     machine::tell_reloading();
     try {

@@ -381,6 +381,13 @@ def test_check_and_bad_configurations(tmp_path):
     assert refused("check", "--config", "/nonexistent").returncode == 1
 
 
+def test_a_feed_has_nothing_to_read_again(run, tmp_path):
+    feed = run("feed", "http://127.0.0.1:1", "--outlet", f"file:{tmp_path}/seed").up()
+    feed.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "a feed has nothing to read again; restart it" in feed.log())
+    assert feed.status()["node"]["role"] == "feed"
+
+
 def test_sighup_reloads_or_keeps_the_old(run, tmp_path):
     config = tmp_path / "q.toml"
     one, two = free_port(), free_port()
