@@ -34,17 +34,33 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return at(a.size(), b.size());
 }
 
+// An option's dashes are no letters.
+std::string_view plain(std::string_view word) {
+  return word.substr(std::min(word.find_first_not_of('-'), word.size()));
+}
+
+// A short word with another first letter is another word, as "stop" is not "top" and "ksh" not
+// "zsh"; unless its first two changed places.
+bool begins_otherwise(std::string_view wrong, std::string_view word) {
+  constexpr std::size_t short_word = 4;
+  if (wrong.size() > short_word || word.empty() || lower(wrong[0]) == lower(word[0])) return false;
+  return word.size() < 2 || lower(wrong[0]) != lower(word[1]) || lower(wrong[1]) != lower(word[0]);
+}
+
 }  // namespace
 
 std::string_view nearest_word(std::string_view wrong, std::span<const std::string_view> known) {
-  if (wrong.empty() || wrong.size() > longest_word) return {};
+  const std::string_view letters_of_it = plain(wrong);
+  // One letter is as near to any other.
+  if (letters_of_it.size() < 2 || wrong.size() > longest_word) return {};
   // About one letter of three may be wrong: of "tpo" one, of "sever" two.
-  std::size_t least = std::max<std::size_t>(1, (wrong.size() + 1) / 3) + 1;
+  std::size_t least = std::max<std::size_t>(1, (letters_of_it.size() + 1) / 3) + 1;
   std::string_view nearest;
   for (const std::string_view word : known) {
     const std::size_t letters = distance(wrong, word);
     // What must be changed altogether is another word.
-    if (letters >= least || letters >= word.size()) continue;
+    if (letters >= least || letters >= plain(word).size()) continue;
+    if (begins_otherwise(letters_of_it, plain(word))) continue;
     least = letters;
     nearest = word;
   }

@@ -13,7 +13,7 @@ namespace qanat::cli {
 // where help is. `problem` may be the parser's. Returns 2, the exit code.
 int refuse_usage(const CLI::App& app, std::string problem);
 
-// "; did you mean 'serve'?", or nothing: of the commands below `app`.
+// "; did you mean 'serve'?", or what else would do it, or nothing: of the commands below `app`.
 std::string meant_command(const CLI::App& app, const std::string& wrong);
 
 }  // namespace qanat::cli

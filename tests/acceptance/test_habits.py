@@ -81,6 +81,26 @@ def test_who_mistypes_is_told_what_was_meant(typed, meant, tmp_path):
     assert done.stderr.count("\n") == 2
 
 
+@pytest.mark.parametrize("typed,words", [
+    ("--json status", "--json belongs behind the command: qanat status --json"),
+    ("--state /x status", "--state belongs behind the command: qanat status --state DIR"),
+    ("alarm --config F test", "--config belongs behind the command: qanat alarm test --config FILE"),
+    ("stop", "there is no command 'stop'; with systemd: systemctl stop qanat"),
+    ("status -j", "there is no option '-j' here"), ("invite a --name x", "there is no option '--name' here"),
+    ("completion ksh", "known are bash, zsh and fish"),
+    ("serve --threads two", "--threads two: write a number from 1 to 256"), ("serve --log xml", "--log xml: text or json"),
+    ("invite a --weight -1", "--weight -1: write a number from 0.001 to 1000"),
+    ("get", "BYTES is missing"), ("invite", "NAME is missing"), ("completion", "SHELL is missing"), ("seed", "--for-guest is missing"),
+])
+def test_who_errs_is_told_in_plain_words(typed, words):
+    done = qanat(*typed.split(), check=False)
+    assert done.returncode == 2 and done.stderr.startswith("qanat: ") and done.stderr.partition("\n")[0].endswith(words), done.stderr
+
+
+def test_help_of_help_is_itself():
+    assert qanat("help", "staus", check=False).stderr.endswith("\nTry 'qanat help'.\n")
+
+
 def test_a_mistyped_key_is_told_too(tmp_path):
     for text, meant in (("[nod]\n", "node"), ("[node]\nthreds = 1\n", "threads"), ("[[source]]\nname='jitter'\ncredt='no'\n", "credit"),
                         ("[[alarm]]\ncommand='true'\non='source-faild'\n", "")):
@@ -216,6 +236,7 @@ def test_a_shell_completes_what_can_be_typed(shell, tmp_path):
         ("serve --source jit", "serve --source jitter"), ("serve --outlet ker", "serve --outlet kernel"), ("sources jit", "sources jitter"),
         ("serve --source dev", "serve --source device:"), ("serve --config con", "serve --config config.toml"),
         ("serve --state sta", "serve --state state"), ("serve --source file:con", "serve --source file:config.toml"),
+        ("help bench tri", "help bench trickle"),
         ("feed @con", "feed @config.toml"), ("feed @config", "feed @config.toml"), ("get 1 --from @con", "get 1 --from @config.toml"),
     ):
         terminal.send(f"qanat {typed}\t\r")
@@ -234,6 +255,16 @@ def test_a_completion_knows_each_command_and_option(commands):
             assert fish in scripts["fish"], (words, option)
         assert all(words[-1] in script for script in scripts.values() if words)
     assert qanat("completion", "tcsh", check=False).returncode == 2
+
+
+def test_bash_offers_a_join_file_with_its_sign(tmp_path):
+    need("bash")
+    (tmp_path / "join").touch()
+    (tmp_path / "script").write_text(qanat("completion", "bash").stdout)
+    typed = "COMP_WORDS=(qanat feed %s); COMP_CWORD=2; _qanat; echo ${COMPREPLY[@]}"
+    for word, offered in (("jo", "@join"), ("''", "@join @script"), ("none", "")):
+        done = subprocess.run(["bash", "-c", ". ./script; " + typed % word], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+        assert sorted(done.stdout.split()) == offered.split(), (word, done)
 
 
 # Colours.
@@ -267,3 +298,41 @@ def test_nothing_is_coloured_where_that_is_not_wanted(tmp_path):
     for environment in ({"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb", "NO_COLOR": ""}):
         text = seen_on_terminal(tmp_path, environment, *words)
         assert b"qanat" in text and b"\x1b" not in text, (environment, text)
+
+
+# Terminals.
+
+
+def on_terminal(*words):
+    """What a person sees: standard output on a terminal."""
+    main, other = pty.openpty()
+    process = subprocess.Popen([QANAT, *words], stdin=subprocess.DEVNULL, stdout=other, stderr=subprocess.PIPE)
+    os.close(other)
+    text = b""
+    while True:
+        try:
+            piece = os.read(main, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(main)
+    assert process.wait(20) == 0, process.stderr.read()
+    return text
+
+
+def test_a_terminal_gets_no_raw_bytes_unless_it_is_told(hub):
+    words = ("get", "32", "--state", str(hub.state))
+    assert re.fullmatch(rb"[0-9a-f]{64}\r\n", on_terminal(*words))
+    assert len(subprocess.run([QANAT, *words], capture_output=True, timeout=20).stdout) == 32
+    assert re.fullmatch(rb"[A-Za-z0-9+/]{43}=\r\n", on_terminal(*words, "--format", "base64"))
+    # Line ends among them become two bytes.
+    assert len(on_terminal(*words, "--format", "raw")) >= 32
+
+
+def test_tables_are_no_wider_than_a_terminal(hub):
+    hub.invite("a-client-with-a-name-of-64-letters-so-that-a-line-of-it-is-long.")
+    for words in (("sources", "--all"), ("events", "--state", str(hub.state))):
+        lines = qanat(*words).stdout.splitlines()
+        assert len(lines) > 2 and max(map(len, lines)) <= 80, max(lines, key=len)

@@ -36,6 +36,18 @@ TEST(Suggest, AnotherWordIsNotTakenForOne) {
   EXPECT_EQ(nearest_word("x", grades), "");
 }
 
+TEST(Suggest, OfAShortWordTheFirstLetterIsSeldomWrong) {
+  constexpr std::array<std::string_view, 7> known{"-h",     "--help", "--rate", "top",
+                                                  "status", "zsh",    "--json"};
+  for (const char* other : {"-j", "-c", "-r", "--h", "--name", "stop", "ksh"}) {
+    EXPECT_EQ(nearest_word(other, known), "") << other;
+  }
+  EXPECT_EQ(nearest_word("otp", known), "top") << "changed places";
+  EXPECT_EQ(nearest_word("--jsn", known), "--json");
+  EXPECT_EQ(nearest_word("--hlep", known), "--help");
+  EXPECT_EQ(nearest_word("--ratee", known), "--rate");
+}
+
 TEST(Suggest, TheQuestionStandsBehindAMessage) {
   EXPECT_EQ(did_you_mean("sever", commands), "; did you mean 'serve'?");
   EXPECT_EQ(did_you_mean("nonsense", commands), "");

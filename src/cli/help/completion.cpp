@@ -55,11 +55,29 @@ std::string brief(std::string text) {
   return text.substr(0, text.rfind(' ', most)) + " ...";
 }
 
+// What can be typed: behind `help` every command, and those below it.
+Command as_typed(Command program) {
+  for (Command& command : program.commands) {
+    if (command.name != "help") continue;
+    const std::vector<Option> options = command.options;
+    const std::function<void(Command&)> bare = [&](Command& told) {
+      told.options = options;
+      told.arguments.clear();
+      for (Command& sub : told.commands) bare(sub);
+    };
+    std::vector<Command> all = program.commands;
+    for (Command& told : all) bare(told);
+    command.commands = std::move(all);
+    command.arguments.clear();
+    break;
+  }
+  return program;
+}
+
 // bash: what puts the completions of a value into COMPREPLY; empty where there are none.
 std::string bash_action(std::string_view value, const Command& program) {
-  if (value == file_value || value == device_value || value == upstream_value) {
-    return "_qanat_files -f";
-  }
+  if (value == file_value || value == device_value) return "_qanat_files -f";
+  if (value == upstream_value) return "_qanat_upstreams";
   if (value == directory_value) return "_qanat_files -d";
   if (value == source_value) return "_qanat_names \"$_qanat_sources\"";
   if (value == outlet_value) return "_qanat_names \"$_qanat_outlets\"";
@@ -86,6 +104,12 @@ _qanat_files() {
   mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
 }
 
+# A file that holds a join string is named with an '@' before it.
+_qanat_upstreams() {
+  _qanat_files -f
+  COMPREPLY=("${COMPREPLY[@]/#/@}")
+}
+
 _qanat() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word
   COMPREPLY=()
@@ -98,8 +122,7 @@ _qanat() {
   # What is put in its place begins with the '@' (readline's rl_special_prefixes).
   if [[ $prev == @ || $cur == @* ]]; then
     cur=${cur#@}
-    _qanat_files -f
-    COMPREPLY=("${COMPREPLY[@]/#/@}")
+    _qanat_upstreams
     return
   fi
   if [[ $prev == = ]]; then
@@ -198,7 +221,8 @@ std::string fish_action(std::string_view value, const Command& program) {
 
 }  // namespace
 
-std::string bash_completion(const Command& program, const Names& names) {
+std::string bash_completion(const Command& described, const Names& names) {
+  const Command program = as_typed(described);
   std::string script(bash_begin);
   script += fmt::format("      {}) path=$path/$word ;;\n", paths_of(program, "|"));
   script += "    esac\n  done\n  case $path:$prev in\n";
@@ -233,7 +257,8 @@ std::string bash_completion(const Command& program, const Names& names) {
   return script + "complete -F _qanat qanat\n";
 }
 
-std::string zsh_completion(const Command& program, const Names& names) {
+std::string zsh_completion(const Command& described, const Names& names) {
+  const Command program = as_typed(described);
   std::string script(zsh_begin);
   script +=
       fmt::format("_qanat_source_types() {{\n  _qanat_names {}\n}}\n\n", joined(names.sources));
@@ -265,7 +290,8 @@ std::string zsh_completion(const Command& program, const Names& names) {
          "  compdef _qanat qanat\nfi\n";
 }
 
-std::string fish_completion(const Command& program, const Names& names) {
+std::string fish_completion(const Command& described, const Names& names) {
+  const Command program = as_typed(described);
   std::string script =
       "# Completion of qanat for fish; made by 'qanat completion fish'.\n\n"
       "# Whether the words that are there lead to this command: '' for the program itself.\n"

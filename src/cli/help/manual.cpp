@@ -146,7 +146,9 @@ std::string options(const Command& command) {
   std::string text = ".SH OPTIONS\n";
   if (command.commands.empty() || command.words == command.name) {
     add_options(command, text);
-    return text + notes(command.notes);
+    // The program's own point to the pages: this is one.
+    const bool page_of_all = !command.commands.empty();
+    return text + (page_of_all ? "" : notes(command.notes));
   }
   for (const Command& sub : command.commands) {
     text += fmt::format(".SS \"{}\"\n{}.\n", roff(sub.words), roff(sub.summary));

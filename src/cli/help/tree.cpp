@@ -72,12 +72,9 @@ std::string range_of(const CLI::Option& option) {
   const std::size_t begin = check.find('[');
   const std::size_t middle = check.find(" - ");
   if (begin == std::string::npos || middle == std::string::npos) return "";
-  const auto plain = [](std::string_view number) {
-    return fmt::format("{:.12g}", parse_number<double>(number).value_or(0));
-  };
   const std::string_view all = check;
-  return fmt::format("{} to {}", plain(all.substr(begin + 1, middle - begin - 1)),
-                     plain(all.substr(middle + 3, all.size() - middle - 4)));
+  return fmt::format("{} to {}", plain_number(all.substr(begin + 1, middle - begin - 1)),
+                     plain_number(all.substr(middle + 3, all.size() - middle - 4)));
 }
 
 Option describe_option(const CLI::Option& option) {
@@ -150,7 +147,7 @@ void use_for(CLI::App& app) {
       [](const CLI::App* asked, const std::string&, CLI::AppFormatMode) {
         return help_text(describe(*asked));
       }));
-  app.set_help_flag("-h,--help", "Print this help, and exit");
+  app.set_help_flag("-h,--help", "Print help, and exit");
 }
 
 Command describe(const CLI::App& app) {
@@ -164,6 +161,10 @@ Command describe(const CLI::App& app) {
   const Command* const found = find(all, words);
   // A hidden command has no place in it.
   return found != nullptr ? *found : describe_below(app, words, {});
+}
+
+std::string plain_number(std::string_view text) {
+  return fmt::format("{:.12g}", parse_number<double>(text).value_or(0));
 }
 
 std::vector<std::string> choices_of(std::string_view value) {

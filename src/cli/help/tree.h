@@ -55,6 +55,8 @@ inline constexpr std::string_view outlet_value = "OUTLET";
 inline constexpr std::string_view upstream_value = "UPSTREAM";
 inline constexpr std::string_view command_value = "COMMAND";
 
+// "0.001000" as people write it: "0.001".
+std::string plain_number(std::string_view text);
 // "full|drbg" is full or drbg; empty where the value is none of a few words.
 std::vector<std::string> choices_of(std::string_view value);
 // "--config FILE"; of several names the last: "-h, --help".
