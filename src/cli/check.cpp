@@ -36,10 +36,12 @@ std::string warning_of_secrets(const node::Config& config, const std::string& pa
   if (!any || ::stat(path.c_str(), &info) != 0) return "";
   const unsigned allowed = info.st_uid == 0 ? 040U : 0U;
   if ((info.st_mode & 077U & ~allowed) == 0) return "";
-  return fmt::format("{} holds a join string or a PIN, and others can read it (mode {:04o}): {}",
-                     path, info.st_mode & 07777U,
-                     info.st_uid == 0 ? fmt::format("chgrp qanat {0} && chmod 640 {0}", path)
-                                      : "chmod 600 " + path);
+  const std::string for_service =
+      info.st_uid == 0 ? fmt::format(", or for a service: chgrp qanat {0} && chmod 640 {0}", path)
+                       : "";
+  return fmt::format(
+      "{} holds a join string or a PIN, and others can read it (mode {:04o}): chmod 600 {}{}", path,
+      info.st_mode & 07777U, path, for_service);
 }
 
 node::Findings look_here(const node::Config& config, const std::string& state_option) {

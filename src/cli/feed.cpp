@@ -98,7 +98,7 @@ bool use_boot_seeds(FeedOptions& options) {
   if (std::all_of(options.upstreams.begin(), options.upstreams.end(), is_boot_seed)) {
     for (const std::string& outlet : options.outlets) {
       if (outlet == "kernel") continue;
-      throw UsageError(fmt::format(
+      throw Failure(fmt::format(
           "--outlet {}: a seed: goes to the kernel alone; give another upstream for the outlet",
           outlet));
     }
@@ -114,9 +114,9 @@ bool use_boot_seeds(FeedOptions& options) {
     const auto spec = spec::parse_spec(argument);
     for (const auto& [key, value] : spec->options) {
       if (key == "credit") continue;
-      throw UsageError(fmt::format("{}: unknown option '{}'; known: credit", argument, key));
+      throw Failure(fmt::format("{}: unknown option '{}'; known: credit", argument, key));
     }
-    if (spec->target.empty()) throw UsageError(argument + ": says no path; write seed:PATH");
+    if (spec->target.empty()) throw Failure(argument + ": says no path; write seed:PATH");
     const machine::BootSeed seed{spec->target, spec::yes_or_no(*spec, "credit", true),
                                  spec->option("credit").has_value()};
     // Where it cannot be made, that is said below.
@@ -159,7 +159,7 @@ std::vector<std::string> read_upstreams(const FeedOptions& options) {
     }
     const auto port = sources::describe_source(argument);
     if (options.quorum > 1 && port.credit) {
-      throw UsageError(
+      throw Failure(
           argument +
           ": the host is not an upstream with a key of its own, and counts for no quorum; "
           "add credit=no to mix its seeds in");
@@ -187,7 +187,7 @@ void check_outlet(const std::string& outlet, bool once) {
 int run_feed(FeedOptions& options) {
   const bool credited = use_boot_seeds(options);
   if (options.upstreams.empty()) {
-    if (!options.once) throw UsageError("a boot seed is used once: add --once, or other upstreams");
+    if (!options.once) throw Failure("a boot seed is used once: add --once, or other upstreams");
     return credited ? 0 : 1;
   }
   initialise_secret_memory();
@@ -206,10 +206,8 @@ int run_feed(FeedOptions& options) {
   settings.feed->upstreams = read_upstreams(options);
   settings.config.on_reseed = options.on_reseed;
   settings.config.observe.log = log_format(options.log);
-  as_usage([&] {
-    node::check_config(settings.config);
-    for (const std::string& outlet : settings.config.outlets) check_outlet(outlet, options.once);
-  });
+  node::check_config(settings.config);
+  for (const std::string& outlet : settings.config.outlets) check_outlet(outlet, options.once);
   return options.once ? run_once(std::move(settings), *wait)
                       : run_node(std::move(settings), {}, "");
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory_lock.h"
+#include "base/mutex.h"
 #include "base/shown.h"
 #include "base/version.h"
 #include "machine/resume_watch.h"
@@ -81,6 +82,27 @@ void handle(machine::Signal signal, node::Node& node, node::MonitorLink& monitor
   }
 }
 
+// What the service manager shows of this node; it hears first that the node is ready.
+class ServiceStatus {
+ public:
+  void tell(const std::string& text) {
+    const MutexLock lock(mutex_);
+    line_ = "STATUS=" + escaped(text);
+    if (ready_) machine::tell_systemd(line_);
+  }
+  void ready() {
+    const MutexLock lock(mutex_);
+    machine::tell_systemd("READY=1");
+    ready_ = true;
+    if (!line_.empty()) machine::tell_systemd(line_);
+  }
+
+ private:
+  Mutex mutex_;
+  std::string line_ GUARDED_BY(mutex_);
+  bool ready_ GUARDED_BY(mutex_) = false;
+};
+
 // systemd's watchdog (WatchdogSec): told that all is well by the thread that handles signals and
 // reloads, and only while the node's threads turn.
 class Watchdog {
@@ -129,9 +151,8 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
              const std::string& config_path) {
   settings.generation_path = machine::Generation::usual_path();
   const auto separation = prepare_node(settings, reread, config_path);
-  settings.tell_service = [](const std::string& text) {
-    machine::tell_systemd("STATUS=" + escaped(text));
-  };
+  ServiceStatus status;
+  settings.tell_service = [&status](const std::string& text) { status.tell(text); };
   machine::Signals signals;
   // Generators, cookies and what is under way, beside the reserve.
   constexpr std::size_t beside = 64 << 10;
@@ -143,7 +164,7 @@ int run_node(node::NodeSettings settings, const std::function<node::Config()>& r
   if (!separation->warning().empty()) log_warning("{}", separation->warning());
   log_info("qanat {} is running, state in {}", version(), node.state().path());
   for (const auto& outlet : node.report().outlets) log_info("{}: {}", outlet.name, outlet.detail);
-  machine::tell_systemd("READY=1");
+  status.ready();
   const machine::ResumeWatch watch(
       [&node](const std::string& why) { node.renew(why); },
       [&node](const std::string& why) { node.alarm("resume", "the watch has ended: " + why); });

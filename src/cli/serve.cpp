@@ -14,12 +14,7 @@ namespace {
 node::Config effective_config(const NodeOptions& options) {
   node::Problems problems;
   node::Config config = gather(options, problems);
-  // Without a file, all is said on the command line.
-  if (config_file(options).empty()) {
-    as_usage([&] { node::refuse(problems); });
-  } else {
-    node::refuse(problems);
-  }
+  node::refuse(problems);
   return config;
 }
 

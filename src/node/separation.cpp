@@ -163,7 +163,7 @@ std::string place_to_write(const std::string& file, const machine::Confinement& 
 std::string place_to_write(const std::string& file, const machine::Confinement& confinement,
                            const std::string& state) {
   if (file.empty() || ::geteuid() != 0 || !is_file(file)) return "";
-  const std::string place = place_to_write(file, confinement);
+  std::string place = place_to_write(file, confinement);
   if (place != state) return place;
   throw Failure(fmt::format(
       "the node itself could write its configuration, as {} is in {}, and root would run "
