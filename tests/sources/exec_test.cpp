@@ -39,6 +39,11 @@ TEST_F(SourceTest, AStuckCommandFailsWithAnAlarmAndCreditsNothing) {
   EXPECT_TRUE(reaches(*source, "failed"));
   EXPECT_EQ(dispenser_.report().total.credited, 0U);
   EXPECT_EQ(source->report().failures, 1U);
+  // Said once the state is as it says.
+  EXPECT_TRUE(eventually([&] {
+    const std::scoped_lock lock(mutex_);
+    return !events_.empty();
+  }));
   const std::scoped_lock lock(mutex_);
   ASSERT_FALSE(events_.empty());
   EXPECT_NE(events_[0].find("failed: repetition count"), std::string::npos) << events_[0];
