@@ -19,15 +19,17 @@ Desk::Desk(const Grants& grants, Acts acts, TimePoint now) : acts_(std::move(act
 }
 
 void Desk::set(const Grants& grants) {
-  granted_.clear();
-  ports_ = grants.ports;
-  const auto add = [this](GrantKind kind, const std::vector<std::string>& texts) {
-    for (const std::string& text : texts) granted_[grant_id(kind, text)] = text;
+  // As a whole or not at all: there may be no memory.
+  std::map<GrantId, std::string> granted;
+  const auto add = [&granted](GrantKind kind, const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) granted[grant_id(kind, text)] = text;
   };
   add(GrantKind::read, grants.readable);
   add(GrantKind::read, grants.writable);
   add(GrantKind::write, grants.writable);
   add(GrantKind::command, grants.commands);
+  ports_ = grants.ports;
+  granted_.swap(granted);
 }
 
 Desk::Reply Desk::answer(Bytes request, UniqueFd passed, TimePoint now) noexcept {
@@ -147,12 +149,9 @@ int Desk::start(const Request& request, UniqueFd output, Reply& reply) const {
   return 0;
 }
 
-// The kernel's generator, which a command may read, and devices that are named.
+// /dev/random and /dev/urandom, which a command may read, and devices that are named.
 bool Desk::knows(dev_t device) const {
-  constexpr unsigned memory = 1;
-  constexpr unsigned random = 8;
-  constexpr unsigned urandom = 9;
-  if (device == makedev(memory, random) || device == makedev(memory, urandom)) return true;
+  if (device == makedev(1, 8) || device == makedev(1, 9)) return true;
   return std::any_of(granted_.begin(), granted_.end(), [this, device](const auto& grant) {
     return acts_.device_at(grant.second) == device;
   });
@@ -166,8 +165,9 @@ int Desk::find_holder(const Request& request, Answer& answer) const {
   }
   std::memcpy(numbers.data(), body.data(), body.size());
   const auto devices = std::span(numbers).first(body.size() / sizeof numbers[0]);
-  const auto named = [this](dev_t device) { return knows(device); };
-  if (!std::all_of(devices.begin(), devices.end(), named)) return EACCES;
+  for (const dev_t device : devices) {
+    if (!knows(device)) return EACCES;
+  }
   const auto holder = acts_.find_holder(devices, static_cast<pid_t>(request.first));
   if (!holder) return ESRCH;
   answer.process = holder->process;

@@ -39,7 +39,7 @@ def is_gone(pid):
     """Ended; one whose parent has ended before it may wait for the end of the session."""
     try:
         return status_of(pid)["State"][0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
