@@ -58,12 +58,14 @@ std::string node_lacks(const std::string& state, bool named, const Waker& waker,
 // A hub, a feed, and a guest's feed (packaging/systemd) may all run here.
 std::vector<std::string> usual_states() {
   const std::string hub = state_path("");
-  std::string feed = default_feed_state();
+  std::vector<std::string> states{hub, default_feed_state(), hub + "-guest"};
   // Where systemd keeps that of a feed with an account of its own: the hub, in whose directory it
   // is a link, could remove that.
   constexpr const char* kept_apart = "/var/lib/private/qanat/feed";
-  if (hub == node::StateDir::roots_path && ::access(kept_apart, F_OK) == 0) feed = kept_apart;
-  return {hub, feed, hub + "-guest"};
+  if (hub == node::StateDir::roots_path && ::access(kept_apart, F_OK) == 0) {
+    states.emplace_back(kept_apart);
+  }
+  return states;
 }
 
 int wait_until_ready(const WaitOptions& options) {

@@ -139,38 +139,6 @@ machine::Confinement confinement_of(const NodeSettings& settings, const Named& n
   return confinement;
 }
 
-// Where the node, as it is confined, could write this file; empty: nowhere. It could name commands
-// there, which its monitor would run.
-std::string place_to_write(const std::string& file, const machine::Confinement& confinement) {
-  namespace fs = std::filesystem;
-  std::error_code problem;
-  const fs::path real = fs::weakly_canonical(file, problem);
-  for (const std::string& directory : confinement.directories) {
-    const fs::path part = fs::weakly_canonical(directory, problem).lexically_relative(real);
-    const bool beneath =
-        std::all_of(part.begin(), part.end(), [](const fs::path& name) { return name == ".."; });
-    if (!part.empty() && beneath) return directory;
-  }
-  // By rights of its account, too: there may be no Landlock.
-  struct stat info {};
-  if (!confinement.account || ::stat(real.c_str(), &info) != 0) return "";
-  const std::string place = real.parent_path().string();
-  const bool rootly = info.st_uid == 0 && (info.st_mode & 022U) == 0 && only_ours(place);
-  return rootly ? "" : place;
-}
-
-// Where the node could write what root's monitor would obey; empty: nowhere, or nobody is root.
-std::string place_to_write(const std::string& file, const machine::Confinement& confinement,
-                           const std::string& state) {
-  if (file.empty() || ::geteuid() != 0 || !is_file(file)) return "";
-  std::string place = place_to_write(file, confinement);
-  if (place != state) return place;
-  throw Failure(fmt::format(
-      "the node itself could write its configuration, as {} is in {}, and root would run "
-      "what it says; keep it where root alone can write, such as {}",
-      file, place, default_config_path()));
-}
-
 bool may_write(const machine::Account& account, const std::string& directory) {
   struct stat info {};
   if (::stat(directory.c_str(), &info) != 0) return false;
@@ -178,6 +146,76 @@ bool may_write(const machine::Account& account, const std::string& directory) {
                      : info.st_gid == account.group ? S_IWGRP
                                                     : S_IWOTH;
   return (info.st_mode & bit) != 0;
+}
+
+namespace fs = std::filesystem;
+
+// A name that leads to a file, as it is written and with the links of its directories resolved;
+// then the same of what it is a link to, and so on. Whoever can change one of them changes the
+// file.
+std::vector<fs::path> names_on_the_way(const std::string& file) {
+  constexpr int most_links = 40;
+  std::error_code problem;
+  std::vector<fs::path> names;
+  fs::path name = fs::absolute(file, problem).lexically_normal();
+  for (int links = 0; links < most_links; ++links) {
+    names.push_back(name);
+    names.push_back(fs::weakly_canonical(name.parent_path(), problem) / name.filename());
+    const fs::path target = fs::read_symlink(names.back(), problem);
+    if (problem) break;
+    name = (names.back().parent_path() / target).lexically_normal();
+  }
+  return names;
+}
+
+bool is_beneath(const fs::path& name, const std::string& directory) {
+  std::error_code problem;
+  for (const fs::path& top : {fs::absolute(directory, problem).lexically_normal(),
+                              fs::weakly_canonical(directory, problem)}) {
+    const fs::path way = name.lexically_relative(top);
+    if (!way.empty() && *way.begin() != "..") return true;
+  }
+  return false;
+}
+
+// By rights of its account: there may be no Landlock.
+std::string place_by_rights(const fs::path& name, const machine::Account& account) {
+  if (may_write(account, name.string())) return name.parent_path().string();
+  for (fs::path at = name.parent_path(); at.has_relative_path(); at = at.parent_path()) {
+    struct stat info {};
+    const bool sticky = ::stat(at.c_str(), &info) == 0 && (info.st_mode & S_ISVTX) != 0;
+    if (!sticky && may_write(account, at.string())) return at.string();
+  }
+  return "";
+}
+
+// Where the node, as it is confined, could change this file, or what leads to it: its monitor would
+// run what it says. Empty: nowhere, or nobody is root. Throws Failure where that is the state
+// directory.
+std::string place_to_write(const std::string& file, const machine::Confinement& confinement,
+                           const std::string& state) {
+  if (file.empty() || ::geteuid() != 0) return "";
+  const std::vector<fs::path> names = names_on_the_way(file);
+  const auto is_in = [&](const std::string& directory) {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const fs::path& name) { return is_beneath(name, directory); });
+  };
+  if (is_in(state)) {
+    throw Failure(
+        fmt::format("the node itself could write its configuration, as {} is in {}, and root would "
+                    "run what it says; keep it where root alone can write, such as {}",
+                    file, state, default_config_path()));
+  }
+  for (const std::string& directory : confinement.directories) {
+    if (is_in(directory)) return directory;
+  }
+  for (const fs::path& name : names) {
+    if (!confinement.account) break;
+    if (std::string place = place_by_rights(name, *confinement.account); !place.empty()) {
+      return place;
+    }
+  }
+  return "";
 }
 
 // What this process, root's, keeps at this place is the account's from now on: a directory, and in
@@ -236,7 +274,10 @@ monitor::Grants grants_of(const NodeSettings& settings) { return named_by(settin
 Separation::Separation(const NodeSettings& settings, Around around) {
   Named named = named_by(settings);
   if (!around.config_path.empty()) named.read(around.config_path);
-  machine::Confinement confinement = confinement_of(settings, named, around.config_path);
+  const std::string config = around.config_path.empty()
+                                 ? ""
+                                 : fs::absolute(around.config_path).lexically_normal().string();
+  machine::Confinement confinement = confinement_of(settings, named, config);
   for (const std::string& directory : named.made_in()) make_directory_of(directory + "/x");
   if (!settings.generation_path.empty()) make_directory_of(settings.generation_path);
   const StateDir state(settings.state_path);
@@ -270,9 +311,8 @@ Separation::Separation(const NodeSettings& settings, Around around) {
     }
     confinement.account = account;
   }
-  if (const std::string place =
-          place_to_write(around.config_path, confinement, settings.state_path);
-      !place.empty()) {
+  const std::string place = place_to_write(around.config_path, confinement, settings.state_path);
+  if (!place.empty()) {
     warning_ = fmt::format(
         "the node itself could write its configuration, as {} is in {}: a reload brings no "
         "commands, "
@@ -281,10 +321,15 @@ Separation::Separation(const NodeSettings& settings, Around around) {
         around.config_path, place, default_config_path());
   }
   auto reread = [make = std::move(around.reread), path = around.config_path,
-                 unchanged = named.grants, confinement, state = settings.state_path] {
+                 trusted = place.empty(), unchanged = named.grants, confinement,
+                 state = settings.state_path] {
+    // Decided at the start: between a look at a file that the node can change and reading it, it
+    // changes.
+    if (!make || !trusted) return unchanged;
     // A FIFO is read once, and not by the monitor: it would wait for a writer.
     const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
-    if (!make || (is_there && !is_file(path))) return unchanged;
+    if (is_there && !is_file(path)) return unchanged;
+    // Root may have put a link there since.
     if (!place_to_write(path, confinement, state).empty()) return unchanged;
     monitor::Grants grants = grants_of(make());
     grants.readable.push_back(path);

@@ -273,9 +273,12 @@ def test_a_configuration_that_the_node_could_write_is_refused(run, tmp_path):
     (tmp_path / "link.toml").symlink_to(state / "qanat.toml")
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds/qanat.toml").write_text(text + f'[[outlet]]\nname = "file:{tmp_path}/seeds/seed"\n')
-    for config in (state / "qanat.toml", tmp_path / "link.toml"):
-        done = qanat("serve", "--config", str(config), "--state", str(state), check=False)
-        assert done.returncode == 1 and "could write its configuration" in done.stderr, done
+    (tmp_path / "outside.toml").write_text(text)
+    (state / "out.toml").symlink_to(tmp_path / "outside.toml")
+    for config in (state / "qanat.toml", tmp_path / "link.toml", state / "out.toml"):
+        for spelling in (str(state), f"{state}/", f"{state}/../state"):
+            done = qanat("serve", "--config", str(config), "--state", spelling, check=False)
+            assert done.returncode == 1 and "could write its configuration" in done.stderr, done
     # Beside a boot seed it is taken once, and what root runs stays as it was.
     node = run("serve", "--config", str(tmp_path / "seeds/qanat.toml")).up()
     assert "a reload brings no commands" in node.log()
