@@ -232,6 +232,11 @@ std::string missing_program(const std::string& command) {
   const std::size_t begin = std::min(command.find_first_not_of(" \t"), command.size());
   const std::size_t end = std::min(command.find_first_of(" \t\n;&|<>", begin), command.size());
   const std::string word = command.substr(begin, end - begin);
+  const std::size_t next = command.find_first_not_of(" \t", end);
+  const bool defines = next != std::string::npos && command[next] == '(';
+  const bool redirects = end < command.size() && (command[end] == '<' || command[end] == '>') &&
+                         word.find_first_not_of("0123456789") == std::string::npos;
+  if (defines || redirects) return "";
   if (word.empty() || word.find_first_of("$`'\"\\*?[](){}=#!~") != std::string::npos) return "";
   if (word.find('/') != std::string::npos) {
     return ::access(word.c_str(), X_OK) == 0 ? "" : with_errno("cannot run " + word, errno);

@@ -15,6 +15,7 @@
 #include "cli/held_places.h"
 #include "cli/node_options.h"
 #include "node/look.h"
+#include "node/separation.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "spec/spec.h"
@@ -164,6 +165,17 @@ int check(CheckOptions& options) {
     found = look_here(config, options.node.state);
   }
   problems.insert(problems.end(), found.wrong.begin(), found.wrong.end());
+  if (!options.elsewhere && problems.empty()) {
+    try {
+      node::NodeSettings settings;
+      settings.state_path = state_path(options.node.state);
+      settings.config = config;
+      const std::string doubts = node::doubts_of_config(settings, config_file(options.node));
+      if (!doubts.empty()) found.warnings.push_back(doubts);
+    } catch (const Failure& problem) {
+      problems.emplace_back(problem.what());
+    }
+  }
   if (!problems.empty()) {
     std::fflush(stdout);
     for (const std::string& problem : problems) {

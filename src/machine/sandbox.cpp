@@ -92,6 +92,15 @@ bool reaches(const Account& account, const std::string& path) {
   return true;
 }
 
+bool may_write(const Account& account, const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return false;
+  const mode_t bit = info.st_uid == account.user    ? S_IWUSR
+                     : info.st_gid == account.group ? S_IWGRP
+                                                    : S_IWOTH;
+  return (info.st_mode & bit) != 0;
+}
+
 Confined confine(const Confinement& confinement) {
   Confined done;
   // Before the account is another: the bounding set is root's to give up.

@@ -26,6 +26,9 @@ std::optional<Account> find_account(const std::string& name);
 bool can_become(const Account& account);
 // Whether it can pass through every directory above `path` (by owner, group and mode).
 bool reaches(const Account& account, const std::string& path);
+// Whether it may write this file or directory, by owner, group and mode; not by other groups of
+// its.
+bool may_write(const Account& account, const std::string& path);
 
 struct Confinement {
   // Whom it becomes; nullopt: it stays who it is. Takes root.

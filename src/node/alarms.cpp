@@ -43,7 +43,7 @@ Url parse_webhook(const AlarmRule& rule) {
   const auto end = std::min(rest.find_first_of("/?"), rest.size());
   if (std::any_of(text.begin(), text.end(), [](char c) { return c <= ' ' || c >= 0x7f; }) ||
       rest.find('#') != std::string::npos || rest.find('@') < end) {
-    throw Failure(fmt::format("webhook {}: blanks, '#' and user names are not taken in a URL",
+    throw Failure(fmt::format("webhook {}: blanks, '#' and user names are not allowed in a URL",
                               shown(rule.name())));
   }
   auto address = spec::parse_address(rest.substr(0, end), tls ? 443 : 80);

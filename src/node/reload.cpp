@@ -1,4 +1,5 @@
-// Another configuration in place of the present one: its part of node.h.
+// Outlets as a configuration names them, at the start and when another takes its place: their part
+// of node.h.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -33,6 +34,40 @@ serve::Limits Node::limits_of(const Config& config) const {
         descriptors, limits.connections, config.limits.connections);
   }
   return limits;
+}
+
+// All of them listen, or the node does not start. Of the default set, which nobody asked for by
+// name, one that cannot is left out, and said.
+std::vector<NamedOutlet> Node::start_outlets() {
+  std::vector<NamedOutlet> outlets;
+  // Where the configuration names it.
+  const auto failure = [this](const std::string& text, const Failure& problem) {
+    return Failure(settings_.config.place_of("outlet", text) + problem.what());
+  };
+  for (const std::string& text : settings_.config.outlets) {
+    try {
+      outlets.push_back(make_outlet(text));
+    } catch (const Failure& problem) {
+      throw failure(text, problem);
+    }
+  }
+  std::string problems;
+  std::size_t failed = 0;
+  for (NamedOutlet& named : outlets) {
+    try {
+      named.outlet->start();
+    } catch (const Failure& problem) {
+      if (!settings_.config.default_outlets) throw failure(named.text, problem);
+      problems += fmt::format("{}{}", problems.empty() ? "" : "; ", problem.what());
+      if (++failed == outlets.size()) throw Failure(problems);
+      const std::string what = fmt::format(
+          "{}; going on without this default outlet (name those you want with --outlet)",
+          problem.what());
+      events_.add(named.text, what, EventKind::warning);
+      named.outlet = std::make_shared<serve::AbsentOutlet>(named.text, what);
+    }
+  }
+  return outlets;
 }
 
 // Those that had ended for others, which did not start.

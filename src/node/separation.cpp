@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/quantity.h"
 #include "base/trusted_path.h"
-#include "node/config_path.h"
+#include "node/config_trust.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 #include "wire/join_string.h"
@@ -139,85 +139,6 @@ machine::Confinement confinement_of(const NodeSettings& settings, const Named& n
   return confinement;
 }
 
-bool may_write(const machine::Account& account, const std::string& directory) {
-  struct stat info {};
-  if (::stat(directory.c_str(), &info) != 0) return false;
-  const mode_t bit = info.st_uid == account.user    ? S_IWUSR
-                     : info.st_gid == account.group ? S_IWGRP
-                                                    : S_IWOTH;
-  return (info.st_mode & bit) != 0;
-}
-
-namespace fs = std::filesystem;
-
-// A name that leads to a file, as it is written and with the links of its directories resolved;
-// then the same of what it is a link to, and so on. Whoever can change one of them changes the
-// file.
-std::vector<fs::path> names_on_the_way(const std::string& file) {
-  constexpr int most_links = 40;
-  std::error_code problem;
-  std::vector<fs::path> names;
-  fs::path name = fs::absolute(file, problem).lexically_normal();
-  for (int links = 0; links < most_links; ++links) {
-    names.push_back(name);
-    names.push_back(fs::weakly_canonical(name.parent_path(), problem) / name.filename());
-    const fs::path target = fs::read_symlink(names.back(), problem);
-    if (problem) break;
-    name = (names.back().parent_path() / target).lexically_normal();
-  }
-  return names;
-}
-
-bool is_beneath(const fs::path& name, const std::string& directory) {
-  std::error_code problem;
-  for (const fs::path& top : {fs::absolute(directory, problem).lexically_normal(),
-                              fs::weakly_canonical(directory, problem)}) {
-    const fs::path way = name.lexically_relative(top);
-    if (!way.empty() && *way.begin() != "..") return true;
-  }
-  return false;
-}
-
-// By rights of its account: there may be no Landlock.
-std::string place_by_rights(const fs::path& name, const machine::Account& account) {
-  if (may_write(account, name.string())) return name.parent_path().string();
-  for (fs::path at = name.parent_path(); at.has_relative_path(); at = at.parent_path()) {
-    struct stat info {};
-    const bool sticky = ::stat(at.c_str(), &info) == 0 && (info.st_mode & S_ISVTX) != 0;
-    if (!sticky && may_write(account, at.string())) return at.string();
-  }
-  return "";
-}
-
-// Where the node, as it is confined, could change this file, or what leads to it: its monitor would
-// run what it says. Empty: nowhere, or nobody is root. Throws Failure where that is the state
-// directory.
-std::string place_to_write(const std::string& file, const machine::Confinement& confinement,
-                           const std::string& state) {
-  if (file.empty() || ::geteuid() != 0) return "";
-  const std::vector<fs::path> names = names_on_the_way(file);
-  const auto is_in = [&](const std::string& directory) {
-    return std::any_of(names.begin(), names.end(),
-                       [&](const fs::path& name) { return is_beneath(name, directory); });
-  };
-  if (is_in(state)) {
-    throw Failure(
-        fmt::format("the node itself could write its configuration, as {} is in {}, and root would "
-                    "run what it says; keep it where root alone can write, such as {}",
-                    file, state, default_config_path()));
-  }
-  for (const std::string& directory : confinement.directories) {
-    if (is_in(directory)) return directory;
-  }
-  for (const fs::path& name : names) {
-    if (!confinement.account) break;
-    if (std::string place = place_by_rights(name, *confinement.account); !place.empty()) {
-      return place;
-    }
-  }
-  return "";
-}
-
 // What this process, root's, keeps at this place is the account's from now on: a directory, and in
 // it what we know by its name and root alone has a name for. Links are not followed.
 void give(int directory, const char* name, const machine::Account& account) {
@@ -260,7 +181,7 @@ std::string why_unfit(const machine::Account& account, const NodeSettings& setti
   }
   for (const std::string& directory : directories) {
     if (directory == settings.state_path) continue;
-    if (!machine::reaches(account, directory + "/x") || !may_write(account, directory)) {
+    if (!machine::reaches(account, directory + "/x") || !machine::may_write(account, directory)) {
       return fmt::format("the account '{}' cannot write to {}", account.name, directory);
     }
   }
@@ -271,12 +192,19 @@ std::string why_unfit(const machine::Account& account, const NodeSettings& setti
 
 monitor::Grants grants_of(const NodeSettings& settings) { return named_by(settings).grants; }
 
+std::string doubts_of_config(const NodeSettings& settings, const std::string& config_path) {
+  machine::Confinement confinement = confinement_of(settings, named_by(settings), config_path);
+  if (::geteuid() == 0) confinement.account = machine::find_account(machine::usual_account);
+  return doubts_of_config(config_path, confinement, settings.state_path);
+}
+
 Separation::Separation(const NodeSettings& settings, Around around) {
   Named named = named_by(settings);
   if (!around.config_path.empty()) named.read(around.config_path);
-  const std::string config = around.config_path.empty()
-                                 ? ""
-                                 : fs::absolute(around.config_path).lexically_normal().string();
+  const std::string config =
+      around.config_path.empty()
+          ? ""
+          : std::filesystem::absolute(around.config_path).lexically_normal().string();
   machine::Confinement confinement = confinement_of(settings, named, config);
   for (const std::string& directory : named.made_in()) make_directory_of(directory + "/x");
   if (!settings.generation_path.empty()) make_directory_of(settings.generation_path);
@@ -298,12 +226,7 @@ Separation::Separation(const NodeSettings& settings, Around around) {
                     settings.state_path, account->name, why_not_account_));
   }
   if (account && why_not_account_.empty()) {
-    // A feed's is in the hub's, which root gave to the account.
-    std::string above = directory_of(settings.state_path);
-    if (above == StateDir::roots_path && is_owner(*account, above)) above = directory_of(above);
-    if (auto safe = only_ours(above); !safe) {
-      throw Failure(safe.error().message);
-    }
+    if (auto safe = state.check_above(account->user); !safe) throw Failure(safe.error().message);
     if (!is_accounts) give_directory(settings.state_path, state.names(), *account);
     if (!settings.generation_path.empty()) {
       give_directory(directory_of(settings.generation_path),
@@ -311,17 +234,9 @@ Separation::Separation(const NodeSettings& settings, Around around) {
     }
     confinement.account = account;
   }
-  const std::string place = place_to_write(around.config_path, confinement, settings.state_path);
-  if (!place.empty()) {
-    warning_ = fmt::format(
-        "the node itself could write its configuration, as {} is in {}: a reload brings no "
-        "commands, "
-        "devices or ports that were not named before; keep it where root alone can write, such as "
-        "{}",
-        around.config_path, place, default_config_path());
-  }
+  warning_ = doubts_of_config(config, confinement, settings.state_path);
   auto reread = [make = std::move(around.reread), path = around.config_path,
-                 trusted = place.empty(), unchanged = named.grants, confinement,
+                 trusted = warning_.empty(), unchanged = named.grants, confinement,
                  state = settings.state_path] {
     // Decided at the start: between a look at a file that the node can change and reading it, it
     // changes.
@@ -330,7 +245,7 @@ Separation::Separation(const NodeSettings& settings, Around around) {
     const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
     if (is_there && !is_file(path)) return unchanged;
     // Root may have put a link there since.
-    if (!place_to_write(path, confinement, state).empty()) return unchanged;
+    if (!doubts_of_config(path, confinement, state).empty()) return unchanged;
     monitor::Grants grants = grants_of(make());
     grants.readable.push_back(path);
     return grants;

@@ -15,6 +15,9 @@ namespace qanat::node {
 // What a configuration names, for the monitor. Throws Failure for one that is not valid.
 monitor::Grants grants_of(const NodeSettings& settings);
 
+// config_trust.h, for a node of these settings: as its start would find it.
+std::string doubts_of_config(const NodeSettings& settings, const std::string& config_path);
+
 // While it lives, this process is without powers, and its monitor has them.
 class Separation {
  public:

@@ -115,6 +115,14 @@ Result<void> StateDir::check_owner() const {
                            path_, good.error().message));
 }
 
+Result<void> StateDir::check_above(unsigned account) const {
+  std::string above = directory_of(path_);
+  struct stat info {};
+  const bool hubs = above == roots_path && ::stat(above.c_str(), &info) == 0;
+  if (hubs && info.st_uid == account) above = directory_of(above);
+  return only_ours(above);
+}
+
 Result<void> StateDir::prepare() const {
   if (auto safe = check_owner(); !safe) throw Failure(safe.error().message);
   if (auto made = make_directories(path_); !made) return made;
@@ -152,7 +160,7 @@ Result<void> StateDir::look() const {
   const auto account = machine::find_account(machine::usual_account);
   if (::geteuid() == 0 && account && ::stat(path_.c_str(), &owned) == 0 &&
       owned.st_uid == account->user && S_ISDIR(owned.st_mode)) {
-    if (auto safe = only_ours(directory_of(path_)); !safe) throw Failure(safe.error().message);
+    if (auto safe = check_above(account->user); !safe) throw Failure(safe.error().message);
     return {};
   }
   if (auto safe = check_owner(); !safe) throw Failure(safe.error().message);

@@ -55,6 +55,9 @@ class StateDir {
   // or no directory can be made there, and when others can write it, or put another into its
   // place.
   Result<void> prepare() const;
+  // An Error unless root alone decides what is at this path, as is needed where root gives it, or
+  // gave it, to `account`. A feed's is in a hub's, which root gave away.
+  Result<void> check_above(unsigned account) const;
   // What prepare throws.
   Result<void> check_owner() const;
   // What prepare, and a start with what is stored here, would come to; makes and changes nothing.

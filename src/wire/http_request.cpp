@@ -1,6 +1,7 @@
 #include "wire/http_request.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <utility>
@@ -53,7 +54,7 @@ void HttpRequestReader::parse(Bytes input) {
     // A put ends with the header. Beast 1.81 trips over its own assertion in some chunked bodies
     // (found by fuzzing), and no client of ours sends any.
     if (parser_->is_header_done() && parser_->chunked()) {
-      return refuse(411, "chunked bodies are not taken", "send a Content-Length");
+      return refuse(411, "a chunked body is not supported", "send a Content-Length");
     }
     if (used == 0) break;
   }
@@ -154,5 +155,10 @@ std::string_view HttpRequestReader::method() const {
 }
 
 bool HttpRequestReader::knows_chunks() const { return parser_->get().version() >= http_1_1; }
+
+bool begins_request(std::string_view first) {
+  constexpr std::array<std::string_view, 6> methods{"GET ", "POST", "HEAD", "PUT ", "OPTI", "DELE"};
+  return std::find(methods.begin(), methods.end(), first.substr(0, 4)) != methods.end();
+}
 
 }  // namespace qanat::wire

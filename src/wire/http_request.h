@@ -76,4 +76,7 @@ class HttpRequestReader {
   Refusal refusal_;
 };
 
+// Whether these are the first bytes of a request, and not of a TLS record.
+bool begins_request(std::string_view first);
+
 }  // namespace qanat::wire

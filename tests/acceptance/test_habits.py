@@ -270,6 +270,21 @@ def test_bash_offers_a_join_file_with_its_sign(tmp_path):
 # Colours.
 
 
+def all_of(terminal):
+    """What comes out of it until whoever has its other end is gone; it is closed then."""
+    text = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(terminal)
+    return text
+
+
 def seen_on_terminal(tmp_path, environment, *words):
     """What a person sees: standard error on a terminal."""
     main, other = pty.openpty()
@@ -277,16 +292,7 @@ def seen_on_terminal(tmp_path, environment, *words):
                                env={**os.environ, "STATE_DIRECTORY": str(tmp_path / "state"), **environment})
     os.close(other)
     process.stdout.read()
-    text = b""
-    while True:
-        try:
-            piece = os.read(main, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        text += piece
-    os.close(main)
+    text = all_of(main)
     process.wait(20)
     return text
 
@@ -308,16 +314,7 @@ def on_terminal(*words):
     main, other = pty.openpty()
     process = subprocess.Popen([QANAT, *words], stdin=subprocess.DEVNULL, stdout=other, stderr=subprocess.PIPE)
     os.close(other)
-    text = b""
-    while True:
-        try:
-            piece = os.read(main, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        text += piece
-    os.close(main)
+    text = all_of(main)
     assert process.wait(20) == 0, process.stderr.read()
     return text
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -279,6 +280,8 @@ def test_a_configuration_that_the_node_could_write_is_refused(run, tmp_path):
         for spelling in (str(state), f"{state}/", f"{state}/../state"):
             done = qanat("serve", "--config", str(config), "--state", spelling, check=False)
             assert done.returncode == 1 and "could write its configuration" in done.stderr, done
+            checked = qanat("check", "--config", str(config), "--state", spelling, check=False)
+            assert checked.returncode == 1 and "could write its configuration" in checked.stderr, checked
     # Beside a boot seed it is taken once, and what root runs stays as it was.
     node = run("serve", "--config", str(tmp_path / "seeds/qanat.toml")).up()
     assert "a reload brings no commands" in node.log()
@@ -299,6 +302,36 @@ def test_a_configuration_that_the_node_could_write_is_refused(run, tmp_path):
     eventually(lambda: "could write its configuration" in node.log())
     assert len(node.status()["sources"]) == 1
     node.stop()
+
+
+def opens_at_a_reload(node, config):
+    """How often the file is opened: by the node, and by the monitor where it trusts it."""
+    libc = ctypes.CDLL(None)
+    # With the ends, as events that are alike become one.
+    in_open, in_close_nowrite = 0x20, 0x10
+    watch = libc.inotify_init1(os.O_NONBLOCK)
+    assert libc.inotify_add_watch(watch, str(config).encode(), in_open | in_close_nowrite) >= 0
+    before = node.log().count("configuration reloaded")
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: node.log().count("configuration reloaded") > before)
+    events = os.read(watch, 65536)
+    os.close(watch)
+    return sum(mask == in_open for _, mask, _, _ in struct.iter_unpack("iIII", events))
+
+
+def test_a_configuration_that_the_node_can_change_is_not_read_again_by_the_monitor(run, tmp_path):
+    """Between a look at it and the reading it changes: a node that renamed its own away and back won that race."""
+    need_root()
+    text = f'[[source]]\nname = "jitter"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n'
+    opens = {}
+    for place, more in (("etc", ""), ("seeds", f'[[outlet]]\nname = "file:{tmp_path}/seeds/seed"\n')):
+        (tmp_path / place).mkdir()
+        config = tmp_path / place / "qanat.toml"
+        config.write_text(text + more)
+        node = run("serve", "--config", str(config), name=place + ".state").up()
+        opens[place] = opens_at_a_reload(node, config)
+        node.stop()
+    assert opens["etc"] == 2 * opens["seeds"] > 0, opens
 
 
 def test_root_looks_at_a_hub_of_the_account(account, node_under, tmp_path):

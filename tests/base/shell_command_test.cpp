@@ -52,6 +52,8 @@ TEST(ShellCommandWords, AProgramThatIsNotThereIsNamed) {
   EXPECT_EQ(missing_program("true x; /nonexistent"), "") << "looked for in PATH";
   EXPECT_EQ(missing_program("while :; do true; done"), "") << "the shell's own";
   EXPECT_EQ(missing_program("A=b true"), "");
+  EXPECT_EQ(missing_program("f () { true; }; f"), "");
+  EXPECT_EQ(missing_program("2>/dev/null true"), "");
   EXPECT_NE(missing_program("nosuchprogram $X").find("nosuchprogram"), std::string::npos);
   EXPECT_EQ(missing_program("$HOME/x"), "");
   EXPECT_EQ(missing_program("/*/x"), "");

@@ -5,15 +5,16 @@
 namespace qanat::sources {
 namespace {
 
+std::string complaint(const std::string& text) {
+  try {
+    (void)describe_source(text);
+  } catch (const Failure& problem) {
+    return problem.what();
+  }
+  return "";
+}
+
 TEST(SourceRegistry, SaysWhatIsWrong) {
-  const auto complaint = [](const std::string& text) -> std::string {
-    try {
-      (void)describe_source(text);
-    } catch (const Failure& problem) {
-      return problem.what();
-    }
-    return "";
-  };
   EXPECT_NE(complaint("thermal").find("known are"), std::string::npos);
   EXPECT_EQ(complaint("hwrgn"), "unknown source 'hwrgn'; did you mean 'hwrng'?");
   EXPECT_EQ(complaint("htps://hub"), "unknown source 'htps'; did you mean 'https'?");
@@ -35,14 +36,6 @@ TEST(SourceRegistry, SaysWhatIsWrong) {
 }
 
 TEST(SourceRegistry, AModelIsNoSourceAndWhatToWriteIsSaid) {
-  const auto complaint = [](const std::string& text) -> std::string {
-    try {
-      (void)describe_source(text);
-    } catch (const Failure& problem) {
-      return problem.what();
-    }
-    return "";
-  };
   EXPECT_EQ(complaint("onerng"), "onerng is a model: write device:PATH?model=onerng");
   EXPECT_EQ(complaint("truerng:/dev/ttyACM0"),
             "truerng is a model: write device:/dev/ttyACM0?model=truerng");

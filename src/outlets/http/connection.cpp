@@ -33,8 +33,7 @@ bool is_plain_http(int fd) {
   std::array<char, 4> first{};
   const ssize_t n = ::recv(fd, first.data(), first.size(), MSG_PEEK);
   const std::string_view text(first.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-  return text == "GET " || text == "POST" || text == "HEAD" || text == "PUT " || text == "OPTI" ||
-         text == "DELE";
+  return wire::begins_request(text);
 }
 
 }  // namespace
