@@ -47,6 +47,11 @@ class FakeXenstored {
     const std::scoped_lock lock(mutex_);
     remove_below(path);
   }
+  // In the moment before the next request of this kind is answered.
+  void remove_before(Kind kind, const std::string& path) {
+    const std::scoped_lock lock(mutex_);
+    removals_[kind] = path;
+  }
   void tell(const std::string& path) {
     const std::scoped_lock lock(mutex_);
     changed(path);
@@ -120,6 +125,7 @@ class FakeXenstored {
     std::size_t used = 0;
     while (decode(client.in, message, used) == wire::Status::complete) {
       ++heard_[message.kind];
+      if (const auto removal = removals_.extract(message.kind)) remove_below(removal.mapped());
       if (!silent) answer(client, message);
       client.in.erase(client.in.begin(), client.in.begin() + static_cast<std::ptrdiff_t>(used));
     }
@@ -269,6 +275,7 @@ class FakeXenstored {
   std::map<std::string, std::uint64_t> versions_;
   std::map<std::string, std::string> permissions_;
   std::map<std::pair<Kind, std::string>, std::string> refusals_;
+  std::map<Kind, std::string> removals_;
   std::map<Kind, std::size_t> heard_;
   std::vector<Client> clients_;
   std::thread thread_;
