@@ -181,14 +181,17 @@ Result<bool> XenstoreLink::receive() {
   return lost(n == 0 ? "xenstored has hung up" : with_errno("cannot read from xenstored", errno));
 }
 
-// What else the waker is woken for, its owner finds after the request.
+// What else the waker is woken for, its owner finds at the next `wait`.
 Result<void> XenstoreLink::sleep(short events, TimePoint until) {
   const Duration left = until - clock_.now();
   if (left <= Duration::zero()) {
     return lost(
         fmt::format("xenstored has not answered for {:.0f} s", seconds(xenstored_patience)));
   }
-  if (wait_for(link_.get(), events, waker_, left) == Wake::woken) waker_.clear();
+  if (wait_for(link_.get(), events, waker_, left) == Wake::woken) {
+    waker_.clear();
+    woken_ = true;
+  }
   if (ending_()) return close(), interrupted();
   return {};
 }
@@ -197,7 +200,7 @@ Result<void> XenstoreLink::wait(std::optional<Duration> limit) {
   // Some may have come with the last reply.
   const auto heard = hear();
   if (!heard) return tl::unexpected(heard.error());
-  if (*heard) return {};
+  if (*heard || std::exchange(woken_, false)) return {};
   const Wake wake = wait_for(link_.get(), POLLIN, waker_, limit);
   if (wake == Wake::woken) waker_.clear();
   if (wake != Wake::ready) return {};

@@ -53,7 +53,7 @@ class XenstoreLink {
   Result<XenstoreAnswer> end(bool commit);
 
   // Sleeps until xenstored says something, the waker was woken, or `limit` passed (none: for ever);
-  // hears what was said.
+  // hears what was said. A wake that a request has slept through ends it at once.
   Result<void> wait(std::optional<Duration> limit);
 
  private:
@@ -71,6 +71,7 @@ class XenstoreLink {
   const Clock& clock_;
   const OnEvent on_event_;
   UniqueFd link_;
+  bool woken_ = false;  // in a request
   std::uint32_t request_ = 0;
   std::uint32_t transaction_ = 0;
   SecretBytes out_;

@@ -68,7 +68,7 @@ TEST_F(XenstoreOutletTest, AGuestThatHasGoneIsForgottenAndNoTreeMadeOfIt) {
   ASSERT_TRUE(eventually([&] { return outlet->report().connections == 2; }));
   // Between its bytes and its seed, and nobody has told: any earlier, and a look at who is there
   // may find it out first.
-  xen_.remove_before(Kind::begin, home(1));
+  xen_.before(Kind::begin, [&] { xen_.remove(home(1)); });
   hub_.credit(4096);
   ASSERT_TRUE(eventually([&] { return outlet->report().refused["gone"] == 1; }));
   ASSERT_TRUE(eventually([&] { return outlet->report().connections == 1; }));
@@ -77,7 +77,7 @@ TEST_F(XenstoreOutletTest, AGuestThatHasGoneIsForgottenAndNoTreeMadeOfIt) {
   xen_.remove(home(2));
   xen_.tell("@releaseDomain");
   EXPECT_TRUE(eventually([&] { return outlet->report().connections == 0; }));
-  EXPECT_EQ(xen_.heard(Kind::unwatch), 2U);
+  EXPECT_TRUE(eventually([&] { return xen_.heard(Kind::unwatch) == 2; }));
   outlet->stop();
   EXPECT_EQ(hub_.dispenser.report().total.discarded, 16U * 8) << "what was drawn for the first";
   EXPECT_TRUE(balanced());
@@ -150,7 +150,7 @@ TEST_F(XenstoreOutletTest, ALostXenstoredIsAProblemAndFoundAgain) {
   // One that answers nothing is no reason to stop late.
   xen_.silent = true;
   outlet->feed_now();
-  ASSERT_TRUE(eventually([&] { return xen_.heard(Kind::begin) == 3; }));
+  ASSERT_TRUE(eventually([&] { return xen_.unanswered > 0; }));
   const auto began = std::chrono::steady_clock::now();
   outlet->stop();
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(4)) << "of 5";

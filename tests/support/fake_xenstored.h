@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -47,10 +48,10 @@ class FakeXenstored {
     const std::scoped_lock lock(mutex_);
     remove_below(path);
   }
-  // In the moment before the next request of this kind is answered.
-  void remove_before(Kind kind, const std::string& path) {
+  // Runs `act` when the next request of this kind has come, and before it is answered.
+  void before(Kind kind, std::function<void()> act) {
     const std::scoped_lock lock(mutex_);
-    removals_[kind] = path;
+    acts_[kind] = std::move(act);
   }
   void tell(const std::string& path) {
     const std::scoped_lock lock(mutex_);
@@ -80,6 +81,7 @@ class FakeXenstored {
   }
   std::atomic<int> conflicts{0};    // so many transactions meet with others
   std::atomic<bool> silent{false};  // takes requests, and answers none
+  std::atomic<int> unanswered{0};   // so many were taken
 
  private:
   struct Client {
@@ -125,8 +127,12 @@ class FakeXenstored {
     std::size_t used = 0;
     while (decode(client.in, message, used) == wire::Status::complete) {
       ++heard_[message.kind];
-      if (const auto removal = removals_.extract(message.kind)) remove_below(removal.mapped());
-      if (!silent) answer(client, message);
+      if (const auto act = acts_.extract(message.kind)) act.mapped()();
+      if (silent) {
+        ++unanswered;
+      } else {
+        answer(client, message);
+      }
       client.in.erase(client.in.begin(), client.in.begin() + static_cast<std::ptrdiff_t>(used));
     }
     return true;
@@ -269,13 +275,13 @@ class FakeXenstored {
   const Waker waker_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> hang_up_{false};
-  mutable std::mutex mutex_;
+  mutable std::recursive_mutex mutex_;  // an act may do as another client would
   std::map<std::string, std::string> tree_;
   std::uint64_t version_ = 0;
   std::map<std::string, std::uint64_t> versions_;
   std::map<std::string, std::string> permissions_;
   std::map<std::pair<Kind, std::string>, std::string> refusals_;
-  std::map<Kind, std::string> removals_;
+  std::map<Kind, std::function<void()>> acts_;
   std::map<Kind, std::size_t> heard_;
   std::vector<Client> clients_;
   std::thread thread_;
