@@ -227,7 +227,7 @@ void ShellCommand::leave() noexcept {
   guarded_.reset();
 }
 
-std::string missing_program(const std::string& command) {
+std::string program_of(const std::string& command) {
   // A word without anything that the shell would make something else of.
   const std::size_t begin = std::min(command.find_first_not_of(" \t"), command.size());
   const std::size_t end = std::min(command.find_first_of(" \t\n;&|<>", begin), command.size());
@@ -238,6 +238,12 @@ std::string missing_program(const std::string& command) {
                          word.find_first_not_of("0123456789") == std::string::npos;
   if (defines || redirects) return "";
   if (word.empty() || word.find_first_of("$`'\"\\*?[](){}=#!~") != std::string::npos) return "";
+  return word;
+}
+
+std::string missing_program(const std::string& command) {
+  const std::string word = program_of(command);
+  if (word.empty()) return "";
   if (word.find('/') != std::string::npos) {
     return ::access(word.c_str(), X_OK) == 0 ? "" : with_errno("cannot run " + word, errno);
   }

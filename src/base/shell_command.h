@@ -59,6 +59,10 @@ struct ShellLink {
   static constexpr char leave = 'L';
 };
 
+// The word that a command begins with, where the shell would make nothing else of it, and it is no
+// definition; else empty.
+std::string program_of(const std::string& command);
+
 // Why the program that a command begins with cannot be run; empty: it can, or that cannot be told.
 // Asks the shell, in a process of its own.
 std::string missing_program(const std::string& command);

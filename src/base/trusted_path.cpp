@@ -12,39 +12,33 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/path_walk.h"
+
 namespace qanat {
 
 namespace fs = std::filesystem;
 
 namespace {
 
-// One directory on the way; `last` is the one that is asked for.
-Result<void> look_at(const std::string& path, bool last, const std::string& entrusted) {
-  struct stat info {};
-  // The link itself: whoever owns it can point it elsewhere.
-  if (::lstat(path.c_str(), &info) != 0) return {};
+// One step on the way to a directory.
+Result<void> look_at(const PathStep& step, const std::string& entrusted) {
   const uid_t self = ::geteuid();
-  const auto trusted = [&](uid_t owner) { return owner == 0 || owner == self; };
-  bool owned = trusted(info.st_uid);
-  if (S_ISLNK(info.st_mode) && owned) {
-    if (::stat(path.c_str(), &info) != 0) return {};
-    owned = trusted(info.st_uid);
-  }
-  if (!owned && (last || path != entrusted)) {
-    const std::string owner = account_name(info.st_uid);
-    if (!last) {
+  const uid_t owner = step.info.st_uid;
+  if (owner != 0 && owner != self && (step.last || step.path != entrusted)) {
+    const std::string name = account_name(owner);
+    if (!step.last) {
       return error(fmt::format("{} belongs to {}, who can put another directory into its place",
-                               path, owner));
+                               step.path, name));
     }
-    return error(fmt::format("{} belongs to {}, and this runs as {}: run it as {} ({} -u {})", path,
-                             owner, account_name(self), owner, self == 0 ? "runuser" : "sudo",
-                             owner));
+    return error(fmt::format("{} belongs to {}, and this runs as {}: run it as {} ({} -u {})",
+                             step.path, name, account_name(self), name,
+                             self == 0 ? "runuser" : "sudo", name));
   }
-  const unsigned others = info.st_mode & 022U;
-  const bool sticky = (info.st_mode & S_ISVTX) != 0 && !last;
-  if (S_ISDIR(info.st_mode) && others != 0 && !sticky) {
-    return error(fmt::format("{} can be written by others (mode {:04o}): chmod {} {}", path,
-                             info.st_mode & 07777U, last ? "700" : "go-w", path));
+  const unsigned others = step.info.st_mode & 022U;
+  const bool sticky = (step.info.st_mode & S_ISVTX) != 0 && !step.last;
+  if (S_ISDIR(step.info.st_mode) && others != 0 && !sticky) {
+    return error(fmt::format("{} can be written by others (mode {:04o}): chmod {} {}", step.path,
+                             step.info.st_mode & 07777U, step.last ? "700" : "go-w", step.path));
   }
   return {};
 }
@@ -61,20 +55,26 @@ std::string account_name(unsigned uid) {
   return fmt::format("uid {}", uid);
 }
 
-Result<void> only_ours(const std::string& directory, const std::string& entrusted) {
-  std::error_code problem;
-  fs::path written = fs::absolute(directory, problem).lexically_normal();
-  if (!written.has_filename()) written = written.parent_path();
-  const std::string normal = fs::path(entrusted).lexically_normal().string();
-  // As it is written, with its links, and where these lead.
-  for (const fs::path& path : {written, fs::weakly_canonical(written, problem)}) {
-    fs::path part;
-    for (const fs::path& name : path) {
-      part /= name;
-      if (auto good = look_at(part.string(), part == path, normal); !good) return good;
-    }
+std::string who_else_may_change(const PathStep& step) {
+  const auto& info = step.info;
+  if (step.in_proc) return step.path + " is what a process makes of it";
+  // A volume of a container's, say, with modes that nobody there can change.
+  if (step.read_only) return "";
+  if (info.st_uid != 0 && info.st_uid != ::geteuid()) {
+    return fmt::format("{} belongs to {}", step.path, account_name(info.st_uid));
   }
-  return {};
+  // In a directory like /tmp others change nothing of root's.
+  const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0;
+  if (!S_ISLNK(info.st_mode) && (info.st_mode & 022U) != 0 && !sticky) {
+    return fmt::format("{} can be written by others (mode {:04o})", step.path,
+                       info.st_mode & 07777U);
+  }
+  return "";
+}
+
+Result<void> only_ours(const std::string& directory, const std::string& entrusted) {
+  const std::string normal = fs::path(entrusted).lexically_normal().string();
+  return walk_path(directory, [&normal](const PathStep& step) { return look_at(step, normal); });
 }
 
 tl::expected<UniqueFd, int> open_trusted(const std::string& path, int flags) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_walk.h"
 
 namespace qanat {
 
@@ -15,6 +16,10 @@ namespace qanat {
 //
 // `entrusted`: a directory above whose owner is trusted too, as root gave it away.
 Result<void> only_ours(const std::string& directory, const std::string& entrusted = "");
+
+// "/srv/x belongs to alice": by whom but this account and root one step on the way to a file could
+// be changed, by owner and mode, which shows the mask of an ACL, too; empty: by nobody.
+std::string who_else_may_change(const PathStep& step);
 
 // Opens a file or device for somebody who could have put a link there to what he may not read: what
 // the path leads to lies where nobody but this account and root decides that. To write, devices and

@@ -14,6 +14,8 @@
 #include "cli/control.h"
 #include "cli/held_places.h"
 #include "cli/node_options.h"
+#include "machine/generation.h"
+#include "node/config_path.h"
 #include "node/look.h"
 #include "node/separation.h"
 #include "outlets/registry.h"
@@ -170,7 +172,11 @@ int check(CheckOptions& options) {
       node::NodeSettings settings;
       settings.state_path = state_path(options.node.state);
       settings.config = config;
-      const std::string doubts = node::doubts_of_config(settings, config_file(options.node));
+      settings.generation_path = machine::Generation::usual_path();
+      // As `serve` would begin with it: that reads the usual file again, though there be none yet.
+      const std::string doubts =
+          node::doubts_of_start(settings, options.node.config.empty() ? node::default_config_path()
+                                                                      : options.node.config);
       if (!doubts.empty()) found.warnings.push_back(doubts);
     } catch (const Failure& problem) {
       problems.emplace_back(problem.what());

@@ -6,6 +6,7 @@
 
 #include <boost/json.hpp>
 #include <cerrno>
+#include <filesystem>
 
 #include "base/trusted_path.h"
 #include "net/connect.h"
@@ -17,8 +18,25 @@ namespace qanat::cli {
 
 namespace json = boost::json;
 
+namespace {
+
+// "DIR/" is DIR, and "." has a name, too: what is above it must be seen.
+std::string plain_path(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  if (path != "." && path != "..") return path;
+  std::error_code problem;
+  const std::string real = std::filesystem::canonical(path, problem).string();
+  return problem ? path : real;
+}
+
+}  // namespace
+
 std::string state_path(const std::string& option) {
-  return option.empty() ? node::StateDir::default_path() : option;
+  return option.empty() ? node::StateDir::default_path() : plain_path(option);
+}
+
+std::string feed_state_path(const std::string& option) {
+  return option.empty() ? default_feed_state() : plain_path(option);
 }
 
 std::string hub_state_path(const std::string& option) {

@@ -15,6 +15,8 @@ namespace qanat::cli {
 
 // The directory that `--state` names, or the default.
 std::string state_path(const std::string& option);
+// The same for a feed.
+std::string feed_state_path(const std::string& option);
 // The same, for what changes whom a hub lets in. Throws Failure where the default is nobody's: no
 // node runs there, and this machine's hub is another account's.
 std::string hub_state_path(const std::string& option);

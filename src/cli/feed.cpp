@@ -103,7 +103,7 @@ bool use_boot_seeds(FeedOptions& options) {
           outlet));
     }
   }
-  const node::StateDir state(options.state.empty() ? default_feed_state() : options.state);
+  const node::StateDir state(feed_state_path(options.state));
   bool all = true;
   std::vector<std::string> others;
   for (const std::string& argument : options.upstreams) {
@@ -192,7 +192,7 @@ int run_feed(FeedOptions& options) {
   }
   initialise_secret_memory();
   node::NodeSettings settings;
-  settings.state_path = options.state.empty() ? default_feed_state() : options.state;
+  settings.state_path = feed_state_path(options.state);
   settings.config.outlets = options.outlets;
   if (settings.config.outlets.empty()) settings.config.outlets.emplace_back("kernel");
   for (const std::string& outlet : settings.config.outlets) {

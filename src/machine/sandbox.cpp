@@ -71,6 +71,12 @@ std::optional<Account> find_account(const std::string& name) {
   return Account{name, entry.pw_uid, entry.pw_gid};
 }
 
+bool has_powers() {
+  if (::geteuid() == 0) return true;
+  ::capng_get_caps_process();
+  return ::capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE;
+}
+
 bool can_become(const Account& account) {
   if (::geteuid() != 0) return false;
   const pid_t child = ::fork();

@@ -21,6 +21,8 @@ struct Account {
 inline constexpr const char* usual_account = "qanat";
 // nullopt: there is none of that name.
 std::optional<Account> find_account(const std::string& name);
+// Whether this process is root's, or has any capability.
+bool has_powers();
 // Whether this process, root's, can become it; not where a container took that from it. Tried by a
 // child.
 bool can_become(const Account& account);

@@ -22,12 +22,12 @@
 namespace qanat::monitor {
 namespace {
 
-// A source and its restarts, alarms and commands after a resume: more at once is a mistake, or
-// somebody else's code in the node's place.
+// More at once is a mistake, or somebody else's code in the node's place.
 constexpr std::size_t most_jobs = 256;
 // Where the kernel does not tell of a child's end (Linux before 5.3); and of the node's.
 constexpr int look_interval_ms = 20;
 constexpr int node_look_ms = 1000;
+constexpr unsigned most_request_s = 30;
 
 // A command, and the link over which the node is told of it.
 struct Job {
@@ -61,7 +61,7 @@ class Jobs {
   // Sleeps until something has happened, and does what follows for the commands; true when `node`
   // has something to say.
   bool wait_beside(int node) {
-    // As many as there may be: waiting takes no memory, of which there may be none.
+    // Waiting takes no memory, of which there may be none.
     std::array<pollfd, 1 + 2 * most_jobs> waits{};
     std::size_t count = 0;
     int limit_ms = node_look_ms;
@@ -78,7 +78,7 @@ class Jobs {
       try {
         over = is_over(*at);
       } catch (const std::exception&) {
-        // Without memory: what was handed on has ended; what was not is looked at again.
+        // Without memory: what was not handed on is looked at again.
         over = at->command == nullptr;
       }
       at = over ? jobs_.erase(at) : std::next(at);
@@ -95,8 +95,7 @@ class Jobs {
   }
 
  private:
-  // Ends a command and then the link; a thread of its own, as that takes half a second of one that
-  // does not want to.
+  // Ends a command, which may take half a second, and then the link.
   struct Ending {
     std::shared_ptr<std::atomic<bool>> done;
     std::jthread thread;
@@ -163,17 +162,19 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
   const auto request = std::make_unique<WipedArray<sizeof(Request) + 1>>();
   for (;;) {
     const bool asked = jobs.wait_beside(node.get());
-    // It may have left its end of the socket to another process.
-    if (::getppid() != node_process) break;
+    if (::getppid() != node_process) break;  // another process may have its end of the socket
     if (!asked) continue;
+    // One that a descriptor or a file keeps waiting ends this process, whose node is told.
+    ::alarm(most_request_s);
     UniqueFd passed;
     const ssize_t size = receive_message(node.get(), request->view(), passed);
     if (size == 0 || (size < 0 && errno != EMSGSIZE)) break;
     const Bytes whole = request->view().first(size < 0 ? 0 : static_cast<std::size_t>(size));
     const Desk::Reply reply = desk.answer(whole, std::move(passed), clock.now());
     const Bytes answer(reinterpret_cast<const std::uint8_t*>(&reply.answer), sizeof reply.answer);
-    // One that asks and does not listen is not worth waiting for: its commands would wait, too.
+    // Who asks and does not listen is not waited for: its commands would wait, too.
     if (!send_message(node.get(), answer, reply.fd.get(), false)) break;
+    ::alarm(0);
   }
   jobs.end_all();
 }
@@ -181,8 +182,7 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
 }  // namespace
 
 void run(UniqueFd node, const Grants& grants, std::function<Grants()> reread) noexcept {
-  // The node is told to stop, and says here when it has: what its service manager or a terminal
-  // sends to all processes stays blocked. A node that cannot be written to, or a closed terminal:
+  // What a service manager or a terminal sends to all processes stays blocked: the node is told.
   ::signal(SIGPIPE, SIG_IGN);
   ::prctl(PR_SET_DUMPABLE, 0);
   try {

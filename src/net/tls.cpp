@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <ctime>
@@ -192,6 +193,11 @@ SslCtxPtr make_client_context(const ClientTls& settings) {
     require(SSL_CTX_set_ex_data(context.get(), slot, pin) == 1, "TLS context");
     SSL_CTX_set_cert_verify_callback(context.get(), verify_pin, pin);
   } else if (settings.ca) {
+    // Others may have put a FIFO there, whose opening waits for a writer.
+    struct stat info {};
+    if (::stat(settings.ca->c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+      throw TlsFailure("ca", fmt::format("the CA {} is not a file", *settings.ca));
+    }
     if (SSL_CTX_load_verify_file(context.get(), settings.ca->c_str()) != 1) {
       throw TlsFailure("ca",
                        fmt::format("cannot read the CA {}: {}", *settings.ca, openssl_error()));

@@ -5,86 +5,92 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <vector>
 
 #include "base/error.h"
+#include "base/path_walk.h"
+#include "base/trusted_path.h"
 #include "node/config_path.h"
 
 namespace qanat::node {
 namespace {
 
-namespace fs = std::filesystem;
+// A directory, by which device and number it has: whatever it is called on the way.
+struct Directory {
+  std::string name;
+  struct stat info {};
+};
 
-// A name that leads to a file, as it is written and with the links of its directories resolved;
-// then the same of what it is a link to, and so on. Whoever can change one of them changes the
-// file.
-std::vector<fs::path> names_on_the_way(const std::string& file) {
-  constexpr int most_links = 40;
-  std::error_code problem;
-  std::vector<fs::path> names;
-  fs::path name = fs::absolute(file, problem).lexically_normal();
-  for (int links = 0; links < most_links; ++links) {
-    names.push_back(name);
-    names.push_back(fs::weakly_canonical(name.parent_path(), problem) / name.filename());
-    const fs::path target = fs::read_symlink(names.back(), problem);
-    if (problem) break;
-    name = (names.back().parent_path() / target).lexically_normal();
+std::vector<Directory> directories_of(const machine::Confinement& confinement) {
+  std::vector<Directory> all;
+  for (const std::string& name : confinement.directories) {
+    Directory directory{name, {}};
+    if (::stat(name.c_str(), &directory.info) == 0) all.push_back(directory);
   }
-  return names;
+  return all;
 }
 
-bool is_beneath(const fs::path& name, const std::string& directory) {
-  std::error_code problem;
-  for (const fs::path& top : {fs::absolute(directory, problem).lexically_normal(),
-                              fs::weakly_canonical(directory, problem)}) {
-    const fs::path way = name.lexically_relative(top);
-    if (!way.empty() && *way.begin() != "..") return true;
-  }
-  return false;
+bool is_same(const struct stat& one, const struct stat& other) {
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-// By rights of its account: there may be no Landlock.
-std::string place_by_rights(const fs::path& name, const machine::Account& account) {
-  if (machine::may_write(account, name.string())) return name.parent_path().string();
-  for (fs::path at = name.parent_path(); at.has_relative_path(); at = at.parent_path()) {
-    struct stat info {};
-    const bool sticky = ::stat(at.c_str(), &info) == 0 && (info.st_mode & S_ISVTX) != 0;
-    if (!sticky && machine::may_write(account, at.string())) return at.string();
-  }
-  return "";
-}
+struct Doubts {
+  std::string in_state;  // the state directory, where the file is in there
+  std::string writable;  // a directory that the node may write to, as it is confined
+  std::string not_ours;  // who else may change it
+};
 
-// Where the node could change one of them; empty: nowhere.
-std::string place_to_write(const std::vector<fs::path>& names,
-                           const machine::Confinement& confinement) {
-  for (const fs::path& name : names) {
-    for (const std::string& directory : confinement.directories) {
-      if (is_beneath(name, directory)) return directory;
+Doubts look(const std::string& file, const machine::Confinement& confinement,
+            const std::string& state) {
+  Doubts doubts;
+  const std::vector<Directory> directories = directories_of(confinement);
+  struct stat state_info {};
+  const bool has_state = ::stat(state.c_str(), &state_info) == 0;
+  (void)walk_path(file, [&](const PathStep& step) -> Result<void> {
+    if (has_state && is_same(step.info, state_info)) doubts.in_state = state;
+    for (const Directory& directory : directories) {
+      if (is_same(step.info, directory.info)) doubts.writable = directory.name;
     }
-    if (!confinement.account) continue;
-    if (std::string place = place_by_rights(name, *confinement.account); !place.empty()) {
-      return place;
+    if (doubts.not_ours.empty()) doubts.not_ours = who_else_may_change(step);
+    // Root's own file by another name, for a node that is root without capabilities.
+    const bool another_name = step.last && S_ISREG(step.info.st_mode) && step.info.st_nlink > 1;
+    if (another_name && !confinement.account && doubts.not_ours.empty()) {
+      doubts.not_ours = step.path + " has other names (hard links)";
     }
-  }
-  return "";
+    return {};
+  });
+  return doubts;
+}
+
+// What is no file is read once.
+bool is_read_again(const std::string& file) {
+  struct stat info {};
+  return ::stat(file.c_str(), &info) != 0 || S_ISREG(info.st_mode);
 }
 
 }  // namespace
 
 std::string doubts_of_config(const std::string& file, const machine::Confinement& confinement,
-                             const std::string& state) {
-  if (file.empty() || ::geteuid() != 0) return "";
-  const std::vector<fs::path> names = names_on_the_way(file);
-  const bool in_state = std::any_of(names.begin(), names.end(),
-                                    [&](const fs::path& name) { return is_beneath(name, state); });
-  const std::string place = in_state ? state : place_to_write(names, confinement);
-  if (place.empty()) return "";
+                             const std::string& state, bool commands) {
+  if (file.empty() || !is_read_again(file)) return "";
+  const bool powers = machine::has_powers();
+  Doubts doubts = look(file, confinement, state);
+  // Whoever runs without powers may let his friends write his configuration.
+  if (!powers) doubts.not_ours.clear();
+  const std::string& place = doubts.in_state.empty() ? doubts.writable : doubts.in_state;
+  if (place.empty() && doubts.not_ours.empty()) return "";
   const std::string what =
-      fmt::format("the node itself could write its configuration, as {} is in {}", file, place);
+      place.empty() ? fmt::format("others than root could write its configuration {}, as {}", file,
+                                  doubts.not_ours)
+                    : fmt::format("the node itself could write its configuration, as {} is in {}",
+                                  file, place);
   const std::string remedy =
-      fmt::format("keep it where root alone can write, such as {}", default_config_path());
-  if (in_state) throw Failure(fmt::format("{}, and root would run what it says; {}", what, remedy));
+      powers ? fmt::format("keep it where root alone can write, such as {}", default_config_path())
+             : "keep it where the node does not write";
+  const bool accounts = powers && confinement.account && !doubts.not_ours.empty() && commands;
+  if ((powers && !doubts.in_state.empty()) || accounts) {
+    throw Failure(fmt::format("{}, and root would run what it says; {}", what, remedy));
+  }
   return fmt::format(
       "{}: a reload brings no commands, devices or ports that were not named before; {}", what,
       remedy);

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include "base/shell_command.h"
+#include "base/trusted_path.h"
+#include "machine/sandbox.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 
@@ -55,10 +57,28 @@ void look_at_outlets(const Config& config, const std::set<std::string>& held, Fi
   to.insert(to.end(), failed.begin(), failed.end());
 }
 
+// Root's monitor runs commands. A program that is named by its path alone is looked at: what the
+// shell finds by its PATH is the system's.
+std::string who_else_may_change_program(const std::string& command) {
+  const std::string program = program_of(command);
+  std::string who;
+  if (program.find('/') == std::string::npos || !machine::has_powers()) return who;
+  (void)walk_path(program, [&who](const PathStep& step) -> Result<void> {
+    if (who.empty()) who = who_else_may_change(step);
+    return {};
+  });
+  return who;
+}
+
 void look_at_commands(const Config& config, Findings& found) {
   const auto look = [&](const std::string& at, const char* what, const std::string& command) {
     const std::string missing = missing_program(command);
     if (!missing.empty()) found.warnings.push_back(fmt::format("{}{}: {}", at, what, missing));
+    const std::string who = who_else_may_change_program(command);
+    if (who.empty()) return;
+    found.warnings.push_back(
+        fmt::format("{}{}: {} is run with root's powers, and {}; let nobody else write there", at,
+                    what, program_of(command), who));
   };
   for (const std::string& text : config.sources) {
     look(config.place_of("source", text), "source", sources::plan_source(text).command);

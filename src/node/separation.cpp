@@ -158,6 +158,10 @@ void give_directory(const std::string& path, const std::vector<std::string>& nam
   give(directory.get(), ".", account);
 }
 
+std::string absolute(const std::string& path) {
+  return path.empty() ? "" : std::filesystem::absolute(path).string();
+}
+
 bool is_owner(const machine::Account& account, const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && info.st_uid == account.user;
@@ -175,12 +179,13 @@ std::string why_unfit(const machine::Account& account, const NodeSettings& setti
   if (!machine::reaches(account, state)) {
     return fmt::format("the account '{}' cannot reach {}", account.name, state);
   }
-  const bool to_give = is_owner(root, state) && StateDir(state).is_a_nodes();
+  const bool to_give =
+      !StateDir(state).exists() || (is_owner(root, state) && StateDir(state).is_a_nodes());
   if (!to_give && !is_owner(account, state)) {
     return fmt::format("{} is not a node's alone, to be given to '{}'", state, account.name);
   }
   for (const std::string& directory : directories) {
-    if (directory == settings.state_path) continue;
+    if (directory == settings.state_path || ::access(directory.c_str(), F_OK) != 0) continue;
     if (!machine::reaches(account, directory + "/x") || !machine::may_write(account, directory)) {
       return fmt::format("the account '{}' cannot write to {}", account.name, directory);
     }
@@ -188,23 +193,48 @@ std::string why_unfit(const machine::Account& account, const NodeSettings& setti
   return "";
 }
 
+// Whose the node is.
+struct Owner {
+  std::optional<machine::Account> account;  // that it becomes
+  std::string why_not;                      // root's stays root's; empty: it does not
+};
+
+// Directories that are still to be made stand in nobody's way.
+Owner owner_of(const NodeSettings& settings, const Named& named, const std::string& account) {
+  if (::geteuid() != 0) return {};
+  const auto found = machine::find_account(account);
+  if (!found) return {std::nullopt, fmt::format("there is no account '{}'", account)};
+  const std::string why_not = why_unfit(*found, settings, named.made_in());
+  if (why_not.empty()) {
+    const StateDir state(settings.state_path);
+    if (auto safe = state.check_above(found->user); !safe) throw Failure(safe.error().message);
+    return {found, ""};
+  }
+  if (is_owner(*found, settings.state_path)) {
+    throw Failure(
+        fmt::format("the state directory {} belongs to '{}', and this node cannot run as "
+                    "that: {}; mend that, or give another --state DIR",
+                    settings.state_path, found->name, why_not));
+  }
+  return {std::nullopt, why_not};
+}
+
 }  // namespace
 
 monitor::Grants grants_of(const NodeSettings& settings) { return named_by(settings).grants; }
 
-std::string doubts_of_config(const NodeSettings& settings, const std::string& config_path) {
-  machine::Confinement confinement = confinement_of(settings, named_by(settings), config_path);
-  if (::geteuid() == 0) confinement.account = machine::find_account(machine::usual_account);
-  return doubts_of_config(config_path, confinement, settings.state_path);
+std::string doubts_of_start(const NodeSettings& settings, const std::string& config_path) {
+  const Named named = named_by(settings);
+  const std::string config = absolute(config_path);
+  machine::Confinement confinement = confinement_of(settings, named, config);
+  confinement.account = owner_of(settings, named, machine::usual_account).account;
+  return doubts_of_config(config, confinement, settings.state_path, !named.grants.commands.empty());
 }
 
 Separation::Separation(const NodeSettings& settings, Around around) {
   Named named = named_by(settings);
   if (!around.config_path.empty()) named.read(around.config_path);
-  const std::string config =
-      around.config_path.empty()
-          ? ""
-          : std::filesystem::absolute(around.config_path).lexically_normal().string();
+  const std::string config = absolute(around.config_path);
   machine::Confinement confinement = confinement_of(settings, named, config);
   for (const std::string& directory : named.made_in()) make_directory_of(directory + "/x");
   if (!settings.generation_path.empty()) make_directory_of(settings.generation_path);
@@ -214,27 +244,18 @@ Separation::Separation(const NodeSettings& settings, Around around) {
   const bool is_accounts = account && is_owner(*account, settings.state_path);
   // Where the directory cannot be made, the node says so, and goes on without.
   if (!is_accounts) (void)state.prepare();
-  if (account) {
-    why_not_account_ = why_unfit(*account, settings, named.made_in());
-  } else if (::geteuid() == 0) {
-    why_not_account_ = fmt::format("there is no account '{}'", around.account);
-  }
-  if (is_accounts && !why_not_account_.empty()) {
-    throw Failure(
-        fmt::format("the state directory {} belongs to '{}', and this node cannot run as "
-                    "that: {}; mend that, or give another --state DIR",
-                    settings.state_path, account->name, why_not_account_));
-  }
-  if (account && why_not_account_.empty()) {
-    if (auto safe = state.check_above(account->user); !safe) throw Failure(safe.error().message);
-    if (!is_accounts) give_directory(settings.state_path, state.names(), *account);
+  const Owner owner = owner_of(settings, named, around.account);
+  why_not_account_ = owner.why_not;
+  confinement.account = owner.account;
+  if (owner.account) {
+    if (!is_accounts) give_directory(settings.state_path, state.names(), *owner.account);
     if (!settings.generation_path.empty()) {
       give_directory(directory_of(settings.generation_path),
-                     {std::string(name_of(settings.generation_path))}, *account);
+                     {std::string(name_of(settings.generation_path))}, *owner.account);
     }
-    confinement.account = account;
   }
-  warning_ = doubts_of_config(config, confinement, settings.state_path);
+  warning_ =
+      doubts_of_config(config, confinement, settings.state_path, !named.grants.commands.empty());
   auto reread = [make = std::move(around.reread), path = around.config_path,
                  trusted = warning_.empty(), unchanged = named.grants, confinement,
                  state = settings.state_path] {
@@ -245,7 +266,7 @@ Separation::Separation(const NodeSettings& settings, Around around) {
     const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
     if (is_there && !is_file(path)) return unchanged;
     // Root may have put a link there since.
-    if (!doubts_of_config(path, confinement, state).empty()) return unchanged;
+    if (!doubts_of_config(path, confinement, state, false).empty()) return unchanged;
     monitor::Grants grants = grants_of(make());
     grants.readable.push_back(path);
     return grants;

@@ -15,8 +15,9 @@ namespace qanat::node {
 // What a configuration names, for the monitor. Throws Failure for one that is not valid.
 monitor::Grants grants_of(const NodeSettings& settings);
 
-// config_trust.h, for a node of these settings: as its start would find it.
-std::string doubts_of_config(const NodeSettings& settings, const std::string& config_path);
+// What the start of a node of these settings would warn of (config_trust.h), or refuse to begin
+// with, which is a Failure. Changes nothing.
+std::string doubts_of_start(const NodeSettings& settings, const std::string& config_path);
 
 // While it lives, this process is without powers, and its monitor has them.
 class Separation {

@@ -304,6 +304,103 @@ def test_a_configuration_that_the_node_could_write_is_refused(run, tmp_path):
     node.stop()
 
 
+def changed_by_the_account(tmp_path, case):
+    """A configuration that the node's account can change in some way, and what undoes it."""
+    text = f'[[source]]\nname = "exec:cat /dev/urandom"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n'
+    place = tmp_path / "place"
+    place.mkdir(mode=0o755)
+    config = place / "qanat.toml"
+    config.write_text(text)
+    if case == "a sticky directory of its own":
+        os.chown(place, 61771, 61771)
+        place.chmod(0o1755)
+    elif case == "a directory of its own that it may not write now":
+        os.chown(place, 61771, 61771)
+        place.chmod(0o555)
+    elif case == "a file of its own that it may not write now":
+        os.chown(config, 61771, 61771)
+        config.chmod(0o444)
+    elif case == "a directory of a group":
+        place.chmod(0o2775)
+    elif case == "an ACL":
+        need("setfacl")
+        subprocess.run(["setfacl", "-m", "u:61771:rw", config], check=True)
+    elif case in ("links to links", "a link and .."):
+        away = tmp_path / "away"
+        (away / "below").mkdir(parents=True)
+        (away / "qanat.toml").write_text(text)
+        os.chown(away, 61771, 61771)
+        if case == "a link and ..":
+            (place / "k").symlink_to(away / "below")
+            return place / "k" / ".." / "qanat.toml"
+        (away / "l").symlink_to(place)
+        (tmp_path / "e").symlink_to(away / "l")
+        return tmp_path / "e" / "qanat.toml"
+    return config
+
+
+@pytest.mark.parametrize("case", ["a sticky directory of its own", "a directory of its own that it may not write now",
+                                  "a file of its own that it may not write now", "a directory of a group", "an ACL", "links to links", "a link and .."])
+def test_commands_of_a_configuration_that_the_account_can_change_are_not_run(account, tmp_path, case):
+    """At the next start they would be the node's own, and root's."""
+    config = changed_by_the_account(tmp_path, case)
+    for command in ("check", "serve"):
+        done = subprocess.run([*account, QANAT, command, "--config", str(config), "--state", str(tmp_path / "state")], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "could write its configuration" in done.stderr, done
+    # Root's own is taken.
+    (tmp_path / "roots.toml").write_text(f'[[source]]\nname = "exec:id"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n')
+    done = subprocess.run([*account, QANAT, "check", "--config", str(tmp_path / "roots.toml"), "--state", str(tmp_path / "state")], capture_output=True, text=True)
+    assert done.returncode == 0 and "could write" not in done.stdout, done
+
+
+def test_check_warns_of_a_program_that_others_can_change(tmp_path):
+    need_root()
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
+    config = tmp_path / "qanat.toml"
+    config.write_text(f'[node]\non-reseed = ["{hook} x", "cat /dev/null"]\n[[source]]\nname = "jitter"\n')
+    assert "root's powers" not in qanat("check", "--config", str(config)).stdout
+    os.chown(hook, 61771, 61771)
+    said = qanat("check", "--config", str(config)).stdout
+    assert f"{hook} is run with root's powers, and {hook} belongs to uid 61771" in said, said
+
+
+def test_the_same_of_an_account_with_capabilities(tmp_path):
+    """A unit with AmbientCapabilities: its monitor keeps them."""
+    need_root(), need("setpriv")
+    let_in(tmp_path)
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    (state / "qanat.toml").write_text(f'[[source]]\nname = "jitter"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n')
+    for path in (state, state / "qanat.toml"):
+        os.chown(path, 61771, 61771)
+    powers = ["setpriv", "--reuid", "61771", "--regid", "61771", "--clear-groups", "--inh-caps", "+sys_admin", "--ambient-caps", "+sys_admin"]
+    for command in ("check", "serve"):
+        done = subprocess.run([*powers, QANAT, command, "--config", str(state / "qanat.toml"), "--state", str(state)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "could write its configuration" in done.stderr, done
+
+
+def test_a_request_that_is_kept_waiting_ends_the_monitor_with_its_node(run, tmp_path):
+    """A FIFO where root's configuration has a CA: its opening waits for a writer."""
+    need_root()
+    (tmp_path / "etc").mkdir()
+    config, ca = tmp_path / "etc/qanat.toml", tmp_path / "ca"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "key", "-out", ca,
+                    "-subj", "/CN=x", "-days", "2"], check=True, capture_output=True)
+    config.write_text(f'[[source]]\nname = "jitter"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n'
+                      f'[[alarm]]\nwebhook = "https://127.0.0.1:7/"\nca = "{ca}"\n')
+    node = run("serve", "--config", str(config)).up()
+    monitor = monitor_of(node.process.pid)
+    ca.unlink()
+    os.mkfifo(ca)
+    node.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "is not a file" in node.log())
+    assert not is_gone(monitor)
+    node.stop()
+    eventually(lambda: is_gone(monitor))
+
+
 def opens_at_a_reload(node, config):
     """How often the file is opened: by the node, and by the monitor where it trusts it."""
     libc = ctypes.CDLL(None)
