@@ -119,7 +119,9 @@ void give_out(const InviteOptions& options, std::string& join, const std::functi
 
 // Before anything is made that exists once.
 void require_place(const InviteOptions& options) {
-  if (options.qr && !has_qr_codes()) throw Failure(std::string(without_qrencode));
+  if (options.qr) {
+    if (const auto there = qr_codes(); !there) throw Failure(there.error().message);
+  }
   if (options.output.empty() || options.qr) require_output();
   if (options.output.empty()) return;
   struct stat info {};

@@ -1,13 +1,13 @@
 #include "cli/qr_code.h"
 
-#include "base/error.h"
-
 #if defined(QANAT_QRENCODE)
 
 #include <qrencode.h>
 
 #include <cerrno>
 #include <memory>
+
+#include "base/library.h"
 
 namespace qanat::cli {
 namespace {
@@ -18,8 +18,18 @@ constexpr int margin = 2;
 constexpr std::string_view dark_on_light = "\033[30;47m";
 constexpr std::string_view usual_colours = "\033[0m";
 
+struct Qrencode : Libraries {
+  const Library library = load("qrencode", 4);
+  QANAT_FUNCTION(library, QRcode_encodeString8bit);
+  QANAT_FUNCTION(library, QRcode_free);
+};
+const Qrencode& qrencode() {
+  static const Qrencode loaded;
+  return loaded;
+}
+
 struct FreeCode {
-  void operator()(QRcode* code) const { QRcode_free(code); }
+  void operator()(QRcode* code) const { qrencode().QRcode_free(code); }
 };
 using Code = std::unique_ptr<QRcode, FreeCode>;
 
@@ -30,11 +40,11 @@ bool is_dark(const QRcode& code, int row, int column) {
 
 }  // namespace
 
-bool has_qr_codes() { return true; }
+Result<void> qr_codes() { return qrencode().there(); }
 
 std::string qr_code(std::string_view text, bool coloured) {
   const std::string terminated(text);
-  const Code code(QRcode_encodeString8bit(terminated.c_str(), 0, QR_ECLEVEL_L));
+  const Code code(qrencode().QRcode_encodeString8bit(terminated.c_str(), 0, QR_ECLEVEL_L));
   if (!code) throw Failure(with_errno("cannot make a QR code", errno));
   std::string lines;
   // Two rows of modules in each line.
@@ -57,9 +67,11 @@ std::string qr_code(std::string_view text, bool coloured) {
 
 namespace qanat::cli {
 
-bool has_qr_codes() { return false; }
+Result<void> qr_codes() {
+  return error("this qanat was built without libqrencode (package libqrencode-dev)");
+}
 std::string qr_code(std::string_view /*text*/, bool /*coloured*/) {
-  throw Failure(std::string(without_qrencode));
+  throw Failure(qr_codes().error().message);
 }
 
 }  // namespace qanat::cli

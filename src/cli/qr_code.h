@@ -4,14 +4,14 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace qanat::cli {
 
-// Whether qanat was built with libqrencode.
-bool has_qr_codes();
-inline constexpr std::string_view without_qrencode =
-    "this qanat was built without libqrencode (package libqrencode-dev)";
-// Lines of half blocks; `coloured`: dark on light, whatever a terminal's own colours are. Throws
-// Failure for a text that is too long, and without the library.
+// Whether libqrencode was built in, and is on this machine, which loads it; an Error says why not.
+Result<void> qr_codes();
+// Where they can be made: lines of half blocks; `coloured`: dark on light, whatever a terminal's
+// own colours are. Throws Failure for a text that is too long.
 std::string qr_code(std::string_view text, bool coloured);
 
 }  // namespace qanat::cli

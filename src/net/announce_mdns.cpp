@@ -9,14 +9,7 @@
 
 #ifdef QANAT_AVAHI
 
-#include <avahi-client/client.h>
-#include <avahi-client/publish.h>
-#include <avahi-common/alternative.h>
-#include <avahi-common/error.h>
-#include <avahi-common/malloc.h>
-#include <avahi-common/strlst.h>
-#include <avahi-common/thread-watch.h>
-#include <avahi-common/timeval.h>
+#include "net/avahi.h"
 
 namespace qanat::net {
 namespace {
@@ -29,25 +22,25 @@ class AvahiAnnouncement final : public Announcement {
   AvahiAnnouncement(Service service, std::function<void(const std::string&, EventKind)> on_event)
       : service_(std::move(service)),
         on_event_(std::move(on_event)),
-        poll_(::avahi_threaded_poll_new(), ::avahi_threaded_poll_free) {
+        poll_(avahi().avahi_threaded_poll_new(), avahi().avahi_threaded_poll_free) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
     name_ = host.data();
     if (!poll_) throw Failure("mDNS: no memory");
     connect();
-    ::avahi_threaded_poll_start(poll_.get());
+    avahi().avahi_threaded_poll_start(poll_.get());
   }
   ~AvahiAnnouncement() override {
-    ::avahi_threaded_poll_stop(poll_.get());
-    if (client_ != nullptr) ::avahi_client_free(client_);  // and its group
+    avahi().avahi_threaded_poll_stop(poll_.get());
+    if (client_ != nullptr) avahi().avahi_client_free(client_);  // and its group
   }
 
  private:
   void connect() {
     int code = 0;
     group_ = nullptr;
-    client_ = ::avahi_client_new(::avahi_threaded_poll_get(poll_.get()), AVAHI_CLIENT_NO_FAIL,
-                                 on_client, this, &code);
+    client_ = avahi().avahi_client_new(avahi().avahi_threaded_poll_get(poll_.get()),
+                                       AVAHI_CLIENT_NO_FAIL, on_client, this, &code);
     if (client_ != nullptr) return;
     if (retry_ == nullptr) problem(code);
     connect_later();
@@ -55,8 +48,8 @@ class AvahiAnnouncement final : public Announcement {
   // Where not even D-Bus is there, Avahi's library does not wait by itself.
   void connect_later() {
     timeval at{};
-    ::avahi_elapse_time(&at, retry_ms, 0);
-    const AvahiPoll* const poll = ::avahi_threaded_poll_get(poll_.get());
+    avahi().avahi_elapse_time(&at, retry_ms, 0);
+    const AvahiPoll* const poll = avahi().avahi_threaded_poll_get(poll_.get());
     if (retry_ == nullptr) {
       retry_ = poll->timeout_new(
           poll, &at,
@@ -70,8 +63,9 @@ class AvahiAnnouncement final : public Announcement {
     }
   }
   void problem(int code) {
-    on_event_(fmt::format("cannot announce {} by mDNS: {}", service_.type, ::avahi_strerror(code)),
-              EventKind::warning);
+    on_event_(
+        fmt::format("cannot announce {} by mDNS: {}", service_.type, avahi().avahi_strerror(code)),
+        EventKind::warning);
   }
 
   static void on_client(AvahiClient* client, AvahiClientState state, void* self) {
@@ -84,8 +78,8 @@ class AvahiAnnouncement final : public Announcement {
         break;
       case AVAHI_CLIENT_FAILURE:
         // The daemon has gone: a new client waits for the next.
-        announcement->problem(::avahi_client_errno(client));
-        ::avahi_client_free(client);
+        announcement->problem(avahi().avahi_client_errno(client));
+        avahi().avahi_client_free(client);
         announcement->connect();
         break;
       case AVAHI_CLIENT_CONNECTING:
@@ -95,7 +89,7 @@ class AvahiAnnouncement final : public Announcement {
       case AVAHI_CLIENT_S_COLLISION:
       case AVAHI_CLIENT_S_REGISTERING:
         // The machine's own name changes: all is announced again once that is done.
-        if (announcement->group_ != nullptr) ::avahi_entry_group_reset(announcement->group_);
+        if (announcement->group_ != nullptr) avahi().avahi_entry_group_reset(announcement->group_);
         break;
     }
   }
@@ -111,37 +105,38 @@ class AvahiAnnouncement final : public Announcement {
       announcement->take_another_name();
       announcement->publish();
     } else if (state == AVAHI_ENTRY_GROUP_FAILURE) {
-      announcement->problem(::avahi_client_errno(::avahi_entry_group_get_client(group)));
+      announcement->problem(
+          avahi().avahi_client_errno(avahi().avahi_entry_group_get_client(group)));
     }
   }
 
   void take_another_name() {
-    char* const other = ::avahi_alternative_service_name(name_.c_str());
+    char* const other = avahi().avahi_alternative_service_name(name_.c_str());
     name_ = other;
-    ::avahi_free(other);
+    avahi().avahi_free(other);
   }
 
   void publish() {
-    if (group_ == nullptr) group_ = ::avahi_entry_group_new(client_, on_group, this);
-    if (group_ == nullptr) return problem(::avahi_client_errno(client_));
+    if (group_ == nullptr) group_ = avahi().avahi_entry_group_new(client_, on_group, this);
+    if (group_ == nullptr) return problem(avahi().avahi_client_errno(client_));
     for (;;) {
       AvahiStringList* text = nullptr;
       for (const std::string& line : service_.text) {
-        text = ::avahi_string_list_add(text, line.c_str());
+        text = avahi().avahi_string_list_add(text, line.c_str());
       }
-      const int code = ::avahi_entry_group_add_service_strlst(
+      const int code = avahi().avahi_entry_group_add_service_strlst(
           group_, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, AvahiPublishFlags{}, name_.c_str(),
           service_.type.c_str(), nullptr, nullptr, service_.port, text);
-      ::avahi_string_list_free(text);
+      avahi().avahi_string_list_free(text);
       if (code == AVAHI_ERR_COLLISION) {
         take_another_name();
-        ::avahi_entry_group_reset(group_);
+        avahi().avahi_entry_group_reset(group_);
         continue;
       }
       if (code < 0) return problem(code);
       break;
     }
-    if (const int code = ::avahi_entry_group_commit(group_); code < 0) problem(code);
+    if (const int code = avahi().avahi_entry_group_commit(group_); code < 0) problem(code);
   }
 
   const Service service_;
@@ -168,7 +163,7 @@ namespace qanat::net {
 
 std::unique_ptr<Announcement> announce_mdns(Service,
                                             std::function<void(const std::string&, EventKind)>) {
-  throw Failure("mDNS: this qanat was built without Avahi's library (libavahi-client-dev)");
+  return nullptr;
 }
 
 }  // namespace qanat::net

@@ -25,7 +25,7 @@ struct Service {
 
 // Under this machine's name, or another when that is taken on the link. While no daemon is there it
 // waits for one; `on_event` says so (alarm), and what was announced. On a thread of its own, which
-// calls on_event.
+// calls on_event. Only where there is a library (mdns(), net/discover_mdns.h).
 std::unique_ptr<Announcement> announce_mdns(
     Service service, std::function<void(const std::string& text, EventKind kind)> on_event);
 

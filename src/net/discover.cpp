@@ -27,6 +27,8 @@ std::string why_not(int problem) {
   }
 }
 
+bool is_of_link(const std::string& service) { return service.ends_with(".local"); }
+
 Result<std::vector<Place>> discover_dns(const std::string& service) {
   struct __res_state state {};
   if (::res_ninit(&state) != 0)
@@ -107,7 +109,11 @@ std::vector<spec::Address> order(std::vector<SrvRecord> records, std::mt19937_64
 }
 
 Result<std::vector<Place>> discover(const std::string& service, const Waker& waker) {
-  return service.ends_with(".local") ? discover_mdns("_qanat._tcp", waker) : discover_dns(service);
+  return is_of_link(service) ? discover_mdns("_qanat._tcp", waker) : discover_dns(service);
+}
+
+Result<void> can_discover(const std::string& service) {
+  return is_of_link(service) ? mdns() : Result<void>();
 }
 
 }  // namespace qanat::net

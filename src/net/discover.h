@@ -28,6 +28,8 @@ struct Place {
 // Finding is no trusting: pin, CA and pre-shared key decide, as ever. Blocks for some seconds at
 // most. An Error when no server is found, or nobody can be asked; interrupted when woken.
 Result<std::vector<Place>> discover(const std::string& service, const Waker& waker);
+// An Error where this program lacks what it takes to ask about that service.
+Result<void> can_discover(const std::string& service);
 
 struct SrvRecord {
   std::uint16_t priority = 0;

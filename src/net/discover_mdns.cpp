@@ -4,15 +4,13 @@
 
 #ifdef QANAT_AVAHI
 
-#include <avahi-client/client.h>
-#include <avahi-client/lookup.h>
-#include <avahi-common/error.h>
-#include <avahi-common/simple-watch.h>
 #include <net/if.h>
 
 #include <algorithm>
 #include <array>
 #include <memory>
+
+#include "net/avahi.h"
 
 namespace qanat::net {
 namespace {
@@ -46,7 +44,8 @@ class Browse {
 
 void Browse::on_client(AvahiClient* client, AvahiClientState state, void* self) {
   if (state == AVAHI_CLIENT_FAILURE) {
-    static_cast<Browse*>(self)->problem_ = ::avahi_strerror(::avahi_client_errno(client));
+    static_cast<Browse*>(self)->problem_ =
+        avahi().avahi_strerror(avahi().avahi_client_errno(client));
   }
 }
 
@@ -55,14 +54,14 @@ void Browse::on_browse(AvahiServiceBrowser*, AvahiIfIndex interface, AvahiProtoc
                        const char* domain, AvahiLookupResultFlags, void* self) {
   auto* const browse = static_cast<Browse*>(self);
   if (event == AVAHI_BROWSER_NEW &&
-      ::avahi_service_resolver_new(browse->client_, interface, protocol, name, type, domain,
-                                   AVAHI_PROTO_UNSPEC, AvahiLookupFlags{}, on_resolve,
-                                   self) != nullptr) {
+      avahi().avahi_service_resolver_new(browse->client_, interface, protocol, name, type, domain,
+                                         AVAHI_PROTO_UNSPEC, AvahiLookupFlags{}, on_resolve,
+                                         self) != nullptr) {
     ++browse->resolving_;
   }
   if (event == AVAHI_BROWSER_ALL_FOR_NOW) browse->all_for_now_ = true;
   if (event == AVAHI_BROWSER_FAILURE) {
-    browse->problem_ = ::avahi_strerror(::avahi_client_errno(browse->client_));
+    browse->problem_ = avahi().avahi_strerror(avahi().avahi_client_errno(browse->client_));
   }
 }
 
@@ -73,7 +72,7 @@ void Browse::on_resolve(AvahiServiceResolver* resolver, AvahiIfIndex interface, 
   auto* const browse = static_cast<Browse*>(self);
   if (event == AVAHI_RESOLVER_FOUND) {
     std::array<char, AVAHI_ADDRESS_STR_MAX> text{};
-    ::avahi_address_snprint(text.data(), text.size(), address);
+    avahi().avahi_address_snprint(text.data(), text.size(), address);
     std::string at = text.data();
     // An address of the link says nothing without its interface.
     std::array<char, IF_NAMESIZE> link{};
@@ -84,31 +83,32 @@ void Browse::on_resolve(AvahiServiceResolver* resolver, AvahiIfIndex interface, 
     browse->places_.push_back({{at, port}, host});
   }
   --browse->resolving_;
-  ::avahi_service_resolver_free(resolver);
+  avahi().avahi_service_resolver_free(resolver);
 }
 
 Result<std::vector<Place>> Browse::run(const char* type, const Waker& waker) {
   const std::unique_ptr<AvahiSimplePoll, decltype(&::avahi_simple_poll_free)> poll(
-      ::avahi_simple_poll_new(), ::avahi_simple_poll_free);
+      avahi().avahi_simple_poll_new(), avahi().avahi_simple_poll_free);
   if (!poll) return error("mDNS: no memory");
   int code = 0;
   const std::unique_ptr<AvahiClient, decltype(&::avahi_client_free)> client(
-      ::avahi_client_new(::avahi_simple_poll_get(poll.get()), AvahiClientFlags{}, on_client, this,
-                         &code),
-      ::avahi_client_free);
+      avahi().avahi_client_new(avahi().avahi_simple_poll_get(poll.get()), AvahiClientFlags{},
+                               on_client, this, &code),
+      avahi().avahi_client_free);
   if (!client) {
     return error(fmt::format("mDNS: no Avahi daemon answers ({}); start it, or name the hub's host",
-                             ::avahi_strerror(code)));
+                             avahi().avahi_strerror(code)));
   }
   client_ = client.get();
-  if (::avahi_service_browser_new(client_, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, type, nullptr,
-                                  AvahiLookupFlags{}, on_browse, this) == nullptr) {
-    return error(fmt::format("mDNS: {}", ::avahi_strerror(::avahi_client_errno(client_))));
+  if (avahi().avahi_service_browser_new(client_, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC, type, nullptr,
+                                        AvahiLookupFlags{}, on_browse, this) == nullptr) {
+    return error(
+        fmt::format("mDNS: {}", avahi().avahi_strerror(avahi().avahi_client_errno(client_))));
   }
   const TimePoint end = Clock().now() + browse_time;
   while (problem_.empty() && !(all_for_now_ && resolving_ == 0) && Clock().now() < end) {
     if (waker.is_woken()) return interrupted();
-    ::avahi_simple_poll_iterate(poll.get(), step_ms);
+    avahi().avahi_simple_poll_iterate(poll.get(), step_ms);
   }
   if (!problem_.empty()) return error("mDNS: " + problem_);
   if (places_.empty()) return error(fmt::format("mDNS: nobody on this link offers {}", type));
@@ -131,7 +131,13 @@ Result<std::vector<Place>> Browse::run(const char* type, const Waker& waker) {
 
 }  // namespace
 
+Result<void> mdns() {
+  const auto& there = avahi().there();
+  return there ? there : error("mDNS: " + there.error().message);
+}
+
 Result<std::vector<Place>> discover_mdns(const char* type, const Waker& waker) {
+  if (const auto there = mdns(); !there) return tl::unexpected(there.error());
   return Browse().run(type, waker);
 }
 
@@ -141,8 +147,11 @@ Result<std::vector<Place>> discover_mdns(const char* type, const Waker& waker) {
 
 namespace qanat::net {
 
-Result<std::vector<Place>> discover_mdns(const char*, const Waker&) {
+Result<void> mdns() {
   return error("mDNS: this qanat was built without Avahi's library (libavahi-client-dev)");
+}
+Result<std::vector<Place>> discover_mdns(const char*, const Waker&) {
+  return tl::unexpected(mdns().error());
 }
 
 }  // namespace qanat::net

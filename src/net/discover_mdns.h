@@ -5,8 +5,11 @@
 
 namespace qanat::net {
 
-// As `discover`, of a type like "_qanat._tcp". An Error that says so where this program was built
-// without Avahi's library, or no daemon runs.
+// Whether Avahi's library was built in, and is on this machine, which loads it; an Error says why
+// not.
+Result<void> mdns();
+// As `discover`, of a type like "_qanat._tcp". An Error that says so where there is no library, or
+// no daemon runs.
 Result<std::vector<Place>> discover_mdns(const char* type, const Waker& waker);
 
 }  // namespace qanat::net

@@ -7,6 +7,7 @@
 
 #include "base/version.h"
 #include "net/announce_mdns.h"
+#include "net/discover_mdns.h"
 #include "net/io_threads.h"
 #include "outlets/type.h"
 #include "serve/stream_connection.h"
@@ -199,6 +200,11 @@ class Netrng final : public serve::StreamOutlet {
   void start() override {
     listen();
     if (!settings_.announce) return;
+    // Whoever knows the address is served.
+    if (const auto possible = net::mdns(); !possible) {
+      services().on_event(settings_.stream.name, possible.error().message, EventKind::warning);
+      return;
+    }
     const auto at = spec::parse_address(address_text());
     announcement_ =
         net::announce_mdns({"_netrng._tcp", at->port, {fmt::format("version={}", version())}},
@@ -264,6 +270,12 @@ OutletPlan read_netrng(const spec::Spec& spec, const OutletDefaults& defaults) {
       .look =
           [settings](spec::Obstacles& found) {
             settings.stream.at.look(settings.stream.name, found);
+            if (!settings.announce) return;
+            if (const auto possible = net::mdns(); !possible) {
+              found.push_back(
+                  {fmt::format("{}: {}", settings.stream.name, possible.error().message),
+                   "announce", spec::Obstacle::Kind::absent});
+            }
           }};
 }
 

@@ -136,12 +136,18 @@ Result<std::size_t> Netrng::read(MutableBytes out, const Waker& waker) {
 namespace {
 
 SourcePlan read_netrng(const spec::Spec& spec, entropy::Claim usual) {
+  const spec::Address address = spec::require_address(spec, netrng::usual_port);
   return {.name = spec.text,
           .claim = spec::claim_of(spec, usual),
           .note = std::string(unauthenticated),
-          .make = [address = spec::require_address(spec, netrng::usual_port)] {
-            return std::make_unique<Netrng>(address);
-          }};
+          .make = [address] { return std::make_unique<Netrng>(address); },
+          .look =
+              [name = spec.text, address](spec::Obstacles& found) {
+                if (address.host != any_server) return;
+                if (const auto possible = net::mdns(); !possible) {
+                  found.push_back({fmt::format("{}: {}", name, possible.error().message)});
+                }
+              }};
 }
 
 }  // namespace

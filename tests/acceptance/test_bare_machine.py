@@ -172,3 +172,52 @@ def test_a_file_that_is_not_the_journal_gets_the_time(tmp_path):
     done = subprocess.run([QANAT, "serve", "--outlet", "http://192.0.2.1:1?access=open", "--state", tmp_path / "node"], capture_output=True, text=True,
                           env={**os.environ, "JOURNAL_STREAM": "8:1"}, timeout=60)
     assert done.returncode == 1 and not re.search("^<", done.stderr, re.M), done.stderr
+
+
+# Libraries that the program loads when something of theirs is wanted: what wants them, whose are they, and the package that is named.
+LOADED = {
+    "audio": ("alsa", "libasound.so.2", "libasound2"), "pkcs11:token=t": ("pkcs11", "libp11-kit.so.0", "libp11-kit0"),
+    "tpm": ("tpm", "libtss2-tctildr.so.0", "libtss2-tctildr0"), "netrng://_netrng._tcp.local": ("avahi", "libavahi-client.so.3", "libavahi-client3"),
+    "https://_qanat._tcp.local": ("avahi", "libavahi-client.so.3", "libavahi-client3"), "--qr": ("qrencode", "libqrencode.so.4", "libqrencode4"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def without():
+    """A command's beginning that hides those libraries from it; and of those that this qanat was built with, who wants which."""
+    need_namespaces("-m")
+    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:/sbin"}).stdout
+    built = [word[1:] for word in qanat("version").stdout.split() if word.startswith("+")]
+    wanted = {who: (name, package) for who, (library, name, package) in LOADED.items() if library in built}
+    files = [path for name, _ in set(wanted.values()) for path in re.findall(rf"^\s*{re.escape(name)} .*=> (\S+)$", known, re.M)]
+    assert len(files) >= len(set(wanted.values())), "they are here, or nothing is hidden"
+    hide = 'while [ "$1" != -- ]; do mount --bind /dev/null "$1" || exit; shift; done; shift; exec "$@"'
+    return ["unshare", "-m", "sh", "-c", hide, "sh", *files, "--"], wanted
+
+
+def test_libraries_of_none_that_it_wants_may_be_missing(tmp_path, start, without):
+    """Who asks for what takes one is told which; a node goes on without, and so does an outlet that is only not announced."""
+    hidden, wanted = without
+    say = lambda *words: subprocess.run([*hidden, QANAT, *words], capture_output=True, text=True, timeout=60)
+    why = lambda name, package: f"{name} cannot be loaded; install Debian's {package}"
+    for who, (name, package) in wanted.items():
+        if who == "--qr":
+            continue
+        done = say("check", "--source", who, "--outlet", "stdout", "--state", str(tmp_path / "none"))
+        assert done.returncode != 0 and done.stderr.count(why(name, package)) == 1 and who.split(":")[0] in done.stderr, done.stderr
+    if "pkcs11:token=t" in wanted:
+        assert re.search(r"^pkcs11(.|\n )*libp11-kit0$", say("sources", "--all").stdout, re.M)
+    port = free_port()
+    outlet = f"netrng://0.0.0.0:{port}?access=open&announce=yes"
+    node = start(hidden, ["serve", *SOURCE, "--state", str(tmp_path / "node"), "--outlet", f"https://127.0.0.1:{free_port()}", "--outlet", outlet]).ready()
+    if "https://_qanat._tcp.local" in wanted:
+        told = f"mDNS: {why('libavahi-client.so.3', 'libavahi-client3')}"
+        eventually(lambda: told in node.log())
+        done = say("check", *SOURCE, "--outlet", outlet.replace(str(port), str(free_port())), "--state", str(tmp_path / "none"))
+        assert done.returncode == 0 and told in done.stdout + done.stderr, done.stderr
+    if "--qr" in wanted:
+        done = say("invite", "router", "--qr", "--state", str(tmp_path / "node"))
+        assert done.returncode == 1 and done.stdout == "" and done.stderr == f"qanat: {why(*wanted['--qr'])}\n"
+        assert "router" not in say("clients", "--state", str(tmp_path / "node")).stdout
+    got = subprocess.run(["curl", "-sf", f"http://127.0.0.1:{node.port}/v1/random?bytes=64&grade=full"], capture_output=True).stdout
+    assert len(got) == 64 and node.process.poll() is None

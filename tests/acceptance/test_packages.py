@@ -134,6 +134,10 @@ def test_debian(folder):
     # By the numbers of this release.
     suggested = run("dpkg-deb", "-f", program, "Suggests").strip()
     assert re.match(r"libavcodec\d+, libavformat\d+, ", suggested), suggested
+    recommended = run("dpkg-deb", "-f", program, "Recommends").strip()
+    loaded = (r"libasound\d+", r"libavahi-client\d+", r"libp11-kit\d+", r"libqrencode\d+", r"libtss2-rc\d+", r"libtss2-tctildr\d+")
+    assert re.match(", ".join(loaded) + ", openssl", recommended), recommended
+    assert not re.search("|".join(loaded), run("dpkg-deb", "-f", program, "Depends")), "linked"
     run("dpkg-deb", "-e", program, folder / "scripts")
     # The rules name the group; the hub that is started finds the devices open to it.
     in_order((folder / "scripts/postinst").read_text(), "systemd-sysusers", "udevadm control --reload", "udevadm trigger", "udevadm settle",

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/library.h"
+
 // Its own extern "C" ends before snd_lib_error_set_local (1.2.8).
 extern "C" {
 #include <alsa/asoundlib.h>
@@ -26,6 +28,41 @@ namespace qanat::sources {
 using namespace std::chrono_literals;
 
 namespace {
+
+struct Alsa : Libraries {
+  const Library asound = load("asound", 2);
+  QANAT_FUNCTION(asound, snd_lib_error_set_local);
+  QANAT_FUNCTION(asound, snd_pcm_close);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_any);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_free);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_get_buffer_size);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_malloc);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_set_access);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_set_buffer_time_near);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_set_channels_near);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_set_format);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_set_rate_near);
+  QANAT_FUNCTION(asound, snd_pcm_hw_params_set_rate_resample);
+  QANAT_FUNCTION(asound, snd_pcm_info);
+  QANAT_FUNCTION(asound, snd_pcm_info_free);
+  QANAT_FUNCTION(asound, snd_pcm_info_get_card);
+  QANAT_FUNCTION(asound, snd_pcm_info_get_device);
+  QANAT_FUNCTION(asound, snd_pcm_info_malloc);
+  QANAT_FUNCTION(asound, snd_pcm_open);
+  QANAT_FUNCTION(asound, snd_pcm_poll_descriptors);
+  QANAT_FUNCTION(asound, snd_pcm_poll_descriptors_count);
+  QANAT_FUNCTION(asound, snd_pcm_poll_descriptors_revents);
+  QANAT_FUNCTION(asound, snd_pcm_prepare);
+  QANAT_FUNCTION(asound, snd_pcm_readi);
+  QANAT_FUNCTION(asound, snd_pcm_resume);
+  QANAT_FUNCTION(asound, snd_pcm_start);
+  QANAT_FUNCTION(asound, snd_strerror);
+};
+const Alsa& alsa() {
+  static const Alsa loaded;
+  return loaded;
+}
 
 // Documentation/admin-guide/devices.txt; a minor number that no card has.
 constexpr unsigned alsa_major = 116;
@@ -46,8 +83,8 @@ constexpr int most_gaps = 10;
 // message, which is the cause, becomes part of the error.
 class AlsaMessages {
  public:
-  AlsaMessages() : before_(::snd_lib_error_set_local(note)) { first.clear(); }
-  ~AlsaMessages() { ::snd_lib_error_set_local(before_); }
+  AlsaMessages() : before_(alsa().snd_lib_error_set_local(note)) { first.clear(); }
+  ~AlsaMessages() { alsa().snd_lib_error_set_local(before_); }
   AlsaMessages(const AlsaMessages&) = delete;
   AlsaMessages& operator=(const AlsaMessages&) = delete;
 
@@ -85,8 +122,8 @@ std::string advice(int code) {
 }
 
 tl::unexpected<Error> alsa_error(const std::string& what, int code) {
-  return error(
-      fmt::format("{}: {}{}{}", what, ::snd_strerror(code), AlsaMessages::text(), advice(-code)));
+  return error(fmt::format("{}: {}{}{}", what, alsa().snd_strerror(code), AlsaMessages::text(),
+                           advice(-code)));
 }
 
 struct SampleFormat {
@@ -102,7 +139,7 @@ constexpr std::array sample_formats{
 
 void AlsaCapture::Close::operator()(snd_pcm_t* pcm) const {
   const AlsaMessages messages;
-  ::snd_pcm_close(pcm);
+  alsa().snd_pcm_close(pcm);
 }
 
 AlsaCapture::AlsaCapture(std::string name, unsigned depth, std::optional<unsigned> rate)
@@ -110,10 +147,13 @@ AlsaCapture::AlsaCapture(std::string name, unsigned depth, std::optional<unsigne
 
 AlsaCapture::~AlsaCapture() = default;
 
+Result<void> AlsaCapture::library() { return alsa().there(); }
+
 Result<void> AlsaCapture::open() {
   const AlsaMessages messages;
   snd_pcm_t* pcm = nullptr;
-  const int code = ::snd_pcm_open(&pcm, name_.c_str(), SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK);
+  const int code =
+      alsa().snd_pcm_open(&pcm, name_.c_str(), SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK);
   if (code < 0) return alsa_error("cannot open the ALSA PCM " + name_, code);
   pcm_.reset(pcm);
   auto done = set_up();
@@ -131,34 +171,37 @@ void AlsaCapture::close() {
 Result<void> AlsaCapture::set_up() {
   snd_pcm_t* const pcm = pcm_.get();
   snd_pcm_hw_params_t* made = nullptr;
-  if (::snd_pcm_hw_params_malloc(&made) < 0) return error("no memory for " + name_);
+  if (alsa().snd_pcm_hw_params_malloc(&made) < 0) return error("no memory for " + name_);
   const std::unique_ptr<snd_pcm_hw_params_t, decltype(&::snd_pcm_hw_params_free)> owned(
-      made, ::snd_pcm_hw_params_free);
+      made, alsa().snd_pcm_hw_params_free);
   snd_pcm_hw_params_t* const params = made;
   const auto cannot = [this](const std::string& what, int code) {
     return alsa_error(name_ + " cannot record " + what, code);
   };
-  if (const int code = ::snd_pcm_hw_params_any(pcm, params); code < 0) {
+  if (const int code = alsa().snd_pcm_hw_params_any(pcm, params); code < 0) {
     return cannot("anything", code);
   }
   // Interpolated samples say less than there are of them.
-  ::snd_pcm_hw_params_set_rate_resample(pcm, params, 0);
-  if (const int code = ::snd_pcm_hw_params_set_access(pcm, params, SND_PCM_ACCESS_RW_INTERLEAVED);
+  alsa().snd_pcm_hw_params_set_rate_resample(pcm, params, 0);
+  if (const int code =
+          alsa().snd_pcm_hw_params_set_access(pcm, params, SND_PCM_ACCESS_RW_INTERLEAVED);
       code < 0) {
     return cannot("interleaved frames", code);
   }
   const auto* const format =
       std::find_if(sample_formats.begin(), sample_formats.end(), [&](const SampleFormat& each) {
         return each.width >= depth_ &&
-               ::snd_pcm_hw_params_set_format(pcm, params, each.format) == 0;
+               alsa().snd_pcm_hw_params_set_format(pcm, params, each.format) == 0;
       });
   if (format == sample_formats.end()) return cannot(fmt::format("{} bits", depth_), -EINVAL);
   unsigned channels = 1;
-  if (const int code = ::snd_pcm_hw_params_set_channels_near(pcm, params, &channels); code < 0) {
+  if (const int code = alsa().snd_pcm_hw_params_set_channels_near(pcm, params, &channels);
+      code < 0) {
     return cannot("one channel", code);
   }
   rate_ = wanted_rate_.value_or(usual_rate);
-  if (const int code = ::snd_pcm_hw_params_set_rate_near(pcm, params, &rate_, nullptr); code < 0) {
+  if (const int code = alsa().snd_pcm_hw_params_set_rate_near(pcm, params, &rate_, nullptr);
+      code < 0) {
     return cannot(fmt::format("{} samples a second", rate_), code);
   }
   if (wanted_rate_ && rate_ != *wanted_rate_) {
@@ -167,12 +210,12 @@ Result<void> AlsaCapture::set_up() {
   }
   // As near as it has it.
   unsigned buffer = buffer_microseconds;
-  ::snd_pcm_hw_params_set_buffer_time_near(pcm, params, &buffer, nullptr);
-  if (const int code = ::snd_pcm_hw_params(pcm, params); code < 0) {
+  alsa().snd_pcm_hw_params_set_buffer_time_near(pcm, params, &buffer, nullptr);
+  if (const int code = alsa().snd_pcm_hw_params(pcm, params); code < 0) {
     return cannot("like that", code);
   }
   snd_pcm_uframes_t held = 0;
-  ::snd_pcm_hw_params_get_buffer_size(params, &held);
+  alsa().snd_pcm_hw_params_get_buffer_size(params, &held);
   width_ = format->width;
   place_ = format->place;
   frame_ = place_ * channels;
@@ -186,7 +229,7 @@ Result<void> AlsaCapture::start() {
   gap_ = true;
   // Prepared by hw_params, and by recover. By itself it would start with the first read, before
   // which there is nothing to poll for.
-  const int code = ::snd_pcm_start(pcm_.get());
+  const int code = alsa().snd_pcm_start(pcm_.get());
   if (code < 0) return alsa_error("cannot start " + name_, code);
   return {};
 }
@@ -194,11 +237,12 @@ Result<void> AlsaCapture::start() {
 Wake AlsaCapture::wait(const Waker& waker) const {
   const TimePoint end = Clock().now() + patience;
   const auto count =
-      static_cast<unsigned>(std::max(::snd_pcm_poll_descriptors_count(pcm_.get()), 0));
+      static_cast<unsigned>(std::max(alsa().snd_pcm_poll_descriptors_count(pcm_.get()), 0));
   std::vector<pollfd> polled(count + 1);
   polled.back() = {waker.fd(), POLLIN, 0};
   for (;;) {
-    if (::snd_pcm_poll_descriptors(pcm_.get(), polled.data(), count) != static_cast<int>(count)) {
+    if (alsa().snd_pcm_poll_descriptors(pcm_.get(), polled.data(), count) !=
+        static_cast<int>(count)) {
       throw Failure(name_ + ": ALSA knows no descriptors to wait for");
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock().now());
@@ -210,7 +254,7 @@ Wake AlsaCapture::wait(const Waker& waker) const {
     // A plug-in's descriptor may be a timer's: what its events mean is known to the plug-in, which
     // also winds it up again.
     unsigned short events = 0;
-    if (::snd_pcm_poll_descriptors_revents(pcm_.get(), polled.data(), count, &events) < 0 ||
+    if (alsa().snd_pcm_poll_descriptors_revents(pcm_.get(), polled.data(), count, &events) < 0 ||
         events != 0) {
       return Wake::ready;
     }
@@ -227,7 +271,7 @@ Result<AlsaCapture::Piece> AlsaCapture::read(const Waker& waker) {
     if (wake == Wake::timeout || Clock().now() >= end) {
       return error(fmt::format("{} has recorded nothing for {:.0f} s", name_, seconds(patience)));
     }
-    const auto n = ::snd_pcm_readi(pcm_.get(), raw_.view().data(), frames);
+    const auto n = alsa().snd_pcm_readi(pcm_.get(), raw_.view().data(), frames);
     if (n > 0) {
       decode(static_cast<std::size_t>(n));
       return Piece{{reinterpret_cast<const std::int32_t*>(samples_.view().data()),
@@ -254,11 +298,11 @@ Result<AlsaCapture::Piece> AlsaCapture::read(const Waker& waker) {
 Result<void> AlsaCapture::recover(int code, const Waker& waker) {
   if (code == -ENODEV) return error(name_ + " was unplugged");
   if (code != -EPIPE && code != -ESTRPIPE) return alsa_error("cannot read " + name_, code);
-  if (code == -ESTRPIPE && ::snd_pcm_resume(pcm_.get()) == -EAGAIN) {
+  if (code == -ESTRPIPE && alsa().snd_pcm_resume(pcm_.get()) == -EAGAIN) {
     wait_for(-1, 0, waker, 100ms);
     return {};
   }
-  if (const int prepared = ::snd_pcm_prepare(pcm_.get()); prepared < 0) {
+  if (const int prepared = alsa().snd_pcm_prepare(pcm_.get()); prepared < 0) {
     return alsa_error("cannot go on with " + name_, prepared);
   }
   return start();
@@ -280,15 +324,16 @@ void AlsaCapture::decode(std::size_t frames) {
 
 std::optional<Origin> AlsaCapture::origin() const {
   snd_pcm_info_t* made = nullptr;
-  if (!pcm_ || ::snd_pcm_info_malloc(&made) < 0) return std::nullopt;
-  const std::unique_ptr<snd_pcm_info_t, decltype(&::snd_pcm_info_free)> info(made,
-                                                                             ::snd_pcm_info_free);
+  if (!pcm_ || alsa().snd_pcm_info_malloc(&made) < 0) return std::nullopt;
+  const std::unique_ptr<snd_pcm_info_t, decltype(&::snd_pcm_info_free)> info(
+      made, alsa().snd_pcm_info_free);
   const AlsaMessages messages;
-  if (::snd_pcm_info(pcm_.get(), info.get()) < 0) return std::nullopt;
-  const int card = ::snd_pcm_info_get_card(info.get());
+  if (alsa().snd_pcm_info(pcm_.get(), info.get()) < 0) return std::nullopt;
+  const int card = alsa().snd_pcm_info_get_card(info.get());
   // A sound server's: nobody tells which card is behind it, and two names of it may be one.
   if (card < 0) return Origin{S_IFCHR, makedev(alsa_major, most_minor), 0};
-  return origin_of(fmt::format("/dev/snd/pcmC{}D{}c", card, ::snd_pcm_info_get_device(info.get())));
+  return origin_of(
+      fmt::format("/dev/snd/pcmC{}D{}c", card, alsa().snd_pcm_info_get_device(info.get())));
 }
 
 }  // namespace qanat::sources

@@ -20,6 +20,10 @@ namespace qanat::sources {
 // The first channel of a PCM. Used by one thread. Errors say what an operator can do about them.
 class AlsaCapture {
  public:
+  // Loads ALSA's library, at the first call; an Error where it is missing: then nothing else may be
+  // called.
+  static Result<void> library();
+
   // `name`: as ALSA knows it. `depth`: bits of a sample, 16 or 24. `rate`: samples a second;
   // without one what the hardware has nearest to 48,000.
   AlsaCapture(std::string name, unsigned depth, std::optional<unsigned> rate);

@@ -83,12 +83,16 @@ Availability audio_available() {
     if (!card || !device) continue;
     const std::string name =
         line.substr(0, line.find(" : ")).substr(std::min<std::size_t>(line.size(), 7));
+    if (const auto there = AlsaCapture::library(); !there) return {false, there.error().message};
     return {true, fmt::format("hw:{},{} is {}", *card, *device, name)};
   }
   return {false, "no sound card here records (/proc/asound/pcm)"};
 }
 
 SourcePlan read_audio(const spec::Spec& spec, entropy::Claim usual) {
+  if (const auto there = AlsaCapture::library(); !there) {
+    throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
+  }
   const std::string pcm = spec.target.empty() ? "default" : spec.target;
   const std::string bits = spec.option("bits").value_or("16");
   if (bits != "16" && bits != "24") {

@@ -72,7 +72,9 @@ void look_at_files(const Pkcs11Token& token, spec::Obstacles& found) {
 }
 
 SourcePlan read_pkcs11(const spec::Spec& spec, entropy::Claim usual) {
-  if (!has_p11_kit()) throw Failure(fmt::format("{}: {}", spec.text, without_p11_kit));
+  if (const auto there = p11_kit_there(); !there) {
+    throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
+  }
   const auto token = token_of(spec);
   const bool claimed = spec.option("h") || spec.option("credit");
   usual.credit = spec.option("h").has_value();
@@ -96,7 +98,7 @@ SourcePlan read_pkcs11(const spec::Spec& spec, entropy::Claim usual) {
 }
 
 Availability by_p11_kit() {
-  if (!has_p11_kit()) return {false, std::string(without_p11_kit)};
+  if (const auto there = p11_kit_there(); !there) return {false, there.error().message};
   return {true, "name the token, or its module with module-path="};
 }
 

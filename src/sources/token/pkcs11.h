@@ -20,10 +20,9 @@ struct Pkcs11Token {
   SecretBytes refused;
 };
 
-// Whether qanat was built with p11-kit; where not, this is why, and the others do nothing.
-bool has_p11_kit();
-inline constexpr std::string_view without_p11_kit =
-    "this qanat was built without p11-kit (package libp11-kit-dev)";
+// Whether p11-kit was built in, and is on this machine, which loads it; an Error says why not: then
+// nothing of what follows may be called.
+Result<void> p11_kit_there();
 
 // Throws Failure for what is no URI of a token.
 void check_pkcs11_uri(const std::string& uri);

@@ -4,10 +4,12 @@
 
 namespace qanat::sources {
 
-bool has_p11_kit() { return false; }
+Result<void> p11_kit_there() {
+  return error("this qanat was built without p11-kit (package libp11-kit-dev)");
+}
 void check_pkcs11_uri(const std::string& /*uri*/) {}
 std::unique_ptr<LibrarySession> make_pkcs11_session(std::shared_ptr<Pkcs11Token> /*token*/) {
-  throw Failure(std::string(without_p11_kit));
+  throw Failure(p11_kit_there().error().message);
 }
 
 }  // namespace qanat::sources
@@ -24,27 +26,55 @@ std::unique_ptr<LibrarySession> make_pkcs11_session(std::shared_ptr<Pkcs11Token>
 #include <vector>
 
 #include "base/files.h"
+#include "base/library.h"
 #include "base/shown.h"
 
 namespace qanat::sources {
 namespace {
 
+struct P11Kit : Libraries {
+  const Library library = load("p11-kit", 0);
+  QANAT_FUNCTION(library, p11_kit_message);
+  QANAT_FUNCTION(library, p11_kit_module_finalize);
+  QANAT_FUNCTION(library, p11_kit_module_get_filename);
+  QANAT_FUNCTION(library, p11_kit_module_get_name);
+  QANAT_FUNCTION(library, p11_kit_module_initialize);
+  QANAT_FUNCTION(library, p11_kit_module_load);
+  QANAT_FUNCTION(library, p11_kit_module_release);
+  QANAT_FUNCTION(library, p11_kit_modules_load);
+  QANAT_FUNCTION(library, p11_kit_strerror);
+  QANAT_FUNCTION(library, p11_kit_uri_any_unrecognized);
+  QANAT_FUNCTION(library, p11_kit_uri_free);
+  QANAT_FUNCTION(library, p11_kit_uri_get_attributes);
+  QANAT_FUNCTION(library, p11_kit_uri_get_slot_id);
+  QANAT_FUNCTION(library, p11_kit_uri_match_module_info);
+  QANAT_FUNCTION(library, p11_kit_uri_match_slot_info);
+  QANAT_FUNCTION(library, p11_kit_uri_match_token_info);
+  QANAT_FUNCTION(library, p11_kit_uri_message);
+  QANAT_FUNCTION(library, p11_kit_uri_new);
+  QANAT_FUNCTION(library, p11_kit_uri_parse);
+};
+const P11Kit& p11_kit() {
+  static const P11Kit loaded;
+  return loaded;
+}
+
 struct FreeUri {
-  void operator()(P11KitUri* uri) const { p11_kit_uri_free(uri); }
+  void operator()(P11KitUri* uri) const { p11_kit().p11_kit_uri_free(uri); }
 };
 using Uri = std::unique_ptr<P11KitUri, FreeUri>;
 
 // Throws Failure for what is no URI of a token.
 Uri parse_uri(const std::string& text) {
-  Uri uri(p11_kit_uri_new());
-  const int problem = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_ANY, uri.get());
+  Uri uri(p11_kit().p11_kit_uri_new());
+  const int problem = p11_kit().p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_ANY, uri.get());
   if (problem != P11_KIT_URI_OK) {
     throw Failure(fmt::format("{} is not a PKCS#11 URI: {}; write it like pkcs11:token=NAME", text,
-                              p11_kit_uri_message(problem)));
+                              p11_kit().p11_kit_uri_message(problem)));
   }
   CK_ULONG attributes = 0;
-  p11_kit_uri_get_attributes(uri.get(), &attributes);
-  if (attributes != 0 || p11_kit_uri_any_unrecognized(uri.get()) != 0) {
+  p11_kit().p11_kit_uri_get_attributes(uri.get(), &attributes);
+  if (attributes != 0 || p11_kit().p11_kit_uri_any_unrecognized(uri.get()) != 0) {
     throw Failure(fmt::format(
         "{} names something that no token has; known are token, serial, manufacturer, model, "
         "slot-id, slot-description, slot-manufacturer, library-description, library-manufacturer, "
@@ -77,21 +107,21 @@ class Module {
         initialised_(std::exchange(other.initialised_, false)) {}
   Module& operator=(Module&&) = delete;
   ~Module() {
-    if (initialised_) p11_kit_module_finalize(functions_);
-    if (functions_ != nullptr) p11_kit_module_release(functions_);
+    if (initialised_) p11_kit().p11_kit_module_finalize(functions_);
+    if (functions_ != nullptr) p11_kit().p11_kit_module_release(functions_);
   }
 
   CK_RV initialise() {
-    const CK_RV answer = p11_kit_module_initialize(functions_);
+    const CK_RV answer = p11_kit().p11_kit_module_initialize(functions_);
     initialised_ = answer == CKR_OK;
     return answer;
   }
   std::string name() const {
-    const std::unique_ptr<char, FreeText> file(p11_kit_module_get_filename(functions_));
+    const std::unique_ptr<char, FreeText> file(p11_kit().p11_kit_module_get_filename(functions_));
     return file ? shown(file.get()) : "a module";
   }
   bool is_called(const std::string& name) const {
-    const std::unique_ptr<char, FreeText> known(p11_kit_module_get_name(functions_));
+    const std::unique_ptr<char, FreeText> known(p11_kit().p11_kit_module_get_name(functions_));
     return known && name == known.get();
   }
   CK_FUNCTION_LIST* operator->() const { return functions_; }
@@ -184,7 +214,8 @@ class Pkcs11Session final : public LibrarySession {
 
  private:
   tl::unexpected<Error> refusal(std::string_view what, CK_RV answer) const {
-    return error(fmt::format("the token {} {}: {}", name_, what, p11_kit_strerror(answer)));
+    return error(
+        fmt::format("the token {} {}: {}", name_, what, p11_kit().p11_kit_strerror(answer)));
   }
 
   void close() {
@@ -195,9 +226,10 @@ class Pkcs11Session final : public LibrarySession {
 
   Result<void> load() {
     if (!token_->module_path.empty()) {
-      CK_FUNCTION_LIST* const module = p11_kit_module_load(token_->module_path.c_str(), 0);
+      CK_FUNCTION_LIST* const module =
+          p11_kit().p11_kit_module_load(token_->module_path.c_str(), 0);
       if (module == nullptr) {
-        const char* const why = p11_kit_message();
+        const char* const why = p11_kit().p11_kit_message();
         return error(fmt::format("cannot load {}: {}", token_->module_path,
                                  why == nullptr ? "it is no PKCS#11 module" : why));
       }
@@ -205,11 +237,11 @@ class Pkcs11Session final : public LibrarySession {
       if (const CK_RV answer = modules_[0].initialise(); answer != CKR_OK) {
         return error(fmt::format(
             "{} does not start: {}; is its own configuration there (of SoftHSM: SOFTHSM2_CONF)?",
-            token_->module_path, p11_kit_strerror(answer)));
+            token_->module_path, p11_kit().p11_kit_strerror(answer)));
       }
       return {};
     }
-    CK_FUNCTION_LIST** const all = p11_kit_modules_load(nullptr, 0);
+    CK_FUNCTION_LIST** const all = p11_kit().p11_kit_modules_load(nullptr, 0);
     for (CK_FUNCTION_LIST** each = all; each != nullptr && *each != nullptr; ++each) {
       Module module(*each);
       const bool named = token_->module_name.empty() || module.is_called(token_->module_name);
@@ -231,13 +263,13 @@ class Pkcs11Session final : public LibrarySession {
   bool matches(const Module& module, CK_SLOT_ID slot, const CK_TOKEN_INFO& token) const {
     CK_INFO library{};
     CK_SLOT_INFO place{};
-    const CK_SLOT_ID wanted = p11_kit_uri_get_slot_id(uri_.get());
+    const CK_SLOT_ID wanted = p11_kit().p11_kit_uri_get_slot_id(uri_.get());
     return module->C_GetInfo(&library) == CKR_OK &&
-           p11_kit_uri_match_module_info(uri_.get(), &library) == 1 &&
+           p11_kit().p11_kit_uri_match_module_info(uri_.get(), &library) == 1 &&
            module->C_GetSlotInfo(slot, &place) == CKR_OK &&
-           p11_kit_uri_match_slot_info(uri_.get(), &place) == 1 &&
+           p11_kit().p11_kit_uri_match_slot_info(uri_.get(), &place) == 1 &&
            (wanted == slot || wanted == static_cast<CK_SLOT_ID>(-1)) &&
-           p11_kit_uri_match_token_info(uri_.get(), &token) == 1;
+           p11_kit().p11_kit_uri_match_token_info(uri_.get(), &token) == 1;
   }
 
   // The one token that is meant.
@@ -307,7 +339,7 @@ class Pkcs11Session final : public LibrarySession {
     if (is_lost(answer)) return refusal("cannot be logged in to", answer);
     token_->refused = std::move(*secret);
     return fault(fmt::format("the token {} refuses the PIN: {}; it is not sent again", name_,
-                             p11_kit_strerror(answer)));
+                             p11_kit().p11_kit_strerror(answer)));
   }
 
   const std::shared_ptr<Pkcs11Token> token_;
@@ -320,7 +352,7 @@ class Pkcs11Session final : public LibrarySession {
 
 }  // namespace
 
-bool has_p11_kit() { return true; }
+Result<void> p11_kit_there() { return p11_kit().there(); }
 void check_pkcs11_uri(const std::string& uri) { parse_uri(uri); }
 std::unique_ptr<LibrarySession> make_pkcs11_session(std::shared_ptr<Pkcs11Token> token) {
   return std::make_unique<Pkcs11Session>(std::move(token));

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/library.h"
 #include "sources/type.h"
 #include "spec/options.h"
 #include "wire/tpm.h"
@@ -29,11 +30,25 @@ constexpr const char* resource_manager = "/dev/tpmrm0";
 
 #if !defined(QANAT_TPM)
 
-constexpr bool with_tss = false;
+Result<void> tss_there() {
+  return error("this qanat was built without tpm2-tss (package libtss2-dev)");
+}
 
 #else
 
-constexpr bool with_tss = true;
+struct Tss : Libraries {
+  const Library tctildr = load("tss2-tctildr", 0);
+  const Library rc = load("tss2-rc", 0);
+  QANAT_FUNCTION(tctildr, Tss2_TctiLdr_Initialize);
+  QANAT_FUNCTION(tctildr, Tss2_TctiLdr_Finalize);
+  QANAT_FUNCTION(rc, Tss2_RC_Decode);
+};
+const Tss& tss() {
+  static const Tss loaded;
+  return loaded;
+}
+
+Result<void> tss_there() { return tss().there(); }
 
 // The library writes what goes wrong to stderr, several lines a try. It asks the environment how
 // much of it, which is only safe to be set while there is one thread: before main. An operator may
@@ -61,7 +76,7 @@ tl::unexpected<Error> refusal(TSS2_RC code) {
     case TPM2_RC_YIELDED:
       return error("the TPM is busy, testing itself or with another program");
     default:
-      return error(fmt::format("the TPM refuses: {}", Tss2_RC_Decode(code)));
+      return error(fmt::format("the TPM refuses: {}", tss().Tss2_RC_Decode(code)));
   }
 }
 
@@ -73,11 +88,11 @@ class TpmSession final : public LibrarySession {
   TpmSession(const TpmSession&) = delete;
   TpmSession& operator=(const TpmSession&) = delete;
   ~TpmSession() override {
-    if (connection_ != nullptr) Tss2_TctiLdr_Finalize(&connection_);
+    if (connection_ != nullptr) tss().Tss2_TctiLdr_Finalize(&connection_);
   }
 
   Result<void> open() override {
-    if (const TSS2_RC problem = Tss2_TctiLdr_Initialize(tcti_.c_str(), &connection_);
+    if (const TSS2_RC problem = tss().Tss2_TctiLdr_Initialize(tcti_.c_str(), &connection_);
         problem != TSS2_RC_SUCCESS) {
       return error(fmt::format("cannot reach a TPM by {}: {}", tcti_, why_not(problem)));
     }
@@ -94,7 +109,7 @@ class TpmSession final : public LibrarySession {
       problem = Tss2_Tcti_Receive(connection_, &size, buffer.data(), TSS2_TCTI_TIMEOUT_BLOCK);
     }
     if (problem != TSS2_RC_SUCCESS) {
-      return error(fmt::format("the TPM is lost: {}", Tss2_RC_Decode(problem)));
+      return error(fmt::format("the TPM is lost: {}", tss().Tss2_RC_Decode(problem)));
     }
     const auto answer = wire::tpm::read_answer(buffer.view().first(std::min(size, buffer.size())));
     if (!answer) return error(fmt::format("the TPM gave nothing: {}", answer.error().message));
@@ -116,7 +131,8 @@ class TpmSession final : public LibrarySession {
       return fmt::format("no library knows that way; its package would be libtss2-tcti-{}0",
                          tcti_.substr(0, tcti_.find(':')));
     }
-    return fmt::format("{}; is it running, and may this user reach it?", Tss2_RC_Decode(problem));
+    return fmt::format("{}; is it running, and may this user reach it?",
+                       tss().Tss2_RC_Decode(problem));
   }
 
   // Nor a command that is started would let go of /dev/tpm0, which one at a time can have.
@@ -134,9 +150,6 @@ class TpmSession final : public LibrarySession {
 
 #endif
 
-constexpr std::string_view without_tss =
-    "this qanat was built without tpm2-tss (package libtss2-dev)";
-
 // To the kernel's device, its daemon, or a program that is one. Not "cmd", whose library (3.2.1)
 // writes as much into our buffer as the command's answer says that it is long, nor what wraps
 // another.
@@ -149,7 +162,9 @@ std::string socket_of(const std::string& tcti) {
 }
 
 SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
-  if (!with_tss) throw Failure(fmt::format("{}: {}", spec.text, without_tss));
+  if (const auto there = tss_there(); !there) {
+    throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
+  }
   const std::string tcti =
       spec.target.empty() ? std::string(device_prefix) + resource_manager : spec.target;
   const std::string way = tcti.substr(0, tcti.find(':'));
@@ -186,9 +201,11 @@ SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
 }
 
 Availability find_tpm() {
-  if (!with_tss) return {false, std::string(without_tss)};
-  const bool here = ::access(resource_manager, R_OK | W_OK) == 0;
-  return {here, here ? resource_manager : with_errno(resource_manager, errno)};
+  if (::access(resource_manager, R_OK | W_OK) != 0) {
+    return {false, with_errno(resource_manager, errno)};
+  }
+  const auto there = tss_there();
+  return {there.has_value(), there ? resource_manager : there.error().message};
 }
 
 }  // namespace
@@ -197,7 +214,7 @@ std::unique_ptr<LibrarySession> make_tpm_session(const std::string& tcti) {
 #if defined(QANAT_TPM)
   return std::make_unique<TpmSession>(tcti);
 #else
-  throw Failure(fmt::format("{}: {}", tcti, without_tss));
+  throw Failure(fmt::format("{}: {}", tcti, tss_there().error().message));
 #endif
 }
 

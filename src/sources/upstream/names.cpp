@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "net/discover.h"
 #include "sources/upstream/kept_join_strings.h"
 #include "spec/options.h"
 #include "spec/type_table.h"
@@ -123,7 +124,16 @@ SourcePlan plan_upstream(const std::string& text) {
               : credit ? ""
                        : "unauthenticated: mixed in, credited 0",
       .run = [text](const SourceServices& services) { return make_upstream({text}, {}, services); },
-      .look = [text](spec::Obstacles& found) { look_at_trust(parse_upstream(text), found); }};
+      .look =
+          [text](spec::Obstacles& found) {
+            const peers::Endpoint endpoint = parse_upstream(text);
+            look_at_trust(endpoint, found);
+            const std::string& host = endpoint.address.host;
+            if (!spec::is_service_name(host)) return;
+            if (const auto possible = net::can_discover(host); !possible) {
+              found.push_back({fmt::format("{}: {}", endpoint.text(), possible.error().message)});
+            }
+          }};
 }
 
 }  // namespace qanat::sources

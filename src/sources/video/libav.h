@@ -1,11 +1,9 @@
-// FFmpeg's libraries, loaded when the first stream is opened. Linked, they and the hundred that
-// they need would be loaded at each start of the program, by those who have no camera, too: 140 MB
-// of libraries, of which a guest's first boot or a `feed` of 25 ms has no use.
+// FFmpeg's libraries, with the hundred that they need: 140 MB, loaded for the first stream.
 #pragma once
 
 #include <string>
 
-#include "base/error.h"
+#include "base/library.h"
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -17,50 +15,50 @@ extern "C" {
 
 namespace qanat::sources::video {
 
-// Of which library, and what of it.
-#define QANAT_LIBAV(FUNCTION)                      \
-  FUNCTION(avutil, av_dict_free)                   \
-  FUNCTION(avutil, av_dict_set)                    \
-  FUNCTION(avutil, av_frame_alloc)                 \
-  FUNCTION(avutil, av_frame_free)                  \
-  FUNCTION(avutil, av_free)                        \
-  FUNCTION(avutil, av_freep)                       \
-  FUNCTION(avutil, av_get_pix_fmt_name)            \
-  FUNCTION(avutil, av_log_set_callback)            \
-  FUNCTION(avutil, av_malloc)                      \
-  FUNCTION(avutil, av_max_alloc)                   \
-  FUNCTION(avutil, av_pix_fmt_desc_get)            \
-  FUNCTION(avutil, av_strerror)                    \
-  FUNCTION(avcodec, av_packet_alloc)               \
-  FUNCTION(avcodec, av_packet_free)                \
-  FUNCTION(avcodec, av_packet_unref)               \
-  FUNCTION(avcodec, avcodec_alloc_context3)        \
-  FUNCTION(avcodec, avcodec_find_decoder)          \
-  FUNCTION(avcodec, avcodec_free_context)          \
-  FUNCTION(avcodec, avcodec_get_name)              \
-  FUNCTION(avcodec, avcodec_open2)                 \
-  FUNCTION(avcodec, avcodec_parameters_to_context) \
-  FUNCTION(avcodec, avcodec_receive_frame)         \
-  FUNCTION(avcodec, avcodec_send_packet)           \
-  FUNCTION(avformat, av_read_frame)                \
-  FUNCTION(avformat, avformat_alloc_context)       \
-  FUNCTION(avformat, avformat_close_input)         \
-  FUNCTION(avformat, avformat_free_context)        \
-  FUNCTION(avformat, avformat_open_input)          \
-  FUNCTION(avformat, avio_alloc_context)           \
-  FUNCTION(avformat, avio_context_free)
+struct Libav : Libraries {
+  // The first: its package brings the others.
+  const Library avformat = load("avformat", LIBAVFORMAT_VERSION_MAJOR);
+  const Library avcodec = load("avcodec", LIBAVCODEC_VERSION_MAJOR);
+  const Library avutil = load("avutil", LIBAVUTIL_VERSION_MAJOR);
 
-struct Libav {
-#define MEMBER(LIBRARY, NAME) decltype(&::NAME) NAME = nullptr;
-  QANAT_LIBAV(MEMBER)
-#undef MEMBER
+  QANAT_FUNCTION(avutil, av_dict_free);
+  QANAT_FUNCTION(avutil, av_dict_set);
+  QANAT_FUNCTION(avutil, av_frame_alloc);
+  QANAT_FUNCTION(avutil, av_frame_free);
+  QANAT_FUNCTION(avutil, av_free);
+  QANAT_FUNCTION(avutil, av_freep);
+  QANAT_FUNCTION(avutil, av_get_pix_fmt_name);
+  QANAT_FUNCTION(avutil, av_log_set_callback);
+  QANAT_FUNCTION(avutil, av_malloc);
+  QANAT_FUNCTION(avutil, av_max_alloc);
+  QANAT_FUNCTION(avutil, av_pix_fmt_desc_get);
+  QANAT_FUNCTION(avutil, av_strerror);
+
+  QANAT_FUNCTION(avcodec, av_packet_alloc);
+  QANAT_FUNCTION(avcodec, av_packet_free);
+  QANAT_FUNCTION(avcodec, av_packet_unref);
+  QANAT_FUNCTION(avcodec, avcodec_alloc_context3);
+  QANAT_FUNCTION(avcodec, avcodec_find_decoder);
+  QANAT_FUNCTION(avcodec, avcodec_free_context);
+  QANAT_FUNCTION(avcodec, avcodec_get_name);
+  QANAT_FUNCTION(avcodec, avcodec_open2);
+  QANAT_FUNCTION(avcodec, avcodec_parameters_to_context);
+  QANAT_FUNCTION(avcodec, avcodec_receive_frame);
+  QANAT_FUNCTION(avcodec, avcodec_send_packet);
+
+  QANAT_FUNCTION(avformat, av_read_frame);
+  QANAT_FUNCTION(avformat, avformat_alloc_context);
+  QANAT_FUNCTION(avformat, avformat_close_input);
+  QANAT_FUNCTION(avformat, avformat_free_context);
+  QANAT_FUNCTION(avformat, avformat_open_input);
+  QANAT_FUNCTION(avformat, avio_alloc_context);
+  QANAT_FUNCTION(avformat, avio_context_free);
 };
 
-// Loads them at the first call, in the versions that this program was built with; an Error that
-// names the package when one is not there. Any thread.
-const Result<void>& load_libav();
-// After that has succeeded.
-const Libav& libav();
+inline const Libav& libav() {
+  static const Libav loaded;
+  return loaded;
+}
 
 // Owners of what the library makes.
 struct FreeFormat {

@@ -176,7 +176,7 @@ class Stream final : public Camera {
   }
 
   Result<void> begin(const Waker& waker) {
-    if (const auto& there = load_libav(); !there) return there;
+    if (const auto& there = libav().there(); !there) return there;
     set_up_library();
     close_all();
     last_line.clear();
@@ -419,7 +419,7 @@ class Stream final : public Camera {
 
 }  // namespace
 
-Result<void> ffmpeg() { return load_libav(); }
+Result<void> ffmpeg() { return libav().there(); }
 
 std::unique_ptr<Camera> make_stream(const StreamUrl& url, const std::string& ca) {
   return std::make_unique<Stream>(url, ca);
