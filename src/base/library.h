@@ -43,7 +43,9 @@ class Libraries {
 };
 
 // A member that points to the function of that name, of the type that its header declares.
+// NOLINTBEGIN(bugprone-macro-parentheses): a member's name takes none
 #define QANAT_FUNCTION(LIBRARY, NAME) \
   const decltype(&::NAME) NAME = reinterpret_cast<decltype(&::NAME)>(find(LIBRARY, #NAME))
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace qanat

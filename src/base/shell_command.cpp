@@ -231,7 +231,7 @@ std::string program_of(const std::string& command) {
   // A word without anything that the shell would make something else of.
   const std::size_t begin = std::min(command.find_first_not_of(" \t"), command.size());
   const std::size_t end = std::min(command.find_first_of(" \t\n;&|<>", begin), command.size());
-  const std::string word = command.substr(begin, end - begin);
+  std::string word = command.substr(begin, end - begin);
   const std::size_t next = command.find_first_not_of(" \t", end);
   const bool defines = next != std::string::npos && command[next] == '(';
   const bool redirects = end < command.size() && (command[end] == '<' || command[end] == '>') &&
