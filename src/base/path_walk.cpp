@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <deque>
 #include <filesystem>
 
@@ -34,6 +35,10 @@ struct Place {
 
 Place root() { return {UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)), ""}; }
 
+tl::unexpected<Error> cannot_look(const std::string& path, int problem) {
+  return error(with_errno("cannot look at " + path, problem));
+}
+
 void look_at_file_system(int fd, PathStep& step) {
   struct statfs info {};
   if (::fstatfs(fd, &info) != 0) return;
@@ -51,14 +56,24 @@ Result<void> walk_path(const std::string& path,
   // The kernel says where a process is without links.
   if (!path.starts_with('/')) put_before(std::filesystem::current_path(problem).string(), names);
   Place at = root();
+  PathStep top;
+  if (!at.fd || ::fstat(at.fd.get(), &top.info) != 0) return cannot_look("/", errno);
+  top.path = "/";
+  top.last = names.empty();
+  look_at_file_system(at.fd.get(), top);
+  if (auto good = visit(top); !good) return good;
   int links = 0;
-  while (!names.empty() && at.fd) {
+  while (!names.empty()) {
+    if (!at.fd) return cannot_look("/", errno);
     const std::string name = names.front();
     names.pop_front();
     UniqueFd next(::openat(at.fd.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     PathStep step;
     step.last = names.empty();
-    if (!next || ::fstat(next.get(), &step.info) != 0) return {};
+    if (!next && (errno == ENOENT || errno == ENOTDIR || errno == EACCES)) return {};
+    if (!next || ::fstat(next.get(), &step.info) != 0) {
+      return cannot_look(at.path + "/" + name, errno);
+    }
     if (name == "..") {
       // It was passed on the way down, as no link leads anywhere but through its own directories.
       at = {std::move(next), at.path.substr(0, std::min(at.path.rfind('/'), at.path.size()))};
@@ -75,7 +90,8 @@ Result<void> walk_path(const std::string& path,
     }
     std::array<char, PATH_MAX> target;
     const ssize_t size = ::readlinkat(next.get(), "", target.data(), target.size());
-    if (size <= 0 || ++links > most_links) return {};
+    if (size <= 0) return cannot_look(step.path, errno);
+    if (++links > most_links) return cannot_look(path, ELOOP);
     const std::string to(target.data(), static_cast<std::size_t>(size));
     put_before(to, names);
     if (to.front() == '/') at = root();

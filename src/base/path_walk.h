@@ -23,8 +23,9 @@ struct PathStep {
 
 // Calls `visit` for each of them, in the order in which the kernel passes them
 // (path_resolution(7)): "k/.." leads through the link k, and not around it. Ends at the first
-// Error, which is the answer, and where something does not exist or cannot be looked at: so far all
-// was visited. `path` may be relative.
+// Error, which is the answer, and where something does not exist or may not be passed: so far all
+// was visited. An Error, too, where this process cannot look (no descriptor, no memory, links
+// without end). `path` may be relative.
 Result<void> walk_path(const std::string& path,
                        const std::function<Result<void>(const PathStep& step)>& visit);
 

@@ -58,15 +58,15 @@ std::string account_name(unsigned uid) {
 std::string who_else_may_change(const PathStep& step) {
   const auto& info = step.info;
   if (step.in_proc) return step.path + " is what a process makes of it";
-  // A volume of a container's, say, with modes that nobody there can change.
-  if (step.read_only) return "";
   if (info.st_uid != 0 && info.st_uid != ::geteuid()) {
     return fmt::format("{} belongs to {}", step.path, account_name(info.st_uid));
   }
-  // In a directory like /tmp others change nothing of root's.
-  const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0;
-  if (!S_ISLNK(info.st_mode) && (info.st_mode & 022U) != 0 && !sticky) {
-    return fmt::format("{} can be written by others (mode {:04o})", step.path,
+  // In a directory like /tmp others change nothing of root's, and a volume of a container's has
+  // modes that nobody there can change. A group is others, root's too: the bits may be an ACL's.
+  const bool excused = (S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0) || step.read_only ||
+                       S_ISLNK(info.st_mode);
+  if (!excused && (info.st_mode & 022U) != 0) {
+    return fmt::format("{0} can be written by others (mode {1:04o}: chmod go-w {0})", step.path,
                        info.st_mode & 07777U);
   }
   return "";

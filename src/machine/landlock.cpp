@@ -83,6 +83,7 @@ class Ruleset {
     if (!S_ISDIR(info.st_mode)) rights &= LANDLOCK_ACCESS_FS_READ_FILE | writing;
     const landlock_path_beneath_attr rule{.allowed_access = rights & known_, .parent_fd = at.get()};
     if (::syscall(SYS_landlock_add_rule, fd_.get(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
+      if (errno == EBADFD) return;  // a pipe without a name: it is open
       throw Failure(with_errno("cannot allow " + path + " in the Landlock ruleset", errno));
     }
   }

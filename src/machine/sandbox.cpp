@@ -74,7 +74,14 @@ std::optional<Account> find_account(const std::string& name) {
 bool has_powers() {
   if (::geteuid() == 0) return true;
   ::capng_get_caps_process();
-  return ::capng_have_capabilities(CAPNG_SELECT_CAPS) > CAPNG_NONE;
+  // A session of a desktop's has one to wake the machine, say, which is nothing over others.
+  constexpr std::array over_others{CAP_SYS_ADMIN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+                                   CAP_CHOWN,      CAP_FOWNER,       CAP_SETUID,
+                                   CAP_SETGID,     CAP_SYS_PTRACE,   CAP_SYS_RAWIO,
+                                   CAP_SYS_MODULE, CAP_KILL,         CAP_SETFCAP};
+  return std::any_of(over_others.begin(), over_others.end(), [](int capability) {
+    return ::capng_have_capability(CAPNG_EFFECTIVE, static_cast<unsigned>(capability)) != 0;
+  });
 }
 
 bool can_become(const Account& account) {

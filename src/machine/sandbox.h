@@ -21,7 +21,7 @@ struct Account {
 inline constexpr const char* usual_account = "qanat";
 // nullopt: there is none of that name.
 std::optional<Account> find_account(const std::string& name);
-// Whether this process is root's, or has any capability.
+// Whether this process is root's, or has a capability that gives it something over others.
 bool has_powers();
 // Whether this process, root's, can become it; not where a container took that from it. Tried by a
 // child.

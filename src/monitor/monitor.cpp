@@ -27,7 +27,6 @@ constexpr std::size_t most_jobs = 256;
 // Where the kernel does not tell of a child's end (Linux before 5.3); and of the node's.
 constexpr int look_interval_ms = 20;
 constexpr int node_look_ms = 1000;
-constexpr unsigned most_request_s = 30;
 
 // A command, and the link over which the node is told of it.
 struct Job {
@@ -165,7 +164,7 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
     if (::getppid() != node_process) break;  // another process may have its end of the socket
     if (!asked) continue;
     // One that a descriptor or a file keeps waiting ends this process, whose node is told.
-    ::alarm(most_request_s);
+    ::alarm(30);
     UniqueFd passed;
     const ssize_t size = receive_message(node.get(), request->view(), passed);
     if (size == 0 || (size < 0 && errno != EMSGSIZE)) break;
@@ -184,6 +183,7 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
 void run(UniqueFd node, const Grants& grants, std::function<Grants()> reread) noexcept {
   // What a service manager or a terminal sends to all processes stays blocked: the node is told.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGALRM, SIG_DFL);
   ::prctl(PR_SET_DUMPABLE, 0);
   try {
     serve(node, grants, std::move(reread));

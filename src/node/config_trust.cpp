@@ -1,13 +1,17 @@
 #include "node/config_trust.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/path_walk.h"
 #include "base/trusted_path.h"
 #include "node/config_path.h"
@@ -46,33 +50,40 @@ Doubts look(const std::string& file, const machine::Confinement& confinement,
   const std::vector<Directory> directories = directories_of(confinement);
   struct stat state_info {};
   const bool has_state = ::stat(state.c_str(), &state_info) == 0;
-  (void)walk_path(file, [&](const PathStep& step) -> Result<void> {
+  const auto walked = walk_path(file, [&](const PathStep& step) -> Result<void> {
     if (has_state && is_same(step.info, state_info)) doubts.in_state = state;
     for (const Directory& directory : directories) {
       if (is_same(step.info, directory.info)) doubts.writable = directory.name;
     }
     if (doubts.not_ours.empty()) doubts.not_ours = who_else_may_change(step);
+    // An account with capabilities, whose own node is without: it is not the monitor's equal.
+    if (doubts.not_ours.empty() && ::geteuid() != 0 && step.info.st_uid != 0) {
+      doubts.not_ours = fmt::format("{} belongs to {}", step.path, account_name(step.info.st_uid));
+    }
     // Root's own file by another name, for a node that is root without capabilities.
-    const bool another_name = step.last && S_ISREG(step.info.st_mode) && step.info.st_nlink > 1;
+    const bool another_name =
+        step.last && S_ISREG(step.info.st_mode) && step.info.st_nlink > 1 && !step.read_only;
     if (another_name && !confinement.account && doubts.not_ours.empty()) {
       doubts.not_ours = step.path + " has other names (hard links)";
     }
     return {};
   });
+  if (!walked && doubts.not_ours.empty()) doubts.not_ours = walked.error().message;
   return doubts;
 }
 
-// What is no file is read once.
-bool is_read_again(const std::string& file) {
-  struct stat info {};
-  return ::stat(file.c_str(), &info) != 0 || S_ISREG(info.st_mode);
+// Standard input, say: it has no name, and nobody can put another in its place.
+bool is_pipe_without_name(const std::string& file) {
+  const UniqueFd fd(::open(file.c_str(), O_PATH | O_CLOEXEC));
+  struct statfs info {};
+  return fd && ::fstatfs(fd.get(), &info) == 0 && info.f_type == PIPEFS_MAGIC;
 }
 
 }  // namespace
 
 std::string doubts_of_config(const std::string& file, const machine::Confinement& confinement,
-                             const std::string& state, bool commands) {
-  if (file.empty() || !is_read_again(file)) return "";
+                             const std::string& state, bool grants) {
+  if (file.empty() || is_pipe_without_name(file)) return "";
   const bool powers = machine::has_powers();
   Doubts doubts = look(file, confinement, state);
   // Whoever runs without powers may let his friends write his configuration.
@@ -87,7 +98,7 @@ std::string doubts_of_config(const std::string& file, const machine::Confinement
   const std::string remedy =
       powers ? fmt::format("keep it where root alone can write, such as {}", default_config_path())
              : "keep it where the node does not write";
-  const bool accounts = powers && confinement.account && !doubts.not_ours.empty() && commands;
+  const bool accounts = powers && confinement.account && !doubts.not_ours.empty() && grants;
   if ((powers && !doubts.in_state.empty()) || accounts) {
     throw Failure(fmt::format("{}, and root would run what it says; {}", what, remedy));
   }

@@ -42,6 +42,10 @@ struct Named {
   std::vector<std::string> groups;
   bool foreign_library = false;
 
+  bool grants_anything() const {
+    return !grants.commands.empty() || !grants.readable.empty() || !grants.writable.empty() ||
+           !grants.ports.empty();
+  }
   void read(const std::string& path) {
     if (!path.empty()) grants.readable.push_back(path);
   }
@@ -228,11 +232,12 @@ std::string doubts_of_start(const NodeSettings& settings, const std::string& con
   const std::string config = absolute(config_path);
   machine::Confinement confinement = confinement_of(settings, named, config);
   confinement.account = owner_of(settings, named, machine::usual_account).account;
-  return doubts_of_config(config, confinement, settings.state_path, !named.grants.commands.empty());
+  return doubts_of_config(config, confinement, settings.state_path, named.grants_anything());
 }
 
 Separation::Separation(const NodeSettings& settings, Around around) {
   Named named = named_by(settings);
+  const bool named_any = named.grants_anything();
   if (!around.config_path.empty()) named.read(around.config_path);
   const std::string config = absolute(around.config_path);
   machine::Confinement confinement = confinement_of(settings, named, config);
@@ -254,17 +259,16 @@ Separation::Separation(const NodeSettings& settings, Around around) {
                      {std::string(name_of(settings.generation_path))}, *owner.account);
     }
   }
-  warning_ =
-      doubts_of_config(config, confinement, settings.state_path, !named.grants.commands.empty());
+  warning_ = doubts_of_config(config, confinement, settings.state_path, named_any);
   auto reread = [make = std::move(around.reread), path = around.config_path,
                  trusted = warning_.empty(), unchanged = named.grants, confinement,
                  state = settings.state_path] {
     // Decided at the start: between a look at a file that the node can change and reading it, it
     // changes.
     if (!make || !trusted) return unchanged;
-    // A FIFO is read once, and not by the monitor: it would wait for a writer.
-    const bool is_there = !path.empty() && ::access(path.c_str(), F_OK) == 0;
-    if (is_there && !is_file(path)) return unchanged;
+    // A FIFO is read once, and not by the monitor: it would wait for a writer. What is missing may
+    // be put there by others, where all may write (/tmp), between a look and the reading.
+    if (!is_file(path)) return unchanged;
     // Root may have put a link there since.
     if (!doubts_of_config(path, confinement, state, false).empty()) return unchanged;
     monitor::Grants grants = grants_of(make());

@@ -321,10 +321,20 @@ def changed_by_the_account(tmp_path, case):
         os.chown(config, 61771, 61771)
         config.chmod(0o444)
     elif case == "a directory of a group":
+        os.chown(place, 0, 61771)
         place.chmod(0o2775)
     elif case == "an ACL":
         need("setfacl")
         subprocess.run(["setfacl", "-m", "u:61771:rw", config], check=True)
+    elif case == "a FIFO of its own":
+        config.unlink()
+        os.mkfifo(config)
+        os.chown(place, 61771, 61771)
+        os.chown(config, 61771, 61771)
+    elif case == "a read-only mount of a directory of its own":
+        os.chown(place, 61771, 61771)
+        (tmp_path / "mount").mkdir()
+        return tmp_path / "mount/qanat.toml"
     elif case in ("links to links", "a link and .."):
         away = tmp_path / "away"
         (away / "below").mkdir(parents=True)
@@ -340,11 +350,19 @@ def changed_by_the_account(tmp_path, case):
 
 
 @pytest.mark.parametrize("case", ["a sticky directory of its own", "a directory of its own that it may not write now",
-                                  "a file of its own that it may not write now", "a directory of a group", "an ACL", "links to links", "a link and .."])
-def test_commands_of_a_configuration_that_the_account_can_change_are_not_run(account, tmp_path, case):
+                                  "a file of its own that it may not write now", "a directory of a group", "an ACL", "links to links", "a link and ..",
+                                  "a FIFO of its own", "a read-only mount of a directory of its own"])
+def test_commands_of_a_configuration_that_the_account_can_change_are_not_run(account, tmp_path, case, request):
     """At the next start they would be the node's own, and root's."""
     config = changed_by_the_account(tmp_path, case)
+    if "mount" in case:
+        account += ["sh", "-c", f'mount --bind {tmp_path}/place {tmp_path}/mount && mount -o remount,bind,ro {tmp_path}/mount && exec "$@"', "sh"]
+    if "FIFO" in case:
+        (tmp_path / "text").write_text(f'[[source]]\nname = "exec:cat /dev/urandom"\n[[outlet]]\nname = "http://127.0.0.1:{free_port()}"\n')
     for command in ("check", "serve"):
+        if "FIFO" in case:
+            writer = subprocess.Popen(["sh", "-c", f"exec cat {tmp_path}/text >{config}"])
+            request.addfinalizer(writer.kill)
         done = subprocess.run([*account, QANAT, command, "--config", str(config), "--state", str(tmp_path / "state")], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and "could write its configuration" in done.stderr, done
     # Root's own is taken.
