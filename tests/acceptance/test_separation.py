@@ -284,7 +284,7 @@ def test_a_configuration_that_the_node_could_write_is_refused(run, tmp_path):
             assert checked.returncode == 1 and "could write its configuration" in checked.stderr, checked
     # Beside a boot seed it is taken once, and what root runs stays as it was.
     node = run("serve", "--config", str(tmp_path / "seeds/qanat.toml")).up()
-    assert "a reload brings no commands" in node.log()
+    eventually(lambda: "a reload brings no commands" in node.log())
     with (tmp_path / "seeds/qanat.toml").open("a") as file:
         file.write('[[source]]\nname = "exec:id"\n')
     node.process.send_signal(signal.SIGHUP)
