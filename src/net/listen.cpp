@@ -252,13 +252,36 @@ UniqueFd listen_udp(const spec::Address& address) {
   return std::move(listen_udp(address, 1).at(0).at(0));
 }
 
+namespace {
+
+// No descriptors from those who connect, who have no reason to pass any: a socket of theirs with
+// SO_LINGER and bytes that nobody reads would be closed here, and an I/O thread would wait for it
+// as long as they please. Older kernels do not know it.
+void refuse_descriptors(int fd) {
+#if defined(SO_PASSRIGHTS)
+  constexpr int pass_rights = SO_PASSRIGHTS;
+#elif defined(__sparc__) || defined(__hppa__)
+  constexpr int pass_rights = -1;
+#else
+  constexpr int pass_rights = 83;  // asm-generic/socket.h of Linux 6.16
+#endif
+  constexpr int no = 0;
+  (void)::setsockopt(fd, SOL_SOCKET, pass_rights, &no, sizeof no);
+}
+
+}  // namespace
+
 UniqueFd listen_unix(const std::string& path, unsigned mode, std::optional<FileId>* made) {
-  if (UniqueFd passed = PassedSockets::of_process().take_unix(path)) return passed;
+  if (UniqueFd passed = PassedSockets::of_process().take_unix(path)) {
+    refuse_descriptors(passed.get());
+    return passed;
+  }
   const sockaddr_un name = unix_name(path);
   make_directory_of(path);
   if (is_dead_socket(path, name)) ::unlink(path.c_str());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) throw Failure(with_errno("socket", errno));
+  refuse_descriptors(fd.get());
   // Nobody may connect before the mode is right: bind makes the file with the umask's leave.
   const mode_t before = ::umask(0777 & ~mode);
   const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name);

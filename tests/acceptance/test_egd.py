@@ -113,3 +113,20 @@ def test_an_egd_that_goes_away_is_noticed(egd_hub, run):
     assert eventually(lambda: node.source(name)["state"] == "healthy")
     egd_hub.process.kill()
     assert eventually(lambda: node.source(name)["state"] == "gone")
+
+
+def test_nobody_passes_descriptors_to_a_node(egd_hub):
+    """One with SO_LINGER, whose peer reads nothing, would be closed by an I/O thread, which would wait for it as long as they please."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    lingering = socket.create_connection(listener.getsockname())
+    with socket.socket(socket.AF_UNIX) as client:
+        so_passrights = 83
+        try:
+            client.getsockopt(socket.SOL_SOCKET, so_passrights)
+        except OSError:
+            pytest.skip("this kernel knows no SO_PASSRIGHTS (Linux 6.16)")
+        client.connect(str(egd_hub.path))
+        with pytest.raises(PermissionError):
+            socket.send_fds(client, [b"\x02\x01"], [lingering.fileno()])
+        client.sendall(b"\x02\x01")
+        assert len(client.recv(1)) == 1
