@@ -30,6 +30,7 @@ class HttpConnection final : public serve::StreamConnection {
   Task<bool> read_request();
   Task<void> respond();
 
+  // Who asks, and whether he may (access.cpp).
   bool authorise(std::string_view header);
   bool identify_observer(std::string_view header);
   void identify_by_certificate();
@@ -52,6 +53,7 @@ class HttpConnection final : public serve::StreamConnection {
                     unsigned retry_after = 0);
   Task<void> refuse_over_quota();
   Task<void> refuse_plain_http();
+  Task<void> refuse_stranger();
   Task<bool> refuse_often(serve::Made what);
   Task<bool> refuse_hopeless(std::size_t bytes, Duration patience);
   Task<void> refuse_full(std::size_t bytes, Duration waited);
