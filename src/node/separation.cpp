@@ -203,22 +203,27 @@ struct Owner {
   std::string why_not;                      // root's stays root's; empty: it does not
 };
 
-// Directories that are still to be made stand in nobody's way.
-Owner owner_of(const NodeSettings& settings, const Named& named, const std::string& account) {
+// Whose a node of root's may be. A name service may be asked, which takes its time: once.
+std::optional<machine::Account> account_of_node(const std::string& name) {
+  return ::geteuid() == 0 ? machine::find_account(name) : std::nullopt;
+}
+
+// `account`: account_of_node(name). Directories that are still to be made stand in nobody's way.
+Owner owner_of(const NodeSettings& settings, const Named& named, const std::string& name,
+               const std::optional<machine::Account>& account) {
   if (::geteuid() != 0) return {};
-  const auto found = machine::find_account(account);
-  if (!found) return {std::nullopt, fmt::format("there is no account '{}'", account)};
-  const std::string why_not = why_unfit(*found, settings, named.made_in());
+  if (!account) return {std::nullopt, fmt::format("there is no account '{}'", name)};
+  const std::string why_not = why_unfit(*account, settings, named.made_in());
   if (why_not.empty()) {
     const StateDir state(settings.state_path);
-    if (auto safe = state.check_above(found->user); !safe) throw Failure(safe.error().message);
-    return {found, ""};
+    if (auto safe = state.check_above(account->user); !safe) throw Failure(safe.error().message);
+    return {account, ""};
   }
-  if (is_owner(*found, settings.state_path)) {
+  if (is_owner(*account, settings.state_path)) {
     throw Failure(
         fmt::format("the state directory {} belongs to '{}', and this node cannot run as "
                     "that: {}; mend that, or give another --state DIR",
-                    settings.state_path, found->name, why_not));
+                    settings.state_path, name, why_not));
   }
   return {std::nullopt, why_not};
 }
@@ -231,7 +236,8 @@ std::string doubts_of_start(const NodeSettings& settings, const std::string& con
   const Named named = named_by(settings);
   const std::string config = absolute(config_path);
   machine::Confinement confinement = confinement_of(settings, named, config);
-  confinement.account = owner_of(settings, named, machine::usual_account).account;
+  const auto account = account_of_node(machine::usual_account);
+  confinement.account = owner_of(settings, named, machine::usual_account, account).account;
   return doubts_of_config(config, confinement, settings.state_path, named.grants_anything());
 }
 
@@ -244,12 +250,11 @@ Separation::Separation(const NodeSettings& settings, Around around) {
   for (const std::string& directory : named.made_in()) make_directory_of(directory + "/x");
   if (!settings.generation_path.empty()) make_directory_of(settings.generation_path);
   const StateDir state(settings.state_path);
-  const auto account =
-      ::geteuid() == 0 ? machine::find_account(around.account) : std::optional<machine::Account>();
+  const auto account = account_of_node(around.account);
   const bool is_accounts = account && is_owner(*account, settings.state_path);
   // Where the directory cannot be made, the node says so, and goes on without.
   if (!is_accounts) (void)state.prepare();
-  const Owner owner = owner_of(settings, named, around.account);
+  const Owner owner = owner_of(settings, named, around.account, account);
   why_not_account_ = owner.why_not;
   confinement.account = owner.account;
   if (owner.account) {
