@@ -12,20 +12,22 @@
 #include <filesystem>
 #include <memory>
 
-#include "base/path_walk.h"
-
 namespace qanat {
 
 namespace fs = std::filesystem;
 
 namespace {
 
+// This account's, or root's.
+bool is_ours(const PathStep& step) {
+  return step.info.st_uid == 0 || step.info.st_uid == ::geteuid();
+}
+
 // One step on the way to a directory.
 Result<void> look_at(const PathStep& step, const std::string& entrusted) {
-  const uid_t self = ::geteuid();
-  const uid_t owner = step.info.st_uid;
-  if (owner != 0 && owner != self && (step.last || step.path != entrusted)) {
-    const std::string name = account_name(owner);
+  if (!is_ours(step) && (step.last || step.path != entrusted)) {
+    const uid_t self = ::geteuid();
+    const std::string name = account_name(step.info.st_uid);
     if (!step.last) {
       return error(fmt::format("{} belongs to {}, who can put another directory into its place",
                                step.path, name));
@@ -58,7 +60,7 @@ std::string account_name(unsigned uid) {
 std::string who_else_may_change(const PathStep& step) {
   const auto& info = step.info;
   if (step.in_proc) return step.path + " is what a process makes of it";
-  if (info.st_uid != 0 && info.st_uid != ::geteuid()) {
+  if (!is_ours(step)) {
     return fmt::format("{} belongs to {}", step.path, account_name(info.st_uid));
   }
   // In a directory like /tmp others change nothing of root's, and a volume of a container's has

@@ -15,7 +15,6 @@
 #include "cli/held_places.h"
 #include "cli/node_options.h"
 #include "machine/generation.h"
-#include "node/config_path.h"
 #include "node/look.h"
 #include "node/separation.h"
 #include "outlets/registry.h"
@@ -174,9 +173,7 @@ int check(CheckOptions& options) {
       settings.config = config;
       settings.generation_path = machine::Generation::usual_path();
       // As `serve` would begin with it: that reads the usual file again, though there be none yet.
-      const std::string doubts =
-          node::doubts_of_start(settings, options.node.config.empty() ? node::default_config_path()
-                                                                      : options.node.config);
+      const std::string doubts = node::doubts_of_start(settings, config_path(options.node));
       if (!doubts.empty()) found.warnings.push_back(doubts);
     } catch (const Failure& problem) {
       problems.emplace_back(problem.what());

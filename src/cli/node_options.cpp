@@ -41,10 +41,13 @@ void add_node_options(CLI::App& command, NodeOptions& options) {
       ->check(CLI::Range(1, 256));
 }
 
+std::string config_path(const NodeOptions& options) {
+  return options.config.empty() ? node::default_config_path() : options.config;
+}
+
 std::string config_file(const NodeOptions& options) {
-  if (!options.config.empty()) return options.config;
-  const char* const usual = node::default_config_path();
-  return ::access(usual, F_OK) == 0 ? usual : "";
+  const std::string path = config_path(options);
+  return !options.config.empty() || ::access(path.c_str(), F_OK) == 0 ? path : "";
 }
 
 void read_names(NodeOptions& options,

@@ -25,7 +25,9 @@ struct NodeOptions {
 
 void add_node_options(CLI::App& command, NodeOptions& options);
 
-// The file that is read; empty: none.
+// The file that a reload reads, there or not: the one that is named, or the usual one.
+std::string config_path(const NodeOptions& options);
+// The file that is read now; empty: none.
 std::string config_file(const NodeOptions& options);
 
 // Reads what files of --source hold, once: what was read stays at a reload. Calls `wrong` for each

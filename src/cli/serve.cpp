@@ -4,7 +4,6 @@
 #include "cli/control.h"
 #include "cli/node_options.h"
 #include "cli/run_node.h"
-#include "node/config_path.h"
 #include "outlets/registry.h"
 #include "sources/registry.h"
 
@@ -45,10 +44,9 @@ Run add_serve(CLI::App& command) {
     node::NodeSettings settings;
     settings.state_path = state_path(options->state);
     settings.config = effective_config(*options);
-    const std::string config =
-        options->config.empty() ? node::default_config_path() : options->config;
     return run_node(
-        std::move(settings), [options] { return effective_config(*options); }, config);
+        std::move(settings), [options] { return effective_config(*options); },
+        config_path(*options));
   };
 }
 

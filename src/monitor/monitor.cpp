@@ -163,7 +163,7 @@ void serve(const UniqueFd& node, const Grants& grants, std::function<Grants()> r
     const bool asked = jobs.wait_beside(node.get());
     if (::getppid() != node_process) break;  // another process may have its end of the socket
     if (!asked) continue;
-    // One that a descriptor or a file keeps waiting ends this process, whose node is told.
+    // One that a descriptor or a file keeps waiting for 30 s ends this process; the node is told.
     ::alarm(30);
     UniqueFd passed;
     const ssize_t size = receive_message(node.get(), request->view(), passed);

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/path_walk.h"
 #include "base/trusted_path.h"
 #include "node/config_path.h"
 
@@ -39,21 +39,16 @@ bool is_same(const struct stat& one, const struct stat& other) {
 }
 
 struct Doubts {
-  std::string in_state;  // the state directory, where the file is in there
-  std::string writable;  // a directory that the node may write to, as it is confined
-  std::string not_ours;  // who else may change it
+  std::set<std::string> places;  // directories on the way that the node may write to
+  std::string not_ours;          // who else may change it
 };
 
-Doubts look(const std::string& file, const machine::Confinement& confinement,
-            const std::string& state) {
+Doubts look(const std::string& file, const machine::Confinement& confinement) {
   Doubts doubts;
   const std::vector<Directory> directories = directories_of(confinement);
-  struct stat state_info {};
-  const bool has_state = ::stat(state.c_str(), &state_info) == 0;
   const auto walked = walk_path(file, [&](const PathStep& step) -> Result<void> {
-    if (has_state && is_same(step.info, state_info)) doubts.in_state = state;
     for (const Directory& directory : directories) {
-      if (is_same(step.info, directory.info)) doubts.writable = directory.name;
+      if (is_same(step.info, directory.info)) doubts.places.insert(directory.name);
     }
     if (doubts.not_ours.empty()) doubts.not_ours = who_else_may_change(step);
     // An account with capabilities, whose own node is without: it is not the monitor's equal.
@@ -85,10 +80,12 @@ std::string doubts_of_config(const std::string& file, const machine::Confinement
                              const std::string& state, bool grants) {
   if (file.empty() || is_pipe_without_name(file)) return "";
   const bool powers = machine::has_powers();
-  Doubts doubts = look(file, confinement, state);
+  Doubts doubts = look(file, confinement);
   // Whoever runs without powers may let his friends write his configuration.
   if (!powers) doubts.not_ours.clear();
-  const std::string& place = doubts.in_state.empty() ? doubts.writable : doubts.in_state;
+  // Of all that it may write to.
+  const bool in_state = doubts.places.contains(state);
+  const std::string place = in_state ? state : doubts.places.empty() ? "" : *doubts.places.begin();
   if (place.empty() && doubts.not_ours.empty()) return "";
   const std::string what =
       place.empty() ? fmt::format("others than root could write its configuration {}, as {}", file,
@@ -99,7 +96,7 @@ std::string doubts_of_config(const std::string& file, const machine::Confinement
       powers ? fmt::format("keep it where root alone can write, such as {}", default_config_path())
              : "keep it where the node does not write";
   const bool accounts = powers && confinement.account && !doubts.not_ours.empty() && grants;
-  if ((powers && !doubts.in_state.empty()) || accounts) {
+  if ((powers && in_state) || accounts) {
     throw Failure(fmt::format("{}, and root would run what it says; {}", what, remedy));
   }
   return fmt::format(

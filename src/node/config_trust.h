@@ -12,7 +12,7 @@ namespace qanat::node {
 // must then not read the file again: between a look and the reading it may change. Throws Failure
 // where the file is in the state directory, and where the node is the account's, somebody else
 // could change the file, and it names what the monitor does (`grants`): commands, files, devices,
-// ports. `file`: absolute or not, there or not.
+// ports. `file`: absolute or not, there or not. `state`: as `confinement.directories` has it.
 std::string doubts_of_config(const std::string& file, const machine::Confinement& confinement,
                              const std::string& state, bool grants);
 

@@ -29,9 +29,7 @@ share::Terms terms_of(const spec::Spec& spec) {
     if (!weight) throw Failure(fmt::format("{}: weight={} is not a number", spec.text, *text));
     terms.weight = *weight;
   }
-  if (auto possible = share::check(terms); !possible) {
-    throw Failure(fmt::format("{}: {}", spec.text, possible.error().message));
-  }
+  spec::require(spec, share::check(terms));
   return terms;
 }
 

@@ -25,6 +25,10 @@ Address require_address(const Spec& spec, std::optional<std::uint16_t> default_p
   return std::move(*address);
 }
 
+void require(const Spec& spec, const Result<void>& there) {
+  if (!there) throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
+}
+
 bool yes_or_no(const Spec& spec, std::string_view key, bool usual) {
   const auto text = spec.option(key);
   if (!text) return usual;

@@ -16,6 +16,9 @@ Spec require_spec(std::string_view text);
 std::string require_target(const Spec& spec);
 Address require_address(const Spec& spec, std::optional<std::uint16_t> default_port = std::nullopt);
 
+// What is there, or possible; else a Failure that begins with the name.
+void require(const Spec& spec, const Result<void>& there);
+
 // yes or no.
 bool yes_or_no(const Spec& spec, std::string_view key, bool usual);
 // A number of 1 or more.

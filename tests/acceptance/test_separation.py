@@ -399,8 +399,8 @@ def test_the_same_of_an_account_with_capabilities(tmp_path):
         assert done.returncode == 1 and "could write its configuration" in done.stderr, done
 
 
-def test_a_request_that_is_kept_waiting_ends_the_monitor_with_its_node(run, tmp_path):
-    """A FIFO where root's configuration has a CA: its opening waits for a writer."""
+def test_a_fifo_in_the_place_of_a_ca_keeps_no_monitor_waiting(run, tmp_path):
+    """Its opening would wait for a writer, at the reload of root's own configuration."""
     need_root()
     (tmp_path / "etc").mkdir()
     config, ca = tmp_path / "etc/qanat.toml", tmp_path / "ca"

@@ -90,9 +90,7 @@ Availability audio_available() {
 }
 
 SourcePlan read_audio(const spec::Spec& spec, entropy::Claim usual) {
-  if (const auto there = AlsaCapture::library(); !there) {
-    throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
-  }
+  spec::require(spec, AlsaCapture::library());
   const std::string pcm = spec.target.empty() ? "default" : spec.target;
   const std::string bits = spec.option("bits").value_or("16");
   if (bits != "16" && bits != "24") {

@@ -72,9 +72,7 @@ void look_at_files(const Pkcs11Token& token, spec::Obstacles& found) {
 }
 
 SourcePlan read_pkcs11(const spec::Spec& spec, entropy::Claim usual) {
-  if (const auto there = p11_kit_there(); !there) {
-    throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
-  }
+  spec::require(spec, p11_kit_there());
   const auto token = token_of(spec);
   const bool claimed = spec.option("h") || spec.option("credit");
   usual.credit = spec.option("h").has_value();

@@ -162,9 +162,7 @@ std::string socket_of(const std::string& tcti) {
 }
 
 SourcePlan read_tpm(const spec::Spec& spec, entropy::Claim usual) {
-  if (const auto there = tss_there(); !there) {
-    throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
-  }
+  spec::require(spec, tss_there());
   const std::string tcti =
       spec.target.empty() ? std::string(device_prefix) + resource_manager : spec.target;
   const std::string way = tcti.substr(0, tcti.find(':'));

@@ -93,11 +93,7 @@ SourcePlan read_video(const spec::Spec& spec, entropy::Claim usual) {
                     "begins with '/'",
                     spec.text));
   }
-  if (!device) {
-    if (const auto there = video::ffmpeg(); !there) {
-      throw Failure(fmt::format("{}: {}", spec.text, there.error().message));
-    }
-  }
+  if (!device) spec::require(spec, video::ffmpeg());
   if (video::is_url(path)) return read_video_url(spec, usual);
   if (spec.option("ca")) throw Failure(fmt::format("{}: ca= belongs to https alone", spec.text));
   const entropy::Claim claim = spec::claim_of(spec, usual);
